@@ -1,0 +1,2 @@
+//! Plans the disks of a Wukong: CDI DataVolumes and PersistentVolumeClaims.
+#![deny(missing_docs)]
