@@ -1,0 +1,106 @@
+//! Condition types and reasons.
+
+use strum::{AsRefStr, Display, EnumIter, EnumString};
+
+/// Condition types, in causal order: the first that is not true is why the VM does not run.
+#[derive(
+    AsRefStr,
+    Clone,
+    Copy,
+    Debug,
+    Display,
+    EnumIter,
+    EnumString,
+    Eq,
+    Hash,
+    Ord,
+    PartialEq,
+    PartialOrd,
+)]
+pub enum ConditionType {
+    /// The manifest can be carried out.
+    SpecValid,
+    /// Everything that the manifest names exists.
+    DependenciesResolved,
+    /// The NICs are attached to their networks.
+    NetworksConfigured,
+    /// The disks have their content.
+    VolumesBound,
+    /// The objects of the VM exist.
+    Created,
+    /// The VM has a node.
+    Scheduled,
+    /// The guest runs.
+    Running,
+    /// The guest answers.
+    GuestReady,
+    /// The running VM is what the manifest says.
+    ConfigurationApplied,
+    /// The VM runs as asked, or is stopped as asked.
+    Ready,
+}
+
+/// Why a condition has its status.
+#[derive(AsRefStr, Clone, Copy, Debug, Display, EnumIter, EnumString, Eq, Hash, PartialEq)]
+#[allow(missing_docs)] // Each reason is documented where it is decided, and in docs/api.md.
+pub enum Reason {
+    Valid,
+    InvalidSpec,
+    ImmutableFieldChanged,
+    NameConflict,
+    Resolved,
+    StorageClassNotFound,
+    NoDefaultStorageClass,
+    NADNotFound,
+    SourceNotFound,
+    Configured,
+    DegradedToPodNetwork,
+    MultusNotInstalled,
+    ApplyConflict,
+    Bound,
+    Pending,
+    Importing,
+    ImportFailed,
+    ImagePullFailed,
+    QuotaExceeded,
+    ClaimLost,
+    Resizing,
+    ResizeRefused,
+    WaitingForFirstConsumer,
+    CDINotInstalled,
+    KubeVirtNotInstalled,
+    Created,
+    Creating,
+    ApplyFailed,
+    FieldManagerConflict,
+    AdmissionDenied,
+    Scheduled,
+    Scheduling,
+    InsufficientDevices,
+    InsufficientMemory,
+    InsufficientCPU,
+    NodeSelectorMismatch,
+    UntoleratedTaint,
+    VolumeNodeAffinity,
+    Unschedulable,
+    Running,
+    Starting,
+    Stopping,
+    PodNotStarted,
+    CrashLoop,
+    Paused,
+    Halted,
+    StoppedElsewhere,
+    Completed,
+    InternalError,
+    Migrating,
+    AgentConnected,
+    AgentNotReady,
+    AgentVersionNotSupported,
+    AddressMismatch,
+    Applied,
+    RestartRequired,
+    Ready,
+    Deleting,
+    NotObserved,
+}

@@ -1,0 +1,50 @@
+//! Labels and annotations of what we create.
+
+use std::collections::BTreeMap;
+
+/// Says that we made the object. Its value is [`MANAGER`]. (CDI overwrites it on claims: select by [`WUKONG`].)
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`].
+pub const MANAGER: &str = "wukong-operator";
+/// Name of the Wukong that the object belongs to.
+pub const WUKONG: &str = "vm.novasphere.dev/wukong";
+/// Name of the disk that the object holds.
+pub const DISK: &str = "vm.novasphere.dev/disk";
+/// Name of the NIC that the object attaches.
+pub const NETWORK: &str = "vm.novasphere.dev/network";
+/// Group whose VMs avoid one another (`highAvailability.group`), on the VM's pods.
+pub const GROUP: &str = "vm.novasphere.dev/group";
+/// The default of `highAvailability.group`.
+pub const APP_NAME: &str = "app.kubernetes.io/name";
+/// Annotation on the VirtualMachine: the power wish that was last asserted. While the wish stays the same, the power
+/// state is left to whoever starts and stops the VM.
+pub const POWER_WISH: &str = "vm.novasphere.dev/power-wish";
+/// Annotation on the VirtualMachine: hash of the cloud-init Secret that was applied before it. The operator has no
+/// right to read Secrets, so this is how it knows.
+pub const CLOUD_INIT_HASH: &str = "vm.novasphere.dev/cloud-init-hash";
+
+/// Annotation on a claim that was grown: the size, as the guest sees it, that its request stands for. (Absent: the size
+/// that the claim was made with.) The request itself is larger by CDI's file system overhead.
+pub const GUEST_SIZE: &str = "vm.novasphere.dev/guest-size";
+
+/// The labels of every child of a Wukong.
+pub fn of_child(wukong: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        (MANAGED_BY.to_owned(), MANAGER.to_owned()),
+        (WUKONG.to_owned(), wukong.to_owned()),
+    ])
+}
+
+/// The labels of a disk's objects.
+pub fn of_disk(wukong: &str, disk: &str) -> BTreeMap<String, String> {
+    let mut labels = of_child(wukong);
+    labels.insert(DISK.to_owned(), disk.to_owned());
+    labels
+}
+
+/// The labels of a NIC's objects.
+pub fn of_network(wukong: &str, network: &str) -> BTreeMap<String, String> {
+    let mut labels = of_child(wukong);
+    labels.insert(NETWORK.to_owned(), network.to_owned());
+    labels
+}

@@ -1,0 +1,278 @@
+//! Disks.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Quantity;
+
+/// A disk and where its content comes from. A disk without `image` and `source` starts empty.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!(has(self.image) && has(self.source))").message("image is a short form of source: keep one of the two"),
+    validation = Rule::new("type(self.size) != string || type(oldSelf.size) != string || !isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+        .message("a disk cannot shrink: add a smaller disk under another name and copy the data")
+        .field_path(".size")
+)]
+pub struct Disk {
+    /// Name of the disk, its serial in the guest, and the second part of its claim's name.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+
+    /// Size as the guest sees it. Growing it grows the claim; it cannot shrink.
+    pub size: Quantity,
+
+    /// StorageClass. Absent: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub storage_class_name: Option<String>,
+
+    /// Marks the boot disk. With no disk marked, the first with an image boots, else the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<bool>,
+
+    /// Short form of `source`: an `http(s)://`, `docker://`, `oci-archive://`, `s3://` or `gs://` URL, or a registry
+    /// reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    pub image: Option<String>,
+
+    /// Where the content comes from; exactly one of its fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<DiskSource>,
+
+    /// Access modes of the claim. Default: what the StorageProfile of the class says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub access_modes: Vec<AccessMode>,
+
+    /// Volume mode of the claim. Default: what the StorageProfile of the class says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_mode: Option<VolumeMode>,
+
+    /// Bus in the guest. Default `virtio`; `sata` for a `cdrom`, `scsi` for a `lun`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bus: Option<DiskBus>,
+
+    /// Kind of device in the guest. Default `disk`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<DiskKind>,
+
+    /// What happens to the data when the Wukong is deleted. Default: `Delete` for a disk with a source, `Retain` for
+    /// an empty one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reclaim_policy: Option<ReclaimPolicy>,
+
+    /// Host cache mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<DiskCache>,
+
+    /// Gives the disk an IO thread of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "dedicatedIOThread")]
+    pub dedicated_io_thread: Option<bool>,
+
+    /// Serial number in the guest, of `[A-Za-z0-9_.+-]`. Default: the disk's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub serial: Option<String>,
+}
+
+/// Where a disk's content comes from; exactly one field is set. Everything named is of the same namespace.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("[has(self.http), has(self.registry), has(self.s3), has(self.gcs), has(self.pvc), has(self.snapshot), has(self.dataSource), has(self.blank)].filter(set, set).size() == 1")
+        .message("source needs exactly one of http, registry, s3, gcs, pvc, snapshot, dataSource, blank")
+)]
+pub struct DiskSource {
+    /// A file on a web server: raw or qcow2, plain or compressed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpSource>,
+    /// A container disk in a registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<RegistrySource>,
+    /// An object in S3 or a compatible store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3: Option<ObjectStoreSource>,
+    /// An object in Google Cloud Storage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gcs: Option<ObjectStoreSource>,
+    /// A copy of another claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pvc: Option<NamedSource>,
+    /// A copy of a VolumeSnapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<NamedSource>,
+    /// A copy of what a CDI DataSource points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_source: Option<NamedSource>,
+    /// Nothing: an empty disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blank: Option<BlankSource>,
+}
+
+/// A file on a web server.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpSource {
+    /// `http://` or `https://` URL.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Secret with the keys `accessKeyId` and `secretKey`: user and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_ref: Option<String>,
+    /// ConfigMap with the certificates of the server's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub cert_config_map: Option<String>,
+    /// Digest of the file, such as `sha256:<64 hex digits>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 160))]
+    pub checksum: Option<String>,
+}
+
+/// A container disk in a registry.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegistrySource {
+    /// `docker://` or `oci-archive://` URL, or a registry reference.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Who pulls: CDI's importer (`pod`) or the node's container runtime (`node`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_method: Option<PullMethod>,
+    /// Secret with the keys `accessKeyId` and `secretKey`: user and password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_ref: Option<String>,
+    /// ConfigMap with the certificates of the registry's authority.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub cert_config_map: Option<String>,
+}
+
+/// An object in an object store.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectStoreSource {
+    /// URL of the object: `s3://` or `https://` for `s3`, `gs://` or `https://` for `gcs`.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Secret with the keys `accessKeyId` and `secretKey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_ref: Option<String>,
+    /// ConfigMap with the certificates of the store's authority (`s3` only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub cert_config_map: Option<String>,
+}
+
+/// An object of the same namespace.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct NamedSource {
+    /// Its name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// An empty disk.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct BlankSource {}
+
+/// Who pulls a container disk.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PullMethod {
+    /// CDI's importer pod.
+    Pod,
+    /// The node's container runtime.
+    Node,
+}
+
+/// Access mode of a claim.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
+)]
+pub enum AccessMode {
+    /// One node at a time.
+    ReadWriteOnce,
+    /// Many nodes; live migration needs it.
+    ReadWriteMany,
+    /// Many nodes, for reading.
+    ReadOnlyMany,
+    /// One pod.
+    ReadWriteOncePod,
+}
+
+/// Volume mode of a claim.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
+)]
+pub enum VolumeMode {
+    /// A file on a file system.
+    Filesystem,
+    /// A raw block device.
+    Block,
+}
+
+/// Bus of a disk in the guest.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum DiskBus {
+    /// virtio-blk.
+    #[default]
+    Virtio,
+    /// virtio-scsi.
+    Scsi,
+    /// SATA.
+    Sata,
+    /// USB storage.
+    Usb,
+}
+
+/// Kind of device in the guest.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DiskKind {
+    /// A hard disk.
+    #[default]
+    Disk,
+    /// A CD-ROM drive.
+    Cdrom,
+    /// A SCSI device passed through.
+    Lun,
+}
+
+/// What happens to a disk's data when the Wukong is deleted.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum ReclaimPolicy {
+    /// It is deleted.
+    Delete,
+    /// It stays, and is attached again when a Wukong of that name and disk name comes back.
+    Retain,
+}
+
+/// Host cache mode of a disk.
+#[derive(
+    JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
+pub enum DiskCache {
+    /// No host cache.
+    None,
+    /// Reads are cached.
+    WriteThrough,
+    /// Reads and writes are cached.
+    WriteBack,
+}

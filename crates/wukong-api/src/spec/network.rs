@@ -1,0 +1,177 @@
+//! Secondary NICs.
+
+use std::collections::BTreeMap;
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A secondary NIC and the network that it is attached to.
+#[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("self.name != 'pod-network'").message("pod-network is the name of the first NIC: choose another"),
+    validation = Rule::new("self.type != 'sriov' || has(self.resourceName) || has(self.nadName)")
+        .message("sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)"),
+    validation = Rule::new("self.type != 'macvlan' || !has(self.bridgeName)")
+        .message("macvlan has no bridge: drop bridgeName, or use type: bridge")
+)]
+pub struct Network {
+    /// Name of the NIC everywhere: in the VM, in the status and in the NetworkAttachmentDefinition's name.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+
+    /// Kind of network.
+    #[serde(rename = "type")]
+    pub type_: NetworkType,
+
+    /// Uses this NetworkAttachmentDefinition of the same namespace; none is created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub nad_name: Option<String>,
+
+    /// VLAN of the NIC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 4094))]
+    pub vlan_id: Option<u16>,
+
+    /// Bridge on the node, at most 15 bytes. Default `br-<name>`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 15))]
+    pub bridge_name: Option<String>,
+
+    /// Addresses of the NIC, configured in the guest by cloud-init. Absent: the NIC is up without an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_config: Option<IpConfig>,
+
+    /// Unicast MAC address. Default: derived from the Wukong and the NIC's name, stable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 12, max = 17))]
+    pub mac_address: Option<String>,
+
+    /// MTU in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 576, max = 9216))]
+    pub mtu: Option<u16>,
+
+    /// Device-plugin resource of an `sriov` NIC, or the marker resource of a bridge, such as
+    /// `bridge.network.kubevirt.io/br-lan`, which makes the scheduler choose nodes that have the bridge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 317))]
+    pub resource_name: Option<String>,
+
+    /// What to do while Multus is not installed. Default `PodNetwork`: start with the pod network only and say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_missing_multus: Option<OnMissingMultus>,
+
+    /// Has the bridge made on the nodes by NMState. Absent: no node is ever touched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_network: Option<NodeNetwork>,
+}
+
+/// Kind of network.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NetworkType {
+    /// A Linux bridge on the node.
+    Bridge,
+    /// A macvtap device on the node's NIC (KubeVirt cannot bind plain macvlan).
+    Macvlan,
+    /// A virtual function of an SR-IOV NIC.
+    Sriov,
+    /// An Open vSwitch bridge on the node.
+    Ovs,
+}
+
+/// What to do while Multus is not installed.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum OnMissingMultus {
+    /// Start the VM without this NIC, and attach it when Multus appears.
+    #[default]
+    PodNetwork,
+    /// Do not create the VM until Multus is there.
+    Block,
+}
+
+/// A bridge that NMState makes on the nodes.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeNetwork {
+    /// The node's NIC that becomes the bridge's port.
+    #[schemars(length(min = 1, max = 15))]
+    pub uplink: String,
+
+    /// Labels of the nodes that get the bridge. Absent: every node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub node_selector: BTreeMap<String, String>,
+}
+
+/// Addresses of a NIC, as the guest configures them.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.mode) || self.mode != 'static' || has(self.address) || (has(self.addresses) && size(self.addresses) > 0)")
+        .message("mode: static needs an address such as 192.168.10.5/24"),
+    validation = Rule::new("!has(self.mode) || self.mode != 'dhcp' || (!has(self.address) && (!has(self.addresses) || size(self.addresses) == 0))")
+        .message("mode: dhcp gets its address from the network: drop address, or use mode: static")
+)]
+pub struct IpConfig {
+    /// `static` or `dhcp`. Default: `static` when an address is given, else `dhcp`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<IpMode>,
+
+    /// Address with prefix length, such as `192.168.10.5/24`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 49))]
+    pub address: Option<String>,
+
+    /// More addresses with prefix length, for instance the IPv6 one of a dual-stack NIC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 49)))]
+    pub addresses: Vec<String>,
+
+    /// Default gateway. It takes the default route away from the pod network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 45))]
+    pub gateway: Option<String>,
+
+    /// Name servers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 45)))]
+    pub dns_servers: Vec<String>,
+
+    /// Domains in which short names are looked up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
+    pub search_domains: Vec<String>,
+
+    /// Static routes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub routes: Vec<Route>,
+}
+
+/// How a NIC gets its addresses.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum IpMode {
+    /// The addresses given here.
+    Static,
+    /// From the network.
+    Dhcp,
+}
+
+/// A static route of the guest.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct Route {
+    /// Destination with prefix length, or `default`.
+    #[schemars(length(min = 1, max = 49))]
+    pub to: String,
+    /// Next hop.
+    #[schemars(length(min = 1, max = 45))]
+    pub via: String,
+}

@@ -1,0 +1,340 @@
+//! Disks and their sources.
+
+use super::{Policy, Problems, compute, image, text};
+use crate::Bytes;
+use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, WukongSpec};
+use crate::validated::{Disk, Source};
+
+/// CDI refuses less ("Storage size should be at least 1MiB").
+const SIZE_MIN: Bytes = Bytes(1 << 20);
+const SIZE_MAX: Bytes = Bytes(1 << 60);
+const DISKS_MAX: usize = 64;
+
+pub(super) fn check(spec: &WukongSpec, policy: &Policy, problems: &mut Problems) -> Vec<Disk> {
+    if spec.disks.len() > DISKS_MAX {
+        problems.add(
+            "spec.disks",
+            format!(
+                "has {} entries; at most {DISKS_MAX} are allowed",
+                spec.disks.len()
+            ),
+        );
+        return Vec::new();
+    }
+    text::unique(
+        "disks",
+        spec.disks.iter().map(|disk| disk.name.as_str()),
+        problems,
+    );
+    let boot = boot_disk(spec, problems);
+    let disks: Vec<Disk> = spec
+        .disks
+        .iter()
+        .enumerate()
+        .map(|(index, asked)| {
+            let os_image = spec.os_image.as_deref().filter(|_| index == boot);
+            let mut disk = disk(
+                &format!("spec.disks[{index}]"),
+                asked,
+                os_image,
+                policy,
+                problems,
+            );
+            disk.boot = index == boot;
+            disk
+        })
+        .collect();
+    for (index, disk) in disks.iter().enumerate() {
+        if let Some(first) = disks
+            .iter()
+            .take(index)
+            .position(|other| other.serial == disk.serial && other.name != disk.name)
+        {
+            problems.add(
+                format!("spec.disks[{index}].serial"),
+                format!("{} is the serial of spec.disks[{first}] already: the guest could not tell them apart", text::quoted(&disk.serial)),
+            );
+        }
+    }
+    disks
+}
+
+/// The image of a Wukong without disks, which then boots from the container image itself and keeps nothing.
+pub(super) fn ephemeral_image(
+    spec: &WukongSpec,
+    policy: &Policy,
+    problems: &mut Problems,
+) -> Option<String> {
+    let os_image = spec.os_image.as_ref().filter(|_| spec.disks.is_empty())?;
+    match problems.check("spec.osImage", image::source(os_image, policy))? {
+        Source::Registry { url, .. } if url.starts_with("docker://") => {
+            url.strip_prefix("docker://").map(Into::into)
+        }
+        _ => {
+            problems.add("spec.osImage", "is not a container image, so it must be copied to a disk: add an entry to disks, such as {name: root, size: 20Gi}");
+            None
+        }
+    }
+}
+
+/// Index of the boot disk: the marked one, else the first with an image, else the first.
+fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
+    let mut marked = spec
+        .disks
+        .iter()
+        .enumerate()
+        .filter(|(_, disk)| disk.boot == Some(true))
+        .map(|(index, _)| index);
+    let first = marked.next();
+    if let (Some(first), Some(second)) = (first, marked.next()) {
+        problems.add(
+            format!("spec.disks[{second}].boot"),
+            format!("spec.disks[{first}] is the boot disk already: only one can have boot: true"),
+        );
+    }
+    let has_image = |disk: &spec::Disk| {
+        disk.image.is_some()
+            || disk
+                .source
+                .as_ref()
+                .is_some_and(|source| source.blank.is_none())
+    };
+    first
+        .or_else(|| spec.disks.iter().position(has_image))
+        .unwrap_or(0)
+}
+
+fn disk(
+    path: &str,
+    asked: &spec::Disk,
+    os_image: Option<&str>,
+    policy: &Policy,
+    problems: &mut Problems,
+) -> Disk {
+    let at = |field: &str| format!("{path}.{field}");
+    problems.check(&at("name"), text::dns_label(&asked.name));
+    let size = problems
+        .check(&at("size"), compute::size(&asked.size, SIZE_MIN, SIZE_MAX))
+        .unwrap_or_default();
+    if let Some(class) = &asked.storage_class_name {
+        problems.check(&at("storageClassName"), text::object_name(class));
+    }
+    let source = match (&asked.image, &asked.source) {
+        (Some(_), Some(_)) => {
+            problems.add(path, "image is a short form of source: keep one of the two");
+            None
+        }
+        (Some(image), None) => problems.check(&at("image"), image::source(image, policy)),
+        (None, Some(source)) => explicit_source(&at("source"), source, policy, problems),
+        (None, None) => match os_image {
+            Some(image) => problems.check("spec.osImage", image::source(image, policy)),
+            None => Some(Source::Blank),
+        },
+    }
+    .unwrap_or(Source::Blank);
+    let mut modes = asked.access_modes.clone();
+    modes.dedup();
+    if modes.len() != asked.access_modes.len() {
+        problems.add(at("accessModes"), "names an access mode twice");
+    }
+    let kind = asked.kind.unwrap_or_default();
+    let bus = asked.bus.unwrap_or(match kind {
+        DiskKind::Disk => DiskBus::Virtio,
+        DiskKind::Cdrom => DiskBus::Sata,
+        DiskKind::Lun => DiskBus::Scsi,
+    });
+    if kind == DiskKind::Cdrom && bus == DiskBus::Virtio {
+        problems.add(
+            at("bus"),
+            "a cdrom cannot be on the virtio bus: use sata, scsi or usb",
+        );
+    }
+    let serial = asked.serial.clone().unwrap_or_else(|| asked.name.clone());
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-');
+    if serial.is_empty() || serial.len() > 256 || !serial.bytes().all(allowed) {
+        problems.add(
+            at("serial"),
+            format!(
+                "{} is not a serial: use at most 256 of A-Z a-z 0-9 _ . + -",
+                text::quoted(&serial)
+            ),
+        );
+    }
+    Disk {
+        name: asked.name.clone(),
+        size,
+        storage_class: asked.storage_class_name.clone(),
+        boot: false,
+        reclaim_policy: asked.reclaim_policy.unwrap_or(if source == Source::Blank {
+            ReclaimPolicy::Retain
+        } else {
+            ReclaimPolicy::Delete
+        }),
+        source,
+        access_modes: modes,
+        volume_mode: asked.volume_mode,
+        bus,
+        kind,
+        cache: asked.cache,
+        dedicated_io_thread: asked.dedicated_io_thread.unwrap_or(false),
+        serial,
+    }
+}
+
+fn explicit_source(
+    path: &str,
+    asked: &spec::DiskSource,
+    policy: &Policy,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let spec::DiskSource {
+        http,
+        registry,
+        s3,
+        gcs,
+        pvc,
+        snapshot,
+        data_source,
+        blank,
+    } = asked;
+    let given = [
+        http.is_some(),
+        registry.is_some(),
+        s3.is_some(),
+        gcs.is_some(),
+        pvc.is_some(),
+        snapshot.is_some(),
+        data_source.is_some(),
+        blank.is_some(),
+    ];
+    if given.iter().filter(|given| **given).count() != 1 {
+        problems.add(
+            path,
+            "needs exactly one of http, registry, s3, gcs, pvc, snapshot, dataSource, blank",
+        );
+        return None;
+    }
+    if let Some(http) = http {
+        references(
+            &format!("{path}.http"),
+            &http.secret_ref,
+            &http.cert_config_map,
+            problems,
+        );
+        if let Some(checksum) = &http.checksum {
+            problems.check(&format!("{path}.http.checksum"), check_checksum(checksum));
+        }
+        problems.check(&format!("{path}.http.url"), image::http(&http.url, policy))?;
+        return Some(Source::Http {
+            url: http.url.clone(),
+            secret: http.secret_ref.clone(),
+            certificates: http.cert_config_map.clone(),
+            checksum: http.checksum.clone(),
+        });
+    }
+    if let Some(registry) = registry {
+        references(
+            &format!("{path}.registry"),
+            &registry.secret_ref,
+            &registry.cert_config_map,
+            problems,
+        );
+        let Source::Registry { url, .. } = problems.check(
+            &format!("{path}.registry.url"),
+            image::registry(&registry.url, policy),
+        )?
+        else {
+            return None;
+        };
+        return Some(Source::Registry {
+            url,
+            pull_method: registry.pull_method,
+            secret: registry.secret_ref.clone(),
+            certificates: registry.cert_config_map.clone(),
+        });
+    }
+    if let Some(s3) = s3 {
+        references(
+            &format!("{path}.s3"),
+            &s3.secret_ref,
+            &s3.cert_config_map,
+            problems,
+        );
+        let url = problems.check(&format!("{path}.s3.url"), image::object(&s3.url, policy))?;
+        return Some(Source::S3 {
+            url,
+            secret: s3.secret_ref.clone(),
+            certificates: s3.cert_config_map.clone(),
+        });
+    }
+    if let Some(gcs) = gcs {
+        references(
+            &format!("{path}.gcs"),
+            &gcs.secret_ref,
+            &gcs.cert_config_map,
+            problems,
+        );
+        if gcs.cert_config_map.is_some() {
+            problems.add(
+                format!("{path}.gcs.certConfigMap"),
+                "CDI takes no certificates for gcs: drop it",
+            );
+        }
+        let url = problems.check(&format!("{path}.gcs.url"), image::object(&gcs.url, policy))?;
+        return Some(Source::Gcs {
+            url,
+            secret: gcs.secret_ref.clone(),
+        });
+    }
+    type MakeSource = fn(String) -> Source;
+    let named: [(&str, &Option<spec::NamedSource>, MakeSource); 3] = [
+        ("pvc", pvc, Source::Claim),
+        ("snapshot", snapshot, Source::Snapshot),
+        ("dataSource", data_source, Source::DataSource),
+    ];
+    for (field, object, make) in named {
+        if let Some(object) = object {
+            problems.check(
+                &format!("{path}.{field}.name"),
+                text::object_name(&object.name),
+            )?;
+            return Some(make(object.name.clone()));
+        }
+    }
+    Some(Source::Blank)
+}
+
+fn references(
+    path: &str,
+    secret: &Option<String>,
+    config_map: &Option<String>,
+    problems: &mut Problems,
+) {
+    for (field, name) in [("secretRef", secret), ("certConfigMap", config_map)] {
+        if let Some(name) = name {
+            problems.check(&format!("{path}.{field}"), text::object_name(name));
+        }
+    }
+}
+
+/// A digest as CDI takes it: `algorithm:hex`.
+fn check_checksum(checksum: &str) -> Result<(), String> {
+    let digits = |algorithm: &str| match algorithm {
+        "md5" => Some(32),
+        "sha1" => Some(40),
+        "sha256" => Some(64),
+        "sha512" => Some(128),
+        _ => None,
+    };
+    let valid = checksum.split_once(':').is_some_and(|(algorithm, hex)| {
+        digits(algorithm) == Some(hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    if valid {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not a digest: write md5:, sha1:, sha256: or sha512: and its hex digits",
+        text::quoted(checksum)
+    ))
+}

@@ -1,0 +1,112 @@
+//! The login user and the Secrets that cloud-init gets.
+
+use super::{Problems, text};
+use crate::spec::{CloudInitUser, WukongSpec};
+use crate::validated::{Login, Password, User};
+
+/// KubeVirt mounts the Secret as the volume `<name>-access-cred`, whose name is a DNS label.
+const ACCESS_CREDENTIAL_MAX: usize = 51;
+
+pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Login {
+    match (&spec.cloud_init_user, &spec.user_data_secret) {
+        (Some(_), Some(_)) => {
+            problems.add(
+                "spec.userDataSecret",
+                "replaces cloudInitUser: keep one of the two",
+            );
+            Login::ImageDefault
+        }
+        (Some(asked), None) => Login::User(user(asked, problems)),
+        (None, Some(secret)) => {
+            problems.check("spec.userDataSecret", text::object_name(secret));
+            Login::Secret(secret.clone())
+        }
+        (None, None) => Login::ImageDefault,
+    }
+}
+
+pub(super) fn ssh_key_secret(spec: &WukongSpec, problems: &mut Problems) -> Option<String> {
+    let secret = spec.ssh_key_secret.as_ref()?;
+    if secret.len() > ACCESS_CREDENTIAL_MAX {
+        problems.add(
+            "spec.sshKeySecret",
+            format!("{} has {} characters; KubeVirt can mount Secrets with at most {ACCESS_CREDENTIAL_MAX}: use a shorter name", text::quoted(secret), secret.len()),
+        );
+    } else {
+        problems.check("spec.sshKeySecret", text::object_name(secret));
+    }
+    Some(secret.clone())
+}
+
+fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
+    let path = |field: &str| format!("spec.cloudInitUser.{field}");
+    problems.check(&path("name"), account_name(&asked.name));
+    for (index, group) in asked.groups.iter().enumerate() {
+        problems.check(&path(&format!("groups[{index}]")), account_name(group));
+    }
+    let texts = [
+        ("password", &asked.password),
+        ("passwordHash", &asked.password_hash),
+        ("sudo", &asked.sudo),
+        ("shell", &asked.shell),
+    ];
+    for (field, value) in texts {
+        if let Some(value) = value {
+            problems.check(&path(field), text::plain(value, 256));
+        }
+    }
+    if let Some(shell) = &asked.shell
+        && !shell.starts_with('/')
+    {
+        problems.add(
+            path("shell"),
+            format!(
+                "{} is not an absolute path such as /bin/bash",
+                text::quoted(shell)
+            ),
+        );
+    }
+    if let Some(hash) = &asked.password_hash
+        && !(hash.starts_with('$')
+            && hash
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b':'))
+    {
+        problems.add(
+            path("passwordHash"),
+            "is not a crypt(3) string such as `mkpasswd --method=sha-512` prints",
+        );
+    }
+    User {
+        name: asked.name.clone(),
+        password: asked
+            .password_hash
+            .clone()
+            .map(Password::Hash)
+            .or_else(|| asked.password.clone().map(Password::Plain)),
+        sudo: Some(
+            asked
+                .sudo
+                .clone()
+                .unwrap_or_else(|| "ALL=(ALL) NOPASSWD:ALL".into()),
+        )
+        .filter(|rule| !rule.is_empty()),
+        shell: asked.shell.clone().unwrap_or_else(|| "/bin/bash".into()),
+        groups: asked.groups.clone(),
+        lock_password: asked.lock_passwd.unwrap_or(false),
+    }
+}
+
+/// A name that `useradd` and `groupadd` take (shadow-utils `is_valid_name`).
+fn account_name(name: &str) -> Result<(), String> {
+    let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
+    let inside = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let body = name.strip_suffix('$').unwrap_or(name);
+    if name.len() <= 32 && body.bytes().next().is_some_and(first) && body.bytes().all(inside) {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not an account name: use at most 32 letters, digits, '-', '_' and '.', with a letter or '_' first",
+        text::quoted(name)
+    ))
+}

@@ -1,0 +1,179 @@
+//! From [`Wukong`] to [`ValidatedWukong`]: every rule, every problem at once.
+
+mod compute;
+mod disks;
+mod image;
+mod login;
+mod networks;
+mod placement;
+mod text;
+
+use std::fmt;
+
+use kube::ResourceExt;
+
+use crate::spec::Wukong;
+use crate::validated::{Identity, ValidatedWukong};
+use crate::{labels, names};
+
+/// What the operator's settings allow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Put before a short image name such as `ubuntu:24.04`.
+    pub os_image_prefix: String,
+    /// Hosts that no image may come from: names (with their subdomains) and networks in CIDR notation.
+    pub denied_hosts: Vec<String>,
+}
+
+impl Default for Policy {
+    /// Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
+    /// ranges are allowed: people serve images from their LAN.
+    fn default() -> Self {
+        Self {
+            os_image_prefix: "docker://quay.io/containerdisks/".into(),
+            denied_hosts: [
+                "169.254.0.0/16",
+                "fe80::/10",
+                "metadata.google.internal",
+                "svc",
+                "cluster.local",
+            ]
+            .map(Into::into)
+            .into(),
+        }
+    }
+}
+
+/// One thing that is wrong with a manifest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// Path of the field, such as `spec.disks[1].size`.
+    pub path: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// Everything that is wrong with a manifest, in the order of its fields.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub struct InvalidWukong {
+    /// Never empty.
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for InvalidWukong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.problems.iter().enumerate() {
+            write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Collects problems on the way down.
+#[derive(Debug, Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem {
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+
+    /// Adds the problem when there is one; the value when there is none.
+    fn check<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.add(path, message)).ok()
+    }
+}
+
+impl TryFrom<&Wukong> for ValidatedWukong {
+    type Error = InvalidWukong;
+
+    /// Validates under the default [`Policy`].
+    fn try_from(wukong: &Wukong) -> Result<Self, InvalidWukong> {
+        Self::validate(wukong, &Policy::default())
+    }
+}
+
+impl ValidatedWukong {
+    /// Checks every rule that a single manifest can be held to.
+    ///
+    /// # Errors
+    /// Every problem at once, each with the path of its field.
+    pub fn validate(wukong: &Wukong, policy: &Policy) -> Result<Self, InvalidWukong> {
+        let mut problems = Problems::default();
+        let spec = &wukong.spec;
+        let identity = identity(wukong, &mut problems);
+
+        let (cpu, memory) = compute::check(spec, &mut problems);
+        let disks = disks::check(spec, policy, &mut problems);
+        let ephemeral_image = disks::ephemeral_image(spec, policy, &mut problems);
+        let (pod_nic, nics) = networks::check(spec, &identity, &mut problems);
+        let login = login::check(spec, &mut problems);
+        let ssh_key_secret = login::ssh_key_secret(spec, &mut problems);
+        let placement = placement::check(spec, &mut problems);
+        let (run_strategy, auto_start) = placement::run_strategy(spec, &mut problems);
+
+        if !problems.0.is_empty() {
+            return Err(InvalidWukong {
+                problems: problems.0,
+            });
+        }
+        Ok(Self {
+            identity,
+            cpu,
+            memory,
+            ephemeral_image,
+            disks,
+            pod_nic,
+            nics,
+            login,
+            ssh_key_secret,
+            placement,
+            run_strategy,
+            auto_start,
+            power_state: spec.power_state,
+            restart_approval: spec.restart_approval.unwrap_or_default(),
+            firmware: spec.firmware.unwrap_or_default(),
+            termination_grace_period_seconds: spec.termination_grace_period_seconds.unwrap_or(180),
+        })
+    }
+}
+
+fn identity(wukong: &Wukong, problems: &mut Problems) -> Identity {
+    let name = wukong.name_any();
+    problems.check("metadata.name", text::dns_label(&name));
+    let namespace = wukong.namespace().unwrap_or_else(|| "default".into());
+    let uid = wukong
+        .uid()
+        .unwrap_or_else(|| names::derived_uuid(&namespace, &name).to_string());
+    let group = match wukong
+        .spec
+        .high_availability
+        .as_ref()
+        .and_then(|ha| ha.group.as_ref())
+    {
+        Some(group) => {
+            problems.check("spec.highAvailability.group", text::label_value(group));
+            group.clone()
+        }
+        None => wukong
+            .labels()
+            .get(labels::APP_NAME)
+            .unwrap_or(&name)
+            .clone(),
+    };
+    Identity {
+        name,
+        namespace,
+        uid,
+        group,
+    }
+}

@@ -1,0 +1,386 @@
+//! NICs and their addresses.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::{Problems, placement, text};
+use crate::spec::{self, IpMode, NetworkType, WukongSpec};
+use crate::validated::{Attachment, GuestIp, GuestRoute, Identity, Nic, NodeNetwork};
+use crate::{Mac, names};
+
+const NETWORKS_MAX: usize = 31;
+
+pub(super) fn check(
+    spec: &WukongSpec,
+    identity: &Identity,
+    problems: &mut Problems,
+) -> (Option<Mac>, Vec<Nic>) {
+    let pod_nic = match spec.pod_network.unwrap_or_default() {
+        spec::PodNetwork::Masquerade => Some(Mac::derive(&identity.uid, names::POD_NETWORK)),
+        spec::PodNetwork::None => {
+            if spec.networks.is_empty() {
+                problems.add(
+                    "spec.podNetwork",
+                    "None leaves the VM without a NIC: add an entry to networks",
+                );
+            }
+            None
+        }
+    };
+    if spec.networks.len() > NETWORKS_MAX {
+        problems.add(
+            "spec.networks",
+            format!(
+                "has {} entries; at most {NETWORKS_MAX} are allowed",
+                spec.networks.len()
+            ),
+        );
+        return (pod_nic, Vec::new());
+    }
+    text::unique(
+        "networks",
+        spec.networks.iter().map(|network| network.name.as_str()),
+        problems,
+    );
+
+    let mut macs: HashMap<Mac, String> = pod_nic
+        .map(|mac| (mac, "the NIC on the pod network".into()))
+        .into_iter()
+        .collect();
+    let mut addresses: HashMap<IpAddr, String> = HashMap::new();
+    let nics = spec
+        .networks
+        .iter()
+        .enumerate()
+        .map(|(index, network)| {
+            let path = format!("spec.networks[{index}]");
+            let nic = nic(&path, network, identity, problems);
+            if let Some(first) = macs.insert(nic.mac, path.clone()) {
+                problems.add(
+                    format!("{path}.macAddress"),
+                    format!("{} is the MAC of {first} already", nic.mac),
+                );
+            }
+            for address in nic.ip.iter().flat_map(|ip| &ip.addresses) {
+                if let Some(first) = addresses.insert(address.addr(), path.clone()) {
+                    problems.add(
+                        format!("{path}.ipConfig"),
+                        format!("the address {} is given in {first} already", address.addr()),
+                    );
+                }
+            }
+            nic
+        })
+        .collect();
+    (pod_nic, nics)
+}
+
+fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Nic {
+    let at = |field: &str| format!("{path}.{field}");
+    let kind = asked.type_;
+    if asked.name == names::POD_NETWORK {
+        problems.add(
+            at("name"),
+            "pod-network is the name of the first NIC: choose another",
+        );
+    }
+    problems.check(&at("name"), text::dns_label(&asked.name));
+    if let Some(nad) = &asked.nad_name {
+        let advice = |error: String| match nad.contains('/') {
+            true => format!(
+                "{error}; a NetworkAttachmentDefinition of another namespace cannot be used"
+            ),
+            false => error,
+        };
+        problems.check(&at("nadName"), text::dns_label(nad).map_err(advice));
+    }
+    if let Some(vlan) = asked.vlan_id
+        && !(1..=4094).contains(&vlan)
+    {
+        problems.add(at("vlanId"), format!("{vlan} is not between 1 and 4094"));
+    }
+    if let Some(mtu) = asked.mtu
+        && !(576..=9216).contains(&mtu)
+    {
+        problems.add(
+            at("mtu"),
+            format!("{mtu} is not between 576 and 9216 bytes"),
+        );
+    }
+    if kind == NetworkType::Sriov && asked.resource_name.is_none() && asked.nad_name.is_none() {
+        problems.add(path, "sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)");
+    }
+    if let Some(resource) = &asked.resource_name {
+        problems.check(&at("resourceName"), resource_name(resource));
+    }
+    let mac = match &asked.mac_address {
+        None => Mac::derive(&identity.uid, &asked.name),
+        Some(written) => problems
+            .check(
+                &at("macAddress"),
+                Mac::parse(written).ok_or_else(|| {
+                    format!(
+                        "{} is not a unicast MAC address such as 02:00:00:00:00:01",
+                        text::quoted(written)
+                    )
+                }),
+            )
+            .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name)),
+    };
+    Nic {
+        name: asked.name.clone(),
+        kind,
+        attachment: match &asked.nad_name {
+            Some(name) => Attachment::Existing(name.clone()),
+            None => Attachment::Planned(names::network_attachment_definition(
+                &identity.name,
+                &asked.name,
+            )),
+        },
+        vlan: asked.vlan_id,
+        bridge: bridge(path, asked, problems),
+        mac,
+        mtu: asked.mtu,
+        resource: asked.resource_name.clone(),
+        ip: asked
+            .ip_config
+            .as_ref()
+            .map(|ip| guest_ip(&at("ipConfig"), ip, problems)),
+        on_missing_multus: asked.on_missing_multus.unwrap_or_default(),
+        node_network: node_network(path, asked, problems),
+    }
+}
+
+fn bridge(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<String> {
+    let path = format!("{path}.bridgeName");
+    if let Some(name) = &asked.bridge_name {
+        problems.check(&path, text::interface_name(name));
+    }
+    match asked.type_ {
+        NetworkType::Macvlan => {
+            if asked.bridge_name.is_some() {
+                problems.add(
+                    path,
+                    "macvlan has no bridge: drop bridgeName, or use type: bridge",
+                );
+            }
+            None
+        }
+        NetworkType::Sriov => None,
+        NetworkType::Bridge | NetworkType::Ovs => {
+            if asked.bridge_name.is_some() {
+                return asked.bridge_name.clone();
+            }
+            let default = names::bridge(&asked.name);
+            let needed = asked.nad_name.is_none() || asked.node_network.is_some();
+            if needed && let Err(error) = text::interface_name(&default) {
+                problems.add(path, format!("the default {error}: give a bridgeName"));
+            }
+            Some(default)
+        }
+    }
+}
+
+fn node_network(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<NodeNetwork> {
+    let node_network = asked.node_network.as_ref()?;
+    let path = format!("{path}.nodeNetwork");
+    if !matches!(asked.type_, NetworkType::Bridge | NetworkType::Ovs) {
+        problems.add(
+            &path,
+            "only type: bridge and type: ovs have a bridge on the nodes: drop nodeNetwork",
+        );
+    }
+    problems.check(
+        &format!("{path}.uplink"),
+        text::interface_name(&node_network.uplink),
+    );
+    placement::labels(
+        &format!("{path}.nodeSelector"),
+        &node_network.node_selector,
+        problems,
+    );
+    Some(NodeNetwork {
+        uplink: node_network.uplink.clone(),
+        node_selector: node_network.node_selector.clone(),
+    })
+}
+
+/// The name of an extended resource: a DNS prefix and a name.
+fn resource_name(name: &str) -> Result<(), String> {
+    if name.contains('/') && text::label_key(name).is_ok() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not the name of a resource such as intel.com/sriov_net",
+        text::quoted(name)
+    ))
+}
+
+fn guest_ip(path: &str, asked: &spec::IpConfig, problems: &mut Problems) -> GuestIp {
+    let at = |field: &str| format!("{path}.{field}");
+    let first = asked.address.iter().map(|written| (at("address"), written));
+    let more = asked
+        .addresses
+        .iter()
+        .enumerate()
+        .map(|(index, written)| (at(&format!("addresses[{index}]")), written));
+    let addresses: Vec<IpNet> = first
+        .chain(more)
+        .filter_map(|(path, written)| problems.check(&path, host_address(written)))
+        .collect();
+    let given = asked.address.is_some() || !asked.addresses.is_empty();
+    match asked.mode {
+        Some(IpMode::Static) if !given => problems.add(
+            at("address"),
+            "mode: static needs an address such as 192.168.10.5/24",
+        ),
+        Some(IpMode::Dhcp) if given => problems.add(
+            at("address"),
+            "mode: dhcp gets its address from the network: drop address, or use mode: static",
+        ),
+        _ => {}
+    }
+    let gateway = asked
+        .gateway
+        .as_ref()
+        .and_then(|written| problems.check(&at("gateway"), next_hop(written, &addresses)));
+    let dns_servers = asked
+        .dns_servers
+        .iter()
+        .enumerate()
+        .filter_map(|(index, written)| {
+            problems.check(&at(&format!("dnsServers[{index}]")), ip(written))
+        })
+        .collect();
+    for (index, domain) in asked.search_domains.iter().enumerate() {
+        problems.check(
+            &at(&format!("searchDomains[{index}]")),
+            text::object_name(&domain.to_ascii_lowercase()),
+        );
+    }
+    let routes = asked
+        .routes
+        .iter()
+        .enumerate()
+        .filter_map(|(index, route)| {
+            guest_route(
+                &at(&format!("routes[{index}]")),
+                route,
+                &addresses,
+                problems,
+            )
+        })
+        .collect();
+    GuestIp {
+        addresses,
+        gateway,
+        dns_servers,
+        search_domains: asked.search_domains.clone(),
+        routes,
+    }
+}
+
+fn guest_route(
+    path: &str,
+    asked: &spec::Route,
+    addresses: &[IpNet],
+    problems: &mut Problems,
+) -> Option<GuestRoute> {
+    let via = problems.check(&format!("{path}.via"), next_hop(&asked.via, addresses));
+    let to = match asked.to.as_str() {
+        "default" => None,
+        written => {
+            let network = written.parse::<IpNet>().map_err(|_| {
+                format!(
+                    "{} is not a network such as 10.0.0.0/8, nor `default`",
+                    text::quoted(written)
+                )
+            });
+            let network = problems.check(&format!("{path}.to"), network)?.trunc();
+            if let Some(via) = via
+                && via.is_ipv4() != network.addr().is_ipv4()
+            {
+                problems.add(
+                    path,
+                    format!("{network} and {via} are of different IP versions"),
+                );
+            }
+            Some(network).filter(|network| network.prefix_len() > 0)
+        }
+    };
+    Some(GuestRoute { to, via: via? })
+}
+
+fn ip(written: &str) -> Result<IpAddr, String> {
+    written
+        .parse()
+        .map_err(|_| format!("{} is not an IP address", text::quoted(written)))
+}
+
+/// A gateway or next hop: on the link of a static address of its IP version, where there is one.
+fn next_hop(written: &str, addresses: &[IpNet]) -> Result<IpAddr, String> {
+    let hop = ip(written)?;
+    let mut links = addresses
+        .iter()
+        .filter(|address| address.addr().is_ipv4() == hop.is_ipv4())
+        .peekable();
+    let link_local = matches!(hop, IpAddr::V6(address) if address.is_unicast_link_local());
+    if link_local || (addresses.is_empty() && !hop.is_unspecified()) {
+        return Ok(hop);
+    }
+    if links.peek().is_none() {
+        return Err(format!("{hop} is of another IP version than the addresses"));
+    }
+    if !links.any(|link| link.contains(&hop)) {
+        return Err(format!(
+            "{hop} is not on the link: it lies outside {}",
+            listed(addresses)
+        ));
+    }
+    if addresses.iter().any(|address| address.addr() == hop) {
+        return Err(format!("{hop} is the address of the VM itself"));
+    }
+    Ok(hop)
+}
+
+fn listed(addresses: &[IpNet]) -> String {
+    addresses
+        .iter()
+        .map(|address| address.trunc().to_string())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// An address with prefix length that a host can have.
+fn host_address(written: &str) -> Result<IpNet, String> {
+    let address: IpNet = written.parse().map_err(|_| {
+        format!(
+            "{} is not an address with prefix length, such as 192.168.10.5/24",
+            text::quoted(written)
+        )
+    })?;
+    let host = address.addr();
+    let shown = text::quoted(written);
+    if address.prefix_len() == 0 {
+        return Err(format!(
+            "{shown} has prefix length 0: write the length of the network's prefix, such as /24"
+        ));
+    }
+    if host.is_unspecified() || host.is_loopback() || host.is_multicast() {
+        return Err(format!("{shown} is not an address that a NIC can have"));
+    }
+    // RFC 3021: a /31 has neither a network nor a broadcast address.
+    if let IpNet::V4(network) = address
+        && network.prefix_len() < 31
+    {
+        if network.addr() == network.network() {
+            return Err(format!("{shown} is the address of the network itself"));
+        }
+        if network.addr() == network.broadcast() {
+            return Err(format!("{shown} is the broadcast address of its network"));
+        }
+    }
+    Ok(address)
+}

@@ -1,0 +1,340 @@
+//! A Wukong after every rule has been checked: the only input of the planners.
+//!
+//! None of these types can be made outside this crate, so whoever holds one knows that its rules hold: names are names,
+//! quantities are bytes, exactly one disk boots, every reference is of the same namespace.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::spec::{
+    AccessMode, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware, NetworkType,
+    OnMissingMultus, PowerState, PullMethod, ReclaimPolicy, RestartApproval, RunStrategy,
+    Toleration, VolumeMode,
+};
+use crate::{Bytes, Mac, names};
+
+/// A Wukong after every rule has been checked. Made by [`ValidatedWukong::validate`] or `try_from`.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ValidatedWukong {
+    /// Name, namespace and uid.
+    pub identity: Identity,
+    /// Virtual CPUs, 1 to 512.
+    pub cpu: u32,
+    /// Guest memory.
+    pub memory: Bytes,
+    /// Container image that the VM boots from when it has no disks at all, without scheme.
+    pub ephemeral_image: Option<String>,
+    /// Disks in order; at most one has `boot`, and exactly one when there is any.
+    pub disks: Vec<Disk>,
+    /// MAC of the NIC on the pod network; `None` without that NIC.
+    pub pod_nic: Option<Mac>,
+    /// Secondary NICs in order.
+    pub nics: Vec<Nic>,
+    /// What cloud-init is told.
+    pub login: Login,
+    /// Secret with public keys of the login user.
+    pub ssh_key_secret: Option<String>,
+    /// Placement.
+    pub placement: Placement,
+    /// The run strategy after all defaults, without regard to `power_state`.
+    pub run_strategy: RunStrategy,
+    /// Whether a VM of strategy `Manual` is started when it is first created.
+    pub auto_start: bool,
+    /// Today's wish.
+    pub power_state: Option<PowerState>,
+    /// Who restarts the VM when a change needs it.
+    pub restart_approval: RestartApproval,
+    /// Firmware of the guest.
+    pub firmware: Firmware,
+    /// Seconds for a clean shutdown.
+    pub termination_grace_period_seconds: i64,
+}
+
+/// Whose objects are planned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Identity {
+    /// Name of the Wukong, a DNS label; also the VirtualMachine's.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its uid; for a Wukong that no API server has seen, a UUID derived from namespace and name.
+    pub uid: String,
+    /// Name of the group for anti-affinity and spread.
+    pub group: String,
+}
+
+/// What cloud-init is told.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Login {
+    /// No user beyond what the image has.
+    ImageDefault,
+    /// A login user.
+    User(User),
+    /// The user data of this Secret instead of ours.
+    Secret(String),
+}
+
+/// The login user.
+#[derive(Clone, PartialEq)]
+#[non_exhaustive]
+pub struct User {
+    /// User name.
+    pub name: String,
+    /// Password.
+    pub password: Option<Password>,
+    /// Sudoers rule; `None`: no sudo.
+    pub sudo: Option<String>,
+    /// Login shell.
+    pub shell: String,
+    /// Supplementary groups.
+    pub groups: Vec<String>,
+    /// Whether the password is locked.
+    pub lock_password: bool,
+}
+
+impl std::fmt::Debug for User {
+    /// Leaves the password out, so that no log line can show it.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A password.
+#[derive(Clone, PartialEq)]
+pub enum Password {
+    /// In plain text.
+    Plain(String),
+    /// As a crypt(3) string.
+    Hash(String),
+}
+
+/// A disk.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Disk {
+    /// Name, a DNS label.
+    pub name: String,
+    /// Size as the guest sees it.
+    pub size: Bytes,
+    /// StorageClass; `None`: the default class.
+    pub storage_class: Option<String>,
+    /// Whether the VM boots from it.
+    pub boot: bool,
+    /// Where the content comes from.
+    pub source: Source,
+    /// Access modes; empty: what the StorageProfile says.
+    pub access_modes: Vec<AccessMode>,
+    /// Volume mode; `None`: what the StorageProfile says.
+    pub volume_mode: Option<VolumeMode>,
+    /// Bus in the guest.
+    pub bus: DiskBus,
+    /// Kind of device in the guest.
+    pub kind: DiskKind,
+    /// What happens on deletion of the Wukong.
+    pub reclaim_policy: ReclaimPolicy,
+    /// Host cache mode; `None`: KubeVirt's default.
+    pub cache: Option<DiskCache>,
+    /// Whether the disk has an IO thread of its own.
+    pub dedicated_io_thread: bool,
+    /// Serial number in the guest.
+    pub serial: String,
+}
+
+/// Where a disk's content comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// Nowhere: it starts empty.
+    Blank,
+    /// A file on a web server.
+    Http {
+        /// `http` or `https` URL without credentials.
+        url: String,
+        /// Secret with user and password.
+        secret: Option<String>,
+        /// ConfigMap with certificates.
+        certificates: Option<String>,
+        /// Digest, `algorithm:hex`.
+        checksum: Option<String>,
+    },
+    /// A container disk.
+    Registry {
+        /// `docker` or `oci-archive` URL.
+        url: String,
+        /// Who pulls it; `None`: CDI's default.
+        pull_method: Option<PullMethod>,
+        /// Secret with user and password.
+        secret: Option<String>,
+        /// ConfigMap with certificates.
+        certificates: Option<String>,
+    },
+    /// An object in S3.
+    S3 {
+        /// URL as CDI takes it.
+        url: String,
+        /// Secret with the access key.
+        secret: Option<String>,
+        /// ConfigMap with certificates.
+        certificates: Option<String>,
+    },
+    /// An object in Google Cloud Storage.
+    Gcs {
+        /// URL as CDI takes it.
+        url: String,
+        /// Secret with the access key.
+        secret: Option<String>,
+    },
+    /// A copy of a claim.
+    Claim(String),
+    /// A copy of a VolumeSnapshot.
+    Snapshot(String),
+    /// A copy of what a DataSource points to.
+    DataSource(String),
+}
+
+/// A secondary NIC.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Nic {
+    /// Name, a DNS label.
+    pub name: String,
+    /// Kind of network.
+    pub kind: NetworkType,
+    /// The NetworkAttachmentDefinition.
+    pub attachment: Attachment,
+    /// VLAN, 1 to 4094.
+    pub vlan: Option<u16>,
+    /// Bridge on the node; `None` for the kinds that have none.
+    pub bridge: Option<String>,
+    /// MAC address.
+    pub mac: Mac,
+    /// MTU in bytes.
+    pub mtu: Option<u16>,
+    /// Device-plugin or marker resource.
+    pub resource: Option<String>,
+    /// Addresses in the guest; `None`: up without an address.
+    pub ip: Option<GuestIp>,
+    /// What to do while Multus is not installed.
+    pub on_missing_multus: OnMissingMultus,
+    /// Whether NMState makes the bridge.
+    pub node_network: Option<NodeNetwork>,
+}
+
+/// The NetworkAttachmentDefinition of a NIC, in the namespace of the Wukong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Attachment {
+    /// Somebody else made it.
+    Existing(String),
+    /// We make it.
+    Planned(String),
+}
+
+impl Attachment {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Existing(name) | Self::Planned(name) => name,
+        }
+    }
+}
+
+/// A bridge that NMState makes on nodes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct NodeNetwork {
+    /// Name of the node's NIC that becomes the bridge's port.
+    pub uplink: String,
+    /// Labels of the nodes; empty: every node.
+    pub node_selector: BTreeMap<String, String>,
+}
+
+/// Addresses of a NIC in the guest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct GuestIp {
+    /// Static addresses; empty: DHCP.
+    pub addresses: Vec<IpNet>,
+    /// Default gateway.
+    pub gateway: Option<IpAddr>,
+    /// Name servers.
+    pub dns_servers: Vec<IpAddr>,
+    /// Search domains.
+    pub search_domains: Vec<String>,
+    /// Static routes.
+    pub routes: Vec<GuestRoute>,
+}
+
+/// A static route in the guest.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GuestRoute {
+    /// Destination; `None`: the default route.
+    pub to: Option<IpNet>,
+    /// Next hop.
+    pub via: IpAddr,
+}
+
+/// Placement of the VM.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Placement {
+    /// Whether VMs of the group avoid one node.
+    pub anti_affinity: bool,
+    /// Whether VMs of the group are spread over zones.
+    pub topology_spread: bool,
+    /// Labels that the node must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that are tolerated.
+    pub tolerations: Vec<Toleration>,
+    /// What happens when the node is drained.
+    pub eviction_strategy: EvictionStrategy,
+}
+
+impl ValidatedWukong {
+    /// The run strategy that the VirtualMachine gets for today's wish.
+    pub fn desired_run_strategy(&self) -> RunStrategy {
+        match self.power_state {
+            None => self.run_strategy,
+            Some(PowerState::Stopped) => RunStrategy::Halted,
+            Some(PowerState::Running | PowerState::Paused) => match self.run_strategy {
+                // A wish to run cannot be met by a strategy that waits for a hand.
+                RunStrategy::Halted | RunStrategy::Manual => RunStrategy::Always,
+                strategy => strategy,
+            },
+        }
+    }
+
+    /// The secondary NICs that the VM gets: all of them with Multus; without it none, or `Err` with the NICs that
+    /// forbid to start without them. A VM that would be left without any NIC waits for Multus, too.
+    ///
+    /// # Errors
+    /// The NICs that the VM has to wait for.
+    pub fn attached_nics(&self, multus: bool) -> Result<Vec<&Nic>, Vec<&Nic>> {
+        if multus {
+            return Ok(self.nics.iter().collect());
+        }
+        let blocks =
+            |nic: &&Nic| nic.on_missing_multus == OnMissingMultus::Block || self.pod_nic.is_none();
+        let waiting: Vec<&Nic> = self.nics.iter().filter(blocks).collect();
+        if waiting.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(waiting)
+        }
+    }
+
+    /// The disk with this name.
+    pub fn disk(&self, name: &str) -> Option<&Disk> {
+        self.disks.iter().find(|disk| disk.name == name)
+    }
+
+    /// Name of the claim and the DataVolume of a disk.
+    pub fn claim_name(&self, disk: &Disk) -> String {
+        names::claim(&self.identity.name, &disk.name)
+    }
+}
