@@ -21,6 +21,7 @@ pub mod conditions;
 pub mod labels;
 pub mod mac;
 pub mod names;
+pub mod owner;
 pub mod spec;
 pub mod status;
 pub mod validate;
