@@ -1,1 +1,40 @@
-//! The lab as a library: the end-to-end tests start it the way the command does.
+//! A throwaway cluster on this machine: a real API server, our operator, and simulated neighbours.
+//!
+//! The end-to-end tests start it the way the command does:
+//!
+//! ```no_run
+//! # async fn f() -> anyhow::Result<()> {
+//! use wukong_lab::{Lab, Options, Upstream};
+//!
+//! let lab = Lab::start(Options::new("my-tests").without(Upstream::Multus)).await?;
+//! let namespace = lab.namespace("first").await?;
+//! let client = lab.client().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access;
+pub mod audit;
+mod binaries;
+mod certs;
+pub mod cli;
+mod control_plane;
+mod dirs;
+mod lab;
+pub mod manifests;
+pub mod operator;
+pub mod plant;
+mod plant_process;
+mod process;
+mod progress;
+mod supervise;
+mod upstream;
+pub mod wait;
+
+pub use access::{ADMIN, PLANT};
+pub use lab::{Lab, Options};
+pub use operator::{Operator, OperatorOptions};
+pub use plant_process::PlantOptions;
+pub use process::Process;
+pub use progress::Progress;
+pub use upstream::{UPSTREAM_CRDS, Upstream};

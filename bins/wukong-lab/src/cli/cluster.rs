@@ -1,0 +1,76 @@
+//! What `demo` and `up` start alike.
+
+use anyhow::Result;
+
+use crate::operator::{self, Operator, OperatorOptions};
+use crate::plant_process::PlantOptions;
+use crate::process::Process;
+use crate::{Lab, Options, Progress, Upstream};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct ClusterArgs {
+    /// Leave out the kinds of these projects, as in a cluster that lacks them.
+    #[arg(long, value_name = "PROJECT", value_delimiter = ',')]
+    pub without: Vec<Upstream>,
+    /// Start no operator: run your own with the operator's kubeconfig.
+    #[arg(long)]
+    pub no_operator: bool,
+    /// Start no plant: nothing plays KubeVirt, CDI and the nodes.
+    #[arg(long)]
+    pub no_plant: bool,
+}
+
+/// A lab with what runs in it. Dropping it ends everything.
+pub(super) struct Cluster {
+    pub operator: Option<Operator>,
+    plant: Option<Process>,
+    pub lab: Lab,
+}
+
+impl Cluster {
+    pub(super) async fn start(name: &str, args: &ClusterArgs, progress: &Progress) -> Result<Self> {
+        let mut options = Options::new(name).progress(progress.clone());
+        for project in &args.without {
+            options = options.without(*project);
+        }
+        let (binary, lab) = tokio::join!(operator_binary(args, progress), Lab::start(options));
+        let (binary, lab) = (binary?, lab?);
+        let plant = if args.no_plant {
+            None
+        } else {
+            Some(lab.start_plant(PlantOptions::default())?)
+        };
+        let operator = match binary {
+            Some(binary) => Some(
+                lab.start_operator(OperatorOptions::default().binary(binary))
+                    .await?,
+            ),
+            None => None,
+        };
+        Ok(Self {
+            operator,
+            plant: plant,
+            lab,
+        })
+    }
+
+    /// An error that names the first process that is gone.
+    pub(super) fn check(&self) -> Result<()> {
+        self.lab.check()?;
+        self.operator
+            .as_ref()
+            .map_or(Ok(()), |operator| operator.process().check())?;
+        self.plant.as_ref().map_or(Ok(()), Process::check)
+    }
+}
+
+pub(super) async fn operator_binary(
+    args: &ClusterArgs,
+    progress: &Progress,
+) -> Result<Option<&'static std::path::Path>> {
+    if args.no_operator {
+        Ok(None)
+    } else {
+        operator::build(progress).await.map(Some)
+    }
+}

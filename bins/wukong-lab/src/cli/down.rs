@@ -1,0 +1,33 @@
+//! `cargo lab down`: ends the cluster of `up`.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::state::State;
+use crate::dirs;
+
+/// The operator gets some seconds to let go of its lease.
+const GRACE: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_millis(50);
+
+pub(super) async fn run() -> Result<ExitCode> {
+    let Some(state) = State::of_up()? else {
+        println!("No lab is up.");
+        return Ok(ExitCode::SUCCESS);
+    };
+    // The process that holds the lab's lock wrote this, and it still holds it: the id is not somebody else's.
+    let pid = Pid::from_raw(state.pid.try_into()?).context("the lab has a process id")?;
+    kill_process(pid, Signal::TERM)?;
+    let asked = Instant::now();
+    while !dirs::is_dead(&state.dir) {
+        if asked.elapsed() > GRACE {
+            kill_process(pid, Signal::KILL)?;
+        }
+        tokio::time::sleep(POLL).await;
+    }
+    println!("The lab is gone.");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,92 @@
+//! `cargo lab`: the command.
+
+mod cluster;
+mod demo;
+mod down;
+mod state;
+mod status;
+mod up;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::supervise;
+
+/// A throwaway Kubernetes cluster on this machine, to see the Wukong operator work and to develop it.
+///
+/// etcd, kube-apiserver and kube-controller-manager are real and run as plain processes: no container engine, no root.
+/// They are built with Go on first use, which takes about ten minutes, once. What cannot run here (KubeVirt, CDI, Multus,
+/// nodes) is simulated by "the plant": it answers as the real ones do, and no guest boots.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab", max_term_width = 120)]
+#[command(
+    after_help = "Start here:\n  cargo lab demo      one manifest becomes a running VM, and everything is gone afterwards\n  cargo lab up        a cluster that stays until `cargo lab down`"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take one manifest to a running VM and show how it gets there.
+    Demo(demo::Args),
+    /// Start a cluster in the background and print its kubeconfig.
+    Up(up::Args),
+    /// End the cluster that `up` started.
+    Down,
+    /// List the clusters of this machine.
+    Status,
+    /// Run one command and end it when standard input ends.
+    #[command(hide = true)]
+    Supervise(supervise::Args),
+}
+
+/// Runs the command that the arguments of this process name.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Supervise(args) => supervise::run(args),
+        command => run(command),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[tokio::main]
+async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Up(args) => up::run(args).await,
+        Command::Down => down::run().await,
+        Command::Status => status::run(),
+        Command::Supervise(args) => supervise::run(args),
+    }
+}
+
+/// Completes when somebody wants this process to end: Ctrl-C, SIGTERM, or the terminal is gone.
+async fn interrupted() -> Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::select! {
+        outcome = tokio::signal::ctrl_c() => outcome?,
+        _ = term.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}
