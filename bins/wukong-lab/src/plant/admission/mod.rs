@@ -1,0 +1,129 @@
+//! What KubeVirt's and CDI's admission webhooks refuse.
+//!
+//! Simulated from KubeVirt 1.9 with its default configuration (`pkg/virt-api/webhooks`, `pkg/network/admitter`,
+//! `pkg/storage/admitters`) and CDI 1.66 (`pkg/apiserver/webhooks`). Agreement is about admitted or refused; the
+//! messages are theirs where they help a reader.
+
+mod cloud_init;
+mod cpu_memory;
+mod credentials;
+mod data_volume;
+mod decode;
+mod defaults;
+mod devices;
+mod disks;
+mod field;
+mod guest;
+mod names;
+mod network;
+mod placement;
+mod run_strategy;
+mod schema;
+mod templates;
+mod volumes;
+
+use std::fmt;
+
+use serde_json::Value;
+
+pub use data_volume::admit_data_volume;
+pub use defaults::default_vm;
+use field::{Causes, Field};
+
+/// What the rules need to know about the installation.
+#[derive(Clone, Debug)]
+pub struct ClusterConfig {
+    /// `vmRolloutStrategy: LiveUpdate`, the default; `Stage` otherwise.
+    pub live_update: bool,
+    /// Feature gates that are on.
+    pub gates: Vec<String>,
+}
+
+impl Default for ClusterConfig {
+    /// KubeVirt 1.9 as released: Beta feature gates on, Alpha ones off.
+    fn default() -> Self {
+        Self {
+            live_update: true,
+            gates: [
+                "DecentralizedLiveMigration",
+                "DeclarativeHotplugVolumes",
+                "PanicDevices",
+                "PasstBinding",
+                "VideoConfig",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+        }
+    }
+}
+
+impl ClusterConfig {
+    fn has(&self, gate: &str) -> bool {
+        self.gates.iter().any(|on| on == gate)
+    }
+}
+
+/// A refusal: everything that is wrong, joined as KubeVirt joins it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial(pub String);
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Denial {}
+
+/// Would KubeVirt admit this VirtualMachine? `old` is the stored one on update, `None` on creation.
+///
+/// # Errors
+/// The denial, with every cause found.
+pub fn admit_vm(object: &Value, old: Option<&Value>, config: &ClusterConfig) -> Result<(), Denial> {
+    schema::check_vm(object)?;
+    decode::check(object)?;
+    if Field::new("", object)
+        .at("metadata.deletionTimestamp")
+        .is_set()
+    {
+        return Ok(());
+    }
+    let defaulted = defaults::for_validation(object);
+    let vm = Field::new("", &defaulted);
+    let spec = vm.child("spec");
+    if old.is_none() {
+        let mut causes = Causes::default();
+        network::check_creation(&spec.at("template.spec"), &mut causes);
+        causes.into_result()?;
+    }
+    let mut causes = Causes::default();
+    check_spec(&spec, config, &mut causes);
+    causes.into_result()?;
+
+    let mut causes = Causes::default();
+    templates::check_namespaces(&vm, old, &mut causes);
+    if let Some(old) = old {
+        run_strategy::check_update(object, old, &mut causes);
+    }
+    causes.into_result()
+}
+
+fn check_spec(spec: &Field<'_>, config: &ClusterConfig, causes: &mut Causes) {
+    let template = spec.child("template");
+    guest::check_metadata(&template.child("metadata"), config, causes);
+    let vmi = template.child("spec");
+    guest::check(&vmi, config, causes);
+    cpu_memory::check(&vmi, config, causes);
+    placement::check(&vmi, causes);
+    network::check(&vmi, config, causes);
+    disks::check(&vmi, config, causes);
+    devices::check(&vmi, config, causes);
+    volumes::check(&vmi, config, causes);
+    cloud_init::check(&vmi, causes);
+    credentials::check(&vmi, causes);
+    templates::check(spec, causes);
+    run_strategy::check(spec, config, causes);
+    if config.live_update {
+        cpu_memory::check_live_update(&vmi, causes);
+    }
+}
