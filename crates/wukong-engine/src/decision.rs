@@ -1,0 +1,251 @@
+//! What `decide` is told and what it answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use kube::Resource;
+use kube::core::ApiResource;
+use serde_json::Value;
+use wukong_api::{Bytes, Policy, Wukong, WukongStatus};
+use wukong_network::nad::NetworkAttachmentDefinition;
+use wukong_storage::data_volume::DataVolume;
+use wukong_vm::virtual_machine::VirtualMachine;
+
+use crate::world::World;
+
+/// Everything that a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The Wukong as stored, its last status included.
+    pub wukong: &'a Wukong,
+    /// What is known of the cluster.
+    pub world: &'a World,
+    /// What the operator remembers of this Wukong since it started.
+    pub memory: &'a Memory,
+    /// What the operator's settings allow.
+    pub policy: &'a Policy,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What the operator remembers of one Wukong since it started. Losing it costs repeated work, never a wrong result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// What could not be written, and until when it is left alone.
+    pub failures: BTreeMap<Target, Failure>,
+    /// What was applied, and how it was stored.
+    pub applied: BTreeMap<Target, Applied>,
+    /// The call that carried out a power wish, with that wish.
+    pub called: Option<(Call, String)>,
+    /// When the status was written last.
+    pub status_written: Option<Timestamp>,
+}
+
+/// A write that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What kind of refusal.
+    pub kind: FailureKind,
+    /// The server's words.
+    pub message: String,
+    /// When it may be tried again.
+    pub retry_at: Timestamp,
+    /// How often in a row.
+    pub attempts: u32,
+    /// Hash of the body that was refused; another body is tried at once.
+    pub hash: String,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FailureKind {
+    /// The server was unreachable, overloaded or broken: tried again.
+    Transient,
+    /// The object changed meanwhile: tried again with what is known then.
+    Stale,
+    /// Somebody else's object has the name.
+    NameTaken,
+    /// A quota is exhausted.
+    Quota,
+    /// Admission, validation or authorization said no.
+    Denied,
+    /// The object to change is gone.
+    Gone,
+}
+
+/// How something that we applied was stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Applied {
+    /// Hash over what was sent.
+    pub sent: String,
+    /// Hash over our fields as stored; differs from `sent` when the server normalizes what we send.
+    pub stored: String,
+    /// How often the same was sent again because somebody had changed it, in the running window.
+    pub repairs: u32,
+    /// When the window began.
+    pub since: Timestamp,
+}
+
+/// The kinds that we make.
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr, strum::Display,
+)]
+pub enum Kind {
+    /// Cloud-init data.
+    Secret,
+    /// A network to attach.
+    NetworkAttachmentDefinition,
+    /// A disk with its content.
+    DataVolume,
+    /// An empty disk where CDI is missing.
+    PersistentVolumeClaim,
+    /// The virtual machine.
+    VirtualMachine,
+}
+
+impl Kind {
+    /// Group, version, kind and plural.
+    pub fn api_resource(self) -> ApiResource {
+        use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+        fn of<K: Resource<DynamicType = ()>>() -> ApiResource {
+            ApiResource::erase::<K>(&())
+        }
+        match self {
+            Self::Secret => of::<Secret>(),
+            Self::NetworkAttachmentDefinition => of::<NetworkAttachmentDefinition>(),
+            Self::DataVolume => of::<DataVolume>(),
+            Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
+            Self::VirtualMachine => of::<VirtualMachine>(),
+        }
+    }
+}
+
+/// A child, in the namespace of its Wukong.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Target {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
+
+/// What to do now. Applies of the first wave run side by side; the VirtualMachine follows when all of them went well.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// What the VM needs: Secret, NetworkAttachmentDefinitions, disks.
+    pub apply: Vec<Apply>,
+    /// The VirtualMachine.
+    pub apply_vm: Option<Apply>,
+    /// Claims to grow.
+    pub expand: Vec<Expand>,
+    /// Subresources to call.
+    pub calls: Vec<Call>,
+    /// Power wish that `calls` carry out.
+    pub power_wish: Option<String>,
+    /// Children that are no longer asked for, to delete after everything else went well.
+    pub prune: Vec<Prune>,
+    /// The status as it should be.
+    pub status: WukongStatus,
+    /// When to write the status; `None`: it is as it should be.
+    pub write_status: Option<Timestamp>,
+    /// What to tell the user, together with the status.
+    pub notes: Vec<Note>,
+    /// When to decide again if nothing happens before.
+    pub wake_at: Option<Timestamp>,
+}
+
+impl Decision {
+    /// Whether the cluster is as it should be, but for the status.
+    pub fn is_settled(&self) -> bool {
+        self.apply.is_empty()
+            && self.apply_vm.is_none()
+            && self.expand.is_empty()
+            && self.calls.is_empty()
+            && self.prune.is_empty()
+    }
+}
+
+/// A server-side apply.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Apply {
+    /// What is applied.
+    pub target: Target,
+    /// What must be there already.
+    pub expect: Expect,
+    /// The object.
+    pub body: Value,
+    /// Hash over the fields of the body that we will own.
+    pub hash: String,
+}
+
+/// What must be there already for an apply to be right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Expect {
+    /// Nothing: the apply creates, and fails when the name is taken.
+    Absent,
+    /// This very object.
+    Present {
+        /// Its uid.
+        uid: String,
+        /// Its version, when the body depends on what was read.
+        resource_version: Option<String>,
+    },
+    /// Nothing, or an object that this uid controls. For Secrets, which we cannot read.
+    AbsentOrControlledBy(String),
+}
+
+/// Growth of a claim.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expand {
+    /// The claim.
+    pub target: Target,
+    /// Its uid.
+    pub uid: String,
+    /// Size to request.
+    pub to: Bytes,
+    /// Size, as the guest sees it, that the request stands for.
+    pub guest_size: Bytes,
+}
+
+/// A subresource of the VirtualMachine or its instance.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, strum::AsRefStr, strum::Display)]
+#[strum(serialize_all = "lowercase")]
+pub enum Call {
+    /// Starts a VM of strategy `Manual`.
+    Start,
+    /// Restarts the VM.
+    Restart,
+    /// Stops the CPUs of the guest.
+    Pause,
+    /// Lets them go on.
+    Unpause,
+}
+
+/// Deletion of a child that is no longer asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Prune {
+    /// What is deleted.
+    pub target: Target,
+    /// Its uid.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+}
+
+/// A line for the user, published as a Kubernetes event.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Note {
+    /// Whether something is wrong.
+    pub warning: bool,
+    /// Reason, in CamelCase.
+    pub reason: String,
+    /// What happened.
+    pub message: String,
+}

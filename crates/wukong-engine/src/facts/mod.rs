@@ -1,0 +1,192 @@
+//! Facts: the few fields of what we watch that decisions need.
+//!
+//! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
+//! problem, and a few hundred bytes stay in memory instead of the object.
+
+mod storage;
+mod virtual_machine;
+
+pub use storage::{ClaimFact, DataVolumeFact, StorageClassFact};
+pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
+
+use serde_json::Value;
+use wukong_api::{FIELD_MANAGER, labels};
+
+use crate::owned;
+
+/// Longest message that is kept, in characters.
+const MESSAGE_MAX: usize = 512;
+
+/// Who an object is and whose.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Meta {
+    /// Namespace; empty for cluster-scoped objects.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// Uid.
+    pub uid: String,
+    /// Version of the object.
+    pub resource_version: String,
+    /// Whether its deletion was asked for.
+    pub deleting: bool,
+    /// Its controller.
+    pub controller: Option<Controller>,
+    /// Name of the Wukong that our labels say it belongs to.
+    pub wukong: Option<String>,
+    /// Hash over the fields that we own, as stored; `None` when we never applied it.
+    pub owned_hash: Option<String>,
+    /// The manager, other than us, that wrote last.
+    pub other_manager: Option<String>,
+}
+
+/// The controller of an object.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Controller {
+    /// Its kind.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+}
+
+/// A condition of an object that we watch.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ConditionFact {
+    /// Its type.
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Its reason.
+    pub reason: String,
+    /// Its message, cut to a bounded length.
+    pub message: String,
+}
+
+/// Something that only has to exist: a NetworkAttachmentDefinition, a VolumeSnapshot, a DataSource.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ObjectFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+}
+
+/// A fact that is projected from an object of one kind.
+pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
+    /// Keeps what decisions need of `object`; never fails, whatever the object looks like.
+    fn project(object: &Value) -> Self;
+    /// Who the object is and whose.
+    fn meta(&self) -> &Meta;
+}
+
+impl Fact for ObjectFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl Meta {
+    /// Projects the metadata of an object.
+    pub fn project(object: &Value) -> Self {
+        let controller = object
+            .pointer("/metadata/ownerReferences")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true));
+        let others = object
+            .pointer("/metadata/managedFields")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter(|entry| {
+                entry.get("subresource").is_none() && text(entry, "/manager") != FIELD_MANAGER
+            });
+        let labels = object.pointer("/metadata/labels");
+        Self {
+            namespace: text(object, "/metadata/namespace"),
+            name: text(object, "/metadata/name"),
+            uid: text(object, "/metadata/uid"),
+            resource_version: text(object, "/metadata/resourceVersion"),
+            deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
+            controller: controller.map(|owner| Controller {
+                kind: text(owner, "/kind"),
+                name: text(owner, "/name"),
+                uid: text(owner, "/uid"),
+            }),
+            wukong: labels
+                .and_then(|labels| labels.get(labels::WUKONG))
+                .and_then(Value::as_str)
+                .map(Into::into),
+            owned_hash: owned::owned_by(object, FIELD_MANAGER).map(|fields| owned::hash(&fields)),
+            other_manager: others
+                .max_by_key(|entry| text(entry, "/time"))
+                .map(|entry| text(entry, "/manager")),
+        }
+    }
+
+    /// Whether the Wukong with this uid controls it.
+    pub fn is_controlled_by(&self, uid: &str) -> bool {
+        self.controller
+            .as_ref()
+            .is_some_and(|controller| controller.uid == uid)
+    }
+}
+
+/// The conditions of an object, those of `types` only.
+fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
+    let all = object
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    all.into_iter()
+        .flatten()
+        .filter(|condition| types.contains(&text(condition, "/type").as_str()))
+        .map(|condition| ConditionFact {
+            type_: text(condition, "/type"),
+            status: text(condition, "/status"),
+            reason: text(condition, "/reason"),
+            message: bounded(&text(condition, "/message")),
+        })
+        .collect()
+}
+
+/// The condition of a type.
+pub(crate) fn condition<'a>(
+    conditions: &'a [ConditionFact],
+    type_: &str,
+) -> Option<&'a ConditionFact> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether the condition of a type is true.
+pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
+    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// A message from elsewhere: bounded, on one line, without control characters.
+pub fn bounded(message: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let mut chars = message.chars();
+    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).map(printable).collect();
+    if chars.next().is_some() {
+        cut.push('…');
+    }
+    cut.trim().to_owned()
+}
+
+fn text(object: &Value, pointer: &str) -> String {
+    optional_text(object, pointer).unwrap_or_default()
+}
+
+fn optional_text(object: &Value, pointer: &str) -> Option<String> {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(Into::into)
+}

@@ -1,0 +1,141 @@
+//! Facts of DataVolumes, claims and StorageClasses.
+
+use serde_json::Value;
+use wukong_api::{Bytes, labels};
+
+use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
+use crate::owned;
+
+/// A DataVolume.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DataVolumeFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+    /// `status.phase`; empty until CDI saw it.
+    pub phase: String,
+    /// `status.progress`, such as `42.0%`.
+    pub progress: Option<String>,
+    /// How often the importer was restarted.
+    pub restart_count: u64,
+    /// Size that it was created with.
+    pub size: Option<Bytes>,
+    /// Hash over its spec, which never changes after creation.
+    pub spec_hash: String,
+    /// Its conditions.
+    pub conditions: Vec<ConditionFact>,
+}
+
+impl Fact for DataVolumeFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+            phase: text(object, "/status/phase"),
+            progress: optional_text(object, "/status/progress"),
+            restart_count: object
+                .pointer("/status/restartCount")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+            size: quantity(object, "/spec/storage/resources/requests/storage"),
+            spec_hash: object.pointer("/spec").map(owned::hash).unwrap_or_default(),
+            conditions: conditions(object, &["Bound", "Ready", "Running"]),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+/// A claim.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClaimFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+    /// `status.phase`: `Pending`, `Bound` or `Lost`.
+    pub phase: String,
+    /// Its StorageClass.
+    pub class: Option<String>,
+    /// Size that it requests.
+    pub request: Option<Bytes>,
+    /// Size that it has.
+    pub capacity: Option<Bytes>,
+    /// Size, as the guest sees it, that the request stands for, on a claim that was grown ([`labels::GUEST_SIZE`]).
+    pub guest_size: Option<Bytes>,
+    /// Its conditions.
+    pub conditions: Vec<ConditionFact>,
+}
+
+impl Fact for ClaimFact {
+    fn project(object: &Value) -> Self {
+        let guest_size = object
+            .pointer("/metadata/annotations")
+            .and_then(|all| all.get(labels::GUEST_SIZE));
+        Self {
+            meta: Meta::project(object),
+            phase: text(object, "/status/phase"),
+            class: optional_text(object, "/spec/storageClassName"),
+            request: quantity(object, "/spec/resources/requests/storage"),
+            capacity: quantity(object, "/status/capacity/storage"),
+            guest_size: guest_size.and_then(Value::as_str).and_then(Bytes::parse),
+            conditions: conditions(
+                object,
+                &[
+                    "Resizing",
+                    "FileSystemResizePending",
+                    "ControllerResizeError",
+                    "NodeResizeError",
+                ],
+            ),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+/// A StorageClass.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StorageClassFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Whether it is the default class, or KubeVirt's own default.
+    pub default: bool,
+    /// Whether volumes are bound only when a pod needs them.
+    pub waits_for_first_consumer: bool,
+    /// Whether claims can grow. (Absent means no.)
+    pub expandable: bool,
+}
+
+impl Fact for StorageClassFact {
+    fn project(object: &Value) -> Self {
+        let annotation = |key: &str| {
+            object
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(key))
+                .and_then(Value::as_str)
+                == Some("true")
+        };
+        Self {
+            meta: Meta::project(object),
+            default: annotation("storageclass.kubernetes.io/is-default-class")
+                || annotation("storageclass.kubevirt.io/is-default-virt-class"),
+            waits_for_first_consumer: text(object, "/volumeBindingMode") == "WaitForFirstConsumer",
+            expandable: object
+                .pointer("/allowVolumeExpansion")
+                .and_then(Value::as_bool)
+                == Some(true),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+fn quantity(object: &Value, pointer: &str) -> Option<Bytes> {
+    let value = object.pointer(pointer)?;
+    value
+        .as_str()
+        .map_or_else(|| value.as_u64().map(Bytes), Bytes::parse)
+}

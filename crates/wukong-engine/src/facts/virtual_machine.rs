@@ -1,0 +1,163 @@
+//! Facts of VirtualMachines and their instances.
+
+use serde_json::Value;
+use wukong_api::labels;
+
+use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
+
+/// Conditions of a VirtualMachine or an instance that tell why it does not run.
+const CONDITIONS: &[&str] = &[
+    "AgentConnected",
+    "AgentVersionNotSupported",
+    "Failure",
+    "LiveMigratable",
+    "Paused",
+    "PodScheduled",
+    "Ready",
+    "RestartRequired",
+    "Synchronized",
+];
+
+/// A VirtualMachine.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct VirtualMachineFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+    /// `spec.runStrategy`.
+    pub run_strategy: Option<String>,
+    /// The power wish that we asserted last ([`labels::POWER_WISH`]).
+    pub power_wish: Option<String>,
+    /// Hash of the cloud-init Secret that was applied before it ([`labels::CLOUD_INIT_HASH`]).
+    pub cloud_init_hash: Option<String>,
+    /// `status.printableStatus`.
+    pub printable_status: String,
+    /// Whether a start, stop or restart is under way.
+    pub changing_state: bool,
+    /// Failed starts in a row.
+    pub start_failures: u64,
+    /// Names of its disks, those that were attached by hand included.
+    pub disks: Vec<String>,
+    /// Its conditions.
+    pub conditions: Vec<ConditionFact>,
+}
+
+impl Fact for VirtualMachineFact {
+    fn project(object: &Value) -> Self {
+        let annotation = |key: &str| {
+            object
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(key))
+                .and_then(Value::as_str)
+                .map(Into::into)
+        };
+        let disks = object
+            .pointer("/spec/template/spec/domain/devices/disks")
+            .and_then(Value::as_array);
+        Self {
+            meta: Meta::project(object),
+            run_strategy: optional_text(object, "/spec/runStrategy"),
+            power_wish: annotation(labels::POWER_WISH),
+            cloud_init_hash: annotation(labels::CLOUD_INIT_HASH),
+            printable_status: text(object, "/status/printableStatus"),
+            changing_state: object
+                .pointer("/status/stateChangeRequests")
+                .and_then(Value::as_array)
+                .is_some_and(|requests| !requests.is_empty()),
+            start_failures: object
+                .pointer("/status/startFailure/consecutiveFailCount")
+                .and_then(Value::as_u64)
+                .unwrap_or_default(),
+            disks: disks
+                .into_iter()
+                .flatten()
+                .map(|disk| text(disk, "/name"))
+                .collect(),
+            conditions: conditions(object, CONDITIONS),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+/// A VirtualMachineInstance: the running guest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct VirtualMachineInstanceFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+    /// `status.phase`.
+    pub phase: String,
+    /// Node that it runs on.
+    pub node: Option<String>,
+    /// Whether a migration is under way.
+    pub migrating: bool,
+    /// Its NICs as they are.
+    pub interfaces: Vec<InterfaceFact>,
+    /// Its conditions.
+    pub conditions: Vec<ConditionFact>,
+}
+
+/// A NIC of a running guest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InterfaceFact {
+    /// Name of the NIC in the spec.
+    pub name: String,
+    /// Its name in the guest.
+    pub interface: Option<String>,
+    /// Its MAC address.
+    pub mac: Option<String>,
+    /// Its addresses, without prefix length.
+    pub addresses: Vec<String>,
+    /// Who told.
+    pub source: Option<String>,
+}
+
+impl Fact for VirtualMachineInstanceFact {
+    fn project(object: &Value) -> Self {
+        let migration = object.pointer("/status/migrationState");
+        let interfaces = object
+            .pointer("/status/interfaces")
+            .and_then(Value::as_array);
+        Self {
+            meta: Meta::project(object),
+            phase: text(object, "/status/phase"),
+            node: optional_text(object, "/status/nodeName").filter(|node| !node.is_empty()),
+            migrating: migration.is_some_and(|state| {
+                state.get("startTimestamp").is_some()
+                    && state.get("completed").and_then(Value::as_bool) != Some(true)
+                    && state.get("failed").and_then(Value::as_bool) != Some(true)
+            }),
+            interfaces: interfaces.into_iter().flatten().map(interface).collect(),
+            conditions: conditions(object, CONDITIONS),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+fn interface(status: &Value) -> InterfaceFact {
+    let bare = |address: &str| address.split('/').next().unwrap_or_default().to_owned();
+    let mut addresses: Vec<String> = status
+        .get("ipAddresses")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(bare)
+        .collect();
+    if let Some(first) = optional_text(status, "/ipAddress").filter(|first| !first.is_empty())
+        && !addresses.contains(&bare(&first))
+    {
+        addresses.insert(0, bare(&first));
+    }
+    InterfaceFact {
+        name: text(status, "/name"),
+        interface: optional_text(status, "/interfaceName"),
+        mac: optional_text(status, "/mac"),
+        addresses,
+        source: optional_text(status, "/infoSource"),
+    }
+}

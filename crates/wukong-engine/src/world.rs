@@ -1,0 +1,193 @@
+//! Everything that is known of the cluster.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::facts::{
+    ClaimFact, DataVolumeFact, Fact, ObjectFact, StorageClassFact, VirtualMachineFact,
+    VirtualMachineInstanceFact,
+};
+
+/// Everything that is known of the cluster: one store per kind.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// VirtualMachines.
+    pub virtual_machines: Store<VirtualMachineFact>,
+    /// Their running guests.
+    pub instances: Store<VirtualMachineInstanceFact>,
+    /// DataVolumes.
+    pub data_volumes: Store<DataVolumeFact>,
+    /// Claims.
+    pub claims: Store<ClaimFact>,
+    /// NetworkAttachmentDefinitions.
+    pub definitions: Store<ObjectFact>,
+    /// StorageClasses.
+    pub storage_classes: Store<StorageClassFact>,
+    /// VolumeSnapshots.
+    pub snapshots: Store<ObjectFact>,
+    /// CDI's DataSources.
+    pub data_sources: Store<ObjectFact>,
+}
+
+/// Whether the API server serves a kind.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Presence {
+    /// Not heard of yet.
+    #[default]
+    Unknown,
+    /// The API server does not serve the kind.
+    Missing,
+    /// The API server does not let us see the kind.
+    Forbidden,
+    /// The store holds what is there.
+    Served,
+}
+
+/// What is known of one object.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Seen<T> {
+    /// Not heard of its kind yet, so nothing is known.
+    Unknown,
+    /// It does not exist.
+    Absent,
+    /// It exists.
+    Present(T),
+}
+
+impl<T> Seen<T> {
+    /// The fact, if there is one.
+    pub fn present(self) -> Option<T> {
+        match self {
+            Self::Present(fact) => Some(fact),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+}
+
+/// The facts of one kind.
+#[derive(Clone, Debug)]
+pub struct Store<T> {
+    presence: Presence,
+    facts: HashMap<String, BTreeMap<String, T>>,
+}
+
+impl<T> Default for Store<T> {
+    fn default() -> Self {
+        Self {
+            presence: Presence::Unknown,
+            facts: HashMap::new(),
+        }
+    }
+}
+
+impl<T: Fact> Store<T> {
+    /// Whether the API server serves the kind.
+    pub fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// The object of that name. (Cluster-scoped objects have the empty namespace.)
+    pub fn get(&self, namespace: &str, name: &str) -> Seen<&T> {
+        match (
+            self.presence,
+            self.facts.get(namespace).and_then(|facts| facts.get(name)),
+        ) {
+            (_, Some(fact)) => Seen::Present(fact),
+            (Presence::Unknown | Presence::Forbidden, None) => Seen::Unknown,
+            (Presence::Missing | Presence::Served, None) => Seen::Absent,
+        }
+    }
+
+    /// The objects of a namespace, in order of their names.
+    pub fn in_namespace(&self, namespace: &str) -> impl Iterator<Item = &T> {
+        self.facts
+            .get(namespace)
+            .into_iter()
+            .flat_map(BTreeMap::values)
+    }
+
+    /// Number of objects.
+    pub fn len(&self) -> usize {
+        self.facts.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether there are no objects.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Takes in an object that was seen or written. An older version than the one known is ignored, so the answer to a
+    /// write can be taken in before its watch event. Returns whether anything changed.
+    pub fn insert(&mut self, fact: T) -> bool {
+        let meta = fact.meta();
+        let facts = self.facts.entry(meta.namespace.clone()).or_default();
+        if let Some(known) = facts.get(&meta.name) {
+            if known.meta().uid == meta.uid && version(known.meta()) > version(meta) {
+                return false;
+            }
+            if *known == fact {
+                return false;
+            }
+        }
+        facts.insert(meta.name.clone(), fact);
+        true
+    }
+
+    /// Takes note that an object is gone. One of another uid under the same name stays. Returns whether it was known.
+    pub fn remove(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
+        let Some(facts) = self.facts.get_mut(namespace) else {
+            return false;
+        };
+        let known = facts.get(name).is_some_and(|fact| fact.meta().uid == uid);
+        if known {
+            facts.remove(name);
+        }
+        if facts.is_empty() {
+            self.facts.remove(namespace);
+        }
+        known
+    }
+
+    /// Takes in a complete list: what is not in it is gone. Returns the facts that changed or went.
+    pub fn replace(&mut self, list: Vec<T>) -> Vec<T> {
+        let mut old = std::mem::take(self);
+        self.presence = Presence::Served;
+        let mut changed = Vec::new();
+        for fact in list {
+            let known = old
+                .facts
+                .get_mut(&fact.meta().namespace)
+                .and_then(|facts| facts.remove(&fact.meta().name));
+            if known.as_ref() != Some(&fact) {
+                changed.push(fact.clone());
+            }
+            // An answer to a write may be newer than the list.
+            let newest = known
+                .filter(|known| {
+                    known.meta().uid == fact.meta().uid
+                        && version(known.meta()) > version(fact.meta())
+                })
+                .unwrap_or(fact);
+            self.facts
+                .entry(newest.meta().namespace.clone())
+                .or_default()
+                .insert(newest.meta().name.clone(), newest);
+        }
+        changed.extend(old.facts.into_values().flat_map(BTreeMap::into_values));
+        changed
+    }
+
+    /// Takes note that the kind is not served or not to be seen. Returns the facts that went.
+    pub fn clear(&mut self, presence: Presence) -> Vec<T> {
+        let old = std::mem::take(self);
+        self.presence = presence;
+        old.facts
+            .into_values()
+            .flat_map(BTreeMap::into_values)
+            .collect()
+    }
+}
+
+/// Resource versions are comparable as numbers (KEP-5504); one that is none counts as the oldest.
+fn version(meta: &crate::facts::Meta) -> u64 {
+    meta.resource_version.parse().unwrap_or_default()
+}
