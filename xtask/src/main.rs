@@ -1,5 +1,8 @@
 //! `cargo xtask`: the chores of this repository.
 
+mod crds;
+mod generated;
+mod reference;
 mod upstream;
 
 use clap::{Parser, Subcommand};
@@ -14,12 +17,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Write the CustomResourceDefinition (deploy/crds) and the API reference (docs/api.md) from the types.
+    GenCrds(crds::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
+        Chore::GenCrds(args) => crds::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
     }
 }

@@ -46,6 +46,7 @@ pub struct HighAvailability {
 
 /// What happens when the guest stops by itself.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum RestartPolicy {
     /// Restart, whatever the cause.
     #[default]
@@ -58,6 +59,7 @@ pub enum RestartPolicy {
 
 /// What happens when the node is drained.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum EvictionStrategy {
     /// Migrate; the drain waits while that is impossible.
     LiveMigrate,
@@ -99,6 +101,7 @@ pub struct Toleration {
 
 /// How a toleration compares.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum TolerationOperator {
     /// The value is equal.
     Equal,
@@ -108,6 +111,7 @@ pub enum TolerationOperator {
 
 /// Effect of a taint.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum TaintEffect {
     /// New pods stay away.
     NoSchedule,
@@ -147,6 +151,7 @@ pub struct StartStrategy {
     strum::AsRefStr,
     strum::EnumString,
 )]
+#[schemars(transform = super::without_description)]
 pub enum RunStrategy {
     /// The VM always runs.
     Always,

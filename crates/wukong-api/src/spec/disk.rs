@@ -189,6 +189,7 @@ pub struct BlankSource {}
 /// Who pulls a container disk.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum PullMethod {
     /// CDI's importer pod.
     Pod,
@@ -228,6 +229,7 @@ pub enum VolumeMode {
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum DiskBus {
     /// virtio-blk.
     #[default]
@@ -243,6 +245,7 @@ pub enum DiskBus {
 /// Kind of device in the guest.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum DiskKind {
     /// A hard disk.
     #[default]
@@ -255,6 +258,7 @@ pub enum DiskKind {
 
 /// What happens to a disk's data when the Wukong is deleted.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum ReclaimPolicy {
     /// It is deleted.
     Delete,
@@ -268,6 +272,7 @@ pub enum ReclaimPolicy {
 )]
 #[serde(rename_all = "lowercase")]
 #[strum(serialize_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum DiskCache {
     /// No host cache.
     None,

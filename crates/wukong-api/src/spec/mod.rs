@@ -131,6 +131,7 @@ pub struct WukongSpec {
 
 /// The NIC on the pod network.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
 pub enum PodNetwork {
     /// The VM has a NIC behind NAT on the pod network.
     #[default]
@@ -141,6 +142,7 @@ pub enum PodNetwork {
 
 /// The power state that the user wants now.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
 pub enum PowerState {
     /// The VM runs.
     Running,
@@ -152,6 +154,7 @@ pub enum PowerState {
 
 /// Who restarts the VM when a change needs a restart.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
 pub enum RestartApproval {
     /// A person does; the status says that a restart is needed.
     #[default]
@@ -162,6 +165,7 @@ pub enum RestartApproval {
 
 /// Firmware of the guest.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
 pub enum Firmware {
     /// SeaBIOS.
     #[default]
@@ -173,4 +177,9 @@ pub enum Firmware {
     /// UEFI with secure boot.
     #[serde(rename = "UEFISecureBoot")]
     UefiSecureBoot,
+}
+
+/// Drops the description of a type from the schema, so that the field of that type shows its own.
+fn without_description(schema: &mut schemars::Schema) {
+    schema.remove("description");
 }

@@ -75,6 +75,7 @@ pub struct Network {
 /// Kind of network.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum NetworkType {
     /// A Linux bridge on the node.
     Bridge,
@@ -88,6 +89,7 @@ pub enum NetworkType {
 
 /// What to do while Multus is not installed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
 pub enum OnMissingMultus {
     /// Start the VM without this NIC, and attach it when Multus appears.
     #[default]
@@ -158,6 +160,7 @@ pub struct IpConfig {
 /// How a NIC gets its addresses.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[schemars(transform = super::without_description)]
 pub enum IpMode {
     /// The addresses given here.
     Static,
