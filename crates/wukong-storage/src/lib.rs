@@ -1,2 +1,9 @@
-//! Plans the disks of a Wukong: CDI DataVolumes and PersistentVolumeClaims.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+
+pub mod data_volume;
+mod expansion;
+mod plan;
+
+pub use expansion::{Expansion, expansion};
+pub use plan::{Context, Existing, Planned, PlannedDisk, plan};

@@ -1,0 +1,191 @@
+//! The part of CDI's DataVolume that we plan (`cdi.kubevirt.io/v1beta1`, pkg/apis/core/v1beta1/types.go of CDI).
+
+use k8s_openapi::api::core::v1::VolumeResourceRequirements;
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+use wukong_api::spec::{AccessMode, PullMethod, VolumeMode};
+use wukong_api::validated;
+
+/// A claim and what it is filled with. CDI lets nobody change it once it exists.
+#[derive(CustomResource, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[kube(
+    group = "cdi.kubevirt.io",
+    version = "v1beta1",
+    kind = "DataVolume",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq"
+)]
+pub struct DataVolumeSpec {
+    /// Where the content comes from.
+    #[serde(flatten)]
+    pub content: Content,
+    /// The claim.
+    pub storage: Storage,
+}
+
+/// The two ways to name a source, of which a DataVolume has one.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Content {
+    /// The source itself.
+    Source(Source),
+    /// An object that points to the source.
+    SourceRef(SourceRef),
+}
+
+/// Where the content comes from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Source {
+    /// Nowhere: CDI makes an empty image.
+    Blank {},
+    /// A file on a web server.
+    Http {
+        /// `http` or `https` URL.
+        url: String,
+        /// Secret with `accessKeyId` and `secretKey`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret_ref: Option<String>,
+        /// ConfigMap with certificates.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cert_config_map: Option<String>,
+        /// `algorithm:hex`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        checksum: Option<String>,
+    },
+    /// A container disk.
+    Registry {
+        /// `docker` or `oci-archive` URL.
+        url: String,
+        /// Who pulls.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pull_method: Option<PullMethod>,
+        /// Secret with `accessKeyId` and `secretKey`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret_ref: Option<String>,
+        /// ConfigMap with certificates.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cert_config_map: Option<String>,
+    },
+    /// An object in S3.
+    S3 {
+        /// `http` or `https` URL of endpoint, bucket and object.
+        url: String,
+        /// Secret with `accessKeyId` and `secretKey`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret_ref: Option<String>,
+        /// ConfigMap with certificates.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cert_config_map: Option<String>,
+    },
+    /// An object in Google Cloud Storage.
+    Gcs {
+        /// `gs` URL of bucket and object, or `https` URL with an endpoint.
+        url: String,
+        /// Secret with the account's key file, `credentials.json`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        secret_ref: Option<String>,
+    },
+    /// A copy of a claim.
+    Pvc(ObjectRef),
+    /// A copy of a VolumeSnapshot.
+    Snapshot(ObjectRef),
+}
+
+/// An object with its namespace, which CDI wants to be written out.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct ObjectRef {
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// An object that points to a source.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SourceRef {
+    /// `DataSource`: CDI knows no other.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// The claim, with CDI to fill in what is left out from the StorageProfile of the class, and to add the overhead of a
+/// file system to the size.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Storage {
+    /// Access modes; empty: what the StorageProfile says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_modes: Vec<AccessMode>,
+    /// `requests.storage`: the size as the guest sees it.
+    pub resources: VolumeResourceRequirements,
+    /// StorageClass; absent: the default class for virtual machines, else the default class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage_class_name: Option<String>,
+    /// Volume mode; absent: what the StorageProfile says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_mode: Option<VolumeMode>,
+}
+
+impl Content {
+    /// What CDI is told about a source. `namespace` is where everything that it names lies.
+    pub fn of(source: &validated::Source, namespace: &str) -> Self {
+        use validated::Source as Asked;
+
+        let object = |name: &str| ObjectRef {
+            name: name.to_owned(),
+            namespace: namespace.to_owned(),
+        };
+        Self::Source(match source.clone() {
+            Asked::Blank => Source::Blank {},
+            Asked::Http {
+                url,
+                secret,
+                certificates,
+                checksum,
+            } => Source::Http {
+                url,
+                secret_ref: secret,
+                cert_config_map: certificates,
+                checksum,
+            },
+            Asked::Registry {
+                url,
+                pull_method,
+                secret,
+                certificates,
+            } => Source::Registry {
+                url,
+                pull_method,
+                secret_ref: secret,
+                cert_config_map: certificates,
+            },
+            Asked::S3 {
+                url,
+                secret,
+                certificates,
+            } => Source::S3 {
+                url,
+                secret_ref: secret,
+                cert_config_map: certificates,
+            },
+            Asked::Gcs { url, secret } => Source::Gcs {
+                url,
+                secret_ref: secret,
+            },
+            Asked::Claim(name) => Source::Pvc(object(&name)),
+            Asked::Snapshot(name) => Source::Snapshot(object(&name)),
+            Asked::DataSource(name) => {
+                return Self::SourceRef(SourceRef {
+                    kind: "DataSource".into(),
+                    name,
+                    namespace: namespace.into(),
+                });
+            }
+        })
+    }
+}

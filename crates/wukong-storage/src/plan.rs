@@ -1,0 +1,182 @@
+//! Which object a disk needs: a DataVolume, a plain claim, or none because the claim is there.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    PersistentVolumeClaim, PersistentVolumeClaimSpec, VolumeResourceRequirements,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use wukong_api::owner::owner_reference;
+use wukong_api::spec::{AccessMode, ReclaimPolicy};
+use wukong_api::validated::{Disk, Source};
+use wukong_api::{Bytes, ValidatedWukong, labels};
+
+use crate::data_volume::{Content, DataVolume, DataVolumeSpec, Storage};
+
+/// What is there already under the name of a disk's claim.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Existing {
+    /// Neither a DataVolume nor a claim.
+    #[default]
+    Nothing,
+    /// A DataVolume, with or without its claim.
+    DataVolume {
+        /// The size in its `spec.storage`, as it was created.
+        size: Bytes,
+    },
+    /// A claim without a DataVolume.
+    Claim {
+        /// What it requests.
+        size: Bytes,
+        /// Whether it is a plain claim that we applied.
+        ours: bool,
+    },
+}
+
+/// What planning depends on beside the Wukong.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Whether CDI is installed.
+    pub cdi: bool,
+    /// What is there, by name of the disk; an absent name means [`Existing::Nothing`].
+    pub existing: &'a BTreeMap<String, Existing>,
+}
+
+/// The object that a disk needs.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a handful at a time, each rendered and dropped"
+)]
+pub enum Planned {
+    /// A DataVolume, which makes the claim.
+    DataVolume(DataVolume),
+    /// A plain claim.
+    Claim(PersistentVolumeClaim),
+    /// None: the claim is there with its data, and is mounted as it is.
+    Adopted,
+}
+
+/// A disk and the object that it needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedDisk<'a> {
+    /// The disk.
+    pub disk: &'a Disk,
+    /// Name of its claim, and of its DataVolume.
+    pub claim: String,
+    /// The object.
+    pub planned: Planned,
+}
+
+/// Plans the disks of a Wukong, in their order.
+///
+/// With CDI every new disk is a DataVolume, the empty ones too: so the StorageProfile of the class chooses access and
+/// volume mode. Without CDI an empty disk is a plain claim; a disk with a source is planned as a DataVolume all the
+/// same, and it is for the caller to say that CDI is missing.
+///
+/// What is there decides before that, because nothing planned here may ever touch data: a DataVolume is rendered with
+/// the size that it was created with (CDI refuses every change of its spec, growth included, which is an
+/// [`Expansion`](crate::Expansion) of the claim), and no DataVolume is made for a claim that exists (CDI would refuse
+/// it, or take the claim for its own).
+pub fn plan<'a>(wukong: &'a ValidatedWukong, context: &Context<'_>) -> Vec<PlannedDisk<'a>> {
+    let planned = |disk: &Disk| {
+        let existing = context
+            .existing
+            .get(&disk.name)
+            .copied()
+            .unwrap_or_default();
+        match existing {
+            Existing::DataVolume { size } => Planned::DataVolume(data_volume(wukong, disk, size)),
+            Existing::Claim { size, ours: true } => Planned::Claim(claim(wukong, disk, size)),
+            Existing::Claim { ours: false, .. } => Planned::Adopted,
+            Existing::Nothing if context.cdi || disk.source != Source::Blank => {
+                Planned::DataVolume(data_volume(wukong, disk, disk.size))
+            }
+            Existing::Nothing => Planned::Claim(claim(wukong, disk, disk.size)),
+        }
+    };
+    wukong
+        .disks
+        .iter()
+        .map(|disk| PlannedDisk {
+            disk,
+            claim: wukong.claim_name(disk),
+            planned: planned(disk),
+        })
+        .collect()
+}
+
+/// The DataVolume of a disk.
+///
+/// It carries [`labels::GUEST_SIZE`], which CDI copies to the claim: so the claim of a retained disk says what its
+/// request stands for when the DataVolume is long gone.
+///
+/// It never asks CDI to bind at once (`cdi.kubevirt.io/storage.bind.immediate.requested`), not even for a VM that is not
+/// started: a class that waits for the first consumer would then choose a node without regard to what the VM asks of
+/// its node. Such an import begins when the VM is first started.
+fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> DataVolume {
+    DataVolume {
+        metadata: ObjectMeta {
+            annotations: Some(BTreeMap::from([(
+                labels::GUEST_SIZE.to_owned(),
+                size.to_string(),
+            )])),
+            ..metadata(wukong, disk)
+        },
+        spec: DataVolumeSpec {
+            content: Content::of(&disk.source, &wukong.identity.namespace),
+            storage: Storage {
+                access_modes: disk.access_modes.clone(),
+                resources: request(size),
+                storage_class_name: disk.storage_class.clone(),
+                volume_mode: disk.volume_mode,
+            },
+        },
+    }
+}
+
+/// The plain claim of an empty disk.
+fn claim(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> PersistentVolumeClaim {
+    let modes = match disk.access_modes.as_slice() {
+        [] => &[AccessMode::ReadWriteOnce],
+        asked => asked,
+    };
+    PersistentVolumeClaim {
+        metadata: metadata(wukong, disk),
+        spec: Some(PersistentVolumeClaimSpec {
+            access_modes: Some(modes.iter().map(|mode| mode.as_ref().to_owned()).collect()),
+            resources: Some(request(size)),
+            storage_class_name: disk.storage_class.clone(),
+            volume_mode: disk.volume_mode.map(|mode| mode.as_ref().to_owned()),
+            ..PersistentVolumeClaimSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Garbage collection follows the owner reference, so a retained disk has none.
+fn metadata(wukong: &ValidatedWukong, disk: &Disk) -> ObjectMeta {
+    let identity = &wukong.identity;
+    let owner = match disk.reclaim_policy {
+        ReclaimPolicy::Delete => Some(vec![owner_reference(identity)]),
+        ReclaimPolicy::Retain => None,
+    };
+    ObjectMeta {
+        name: Some(wukong.claim_name(disk)),
+        namespace: Some(identity.namespace.clone()),
+        labels: Some(labels::of_disk(&identity.name, &disk.name)),
+        owner_references: owner,
+        ..ObjectMeta::default()
+    }
+}
+
+fn request(size: Bytes) -> VolumeResourceRequirements {
+    VolumeResourceRequirements {
+        requests: Some(BTreeMap::from([(
+            "storage".to_owned(),
+            Quantity(size.to_string()),
+        )])),
+        limits: None,
+    }
+}
