@@ -132,10 +132,14 @@ fn disk(
         },
     }
     .unwrap_or(Source::Blank);
-    let mut modes = asked.access_modes.clone();
-    modes.dedup();
-    if modes.len() != asked.access_modes.len() {
-        problems.add(at("accessModes"), "names an access mode twice");
+    let modes = &asked.access_modes;
+    for (index, mode) in modes.iter().enumerate() {
+        if modes.iter().take(index).any(|earlier| earlier == mode) {
+            problems.add(
+                at(&format!("accessModes[{index}]")),
+                format!("{} is named already", mode.as_ref()),
+            );
+        }
     }
     let kind = asked.kind.unwrap_or_default();
     let bus = asked.bus.unwrap_or(match kind {
@@ -172,7 +176,7 @@ fn disk(
             ReclaimPolicy::Delete
         }),
         source,
-        access_modes: modes,
+        access_modes: modes.clone(),
         volume_mode: asked.volume_mode,
         bus,
         kind,
@@ -216,74 +220,54 @@ fn explicit_source(
         return None;
     }
     if let Some(http) = http {
-        references(
-            &format!("{path}.http"),
-            &http.secret_ref,
-            &http.cert_config_map,
-            problems,
-        );
+        let path = format!("{path}.http");
+        references(&path, &http.secret_ref, &http.cert_config_map, problems);
         if let Some(checksum) = &http.checksum {
-            problems.check(&format!("{path}.http.checksum"), check_checksum(checksum));
+            problems.check(&format!("{path}.checksum"), check_checksum(checksum));
         }
-        problems.check(&format!("{path}.http.url"), image::http(&http.url, policy))?;
         return Some(Source::Http {
-            url: http.url.clone(),
+            url: problems.check(&format!("{path}.url"), image::http(&http.url, policy))?,
             secret: http.secret_ref.clone(),
             certificates: http.cert_config_map.clone(),
             checksum: http.checksum.clone(),
         });
     }
     if let Some(registry) = registry {
+        let path = format!("{path}.registry");
         references(
-            &format!("{path}.registry"),
+            &path,
             &registry.secret_ref,
             &registry.cert_config_map,
             problems,
         );
-        let Source::Registry { url, .. } = problems.check(
-            &format!("{path}.registry.url"),
-            image::registry(&registry.url, policy),
-        )?
-        else {
-            return None;
-        };
+        let url = image::registry(&registry.url, policy);
         return Some(Source::Registry {
-            url,
+            url: problems.check(&format!("{path}.url"), url)?,
             pull_method: registry.pull_method,
             secret: registry.secret_ref.clone(),
             certificates: registry.cert_config_map.clone(),
         });
     }
     if let Some(s3) = s3 {
-        references(
-            &format!("{path}.s3"),
-            &s3.secret_ref,
-            &s3.cert_config_map,
-            problems,
-        );
-        let url = problems.check(&format!("{path}.s3.url"), image::object(&s3.url, policy))?;
+        let path = format!("{path}.s3");
+        references(&path, &s3.secret_ref, &s3.cert_config_map, problems);
         return Some(Source::S3 {
-            url,
+            url: problems.check(&format!("{path}.url"), image::s3(&s3.url, policy))?,
             secret: s3.secret_ref.clone(),
             certificates: s3.cert_config_map.clone(),
         });
     }
     if let Some(gcs) = gcs {
-        references(
-            &format!("{path}.gcs"),
-            &gcs.secret_ref,
-            &gcs.cert_config_map,
-            problems,
-        );
+        let path = format!("{path}.gcs");
+        references(&path, &gcs.secret_ref, &None, problems);
         if gcs.cert_config_map.is_some() {
             problems.add(
-                format!("{path}.gcs.certConfigMap"),
+                format!("{path}.certConfigMap"),
                 "CDI takes no certificates for gcs: drop it",
             );
         }
-        let url = problems.check(&format!("{path}.gcs.url"), image::object(&gcs.url, policy))?;
         return Some(Source::Gcs {
-            url,
+            url: problems.check(&format!("{path}.url"), image::gcs(&gcs.url, policy))?,
             secret: gcs.secret_ref.clone(),
         });
     }
@@ -318,9 +302,9 @@ fn references(
     }
 }
 
-/// A digest as CDI takes it: `algorithm:hex`.
+/// A digest as CDI takes it: `algorithm:hex`, in any case (`ParseAndValidate` in its pkg/util/checksum).
 fn check_checksum(checksum: &str) -> Result<(), String> {
-    let digits = |algorithm: &str| match algorithm {
+    let digits = |algorithm: &str| match algorithm.to_ascii_lowercase().as_str() {
         "md5" => Some(32),
         "sha1" => Some(40),
         "sha256" => Some(64),
