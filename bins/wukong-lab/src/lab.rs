@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
@@ -20,7 +19,7 @@ use crate::plant_process::{self, PlantOptions};
 use crate::process::Process;
 use crate::progress::Progress;
 use crate::upstream::{self, Upstream};
-use crate::wait::eventually;
+use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
 /// What kind of lab to start.
 #[derive(Clone)]
@@ -216,7 +215,7 @@ impl Lab {
             let accounts: Api<ServiceAccount> = Api::namespaced(client, &name);
             eventually(
                 "the namespace has its default service account",
-                Duration::from_secs(60),
+                CONTROL_PLANE_DEADLINE,
                 async || match accounts.get_opt("default").await {
                     Ok(Some(_)) => Ok(()),
                     other => Err(other.err()),

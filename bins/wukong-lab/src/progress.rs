@@ -57,6 +57,15 @@ impl Progress {
         }
     }
 
+    /// Something that redraws itself as a whole, where that is possible: on a terminal.
+    pub fn canvas(&self) -> Option<ProgressBar> {
+        (!self.bars.is_hidden()).then(|| {
+            let bar = self.bars.add(ProgressBar::new_spinner());
+            bar.set_style(style("{msg}"));
+            bar
+        })
+    }
+
     /// One line that stays.
     pub fn say(&self, line: impl AsRef<str>) {
         if self.plain {

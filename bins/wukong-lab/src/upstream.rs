@@ -12,7 +12,7 @@ use kube::runtime::wait::{
 use kube::{Api, Client, ResourceExt};
 use serde::Deserialize;
 
-use crate::wait::within;
+use crate::wait::{CONTROL_PLANE_DEADLINE, eventually, within};
 
 /// The field manager of what the lab itself sets up.
 pub(crate) const FIELD_MANAGER: &str = "wukong-lab";
@@ -99,21 +99,40 @@ pub(crate) async fn remove(client: &Client, project: Upstream) -> Result<()> {
     Ok(())
 }
 
-/// Applies one CRD and waits until it is established.
+/// Applies one CRD and waits until the API server serves it, discovery included.
 pub(crate) async fn establish(client: &Client, crd: &CustomResourceDefinition) -> Result<()> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let name = crd.name_any();
-    api.patch(
-        &name,
-        &PatchParams::apply(FIELD_MANAGER).force(),
-        &Patch::Apply(crd),
-    )
-    .await
-    .with_context(|| format!("installing {name}"))?;
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch(&name, &params, &Patch::Apply(crd))
+        .await
+        .with_context(|| format!("installing {name}"))?;
     within(
         &format!("{name} is established"),
         await_condition(api, &name, is_crd_established()),
     )
     .await??;
+    for version in crd.spec.versions.iter().filter(|version| version.served) {
+        let group_version = format!("{}/{}", crd.spec.group, version.name);
+        // Discovery follows a moment later.
+        eventually(
+            &format!("{name} is discovered"),
+            CONTROL_PLANE_DEADLINE,
+            async || {
+                let found = client.list_api_group_resources(&group_version).await;
+                let served = found.as_ref().is_ok_and(|list| {
+                    list.resources
+                        .iter()
+                        .any(|kind| kind.name == crd.spec.names.plural)
+                });
+                if served {
+                    Ok(())
+                } else {
+                    Err(found.map(|list| list.resources.len()))
+                }
+            },
+        )
+        .await?;
+    }
     Ok(())
 }

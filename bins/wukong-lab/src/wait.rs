@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 
 /// How long anything that the control plane itself does may take on a busy machine.
-const CONTROL_PLANE_DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const CONTROL_PLANE_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
 /// Polls `look` until it says `Ok`, which is returned. `Err` holds what was seen instead; when the deadline is over, the

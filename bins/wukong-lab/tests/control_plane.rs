@@ -1,5 +1,7 @@
 //! The lab's own promises: a real API server with the upstream schemas, whose processes never outlive it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -49,7 +49,7 @@ impl Cluster {
         };
         Ok(Self {
             operator,
-            plant: plant,
+            plant,
             lab,
         })
     }

@@ -1,0 +1,131 @@
+//! `cargo lab demo`: one manifest becomes a running VM, and everybody can watch.
+
+mod picture;
+mod screen;
+mod summary;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use futures::StreamExt;
+use wukong_api::Wukong;
+
+use self::picture::Picture;
+use self::screen::Screen;
+use super::cluster::{Cluster, ClusterArgs};
+use super::interrupted;
+use super::state::State;
+use crate::manifests::{self, repository};
+use crate::{Lab, Progress};
+
+const NAME: &str = "demo";
+const NAMESPACE: &str = "default";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The manifest to apply: a Wukong, and what it refers to.
+    #[arg(long, short, value_name = "FILE", default_value_os_t = repository("deploy/examples/ubuntu.yaml"))]
+    filename: PathBuf,
+    /// Seconds that the VM may take until it runs with all its addresses.
+    #[arg(long, default_value_t = 120)]
+    timeout: u64,
+    /// Keep the cluster until Ctrl-C; by default the demo ends it.
+    #[arg(long)]
+    keep: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub(super) async fn run(args: Args) -> Result<ExitCode> {
+    tokio::select! {
+        outcome = show(&args) => outcome,
+        outcome = interrupted() => outcome.map(|()| ExitCode::FAILURE),
+    }
+}
+
+async fn show(args: &Args) -> Result<ExitCode> {
+    let started = Instant::now();
+    let progress = Progress::stderr();
+    let cluster = Cluster::start(NAME, &args.cluster, &progress).await?;
+    let state = State::of(NAME, &cluster.lab);
+    state.write()?;
+    let cluster_ready = started.elapsed();
+
+    let applied = Instant::now();
+    let name = apply(&cluster.lab, &args.filename, &progress).await?;
+    let mut screen = Screen::new(&progress, applied);
+    let mut picture = Picture::new(name);
+    let deadline = Duration::from_secs(args.timeout);
+    let watched = follow(&cluster, &mut picture, &mut screen);
+    let in_time = match tokio::time::timeout(deadline, watched).await {
+        Ok(outcome) => outcome.map(|()| true)?,
+        Err(_) => false,
+    };
+    screen.finish(&picture);
+    let took = summary::Took {
+        cluster: cluster_ready,
+        machine: applied.elapsed(),
+    };
+    if in_time {
+        println!("{}", summary::running(&picture, &took, &state, args.keep));
+    } else {
+        println!(
+            "{}",
+            summary::blocked(&picture, deadline, &state, args.keep)
+        );
+    }
+    if args.keep {
+        std::future::pending::<()>().await;
+    }
+    Ok(if in_time {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Applies the manifest and returns the name of the Wukong in it.
+async fn apply(lab: &Lab, file: &std::path::Path, progress: &Progress) -> Result<String> {
+    let client = lab.client().await?;
+    let objects = manifests::apply(&client, file, NAMESPACE).await?;
+    let is_wukong = |object: &&kube::api::DynamicObject| {
+        object
+            .types
+            .as_ref()
+            .is_some_and(|types| types.kind == <Wukong as kube::Resource>::kind(&()))
+    };
+    let wukong = objects
+        .iter()
+        .find(is_wukong)
+        .with_context(|| format!("{} has no Wukong", file.display()))?;
+    let namespace = wukong.metadata.namespace.as_deref();
+    ensure!(
+        namespace == Some(NAMESPACE),
+        "the demo looks at namespace {NAMESPACE}, the Wukong is in another"
+    );
+    progress.say(format!("Applied {}", file.canonicalize()?.display()));
+    wukong
+        .metadata
+        .name
+        .clone()
+        .context("a stored object has a name")
+}
+
+/// Follows what happens until the VM runs with its addresses.
+async fn follow(cluster: &Cluster, picture: &mut Picture, screen: &mut Screen) -> Result<()> {
+    let mut changes = watch::changes(&cluster.lab.client().await?, NAMESPACE);
+    let mut tick = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        tokio::select! {
+            change = changes.next() => picture.take(change.context("watches do not end")?),
+            _ = tick.tick() => cluster.check()?,
+        }
+        screen.show(picture);
+        if picture.is_running_with_addresses() {
+            return Ok(());
+        }
+    }
+}

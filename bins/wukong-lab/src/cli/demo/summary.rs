@@ -1,0 +1,82 @@
+//! The last words of a demo.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::super::state::State;
+use super::picture::Picture;
+
+pub(super) struct Took {
+    pub cluster: Duration,
+    pub machine: Duration,
+}
+
+/// The VM runs.
+pub(super) fn running(picture: &Picture, took: &Took, state: &State, keep: bool) -> String {
+    let status = &picture.status;
+    let node = status.node_name.as_deref().unwrap_or("an unknown node");
+    let mut text = format!(
+        "\n{} runs on {node}: {:.1} s from the manifest to an address on every NIC, after {:.1} s for the cluster.\n",
+        picture.name,
+        took.machine.as_secs_f64(),
+        took.cluster.as_secs_f64(),
+    );
+    for network in &status.networks {
+        let address = network.ip_address.as_deref().unwrap_or("no address");
+        let _ = writeln!(text, "  {:<20}{address}", network.name);
+    }
+    text.push_str(
+        "\nThe API server, its controllers and the operator are real. KubeVirt, CDI and the node were simulated:\n\
+         no guest booted, and no image was downloaded.\n",
+    );
+    text + &epilogue(picture, state, keep)
+}
+
+/// The VM does not run in time.
+pub(super) fn blocked(picture: &Picture, deadline: Duration, state: &State, keep: bool) -> String {
+    let phase = picture
+        .status
+        .phase
+        .map_or_else(|| "no phase yet".to_owned(), |phase| phase.to_string());
+    let mut text = format!(
+        "\n{} does not run after {} s: {phase}.\n",
+        picture.name,
+        deadline.as_secs()
+    );
+    match &picture.status.blocker {
+        Some(blocker) => {
+            let object = blocker.object.as_deref().unwrap_or("the Wukong");
+            let _ = writeln!(
+                text,
+                "  {}/{}: {object}: {}",
+                blocker.condition, blocker.reason, blocker.message
+            );
+            if let Some(hint) = &blocker.hint {
+                let _ = writeln!(text, "  {hint}");
+            }
+        }
+        None => text.push_str("  The operator names no blocker; its log may.\n"),
+    }
+    text + &epilogue(picture, state, keep)
+}
+
+fn epilogue(picture: &Picture, state: &State, keep: bool) -> String {
+    let name = &picture.name;
+    let kubeconfig = state.kubeconfig.display();
+    let kubectl = state.kubectl.display();
+    if keep {
+        return format!(
+            "\n{}\nLook around in another terminal:\n  export KUBECONFIG={kubeconfig}\n  alias kubectl={kubectl}\n  \
+             kubectl get wukong,vm,vmi,dv,pvc\n  kubectl describe wukong {name}\n  \
+             kubectl patch wukong {name} --type merge -p '{{\"spec\":{{\"powerState\":\"Stopped\"}}}}'\n\n\
+             Ctrl-C ends the cluster.",
+            state.hints()
+        );
+    }
+    format!(
+        "\nThe cluster ends with the demo. To look around in one that stays:\n  \
+         cargo lab demo --keep      the same until Ctrl-C, and says where its kubeconfig is\n  \
+         cargo lab up               a cluster in the background until `cargo lab down`\n\
+         Its kubectl: {kubectl}"
+    )
+}
