@@ -1,0 +1,102 @@
+//! Disks and their volumes.
+
+use std::collections::BTreeMap;
+
+use wukong_api::spec::{DiskBus, DiskKind};
+use wukong_api::validated;
+use wukong_api::{ValidatedWukong, names};
+
+use crate::secret;
+use crate::virtual_machine::{Disk, DiskDevice, SecretReference, Volume, VolumeContent};
+
+/// How a disk's volume names its claim.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum VolumeSource {
+    /// By the DataVolume of the same name: the VM's status then follows the import.
+    #[default]
+    DataVolume,
+    /// By itself, for a claim that has no DataVolume.
+    Claim,
+}
+
+/// Every disk with its volume: the disks of the Wukong in their order (or the image that it boots from when it has
+/// none), then the cloud-init seed.
+pub(crate) fn disks(
+    wukong: &ValidatedWukong,
+    sources: &BTreeMap<String, VolumeSource>,
+) -> Vec<(Disk, Volume)> {
+    let claims = wukong.disks.iter().map(|disk| {
+        let claim = wukong.claim_name(disk);
+        let content = match sources.get(&disk.name).copied().unwrap_or_default() {
+            VolumeSource::DataVolume => VolumeContent::DataVolume { name: claim },
+            VolumeSource::Claim => VolumeContent::PersistentVolumeClaim { claim_name: claim },
+        };
+        (device(disk), volume(&disk.name, content))
+    });
+    let image = wukong.ephemeral_image.iter().map(|image| {
+        let disk = Disk {
+            boot_order: Some(1),
+            ..virtio(names::OS_IMAGE_DISK, None)
+        };
+        let content = VolumeContent::ContainerDisk {
+            image: image.clone(),
+        };
+        (disk, volume(names::OS_IMAGE_DISK, content))
+    });
+    claims.chain(image).chain([seed(wukong)]).collect()
+}
+
+fn device(disk: &validated::Disk) -> Disk {
+    let bus = disk.bus;
+    Disk {
+        name: disk.name.clone(),
+        device: match disk.kind {
+            DiskKind::Disk => DiskDevice::Disk {
+                bus,
+                readonly: None,
+            },
+            DiskKind::Cdrom => DiskDevice::Cdrom { bus },
+            DiskKind::Lun => DiskDevice::Lun { bus },
+        },
+        // Once one device has a place in the boot order, those without are not tried.
+        boot_order: disk.boot.then_some(1),
+        // KubeVirt gives a serial number to hard disks only.
+        serial: (disk.kind == DiskKind::Disk).then(|| disk.serial.clone()),
+        cache: disk.cache,
+        dedicated_io_thread: disk.dedicated_io_thread.then_some(true),
+    }
+}
+
+fn seed(wukong: &ValidatedWukong) -> (Disk, Volume) {
+    let name = names::cloud_init_volume(wukong.disks.iter().map(|disk| disk.name.as_str()));
+    let content = VolumeContent::CloudInitNoCloud {
+        secret_ref: SecretReference {
+            name: secret::user_data_secret(wukong),
+        },
+        network_data_secret_ref: SecretReference {
+            name: secret::network_data_secret(wukong),
+        },
+    };
+    (virtio(&name, Some(true)), volume(&name, content))
+}
+
+fn virtio(name: &str, readonly: Option<bool>) -> Disk {
+    Disk {
+        name: name.to_owned(),
+        device: DiskDevice::Disk {
+            bus: DiskBus::Virtio,
+            readonly,
+        },
+        boot_order: None,
+        serial: None,
+        cache: None,
+        dedicated_io_thread: None,
+    }
+}
+
+fn volume(name: &str, content: VolumeContent) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        content,
+    }
+}

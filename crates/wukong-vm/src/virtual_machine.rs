@@ -1,0 +1,362 @@
+//! The part of KubeVirt's `VirtualMachine` that we plan.
+//!
+//! Whatever is not here is left to KubeVirt's defaults and to whoever else writes the object: we own only the fields
+//! that we send. Where KubeVirt takes exactly one of several fields, an enum takes their place.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
+use kube::CustomResource;
+use serde::{Deserialize, Serialize};
+use wukong_api::spec::{DiskBus, DiskCache, EvictionStrategy, RunStrategy, Toleration};
+
+/// What the VM is, and whether it runs.
+#[derive(CustomResource, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[kube(
+    group = "kubevirt.io",
+    version = "v1",
+    kind = "VirtualMachine",
+    plural = "virtualmachines",
+    namespaced,
+    schema = "disabled",
+    derive = "PartialEq",
+    doc = "A virtual machine of KubeVirt."
+)]
+pub struct VirtualMachineSpec {
+    /// Who starts the VM, and when.
+    pub run_strategy: RunStrategy,
+    /// What a running instance is made from.
+    pub template: Template,
+}
+
+/// What a running instance is made from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Template {
+    /// Labels of the instance and its pods.
+    pub metadata: TemplateMetadata,
+    /// The instance.
+    pub spec: InstanceSpec,
+}
+
+/// Metadata of the instance.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct TemplateMetadata {
+    /// Labels of the instance and its pods.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The instance.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceSpec {
+    /// The machine.
+    pub domain: Domain,
+    /// Networks of the interfaces, by the same names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<Network>,
+    /// Volumes of the disks, by the same names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<Volume>,
+    /// Keys that reach the guest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub access_credentials: Vec<AccessCredential>,
+    /// Labels that the node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Pods to stay away from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+    /// Spread over the cluster.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
+    /// Taints that are tolerated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tolerations: Vec<Toleration>,
+    /// What happens when the node is drained.
+    pub eviction_strategy: EvictionStrategy,
+    /// Seconds for a clean shutdown.
+    pub termination_grace_period_seconds: i64,
+}
+
+/// The machine.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Domain {
+    /// Virtual CPUs.
+    pub cpu: Cpu,
+    /// Memory.
+    pub memory: Memory,
+    /// Firmware and the machine's identity.
+    pub firmware: Firmware,
+    /// Features of the platform.
+    pub features: Features,
+    /// Devices.
+    pub devices: Devices,
+}
+
+/// Virtual CPUs: sockets times cores times threads.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Cpu {
+    /// Sockets.
+    pub sockets: u32,
+    /// Cores of a socket.
+    pub cores: u32,
+    /// Threads of a core.
+    pub threads: u32,
+}
+
+/// Memory.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Memory {
+    /// What the guest sees, as a quantity in canonical form.
+    pub guest: String,
+}
+
+/// Firmware and the machine's identity.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Firmware {
+    /// UUID of the machine, and cloud-init's instance id.
+    pub uuid: String,
+    /// Serial number of the machine.
+    pub serial: String,
+    /// Boot loader.
+    pub bootloader: Bootloader,
+}
+
+/// Boot loader.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Bootloader {
+    /// SeaBIOS.
+    Bios {},
+    /// UEFI.
+    Efi {
+        /// Whether only signed boot loaders start; needs system management mode.
+        secure_boot: bool,
+    },
+}
+
+/// Features of the platform.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Features {
+    /// ACPI, through which a guest is asked to shut down.
+    pub acpi: Feature,
+    /// System management mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub smm: Option<Feature>,
+}
+
+/// A feature that is on or off.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Feature {
+    /// Whether it is on.
+    pub enabled: bool,
+}
+
+/// Devices.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Devices {
+    /// `false`: no NIC at all. KubeVirt would add one on the pod network otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoattach_pod_interface: Option<bool>,
+    /// Disks, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disks: Vec<Disk>,
+    /// NICs, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<Interface>,
+    /// Source of randomness.
+    pub rng: Rng,
+}
+
+/// Source of randomness, without settings.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Rng {}
+
+/// A disk.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Disk {
+    /// Name of the disk and of its volume.
+    pub name: String,
+    /// Kind of device.
+    #[serde(flatten)]
+    pub device: DiskDevice,
+    /// Place in the boot order, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_order: Option<u32>,
+    /// Serial number in the guest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// Host cache mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<DiskCache>,
+    /// Whether the disk has an IO thread of its own.
+    #[serde(
+        default,
+        rename = "dedicatedIOThread",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub dedicated_io_thread: Option<bool>,
+}
+
+/// Kind of device of a disk.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DiskDevice {
+    /// A hard disk.
+    Disk {
+        /// Bus in the guest.
+        bus: DiskBus,
+        /// Whether the guest cannot write to it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        readonly: Option<bool>,
+    },
+    /// A CD-ROM drive.
+    Cdrom {
+        /// Bus in the guest.
+        bus: DiskBus,
+    },
+    /// A SCSI device passed through.
+    Lun {
+        /// Bus in the guest.
+        bus: DiskBus,
+    },
+}
+
+/// A NIC.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Interface {
+    /// Name of the NIC and of its network.
+    pub name: String,
+    /// MAC address.
+    pub mac_address: String,
+    /// How it is tied to the network.
+    #[serde(flatten)]
+    pub binding: Binding,
+}
+
+/// How a NIC is tied to its network.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Binding {
+    /// Behind NAT; on the pod network only.
+    Masquerade {},
+    /// By a bridge inside the pod.
+    Bridge {},
+    /// By handing over a virtual function.
+    Sriov {},
+    /// By a plugin that is registered in the KubeVirt object.
+    #[serde(rename = "binding")]
+    Plugin {
+        /// Name of the plugin.
+        name: String,
+    },
+}
+
+/// A network.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Network {
+    /// Name of the network and of its NIC.
+    pub name: String,
+    /// Which network it is.
+    #[serde(flatten)]
+    pub source: NetworkSource,
+}
+
+/// Which network it is.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum NetworkSource {
+    /// The cluster's pod network.
+    Pod {},
+    /// One that Multus attaches.
+    Multus {
+        /// NetworkAttachmentDefinition of the same namespace.
+        network_name: String,
+    },
+}
+
+/// A volume.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Volume {
+    /// Name of the volume and of its disk.
+    pub name: String,
+    /// What is in it.
+    #[serde(flatten)]
+    pub content: VolumeContent,
+}
+
+/// What is in a volume.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum VolumeContent {
+    /// The claim of a DataVolume. The VM's status follows the import.
+    DataVolume {
+        /// Name of the DataVolume and its claim.
+        name: String,
+    },
+    /// A claim.
+    PersistentVolumeClaim {
+        /// Name of the claim.
+        claim_name: String,
+    },
+    /// The disk inside a container image; nothing that is written to it stays.
+    ContainerDisk {
+        /// Registry reference.
+        image: String,
+    },
+    /// A seed for cloud-init.
+    CloudInitNoCloud {
+        /// Secret with the key `userdata`.
+        secret_ref: SecretReference,
+        /// Secret with the key `networkdata`.
+        network_data_secret_ref: SecretReference,
+    },
+}
+
+/// A Secret of the same namespace.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SecretReference {
+    /// Its name.
+    pub name: String,
+}
+
+/// Keys that reach the guest.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccessCredential {
+    /// Public keys of SSH users.
+    pub ssh_public_key: SshPublicKey,
+}
+
+/// Public keys of SSH users.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SshPublicKey {
+    /// Where the keys are.
+    pub source: KeySource,
+    /// How they reach the guest.
+    pub propagation_method: PropagationMethod,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum KeySource {
+    /// A Secret whose values are OpenSSH public keys.
+    Secret {
+        /// Its name.
+        secret_name: String,
+    },
+}
+
+/// How the keys reach the guest.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PropagationMethod {
+    /// In the metadata of the cloud-init seed.
+    NoCloud {},
+}
