@@ -51,7 +51,7 @@ impl Progress {
         Task {
             what,
             bar,
-            plain: self.plain,
+            progress: self.clone(),
             started: now,
             mention_at: Mutex::new(now + FIRST_MENTION),
         }
@@ -81,7 +81,7 @@ impl Progress {
 pub struct Task {
     what: String,
     bar: ProgressBar,
-    plain: bool,
+    progress: Progress,
     started: Instant,
     mention_at: Mutex<Instant>,
 }
@@ -110,16 +110,16 @@ impl Task {
     /// The task is over, and `outcome` is worth a line.
     pub fn done(self, outcome: impl AsRef<str>) {
         let took = self.started.elapsed();
-        let line = format!("✓ {} ({:.1} s)", outcome.as_ref(), took.as_secs_f64());
-        if self.plain {
-            eprintln!("{line}");
-        }
-        self.bar.set_style(style("{msg}"));
-        self.bar.finish_with_message(line);
+        self.bar.finish_and_clear();
+        self.progress.say(format!(
+            "✓ {} ({:.1} s)",
+            outcome.as_ref(),
+            took.as_secs_f64()
+        ));
     }
 
     fn mention(&self, detail: &str) {
-        if !self.plain {
+        if !self.progress.plain {
             return;
         }
         let now = Instant::now();

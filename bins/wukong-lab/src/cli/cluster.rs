@@ -1,11 +1,16 @@
 //! What `demo` and `up` start alike.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
+use super::interrupted;
 use crate::operator::{self, Operator, OperatorOptions};
 use crate::plant_process::PlantOptions;
 use crate::process::Process;
 use crate::{Lab, Options, Progress, Upstream};
+
+const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ClusterArgs {
@@ -52,6 +57,16 @@ impl Cluster {
             plant,
             lab,
         })
+    }
+
+    /// Returns when somebody wants this process to end; errors when a process of the cluster ends before.
+    pub(super) async fn stay(&self) -> Result<()> {
+        loop {
+            tokio::select! {
+                outcome = interrupted() => return outcome,
+                () = tokio::time::sleep(LOOK_AFTER) => self.check()?,
+            }
+        }
     }
 
     /// An error that names the first process that is gone.

@@ -16,7 +16,6 @@ use crate::{Progress, dirs};
 
 pub(super) const NAME: &str = "up";
 const POLL: Duration = Duration::from_millis(50);
-const LOOK_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Args {
@@ -55,12 +54,8 @@ async fn stay(args: &Args) -> Result<ExitCode> {
     let state = State::of(NAME, &cluster.lab);
     state.write()?;
     println!("The lab is up until Ctrl-C.\n{}", describe(&state));
-    loop {
-        tokio::select! {
-            outcome = interrupted() => return outcome.map(|()| ExitCode::SUCCESS),
-            () = tokio::time::sleep(LOOK_AFTER) => cluster.check()?,
-        }
-    }
+    cluster.stay().await?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn detach(args: &Args) -> Result<ExitCode> {

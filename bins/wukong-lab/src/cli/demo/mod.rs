@@ -40,13 +40,17 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
-    tokio::select! {
-        outcome = show(&args) => outcome,
-        outcome = interrupted() => outcome.map(|()| ExitCode::FAILURE),
+    let (cluster, outcome) = tokio::select! {
+        shown = show(&args) => shown?,
+        outcome = interrupted() => return outcome.map(|()| ExitCode::FAILURE),
+    };
+    if args.keep {
+        cluster.stay().await?;
     }
+    Ok(outcome)
 }
 
-async fn show(args: &Args) -> Result<ExitCode> {
+async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
     let started = Instant::now();
     let progress = Progress::stderr();
     let cluster = Cluster::start(NAME, &args.cluster, &progress).await?;
@@ -71,20 +75,14 @@ async fn show(args: &Args) -> Result<ExitCode> {
     };
     if in_time {
         println!("{}", summary::running(&picture, &took, &state, args.keep));
+        Ok((cluster, ExitCode::SUCCESS))
     } else {
         println!(
             "{}",
             summary::blocked(&picture, deadline, &state, args.keep)
         );
+        Ok((cluster, ExitCode::FAILURE))
     }
-    if args.keep {
-        std::future::pending::<()>().await;
-    }
-    Ok(if in_time {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
 
 /// Applies the manifest and returns the name of the Wukong in it.

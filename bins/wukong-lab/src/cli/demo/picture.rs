@@ -92,18 +92,16 @@ fn state(kind: &str, object: &DynamicObject) -> String {
     }
     let state = match kind {
         "VirtualMachine" => text("/status/printableStatus"),
-        "DataVolume" => {
-            let progress = text("/status/progress").filter(|progress| *progress != "N/A");
-            return [text("/status/phase"), progress]
-                .into_iter()
-                .flatten()
-                .collect::<Vec<_>>()
-                .join(" ");
-        }
+        "DataVolume" => match (text("/status/phase"), text("/status/progress")) {
+            (Some(phase), Some(progress)) if progress != "N/A" => {
+                return format!("{phase} {progress}");
+            }
+            (phase, _) => phase,
+        },
         "Secret" | "NetworkAttachmentDefinition" => Some("created"),
         _ => text("/status/phase"),
     };
-    state.unwrap_or_default().to_owned()
+    state.unwrap_or("created").to_owned()
 }
 
 #[cfg(test)]

@@ -84,7 +84,7 @@ impl Screen {
             ]);
         }
         let elapsed = self.started.elapsed().as_secs_f64();
-        format!("\n{objects}\n\n{conditions}\n\n  {elapsed:.1} s since the manifest was applied")
+        format!("\n{objects}\n\n{conditions}\n\n  {elapsed:.1} s since the manifest was applied\n")
     }
 }
 

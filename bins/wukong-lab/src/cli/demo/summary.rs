@@ -39,7 +39,7 @@ pub(super) fn blocked(picture: &Picture, deadline: Duration, state: &State, keep
         .phase
         .map_or_else(|| "no phase yet".to_owned(), |phase| phase.to_string());
     let mut text = format!(
-        "\n{} does not run after {} s: {phase}.\n",
+        "\n{} does not run with all its addresses after {} s: {phase}.\n",
         picture.name,
         deadline.as_secs()
     );
