@@ -6,6 +6,7 @@ use crate::validated::{Login, Password, User};
 
 /// KubeVirt mounts the Secret as the volume `<name>-access-cred`, whose name is a DNS label.
 const ACCESS_CREDENTIAL_MAX: usize = 51;
+const GROUPS_MAX: usize = 64;
 
 pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Login {
     match (&spec.cloud_init_user, &spec.user_data_secret) {
@@ -41,8 +42,18 @@ pub(super) fn ssh_key_secret(spec: &WukongSpec, problems: &mut Problems) -> Opti
 fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
     let path = |field: &str| format!("spec.cloudInitUser.{field}");
     problems.check(&path("name"), account_name(&asked.name));
-    for (index, group) in asked.groups.iter().enumerate() {
-        problems.check(&path(&format!("groups[{index}]")), account_name(group));
+    if asked.groups.len() > GROUPS_MAX {
+        problems.add(
+            path("groups"),
+            format!(
+                "has {} entries; at most {GROUPS_MAX} are allowed",
+                asked.groups.len()
+            ),
+        );
+    } else {
+        for (index, group) in asked.groups.iter().enumerate() {
+            problems.check(&path(&format!("groups[{index}]")), account_name(group));
+        }
     }
     let texts = [
         ("password", &asked.password),
@@ -83,14 +94,16 @@ fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
             .password_hash
             .clone()
             .map(Password::Hash)
-            .or_else(|| asked.password.clone().map(Password::Plain)),
+            .or_else(|| asked.password.clone().map(Password::Plain))
+            // Cloud-init takes an empty password for a login that needs none.
+            .filter(|password| *password != Password::Plain(String::new())),
         sudo: Some(
             asked
                 .sudo
                 .clone()
                 .unwrap_or_else(|| "ALL=(ALL) NOPASSWD:ALL".into()),
         )
-        .filter(|rule| !rule.is_empty()),
+        .filter(|rule| !rule.trim().is_empty()),
         shell: asked.shell.clone().unwrap_or_else(|| "/bin/bash".into()),
         groups: asked.groups.clone(),
         lock_password: asked.lock_passwd.unwrap_or(false),

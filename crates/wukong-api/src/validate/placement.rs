@@ -1,10 +1,15 @@
 //! Placement and run strategy.
 
+use std::collections::BTreeMap;
+
 use super::{Problems, text};
 use crate::spec::{
     RestartPolicy, RunStrategy, TaintEffect, Toleration, TolerationOperator, WukongSpec,
 };
 use crate::validated::Placement;
+
+const TOLERATIONS_MAX: usize = 32;
+const NODE_SELECTOR_MAX: usize = 32;
 
 pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Placement {
     let asked = spec.high_availability.clone().unwrap_or_default();
@@ -13,12 +18,19 @@ pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Placement {
         &asked.node_selector,
         problems,
     );
-    for (index, toleration) in asked.tolerations.iter().enumerate() {
-        check_toleration(
-            &format!("spec.highAvailability.tolerations[{index}]"),
-            toleration,
-            problems,
+    let path = "spec.highAvailability.tolerations";
+    if asked.tolerations.len() > TOLERATIONS_MAX {
+        problems.add(
+            path,
+            format!(
+                "has {} entries; at most {TOLERATIONS_MAX} are allowed",
+                asked.tolerations.len()
+            ),
         );
+    } else {
+        for (index, toleration) in asked.tolerations.iter().enumerate() {
+            check_toleration(&format!("{path}[{index}]"), toleration, problems);
+        }
     }
     Placement {
         anti_affinity: asked.anti_affinity.unwrap_or(false),
@@ -30,14 +42,21 @@ pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Placement {
 }
 
 /// Checks keys and values of a node selector.
-pub(super) fn labels(
-    path: &str,
-    labels: &std::collections::BTreeMap<String, String>,
-    problems: &mut Problems,
-) {
+pub(super) fn labels(path: &str, labels: &BTreeMap<String, String>, problems: &mut Problems) {
+    if labels.len() > NODE_SELECTOR_MAX {
+        problems.add(
+            path,
+            format!(
+                "has {} entries; at most {NODE_SELECTOR_MAX} are allowed",
+                labels.len()
+            ),
+        );
+        return;
+    }
     for (key, value) in labels {
-        problems.check(&format!("{path}[{key}]"), text::label_key(key));
-        problems.check(&format!("{path}[{key}]"), text::label_value(value));
+        if problems.check(path, text::label_key(key)).is_some() {
+            problems.check(&format!("{path}[{key}]"), text::label_value(value));
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use crate::names::{INTERFACE_MAX, LABEL_MAX};
 /// Longest DNS name (RFC 1123).
 const DNS_NAME_MAX: usize = 253;
 
-fn is_label(text: &str) -> bool {
+/// Lower-case letters, digits and '-', with a letter or digit at both ends.
+fn is_label_text(text: &str) -> bool {
     !text.is_empty()
-        && text.len() <= LABEL_MAX
         && text
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -17,7 +17,7 @@ fn is_label(text: &str) -> bool {
 
 /// A DNS label (RFC 1123).
 pub fn dns_label(text: &str) -> Result<(), String> {
-    if is_label(text) {
+    if text.len() <= LABEL_MAX && is_label_text(text) {
         return Ok(());
     }
     Err(format!(
@@ -26,9 +26,10 @@ pub fn dns_label(text: &str) -> Result<(), String> {
     ))
 }
 
-/// A DNS subdomain (RFC 1123), as most Kubernetes objects are named.
+/// A DNS subdomain as most Kubernetes objects are named. Its labels may be longer than RFC 1123 has it
+/// (`IsDNS1123Subdomain` of Kubernetes bounds the whole name only).
 pub fn object_name(text: &str) -> Result<(), String> {
-    if text.len() <= DNS_NAME_MAX && text.split('.').all(is_label) {
+    if text.len() <= DNS_NAME_MAX && text.split('.').all(is_label_text) {
         return Ok(());
     }
     let advice = if text.contains('/') {
