@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 use kube::core::ApiResource;
 use serde_json::Value;
@@ -36,10 +36,19 @@ pub struct Memory {
     pub failures: BTreeMap<Target, Failure>,
     /// What was applied, and how it was stored.
     pub applied: BTreeMap<Target, Applied>,
-    /// The call that carried out a power wish, with that wish.
-    pub called: Option<(Call, String)>,
+    /// The subresource that was called last.
+    pub called: Option<Called>,
     /// When the status was written last.
     pub status_written: Option<Timestamp>,
+}
+
+/// A call of a subresource that was accepted; its effect shows later.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Called {
+    /// Which.
+    pub call: Call,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A write that was refused.
@@ -55,6 +64,67 @@ pub struct Failure {
     pub attempts: u32,
     /// Hash of the body that was refused; another body is tried at once.
     pub hash: String,
+}
+
+/// How long repairs of one object are counted together, and how often it is repaired in that time.
+const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+const REPAIRS_MAX: u32 = 3;
+
+impl Memory {
+    /// Takes note that a body with hash `sent` was applied, and how our fields were stored.
+    pub fn record_applied(&mut self, target: Target, sent: String, stored: String, now: Timestamp) {
+        self.failures.remove(&target);
+        let applied = match self.applied.remove(&target) {
+            Some(known) if known.sent == sent && now < known.since + REPAIR_WINDOW => Applied {
+                stored,
+                repairs: known.repairs + 1,
+                ..known
+            },
+            _ => Applied {
+                sent,
+                stored,
+                repairs: 0,
+                since: now,
+            },
+        };
+        self.applied.insert(target, applied);
+    }
+
+    /// Takes note of a refusal, to be tried again at `retry_at`.
+    pub fn record_failure(
+        &mut self,
+        target: Target,
+        hash: String,
+        kind: FailureKind,
+        message: String,
+        retry_at: Timestamp,
+    ) {
+        let attempts = self.attempts(&target) + 1;
+        self.failures.insert(
+            target,
+            Failure {
+                kind,
+                message,
+                retry_at,
+                attempts,
+                hash,
+            },
+        );
+    }
+
+    /// How often in a row the target was refused.
+    pub fn attempts(&self, target: &Target) -> u32 {
+        self.failures
+            .get(target)
+            .map_or(0, |failure| failure.attempts)
+    }
+
+    /// Until when an object that somebody keeps changing back is left alone.
+    pub fn contested_until(&self, target: &Target, hash: &str) -> Option<Timestamp> {
+        let applied = self.applied.get(target)?;
+        (applied.sent == hash && applied.repairs >= REPAIRS_MAX)
+            .then_some(applied.since + REPAIR_WINDOW)
+    }
 }
 
 /// Kinds of refusal.
@@ -147,8 +217,6 @@ pub struct Decision {
     pub expand: Vec<Expand>,
     /// Subresources to call.
     pub calls: Vec<Call>,
-    /// Power wish that `calls` carry out.
-    pub power_wish: Option<String>,
     /// Children that are no longer asked for, to delete after everything else went well.
     pub prune: Vec<Prune>,
     /// The status as it should be.

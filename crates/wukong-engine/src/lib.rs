@@ -1,13 +1,22 @@
 //! The pure core of the operator: compose, classify, diagnose, decide.
 #![deny(missing_docs)]
 
+mod children;
+mod conditions;
+mod decide;
 pub mod decision;
+pub mod desired;
 pub mod facts;
 pub mod owned;
+mod power;
+mod status;
+mod verdict;
 pub mod world;
 
+pub use decide::{decide, undecodable};
 pub use decision::{
-    Applied, Apply, Call, Decision, Expand, Expect, Failure, FailureKind, Kind, Memory, Note,
-    Observed, Prune, Target,
+    Applied, Apply, Call, Called, Decision, Expand, Expect, Failure, FailureKind, Kind, Memory,
+    Note, Observed, Prune, Target,
 };
+pub use power::Wish;
 pub use world::{Presence, Seen, Store, World};

@@ -1,0 +1,178 @@
+//! Whose the objects under our names are.
+
+use std::collections::BTreeMap;
+
+use wukong_api::validated::Disk;
+use wukong_api::{Bytes, ValidatedWukong};
+use wukong_storage::Existing;
+
+use crate::decision::Observed;
+use crate::facts::{ClaimFact, DataVolumeFact, Meta};
+use crate::world::Seen;
+
+/// Whose an object under one of our names is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Owner {
+    /// This Wukong's.
+    Us,
+    /// A disk that an earlier Wukong of this name left behind.
+    Retained,
+    /// Going away by itself: it is being deleted, or belongs to an earlier Wukong of this name.
+    Leaving,
+    /// Somebody else's, described for people.
+    Other(String),
+}
+
+impl Owner {
+    /// Whose an object that cannot be retained is.
+    pub(crate) fn of(meta: &Meta, wukong: &ValidatedWukong) -> Self {
+        let identity = &wukong.identity;
+        match &meta.controller {
+            _ if meta.deleting => Self::Leaving,
+            Some(controller) if controller.uid == identity.uid => Self::Us,
+            Some(controller) if controller.kind == "Wukong" && controller.name == identity.name => {
+                Self::Leaving
+            }
+            Some(controller) => Self::Other(format!(
+                "it belongs to {}/{}",
+                controller.kind, controller.name
+            )),
+            None => Self::Other("it was not made by the operator".into()),
+        }
+    }
+
+    /// Whose a disk's object is.
+    fn of_disk(meta: &Meta, wukong: &ValidatedWukong) -> Self {
+        match Self::of(meta, wukong) {
+            Self::Other(_)
+                if meta.controller.is_none()
+                    && meta.wukong.as_deref() == Some(&wukong.identity.name) =>
+            {
+                Self::Retained
+            }
+            owner => owner,
+        }
+    }
+}
+
+/// A disk as it is in the cluster.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskSeen<'a> {
+    pub disk: &'a Disk,
+    pub data_volume: Option<&'a DataVolumeFact>,
+    pub claim: Option<&'a ClaimFact>,
+    /// What the planner builds on.
+    pub existing: Existing,
+    pub state: DiskState,
+}
+
+/// What can be done about a disk.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum DiskState {
+    /// It can be applied.
+    Free,
+    /// Not everything is known yet, or an old object is going away.
+    Wait,
+    /// Somebody else's object has the name.
+    Taken {
+        /// `Kind/name`.
+        object: String,
+        /// Whose it is.
+        owner: String,
+    },
+}
+
+impl DiskSeen<'_> {
+    /// The size, as the guest sees it, that the claim's request stands for.
+    pub(crate) fn stands_for(&self) -> Option<Bytes> {
+        let claim = self.claim?;
+        claim
+            .guest_size
+            .or_else(|| self.data_volume.and_then(|volume| volume.size))
+            .or(claim.request)
+    }
+}
+
+/// The disks as they are in the cluster.
+pub(crate) fn disks<'a>(wukong: &'a ValidatedWukong, observed: &Observed<'a>) -> Vec<DiskSeen<'a>> {
+    wukong
+        .disks
+        .iter()
+        .map(|disk| disk_seen(disk, wukong, observed))
+        .collect()
+}
+
+/// What the storage planner builds on.
+pub(crate) fn existing(disks: &[DiskSeen]) -> BTreeMap<String, Existing> {
+    disks
+        .iter()
+        .map(|seen| (seen.disk.name.clone(), seen.existing.clone()))
+        .collect()
+}
+
+fn disk_seen<'a>(
+    disk: &'a Disk,
+    wukong: &ValidatedWukong,
+    observed: &Observed<'a>,
+) -> DiskSeen<'a> {
+    let namespace = &wukong.identity.namespace;
+    let name = wukong.claim_name(disk);
+    let data_volume = observed.world.data_volumes.get(namespace, &name);
+    let claim = observed.world.claims.get(namespace, &name);
+    let (existing, state) = match (data_volume, claim) {
+        (Seen::Unknown, _) | (_, Seen::Unknown) => (Existing::Nothing, DiskState::Wait),
+        (Seen::Present(volume), _) => {
+            let existing = Existing::DataVolume {
+                size: volume.size.unwrap_or(disk.size),
+            };
+            (
+                existing,
+                state(Owner::of_disk(&volume.meta, wukong), "DataVolume", &name),
+            )
+        }
+        // The claim of a DataVolume that is gone is collected with it.
+        (Seen::Absent, Seen::Present(claim))
+            if claim
+                .meta
+                .controller
+                .as_ref()
+                .is_some_and(|controller| controller.kind == "DataVolume") =>
+        {
+            (Existing::Nothing, DiskState::Wait)
+        }
+        (Seen::Absent, Seen::Present(claim)) => {
+            let ours = claim.meta.owned_hash.is_some();
+            let existing = Existing::Claim {
+                size: claim.request.unwrap_or(disk.size),
+                ours,
+            };
+            (
+                existing,
+                state(
+                    Owner::of_disk(&claim.meta, wukong),
+                    "PersistentVolumeClaim",
+                    &name,
+                ),
+            )
+        }
+        (Seen::Absent, Seen::Absent) => (Existing::Nothing, DiskState::Free),
+    };
+    DiskSeen {
+        disk,
+        data_volume: data_volume.present(),
+        claim: claim.present(),
+        existing,
+        state,
+    }
+}
+
+fn state(owner: Owner, kind: &str, name: &str) -> DiskState {
+    match owner {
+        Owner::Us | Owner::Retained => DiskState::Free,
+        Owner::Leaving => DiskState::Wait,
+        Owner::Other(owner) => DiskState::Taken {
+            object: format!("{kind}/{name}"),
+            owner,
+        },
+    }
+}

@@ -1,0 +1,148 @@
+//! `DependenciesResolved`: everything that the manifest names exists.
+
+use wukong_api::validated::{Attachment, Nic, Source};
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
+
+use crate::children::DiskSeen;
+use crate::decision::Observed;
+use crate::verdict::Verdict;
+use crate::world::Seen;
+
+const TYPE: ConditionType = ConditionType::DependenciesResolved;
+
+/// The first thing that is named and missing.
+pub(crate) fn verdict(
+    wukong: &ValidatedWukong,
+    nics: &[&Nic],
+    disks: &[DiskSeen],
+    observed: &Observed,
+) -> Verdict {
+    disks
+        .iter()
+        .find_map(|seen| storage_class(seen, observed).or_else(|| source(seen, wukong, observed)))
+        .or_else(|| missing_definition(wukong, nics, observed))
+        .unwrap_or_else(|| {
+            Verdict::ok(
+                TYPE,
+                Reason::Resolved,
+                "Everything that the manifest names exists",
+            )
+        })
+}
+
+fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
+    let disk = seen.disk;
+    // A claim that is bound keeps its volume, whatever becomes of the class.
+    if seen.claim.is_some_and(|claim| claim.phase == "Bound") {
+        return None;
+    }
+    let classes = &observed.world.storage_classes;
+    let available = || {
+        let names: Vec<&str> = classes
+            .in_namespace("")
+            .map(|class| class.meta.name.as_str())
+            .collect();
+        if names.is_empty() {
+            "there is none".into()
+        } else {
+            format!("there are {}", names.join(", "))
+        }
+    };
+    match &disk.storage_class {
+        Some(name) => matches!(classes.get("", name), Seen::Absent).then(|| {
+            Verdict::bad(
+                TYPE,
+                Reason::StorageClassNotFound,
+                format!(
+                    "disk {}: there is no StorageClass {name} ({})",
+                    disk.name,
+                    available()
+                ),
+            )
+            .about(format!("StorageClass/{name}"))
+            .hint("make the class, or make the disk anew under another name with one that exists")
+        }),
+        None => {
+            let served = classes.presence() == crate::world::Presence::Served;
+            let none = !classes.in_namespace("").any(|class| class.default) && seen.claim.is_none();
+            (served && none).then(|| {
+                Verdict::bad(
+                    TYPE,
+                    Reason::NoDefaultStorageClass,
+                    format!("disk {} names no StorageClass, and the cluster has no default one ({})", disk.name, available()),
+                )
+                .hint("mark a class as default (annotation storageclass.kubernetes.io/is-default-class: \"true\"), or give the disk a storageClassName")
+            })
+        }
+    }
+}
+
+fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Option<Verdict> {
+    if seen
+        .data_volume
+        .is_some_and(|volume| volume.phase == "Succeeded")
+        || matches!(seen.existing, wukong_storage::Existing::Claim { .. })
+    {
+        return None;
+    }
+    let namespace = &wukong.identity.namespace;
+    let world = observed.world;
+    let (kind, name, missing) = match &seen.disk.source {
+        Source::Claim(name) => (
+            "PersistentVolumeClaim",
+            name,
+            matches!(world.claims.get(namespace, name), Seen::Absent),
+        ),
+        Source::Snapshot(name) => (
+            "VolumeSnapshot",
+            name,
+            matches!(world.snapshots.get(namespace, name), Seen::Absent),
+        ),
+        Source::DataSource(name) => (
+            "DataSource",
+            name,
+            matches!(world.data_sources.get(namespace, name), Seen::Absent),
+        ),
+        Source::Blank
+        | Source::Http { .. }
+        | Source::Registry { .. }
+        | Source::S3 { .. }
+        | Source::Gcs { .. } => {
+            return None;
+        }
+    };
+    missing.then(|| {
+        Verdict::bad(
+            TYPE,
+            Reason::SourceNotFound,
+            format!(
+                "disk {}: there is no {kind} {name} in namespace {namespace} to copy",
+                seen.disk.name
+            ),
+        )
+        .about(format!("{kind}/{name}"))
+        .hint("make it; the copy starts by itself then")
+    })
+}
+
+/// A NetworkAttachmentDefinition that somebody else has to make. The VM is not created before it is there: its pod
+/// would not start.
+pub(crate) fn missing_definition(
+    wukong: &ValidatedWukong,
+    nics: &[&Nic],
+    observed: &Observed,
+) -> Option<Verdict> {
+    let namespace = &wukong.identity.namespace;
+    nics.iter().find_map(|nic| {
+        let Attachment::Existing(name) = &nic.attachment else { return None };
+        matches!(observed.world.definitions.get(namespace, name), Seen::Absent).then(|| {
+            Verdict::bad(
+                TYPE,
+                Reason::NADNotFound,
+                format!("network {}: there is no NetworkAttachmentDefinition {name} in namespace {namespace}", nic.name),
+            )
+            .about(format!("NetworkAttachmentDefinition/{name}"))
+            .hint("make it, or drop nadName to have one made")
+        })
+    })
+}

@@ -1,0 +1,10 @@
+//! The conditions, one file each, in causal order.
+
+pub(crate) mod created;
+pub(crate) mod dependencies;
+pub(crate) mod guest;
+pub(crate) mod networks;
+pub(crate) mod running;
+pub(crate) mod scheduler;
+pub(crate) mod spec;
+pub(crate) mod volumes;

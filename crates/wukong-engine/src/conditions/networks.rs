@@ -1,0 +1,67 @@
+//! `NetworksConfigured`: the NICs are attached to their networks.
+
+use wukong_api::validated::Nic;
+use wukong_api::{ConditionType, Reason};
+
+use crate::decision::Memory;
+use crate::desired::Body;
+use crate::verdict::Verdict;
+
+const TYPE: ConditionType = ConditionType::NetworksConfigured;
+
+fn names(nics: &[&Nic]) -> String {
+    nics.iter()
+        .map(|nic| nic.name.as_str())
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// NICs that the VM starts without, while Multus is not installed.
+pub(crate) fn degraded(nics: &[&Nic]) -> Verdict {
+    Verdict::bad(
+        TYPE,
+        Reason::DegradedToPodNetwork,
+        format!(
+            "Multus is not installed, so the VM has only the NIC on the pod network, without {}",
+            names(nics)
+        ),
+    )
+    .hint("install Multus, and the NICs are attached; or set onMissingMultus: Block to wait for it")
+}
+
+/// NICs that the VM waits for, while Multus is not installed.
+pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
+    Verdict::bad(
+        TYPE,
+        Reason::MultusNotInstalled,
+        format!(
+            "Multus is not installed, and the VM must not start without {}",
+            names(nics)
+        ),
+    )
+    .hint("install Multus; or set onMissingMultus: PodNetwork to start without these NICs")
+}
+
+/// Whether the NetworkAttachmentDefinitions that we make are there.
+pub(crate) fn verdict(pending: &[&Body], memory: &Memory) -> Verdict {
+    let Some(first) = pending.first() else {
+        return Verdict::ok(
+            TYPE,
+            Reason::Configured,
+            "Every NIC has its NetworkAttachmentDefinition",
+        );
+    };
+    match memory.failures.get(&first.target) {
+        Some(failure) => Verdict::bad(
+            TYPE,
+            Reason::ApplyConflict,
+            format!("{} cannot be written: {}", first.target, failure.message),
+        )
+        .about(first.target.to_string()),
+        None => Verdict::progressing(
+            TYPE,
+            Reason::Creating,
+            format!("{} is being written", first.target),
+        ),
+    }
+}

@@ -1,0 +1,198 @@
+//! `Scheduled` and `Running`: from the VirtualMachine and its instance.
+
+use wukong_api::spec::RunStrategy;
+use wukong_api::{ConditionType, Reason};
+
+use super::scheduler;
+use crate::facts::{
+    ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true,
+};
+use crate::power::Wish;
+use crate::verdict::Verdict;
+
+const SCHEDULED: ConditionType = ConditionType::Scheduled;
+const RUNNING: ConditionType = ConditionType::Running;
+
+/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped.
+pub(crate) fn verdicts(
+    vm: &VirtualMachineFact,
+    instance: Option<&VirtualMachineInstanceFact>,
+    wish: Option<&Wish>,
+) -> (Option<Verdict>, Verdict) {
+    let name = &vm.meta.name;
+    if vm.printable_status == "Terminating" || vm.meta.deleting {
+        return (
+            None,
+            Verdict::progressing(
+                RUNNING,
+                Reason::Stopping,
+                "The VirtualMachine is being deleted",
+            ),
+        );
+    }
+    let Some(instance) =
+        instance.filter(|instance| !matches!(instance.phase.as_str(), "Succeeded" | "Failed"))
+    else {
+        return (None, without_instance(vm, instance, wish));
+    };
+    if vm.printable_status == "Stopping" || instance.meta.deleting {
+        return (
+            None,
+            Verdict::progressing(RUNNING, Reason::Stopping, "The guest is shutting down"),
+        );
+    }
+    match instance.phase.as_str() {
+        "Running" => (Some(scheduled(instance)), guest_runs(name, instance)),
+        "Scheduled" => (
+            Some(scheduled(instance)),
+            starting("The guest is being started"),
+        ),
+        _ if vm.printable_status == "CrashLoopBackOff" => (None, crash_loop(vm)),
+        _ => (
+            Some(scheduling(vm, instance)),
+            starting("The guest waits for its node"),
+        ),
+    }
+}
+
+fn starting(message: &str) -> Verdict {
+    Verdict::progressing(RUNNING, Reason::Starting, message)
+}
+
+fn scheduled(instance: &VirtualMachineInstanceFact) -> Verdict {
+    let node = instance.node.as_deref().unwrap_or("a node");
+    Verdict::ok(SCHEDULED, Reason::Scheduled, format!("The VM is on {node}"))
+}
+
+fn guest_runs(name: &str, instance: &VirtualMachineInstanceFact) -> Verdict {
+    if is_true(&instance.conditions, "Paused") {
+        return Verdict::bad(RUNNING, Reason::Paused, "The CPUs of the guest are stopped")
+            .about(format!("VirtualMachineInstance/{name}"))
+            .hint(format!("virtctl unpause vm {name}, or powerState: Running"));
+    }
+    if instance.migrating {
+        return Verdict::ok(
+            RUNNING,
+            Reason::Migrating,
+            "The guest runs, and moves to another node",
+        );
+    }
+    Verdict::ok(RUNNING, Reason::Running, "The guest runs")
+}
+
+fn crash_loop(vm: &VirtualMachineFact) -> Verdict {
+    Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
+        .about(format!("VirtualMachine/{}", vm.meta.name))
+        .hint("see the log of the virt-launcher pod")
+}
+
+/// A VM without a living guest: stopped, or not started yet.
+fn without_instance(
+    vm: &VirtualMachineFact,
+    ended: Option<&VirtualMachineInstanceFact>,
+    wish: Option<&Wish>,
+) -> Verdict {
+    let object = format!("VirtualMachine/{}", vm.meta.name);
+    if let Some(failure) =
+        condition(&vm.conditions, "Failure").filter(|failure| failure.status == "True")
+    {
+        return Verdict::bad(
+            RUNNING,
+            Reason::InternalError,
+            format!("KubeVirt cannot start the VM: {}", failure.message),
+        )
+        .about(object)
+        .hint("see what the message says");
+    }
+    match vm.printable_status.as_str() {
+        "CrashLoopBackOff" => return crash_loop(vm),
+        "Stopping" => {
+            return Verdict::progressing(RUNNING, Reason::Stopping, "The guest is shutting down");
+        }
+        "Stopped" => {}
+        _ => return starting("KubeVirt is about to start the guest"),
+    }
+    let strategy = vm
+        .run_strategy
+        .as_deref()
+        .and_then(|name| name.parse::<RunStrategy>().ok());
+    match strategy {
+        Some(RunStrategy::Halted) if wish.is_some_and(Wish::runs) => Verdict::bad(
+            RUNNING,
+            Reason::StoppedElsewhere,
+            "Somebody stopped the VM, for instance with virtctl, and the Wukong has not asked anew",
+        )
+        .about(object)
+        .hint(format!(
+            "virtctl start {}, or change spec.powerState",
+            vm.meta.name
+        )),
+        Some(RunStrategy::Halted | RunStrategy::Manual) => {
+            Verdict::bad(RUNNING, Reason::Halted, "The VM is stopped, as asked")
+        }
+        Some(RunStrategy::Always) => starting("KubeVirt is about to start the guest again"),
+        Some(RunStrategy::Once) if ended.is_some_and(|ended| ended.phase == "Failed") => {
+            Verdict::bad(
+                RUNNING,
+                Reason::InternalError,
+                "The guest failed, and its run strategy does not start it again",
+            )
+            .about(object)
+            .hint(format!("virtctl start {}", vm.meta.name))
+        }
+        Some(RunStrategy::RerunOnFailure | RunStrategy::Once) | None => Verdict::bad(
+            RUNNING,
+            Reason::Completed,
+            "The guest shut itself down, and its run strategy leaves it so",
+        ),
+    }
+}
+
+/// A VM whose pod has no node. KubeVirt's condition `PodScheduled` says so in two other cases as well: a claim is
+/// missing, and, left over, after a stop or through a whole import. Only the scheduler's own words count.
+fn scheduling(vm: &VirtualMachineFact, instance: &VirtualMachineInstanceFact) -> Verdict {
+    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
+    if let Some(refused) = condition(&instance.conditions, "Synchronized")
+        .filter(|synchronized| synchronized.status == "False")
+    {
+        return pod_refused(refused).about(object);
+    }
+    let unscheduled = condition(&instance.conditions, "PodScheduled")
+        .filter(|scheduled| scheduled.status == "False" && scheduled.reason == "Unschedulable")
+        .filter(|scheduled| {
+            scheduled.message.contains("nodes are available")
+                || scheduled.message.contains("no nodes available")
+        })
+        .filter(|_| {
+            matches!(
+                vm.printable_status.as_str(),
+                "ErrorUnschedulable" | "Starting"
+            )
+        });
+    match unscheduled {
+        Some(unscheduled) => {
+            let (reason, hint) = scheduler::cause(&unscheduled.message);
+            Verdict::bad(
+                SCHEDULED,
+                reason,
+                format!("No node can run the VM: {}", unscheduled.message),
+            )
+            .about(object)
+            .hint(hint)
+        }
+        None => Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node"),
+    }
+}
+
+/// KubeVirt cannot make the pod, or the pod cannot start.
+fn pod_refused(refused: &ConditionFact) -> Verdict {
+    let message = format!("The VM's pod cannot start: {}", refused.message);
+    if refused.reason == "FailedPvcNotFound" {
+        return Verdict::progressing(SCHEDULED, Reason::Scheduling, message);
+    }
+    if refused.message.contains("exceeded quota") {
+        return Verdict::bad(SCHEDULED, Reason::QuotaExceeded, message)
+            .hint("raise the quota of the namespace: the pod needs the guest's memory and about 300 MiB more");
+    }
+    Verdict::bad(SCHEDULED, Reason::PodNotStarted, message).hint("see what the message says")
+}

@@ -1,0 +1,100 @@
+//! `SpecValid`: the manifest can be carried out.
+
+use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong};
+
+use crate::children::{DiskSeen, DiskState, Owner};
+use crate::decision::{FailureKind, Observed};
+use crate::desired::Body;
+use crate::verdict::Verdict;
+
+const TYPE: ConditionType = ConditionType::SpecValid;
+
+/// A manifest that breaks rules of its own.
+pub(crate) fn invalid(error: &InvalidWukong) -> Verdict {
+    Verdict::bad(TYPE, Reason::InvalidSpec, error.to_string())
+        .hint("correct the manifest; `kubectl explain wukong.spec` documents each field")
+}
+
+/// Disks that cannot be changed as asked: a smaller size, or another source.
+pub(crate) fn immutable(disks: &[DiskSeen], data_volumes: &[Body]) -> Option<Verdict> {
+    disks.iter().enumerate().find_map(|(index, seen)| {
+        if seen.state != DiskState::Free {
+            return None;
+        }
+        shrunk(index, seen).or_else(|| other_source(index, seen, data_volumes))
+    })
+}
+
+fn shrunk(index: usize, seen: &DiskSeen) -> Option<Verdict> {
+    let now: Bytes = seen
+        .stands_for()
+        .or_else(|| seen.data_volume.and_then(|volume| volume.size))?;
+    (seen.disk.size < now).then(|| {
+        let message = format!(
+            "spec.disks[{index}].size: {} is less than the {now} that the disk has: a disk cannot shrink",
+            seen.disk.size
+        );
+        Verdict::bad(TYPE, Reason::ImmutableFieldChanged, message)
+            .hint(format!("write {now} again; for a smaller disk add one under another name and copy the data"))
+    })
+}
+
+fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<Verdict> {
+    let volume = seen.data_volume?;
+    let planned = data_volumes
+        .iter()
+        .find(|body| body.target.name == volume.meta.name)?;
+    let planned_hash = planned.object.get("spec").map(crate::owned::hash)?;
+    (planned_hash != volume.spec_hash).then(|| {
+        let name = &volume.meta.name;
+        Verdict::bad(
+            TYPE,
+            Reason::ImmutableFieldChanged,
+            format!("spec.disks[{index}]: the disk was made from another source or with other settings, and a disk keeps what it was made with"),
+        )
+        .about(format!("DataVolume/{name}"))
+        .hint(format!("undo the change, or add a disk under another name; to make this one again, losing its data: kubectl delete datavolume {name}"))
+    })
+}
+
+/// Names that somebody else's objects have.
+pub(crate) fn name_conflict(
+    wukong: &ValidatedWukong,
+    disks: &[DiskSeen],
+    bodies: &[&Body],
+    observed: &Observed,
+) -> Option<Verdict> {
+    let taken = |object: &str, owner: &str| {
+        Verdict::bad(
+            TYPE,
+            Reason::NameConflict,
+            format!("{object} exists already, and {owner}: it is left as it is"),
+        )
+        .about(object)
+        .hint("rename this Wukong or the other object, or delete the other object")
+    };
+    for seen in disks {
+        if let DiskState::Taken { object, owner } = &seen.state {
+            return Some(taken(object, owner));
+        }
+    }
+    for body in bodies {
+        if let Some(Owner::Other(owner)) = crate::decide::owner(body, wukong, observed) {
+            return Some(taken(&body.target.to_string(), &owner));
+        }
+    }
+    let refused = observed
+        .memory
+        .failures
+        .iter()
+        .find(|(_, failure)| failure.kind == FailureKind::NameTaken)?;
+    Some(taken(
+        &refused.0.to_string(),
+        "it does not belong to this Wukong",
+    ))
+}
+
+/// A manifest that can be carried out.
+pub(crate) fn valid() -> Verdict {
+    Verdict::ok(TYPE, Reason::Valid, "The manifest can be carried out")
+}

@@ -1,0 +1,374 @@
+//! `VolumesBound`: the disks have their content.
+
+use wukong_api::{ConditionType, Reason};
+
+use crate::children::DiskSeen;
+use crate::decision::{Memory, Target};
+use crate::facts::{ClaimFact, ConditionFact, DataVolumeFact, condition};
+use crate::verdict::{Status, Verdict};
+use crate::world::{Presence, World};
+
+const TYPE: ConditionType = ConditionType::VolumesBound;
+
+/// A disk that should grow and cannot.
+pub(crate) struct Refused {
+    pub disk: String,
+    pub why: String,
+}
+
+/// The verdict on the disk that needs most attention. `before` is what the condition said last: the importer's words
+/// come and go while it restarts, so they are kept.
+pub(crate) fn verdict(
+    disks: &[DiskSeen],
+    refused: &[Refused],
+    world: &World,
+    memory: &Memory,
+    before: Option<&str>,
+) -> Verdict {
+    let verdicts = disks
+        .iter()
+        .map(|seen| disk(seen, refused, world, memory, before));
+    let rank = |verdict: &Verdict| match verdict.status {
+        Status::False => 0,
+        Status::Progressing => 1,
+        Status::Unknown => 2,
+        Status::True if verdict.reason != Reason::Bound => 3,
+        Status::True => 4,
+    };
+    verdicts
+        .min_by_key(rank)
+        .unwrap_or_else(|| Verdict::ok(TYPE, Reason::Bound, "There are no disks"))
+}
+
+fn disk(
+    seen: &DiskSeen,
+    refused: &[Refused],
+    world: &World,
+    memory: &Memory,
+    before: Option<&str>,
+) -> Verdict {
+    let name = &seen.disk.name;
+    let lost = |claim: &ClaimFact| {
+        Verdict::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
+            .about(format!("PersistentVolumeClaim/{}", claim.meta.name))
+            .hint("bring the PersistentVolume back, or delete the claim and its DataVolume to make the disk anew without its data")
+    };
+    if let Some(claim) = seen.claim.filter(|claim| claim.phase == "Lost") {
+        return lost(claim);
+    }
+    if let Some(refused) = refused.iter().find(|refused| refused.disk == *name) {
+        return Verdict::bad(
+            TYPE,
+            Reason::ResizeRefused,
+            format!("disk {name} cannot grow: {}", refused.why),
+        )
+        .hint("use a StorageClass that can expand volumes, or write the old size again");
+    }
+    match (seen.data_volume, seen.claim) {
+        (Some(volume), claim) => data_volume(name, volume, claim, world, before),
+        (None, Some(claim)) => plain_claim(name, claim, world),
+        (None, None) if world.data_volumes.presence() == Presence::Missing => Verdict::bad(
+            TYPE,
+            Reason::CDINotInstalled,
+            format!("disk {name} is filled by CDI, which is not installed"),
+        )
+        .hint("install CDI (Containerized Data Importer); the disk is then made by itself"),
+        (None, None) => {
+            let failed = memory
+                .failures
+                .iter()
+                .find(|(Target { name: target, .. }, _)| target.ends_with(&format!(".{name}")));
+            match failed {
+                Some((target, failure)) => Verdict::progressing(
+                    TYPE,
+                    Reason::Pending,
+                    format!(
+                        "disk {name}: {target} cannot be written: {}",
+                        failure.message
+                    ),
+                ),
+                None => Verdict::progressing(
+                    TYPE,
+                    Reason::Pending,
+                    format!("disk {name} is being made"),
+                ),
+            }
+        }
+    }
+}
+
+fn data_volume(
+    name: &str,
+    volume: &DataVolumeFact,
+    claim: Option<&ClaimFact>,
+    world: &World,
+    before: Option<&str>,
+) -> Verdict {
+    let object = format!("DataVolume/{}", volume.meta.name);
+    let running = condition(&volume.conditions, "Running");
+    if let Some(quota) = volume
+        .conditions
+        .iter()
+        .find(|condition| condition.reason == "ErrExceededQuota")
+    {
+        return Verdict::bad(TYPE, Reason::QuotaExceeded, format!("disk {name}: {}", quota.message))
+            .about(object)
+            .hint("raise the quota: an import on a CSI class needs twice the storage, and file systems 6 % more; CDI tries again within minutes");
+    }
+    match volume.phase.as_str() {
+        "Succeeded" => {
+            return claim.map_or_else(
+                || being_made(name, "its claim is missing"),
+                |claim| plain_claim(name, claim, world),
+            );
+        }
+        "WaitForFirstConsumer" | "PendingPopulation" => {
+            return first_consumer(name, &volume.meta.name);
+        }
+        _ => {}
+    }
+    if let Some(pull) = running.filter(|running| running.reason == "ImagePullFailed") {
+        return Verdict::bad(
+            TYPE,
+            Reason::ImagePullFailed,
+            format!(
+                "disk {name}: the importer's image cannot be pulled: {}",
+                pull.message
+            ),
+        )
+        .about(object)
+        .hint("see that the node reaches the registry of CDI's images");
+    }
+    if let Some(failure) = import_failure(name, volume, running, before) {
+        return failure.about(object);
+    }
+    if let Some(invalid) = volume
+        .conditions
+        .iter()
+        .find(|condition| condition.reason == "ErrClaimNotValid")
+    {
+        return Verdict::bad(
+            TYPE,
+            Reason::Pending,
+            format!("disk {name}: CDI cannot make a claim: {}", invalid.message),
+        )
+        .about(object)
+        .hint("give the disk accessModes, or complete the StorageProfile of its class");
+    }
+    let importing = [
+        "Import",
+        "Clone",
+        "CSIClone",
+        "Snapshot",
+        "SmartClone",
+        "Rebind",
+        "Prep",
+        "NamespaceTransfer",
+        "Expansion",
+        "PVCBound",
+        "Upload",
+    ];
+    if importing
+        .iter()
+        .any(|start| volume.phase.starts_with(start))
+    {
+        let progress = volume
+            .progress
+            .as_deref()
+            .filter(|progress| *progress != "N/A");
+        let progress = progress
+            .map(|progress| format!(" ({progress})"))
+            .unwrap_or_default();
+        return Verdict::progressing(
+            TYPE,
+            Reason::Importing,
+            format!("disk {name} is being filled{progress}"),
+        )
+        .about(object);
+    }
+    being_made(name, "CDI has not begun yet").about(object)
+}
+
+fn being_made(name: &str, detail: &str) -> Verdict {
+    Verdict::progressing(
+        TYPE,
+        Reason::Pending,
+        format!("disk {name} is being made: {detail}"),
+    )
+}
+
+/// An importer that fails. It is restarted for ever and its message shows only between the restarts; the restart count
+/// is what stays.
+fn import_failure(
+    name: &str,
+    volume: &DataVolumeFact,
+    running: Option<&ConditionFact>,
+    before: Option<&str>,
+) -> Option<Verdict> {
+    let failing = |condition: &&ConditionFact| {
+        matches!(condition.reason.as_str(), "Error" | "ChecksumError")
+            && !condition.message.is_empty()
+    };
+    let start = format!("disk {name}: the import fails");
+    let now = running
+        .filter(failing)
+        .map(|condition| condition.message.as_str());
+    if now.is_none() && volume.restart_count == 0 && volume.phase != "Failed" {
+        return None;
+    }
+    let Some(text) = now else {
+        let remembered = before
+            .filter(|before| before.starts_with(&start))
+            .map(Into::into);
+        let message = remembered.unwrap_or_else(|| {
+            format!(
+                "{start}: the importer was restarted {} times",
+                volume.restart_count
+            )
+        });
+        let cause = import_cause(&message);
+        return Some(Verdict::bad(TYPE, Reason::ImportFailed, message).hint(cause.1));
+    };
+    let (cause, hint) = import_cause(text);
+    Some(
+        Verdict::bad(
+            TYPE,
+            Reason::ImportFailed,
+            format!("{start} ({cause}): {text}"),
+        )
+        .hint(hint),
+    )
+}
+
+/// What is behind the importer's words, and what to do. (Texts: Go's net, net/http and crypto/x509, and CDI's importer.)
+fn import_cause(text: &str) -> (&'static str, &'static str) {
+    const CAUSES: [(&str, &[&str], &str); 8] = [
+        (
+            "Checksum",
+            &["checksum"],
+            "correct source.http.checksum, or the file on the server",
+        ),
+        (
+            "DNS",
+            &[
+                "no such host",
+                "server misbehaving",
+                "Temporary failure in name resolution",
+                "(DNS)",
+            ],
+            "see that the host of the image is spelled right, and that the cluster's DNS resolves it",
+        ),
+        (
+            "TLS",
+            &["x509", "certificate", "tls:", "(TLS)"],
+            "name a ConfigMap with the authority's certificates in source.….certConfigMap",
+        ),
+        (
+            "Auth",
+            &[
+                "401",
+                "403",
+                "unauthorized",
+                "Unauthorized",
+                "denied",
+                "Forbidden",
+                "(Auth)",
+            ],
+            "name a Secret with user and password in source.….secretRef",
+        ),
+        (
+            "NotFound",
+            &[
+                "404",
+                "not found",
+                "Not Found",
+                "manifest unknown",
+                "NoSuchKey",
+                "(NotFound)",
+            ],
+            "correct the image's path or tag",
+        ),
+        (
+            "Space",
+            &["no space left", "too small", "larger than", "(Space)"],
+            "raise the size of the disk: it must hold the unpacked image",
+        ),
+        (
+            "Network",
+            &[
+                "timeout",
+                "connection refused",
+                "connection reset",
+                "no route to host",
+                "unreachable",
+                "EOF",
+                "(Network)",
+            ],
+            "see that pods of this namespace reach the image's host (proxy, NetworkPolicy, firewall)",
+        ),
+        (
+            "Format",
+            &["format", "qemu-img", "Unable to", "invalid", "(Format)"],
+            "give a raw or qcow2 image, or a container disk with the image under /disk",
+        ),
+    ];
+    let found = CAUSES
+        .iter()
+        .find(|(_, texts, _)| texts.iter().any(|word| text.contains(word)));
+    found.map_or(
+        ("Unknown", "see the log of the importer pod"),
+        |(cause, _, hint)| (cause, hint),
+    )
+}
+
+fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
+    let object = format!("PersistentVolumeClaim/{}", claim.meta.name);
+    if claim.phase != "Bound" {
+        let class = claim
+            .class
+            .as_deref()
+            .and_then(|class| world.storage_classes.get("", class).present());
+        if class.is_some_and(|class| class.waits_for_first_consumer) {
+            return first_consumer(name, &claim.meta.name);
+        }
+        return Verdict::progressing(
+            TYPE,
+            Reason::Pending,
+            format!("disk {name}: claim {} has no volume yet", claim.meta.name),
+        )
+        .about(object);
+    }
+    if let Some(error) = claim
+        .conditions
+        .iter()
+        .find(|condition| condition.type_.ends_with("ResizeError") && condition.status == "True")
+    {
+        return Verdict::bad(
+            TYPE,
+            Reason::ResizeRefused,
+            format!("disk {name} cannot grow: {}", error.message),
+        )
+        .about(object);
+    }
+    match (claim.capacity, claim.request) {
+        (Some(capacity), Some(request)) if capacity < request => Verdict::progressing(
+            TYPE,
+            Reason::Resizing,
+            format!("disk {name} grows from {capacity} to {request}"),
+        )
+        .about(object),
+        _ => Verdict::ok(
+            TYPE,
+            Reason::Bound,
+            "Every disk has its volume and its content",
+        ),
+    }
+}
+
+fn first_consumer(name: &str, claim: &str) -> Verdict {
+    Verdict::ok(
+        TYPE,
+        Reason::WaitingForFirstConsumer,
+        format!("disk {name}: its StorageClass binds claim {claim} when the VM starts"),
+    )
+}

@@ -1,0 +1,144 @@
+//! Composes what the planners return into everything that a VM needs.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::Resource;
+use serde::Serialize;
+use serde_json::{Value, json};
+use wukong_api::ValidatedWukong;
+use wukong_api::spec::RunStrategy;
+use wukong_api::validated::Nic;
+use wukong_network::nad::NetworkAttachmentDefinition;
+use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
+use wukong_storage::data_volume::DataVolume;
+use wukong_storage::{Context, Existing, Planned};
+use wukong_vm::virtual_machine::VirtualMachine;
+use wukong_vm::{Inputs, VolumeSource};
+
+use crate::decision::{Kind, Target};
+use crate::owned;
+
+/// What the objects depend on besides the manifest.
+#[derive(Clone, Debug)]
+pub struct Surroundings<'a> {
+    /// The secondary NICs that the VM gets.
+    pub nics: Vec<&'a Nic>,
+    /// Whether CDI is installed.
+    pub cdi: bool,
+    /// What is there already, by disk.
+    pub existing: BTreeMap<String, Existing>,
+    /// The run strategy of the VM.
+    pub run_strategy: RunStrategy,
+    /// The power wish to note on the VM.
+    pub power_wish: String,
+}
+
+impl<'a> Surroundings<'a> {
+    /// A cluster with everything installed, in which nothing of this Wukong exists yet.
+    pub fn fresh(wukong: &'a ValidatedWukong) -> Self {
+        Self {
+            nics: wukong.nics.iter().collect(),
+            cdi: true,
+            existing: BTreeMap::new(),
+            run_strategy: wukong.desired_run_strategy(),
+            power_wish: crate::power::Wish::of(wukong).first_annotation(),
+        }
+    }
+}
+
+/// Everything that a VM needs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DesiredSet {
+    /// Networks to attach.
+    pub definitions: Vec<NetworkAttachmentDefinition>,
+    /// Bridges on the nodes, shared with other Wukongs.
+    pub node_policies: Vec<NodeNetworkConfigurationPolicy>,
+    /// Disks with their content.
+    pub data_volumes: Vec<DataVolume>,
+    /// Empty disks where CDI is missing.
+    pub claims: Vec<PersistentVolumeClaim>,
+    /// Cloud-init data.
+    pub secret: Option<Secret>,
+    /// The virtual machine.
+    pub virtual_machine: VirtualMachine,
+}
+
+/// Composes what the planners return. The same input gives the same objects.
+pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> DesiredSet {
+    let context = Context {
+        cdi: surroundings.cdi,
+        existing: &surroundings.existing,
+    };
+    let mut data_volumes = Vec::new();
+    let mut claims = Vec::new();
+    let mut volumes = BTreeMap::new();
+    for disk in wukong_storage::plan(wukong, &context) {
+        let volume = match disk.planned {
+            Planned::DataVolume(data_volume) => {
+                data_volumes.push(data_volume);
+                VolumeSource::DataVolume
+            }
+            Planned::Claim(claim) => {
+                claims.push(claim);
+                VolumeSource::Claim
+            }
+            Planned::Adopted => VolumeSource::Claim,
+        };
+        volumes.insert(disk.disk.name.clone(), volume);
+    }
+    let network_data = wukong_network::guest_network_data(wukong, &surroundings.nics);
+    let secret = wukong_vm::cloud_init_secret(wukong, &network_data);
+    let cloud_init_hash = secret
+        .as_ref()
+        .map(|secret| Body::of(Kind::Secret, secret).hash)
+        .unwrap_or_default();
+    DesiredSet {
+        definitions: wukong_network::definitions(wukong, &surroundings.nics),
+        node_policies: wukong_network::node_policies(wukong),
+        data_volumes,
+        claims,
+        secret,
+        virtual_machine: wukong_vm::virtual_machine(
+            wukong,
+            &Inputs {
+                nics: &surroundings.nics,
+                volumes: &volumes,
+                run_strategy: surroundings.run_strategy,
+                power_wish: &surroundings.power_wish,
+                cloud_init_hash: &cloud_init_hash,
+            },
+        ),
+    }
+}
+
+/// An object as it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Body {
+    /// Kind and name.
+    pub target: Target,
+    /// The object with `apiVersion` and `kind`.
+    pub object: Value,
+    /// Hash over the fields that we will own.
+    pub hash: String,
+}
+
+impl Body {
+    /// The object as it is applied.
+    pub fn of<K: Resource + Serialize>(kind: Kind, object: &K) -> Self {
+        let resource = kind.api_resource();
+        // Serializing our own structs cannot fail; an empty object would be refused by the API server.
+        let mut body = serde_json::to_value(object).unwrap_or_default();
+        if let Some(fields) = body.as_object_mut() {
+            fields.insert("apiVersion".into(), json!(resource.api_version));
+            fields.insert("kind".into(), json!(resource.kind));
+        }
+        let hash = owned::hash(&owned::of_body(&body));
+        let name = object.meta().name.clone().unwrap_or_default();
+        Self {
+            target: Target { kind, name },
+            object: body,
+            hash,
+        }
+    }
+}

@@ -1,0 +1,403 @@
+//! Assembles the status, and decides when it is written.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use wukong_api::status::{Blocker, NetworkStatus, Phase, ResourceStatus, Timings, VolumeStatus};
+use wukong_api::validated::Nic;
+use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
+
+use crate::children::DiskSeen;
+use crate::decision::{Memory, Note};
+use crate::facts::VirtualMachineInstanceFact;
+use crate::verdict::{Status, Verdict};
+
+/// Least time between two writes that tell mere progress.
+const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
+/// Longest message in a condition, in bytes.
+const MESSAGE_MAX: usize = 1024;
+
+/// What the status is made of.
+pub(crate) struct Findings<'a> {
+    /// In causal order, without `Ready`.
+    pub verdicts: Vec<Verdict>,
+    pub vm_name: Option<String>,
+    pub node_name: Option<String>,
+    pub networks: Vec<NetworkStatus>,
+    pub volumes: Vec<VolumeStatus>,
+    pub resources: Vec<ResourceStatus>,
+    pub wukong: &'a Wukong,
+    pub now: Timestamp,
+}
+
+impl Findings<'_> {
+    /// The status as it should be.
+    pub(crate) fn status(self) -> WukongStatus {
+        let before = self.wukong.status.clone().unwrap_or_default();
+        let generation = self.wukong.metadata.generation;
+        let deleting = self.wukong.metadata.deletion_timestamp.is_some();
+        let stopped = self.verdicts.iter().find(|verdict| is_stopped(verdict));
+        let blocker = self
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.blocks() && !is_stopped(verdict));
+        let ready = match (blocker, stopped) {
+            (Some(blocker), _) => Verdict {
+                type_: ConditionType::Ready,
+                ..blocker.clone()
+            },
+            (None, Some(stopped)) => Verdict::ok(
+                ConditionType::Ready,
+                stopped.reason,
+                stopped.message.clone(),
+            ),
+            (None, None) => {
+                Verdict::ok(ConditionType::Ready, Reason::Ready, "The VM runs as asked")
+            }
+        };
+        let phase = phase(&self.verdicts, blocker, deleting);
+        let at = Time(self.now);
+        let condition = |verdict: &Verdict| condition(verdict, &before.conditions, generation, &at);
+        let conditions: Vec<Condition> = self
+            .verdicts
+            .iter()
+            .chain([&ready])
+            .map(condition)
+            .collect();
+        let first_time = |known: Option<&Time>, reached: bool| {
+            known.cloned().or_else(|| reached.then(|| at.clone()))
+        };
+        let is = |type_: ConditionType| {
+            self.verdicts
+                .iter()
+                .any(|verdict| verdict.type_ == type_ && verdict.status == Status::True)
+        };
+        let known = before.timings.clone().unwrap_or_default();
+        let timings = Timings {
+            created: first_time(known.created.as_ref(), is(ConditionType::Created)),
+            running: first_time(known.running.as_ref(), is(ConditionType::Running)),
+            ready: first_time(known.ready.as_ref(), ready.status == Status::True),
+        };
+        WukongStatus {
+            observed_generation: generation,
+            phase: Some(phase),
+            vm_name: self.vm_name,
+            node_name: self.node_name,
+            conditions,
+            blocker: blocker.map(|blocker| describe(blocker, before.blocker.as_ref(), &at)),
+            networks: self.networks,
+            volumes: self.volumes,
+            pending_changes: Vec::new(),
+            resources: self.resources,
+            timings: Some(timings).filter(|timings| *timings != Timings::default()),
+        }
+    }
+}
+
+/// Whether the VM does not run because that is what is wanted.
+fn is_stopped(verdict: &Verdict) -> bool {
+    verdict.type_ == ConditionType::Running
+        && matches!(verdict.reason, Reason::Halted | Reason::Completed)
+}
+
+/// One word for the verdicts.
+fn phase(verdicts: &[Verdict], blocker: Option<&Verdict>, deleting: bool) -> Phase {
+    if deleting {
+        return Phase::Deleting;
+    }
+    let of = |type_: ConditionType| verdicts.iter().find(|verdict| verdict.type_ == type_);
+    if let Some(running) = of(ConditionType::Running) {
+        match running.reason {
+            Reason::Running => return Phase::Running,
+            Reason::Migrating => return Phase::Migrating,
+            Reason::Paused => return Phase::Paused,
+            Reason::Stopping => return Phase::Stopping,
+            _ => {}
+        }
+    }
+    let Some(blocker) = blocker else {
+        return Phase::Stopped;
+    };
+    let made = of(ConditionType::Created).is_some_and(|created| created.status == Status::True);
+    match (blocker.type_, blocker.status) {
+        (ConditionType::Running, _) if blocker.reason == Reason::StoppedElsewhere => Phase::Stopped,
+        (ConditionType::SpecValid, _) => Phase::Error,
+        (ConditionType::DependenciesResolved, _) => Phase::Pending,
+        (ConditionType::NetworksConfigured, Status::False) if !made => Phase::Pending,
+        (_, Status::False)
+            if matches!(
+                blocker.reason,
+                Reason::KubeVirtNotInstalled | Reason::CDINotInstalled
+            ) =>
+        {
+            Phase::Pending
+        }
+        (ConditionType::NetworksConfigured, Status::False) => Phase::Starting,
+        (_, Status::False) => Phase::Error,
+        (
+            ConditionType::VolumesBound
+            | ConditionType::NetworksConfigured
+            | ConditionType::Created,
+            _,
+        ) => Phase::Creating,
+        _ if made => Phase::Starting,
+        _ => Phase::Creating,
+    }
+}
+
+fn condition(
+    verdict: &Verdict,
+    before: &[Condition],
+    generation: Option<i64>,
+    now: &Time,
+) -> Condition {
+    let status = verdict.status.as_str();
+    let known = before
+        .iter()
+        .find(|condition| condition.type_ == verdict.type_.as_ref());
+    let unmoved = known
+        .filter(|known| known.status == status)
+        .map(|known| known.last_transition_time.clone());
+    Condition {
+        type_: verdict.type_.to_string(),
+        status: status.into(),
+        reason: verdict.reason.to_string(),
+        message: cut(&verdict.message),
+        last_transition_time: unmoved.unwrap_or_else(|| now.clone()),
+        observed_generation: generation,
+    }
+}
+
+fn describe(verdict: &Verdict, before: Option<&Blocker>, now: &Time) -> Blocker {
+    let reason = verdict.reason.to_string();
+    let condition = verdict.type_.to_string();
+    let same = before.filter(|before| before.reason == reason && before.condition == condition);
+    Blocker {
+        since: same.map_or_else(|| now.clone(), |before| before.since.clone()),
+        condition,
+        reason,
+        object: verdict.object.clone(),
+        message: cut(&verdict.message),
+        hint: verdict.hint.clone(),
+    }
+}
+
+/// On one line and at most [`MESSAGE_MAX`] bytes.
+fn cut(message: &str) -> String {
+    let clean: String = message
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if clean.len() <= MESSAGE_MAX {
+        return clean;
+    }
+    let end = (0..=MESSAGE_MAX - '…'.len_utf8())
+        .rev()
+        .find(|end| clean.is_char_boundary(*end))
+        .unwrap_or(0);
+    format!("{}…", clean.get(..end).unwrap_or_default())
+}
+
+/// The NICs as they are.
+pub(crate) fn networks(
+    wukong: &ValidatedWukong,
+    nics: &[&Nic],
+    instance: Option<&VirtualMachineInstanceFact>,
+) -> Vec<NetworkStatus> {
+    let seen = |name: &str| {
+        instance
+            .into_iter()
+            .flat_map(|instance| &instance.interfaces)
+            .find(|interface| interface.name == name)
+    };
+    let status = |name: &str, mac: String, nad: Option<String>, intended: Vec<String>| {
+        let seen = seen(name);
+        NetworkStatus {
+            name: name.into(),
+            interface: seen.and_then(|seen| seen.interface.clone()),
+            ip_address: seen.and_then(|seen| seen.addresses.first().cloned()),
+            ip_addresses: seen.map(|seen| seen.addresses.clone()).unwrap_or_default(),
+            intended,
+            mac_address: seen.and_then(|seen| seen.mac.clone()).or(Some(mac)),
+            nad_name: nad,
+            source: seen.and_then(|seen| seen.source.clone()),
+        }
+    };
+    let pod = wukong
+        .pod_nic
+        .iter()
+        .map(|mac| status(names::POD_NETWORK, mac.to_string(), None, Vec::new()));
+    let others = nics.iter().map(|nic| {
+        let intended = nic
+            .ip
+            .iter()
+            .flat_map(|ip| &ip.addresses)
+            .map(ToString::to_string)
+            .collect();
+        status(
+            &nic.name,
+            nic.mac.to_string(),
+            Some(nic.attachment.name().into()),
+            intended,
+        )
+    });
+    pod.chain(others).collect()
+}
+
+/// The disks as they are.
+pub(crate) fn volumes(wukong: &ValidatedWukong, disks: &[DiskSeen]) -> Vec<VolumeStatus> {
+    let status = |seen: &DiskSeen| {
+        let phase = seen
+            .data_volume
+            .map(|volume| volume.phase.clone())
+            .or_else(|| seen.claim.map(|claim| claim.phase.clone()));
+        VolumeStatus {
+            name: seen.disk.name.clone(),
+            pvc_name: Some(wukong.claim_name(seen.disk)),
+            bound: seen.claim.is_some_and(|claim| claim.phase == "Bound"),
+            size: Some(seen.disk.size.to_string()),
+            phase: phase.filter(|phase| !phase.is_empty()),
+            progress: seen.data_volume.and_then(|volume| volume.progress.clone()),
+            requested: seen
+                .claim
+                .and_then(|claim| claim.request)
+                .map(|size| size.to_string()),
+            capacity: seen
+                .claim
+                .and_then(|claim| claim.capacity)
+                .map(|size| size.to_string()),
+            reclaim_policy: Some(format!("{:?}", seen.disk.reclaim_policy)),
+        }
+    };
+    disks.iter().map(status).collect()
+}
+
+/// When to write the status: at once what matters to people, mere progress at intervals, the same never.
+pub(crate) fn write_at(
+    before: Option<&WukongStatus>,
+    after: &WukongStatus,
+    memory: &Memory,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let Some(before) = before else {
+        return Some(now);
+    };
+    if before == after {
+        return None;
+    }
+    let calm = |phase: Option<Phase>| {
+        matches!(
+            phase,
+            Some(Phase::Pending | Phase::Creating | Phase::Starting | Phase::Stopping)
+        )
+    };
+    let address = |status: &WukongStatus| {
+        status
+            .networks
+            .first()
+            .and_then(|network| network.ip_address.clone())
+    };
+    let urgent = before.observed_generation != after.observed_generation
+        || (before.phase != after.phase && !(calm(before.phase) && calm(after.phase)))
+        || (!calm(after.phase) && reason(before) != reason(after))
+        || (before.phase == after.phase && address(before) != address(after));
+    let interval = memory
+        .status_written
+        .map_or(now, |written| written + PROGRESS_INTERVAL);
+    Some(if urgent { now } else { interval.max(now) })
+}
+
+fn reason(status: &WukongStatus) -> Option<&str> {
+    status
+        .blocker
+        .as_ref()
+        .map(|blocker| blocker.reason.as_str())
+}
+
+/// What to tell the user about the way from one status to the next.
+pub(crate) fn notes(before: Option<&WukongStatus>, after: &WukongStatus) -> Vec<Note> {
+    let note = |reason: &str, message: String| Note {
+        warning: false,
+        reason: reason.into(),
+        message,
+    };
+    let holds = |status: Option<&WukongStatus>, type_: ConditionType| {
+        status.is_some_and(|status| {
+            status
+                .conditions
+                .iter()
+                .any(|condition| condition.type_ == type_.as_ref() && condition.status == "True")
+        })
+    };
+    let mut notes = Vec::new();
+    let listed = |status: Option<&WukongStatus>| -> BTreeSet<(String, String)> {
+        let resources = status.into_iter().flat_map(|status| &status.resources);
+        resources
+            .map(|resource| {
+                (
+                    format!("{}/{}", resource.kind, resource.name),
+                    resource.hash.clone(),
+                )
+            })
+            .collect()
+    };
+    let (old, new) = (listed(before), listed(Some(after)));
+    let names = |entries: &BTreeSet<(String, String)>| {
+        entries
+            .iter()
+            .map(|(name, _)| name.clone())
+            .collect::<BTreeSet<_>>()
+    };
+    let (old_names, new_names) = (names(&old), names(&new));
+    let join = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
+    let created = join(new_names.difference(&old_names).collect());
+    if !created.is_empty() {
+        notes.push(note("Created", format!("created {created}")));
+    }
+    let updated = join(
+        new.difference(&old)
+            .map(|(name, _)| name)
+            .filter(|name| old_names.contains(*name))
+            .collect(),
+    );
+    if !updated.is_empty() {
+        notes.push(note("Updated", format!("updated {updated}")));
+    }
+    let removed = join(old_names.difference(&new_names).collect());
+    if !removed.is_empty() {
+        notes.push(note("Removed", format!("no longer needed: {removed}")));
+    }
+    if holds(Some(after), ConditionType::Running) && !holds(before, ConditionType::Running) {
+        notes.push(note(
+            "Running",
+            format!(
+                "the guest runs on {}",
+                after.node_name.as_deref().unwrap_or("a node")
+            ),
+        ));
+    }
+    if after.phase == Some(Phase::Stopped)
+        && before.is_some_and(|before| before.phase != Some(Phase::Stopped))
+    {
+        notes.push(note("Stopped", "the guest is stopped".into()));
+    }
+    if let Some(blocker) = &after.blocker
+        && reason(after) != before.and_then(reason)
+        && after.phase.is_some_and(|phase| {
+            matches!(phase, Phase::Error | Phase::Pending)
+                || before.is_some_and(|before| before.phase == Some(phase))
+        })
+        && !matches!(
+            after.phase,
+            Some(Phase::Creating | Phase::Starting | Phase::Stopping)
+        )
+    {
+        notes.push(Note {
+            warning: true,
+            reason: blocker.reason.clone(),
+            message: blocker.message.clone(),
+        });
+    }
+    notes
+}

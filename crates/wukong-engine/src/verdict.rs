@@ -1,0 +1,94 @@
+//! Verdicts: what is to be said about one condition.
+
+use wukong_api::{ConditionType, Reason};
+
+/// What is to be said about one condition.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Verdict {
+    pub type_: ConditionType,
+    pub status: Status,
+    pub reason: Reason,
+    pub message: String,
+    /// The object that it is about, as `Kind/name`.
+    pub object: Option<String>,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// Status of a condition.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Status {
+    True,
+    /// Not yet, and nothing is wrong: it comes by itself.
+    Progressing,
+    False,
+    Unknown,
+}
+
+impl Status {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::Progressing | Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl Verdict {
+    fn new(
+        type_: ConditionType,
+        status: Status,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            type_,
+            status,
+            reason,
+            message: message.into(),
+            object: None,
+            hint: None,
+        }
+    }
+
+    pub(crate) fn ok(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(type_, Status::True, reason, message)
+    }
+
+    pub(crate) fn progressing(
+        type_: ConditionType,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::new(type_, Status::Progressing, reason, message)
+    }
+
+    pub(crate) fn bad(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(type_, Status::False, reason, message)
+    }
+
+    pub(crate) fn unknown(type_: ConditionType, message: impl Into<String>) -> Self {
+        Self::new(type_, Status::Unknown, Reason::NotObserved, message)
+    }
+
+    pub(crate) fn about(mut self, object: impl Into<String>) -> Self {
+        self.object = Some(object.into());
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Whether it keeps the VM from being as asked. A silent agent and a change that waits for a restart do not: the
+    /// VM runs.
+    pub(crate) fn blocks(&self) -> bool {
+        let advisory = matches!(
+            self.type_,
+            ConditionType::GuestReady | ConditionType::ConfigurationApplied
+        );
+        self.status != Status::True && !advisory
+    }
+}
