@@ -23,8 +23,9 @@ pub const POWER_WISH: &str = "vm.novasphere.dev/power-wish";
 /// right to read Secrets, so this is how it knows.
 pub const CLOUD_INIT_HASH: &str = "vm.novasphere.dev/cloud-init-hash";
 
-/// Annotation on a claim that was grown: the size, as the guest sees it, that its request stands for. (Absent: the size
-/// that the claim was made with.) The request itself is larger by CDI's file system overhead.
+/// Annotation on a claim: the size, as the guest sees it, that its request stands for. CDI copies it from the DataVolume,
+/// and growing the claim writes it anew. (Absent: the size that the claim was made with.) The request itself is larger by
+/// CDI's file system overhead.
 pub const GUEST_SIZE: &str = "vm.novasphere.dev/guest-size";
 
 /// The labels of every child of a Wukong.

@@ -31,7 +31,10 @@ pub struct HighAvailability {
 
     /// Node labels that a node must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 63}
+    ))]
     pub node_selector: BTreeMap<String, String>,
 
     /// Node taints that this VM tolerates.

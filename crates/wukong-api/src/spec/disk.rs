@@ -36,7 +36,7 @@ pub struct Disk {
     pub boot: Option<bool>,
 
     /// Short form of `source`: an `http(s)://`, `docker://`, `oci-archive://`, `s3://` or `gs://` URL, or a registry
-    /// reference.
+    /// reference. What needs a Secret or certificates is written as `source`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub image: Option<String>,
@@ -161,10 +161,12 @@ pub struct RegistrySource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStoreSource {
-    /// URL of the object: `s3://` or `https://` for `s3`, `gs://` or `https://` for `gcs`.
+    /// `https://endpoint/bucket/object`, or short `gs://bucket/object` for `gcs`, and `s3://bucket/object` for `s3` when
+    /// the bucket is Amazon's and in us-east-1.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Secret with the keys `accessKeyId` and `secretKey`.
+    /// Secret with the keys `accessKeyId` and `secretKey` for `s3`, and with the account's key file under the key
+    /// `credentials.json` for `gcs`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
@@ -201,6 +203,7 @@ pub enum PullMethod {
 #[derive(
     JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
 )]
+#[schemars(transform = super::without_description)]
 pub enum AccessMode {
     /// One node at a time.
     ReadWriteOnce,
@@ -216,6 +219,7 @@ pub enum AccessMode {
 #[derive(
     JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, strum::AsRefStr,
 )]
+#[schemars(transform = super::without_description)]
 pub enum VolumeMode {
     /// A file on a file system.
     Filesystem,

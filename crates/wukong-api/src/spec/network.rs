@@ -108,7 +108,10 @@ pub struct NodeNetwork {
 
     /// Labels of the nodes that get the bridge. Absent: every node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 32))]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 63}
+    ))]
     pub node_selector: BTreeMap<String, String>,
 }
 

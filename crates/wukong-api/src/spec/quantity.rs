@@ -20,13 +20,16 @@ impl<'de> Deserialize<'de> for Quantity {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum IntOrString {
+        enum NumberOrString {
             Int(i64),
+            // What YAML makes of `2e9`.
+            Float(f64),
             String(String),
         }
-        Ok(match IntOrString::deserialize(deserializer)? {
-            IntOrString::Int(number) => Self(number.to_string()),
-            IntOrString::String(text) => Self(text),
+        Ok(match NumberOrString::deserialize(deserializer)? {
+            NumberOrString::Int(number) => Self(number.to_string()),
+            NumberOrString::Float(number) => Self(number.to_string()),
+            NumberOrString::String(text) => Self(text),
         })
     }
 }

@@ -1,0 +1,214 @@
+//! What the generated CustomResourceDefinition promises.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+use wukong_api::Wukong;
+
+fn definition() -> Value {
+    serde_json::to_value(Wukong::crd()).unwrap()
+}
+
+fn version() -> Value {
+    definition()["spec"]["versions"][0].take()
+}
+
+fn schema() -> Value {
+    version()["schema"]["openAPIV3Schema"].take()
+}
+
+/// The schema of a field, such as `spec.disks[].size`.
+fn field(path: &str) -> Value {
+    path.split('.').fold(schema(), |schema, step| {
+        let name = step.trim_end_matches("[]");
+        let field = &schema["properties"][name];
+        assert!(field.is_object(), "{path}: there is no {name}");
+        match step.ends_with("[]") {
+            true => field["items"].clone(),
+            false => field.clone(),
+        }
+    })
+}
+
+/// Calls `visit` with the path and the schema of everything below `path`.
+fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
+    visit(path, schema);
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        walk(&format!("{path}.{name}"), property, visit);
+    }
+    for (step, inner) in [("[]", "items"), ("{}", "additionalProperties")] {
+        if schema[inner].is_object() {
+            walk(&format!("{path}{step}"), &schema[inner], visit);
+        }
+    }
+}
+
+fn collect(root: &str, wrong: impl Fn(&str, &Value) -> bool) -> Vec<String> {
+    let mut found = Vec::new();
+    walk(root, &field(root), &mut |path, schema| {
+        if wrong(path, schema) {
+            found.push(path.to_owned());
+        }
+    });
+    found
+}
+
+#[test]
+fn names_scope_and_subresource() {
+    let definition = definition();
+    assert_eq!(definition["metadata"]["name"], "wukongs.vm.novasphere.dev");
+    assert_eq!(definition["spec"]["scope"], "Namespaced");
+    assert_eq!(definition["spec"]["names"]["kind"], "Wukong");
+    assert_eq!(definition["spec"]["names"]["shortNames"], json!(["wk"]));
+    let version = version();
+    assert_eq!(version["name"], "v1alpha1");
+    assert_eq!(version["subresources"]["status"], json!({}));
+    assert_eq!(
+        (version["served"].clone(), version["storage"].clone()),
+        (json!(true), json!(true))
+    );
+}
+
+#[test]
+fn printer_columns() {
+    let version = version();
+    let columns: Vec<String> = version["additionalPrinterColumns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| {
+            let text = |key: &str| column[key].as_str().unwrap().to_owned();
+            let wide = if column["priority"].is_null() {
+                ""
+            } else {
+                " (wide)"
+            };
+            format!("{}{wide} {}", text("name"), text("jsonPath"))
+        })
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            "Phase .status.phase",
+            "CPU .spec.cpu",
+            "Memory .spec.memory",
+            "IP .status.networks[0].ipAddress",
+            "Node .status.nodeName",
+            "Reason .status.blocker.reason",
+            "Age .metadata.creationTimestamp",
+            "Image (wide) .spec.osImage",
+            "Restart-Needed (wide) .status.conditions[?(@.type==\"ConfigurationApplied\")].reason",
+        ]
+    );
+}
+
+/// So that server-side apply merges entries by name instead of replacing the list.
+#[test]
+fn lists_that_are_maps() {
+    for (path, key) in [
+        ("spec.disks", "name"),
+        ("spec.networks", "name"),
+        ("status.conditions", "type"),
+        ("status.networks", "name"),
+        ("status.volumes", "name"),
+    ] {
+        let list = field(path);
+        assert_eq!(list["x-kubernetes-list-type"], "map", "{path}");
+        assert_eq!(list["x-kubernetes-list-map-keys"], json!([key]), "{path}");
+    }
+}
+
+#[test]
+fn every_field_explains_itself() {
+    for root in ["spec", "status"] {
+        let silent = collect(root, |path, schema| {
+            !path.ends_with(['[', ']', '{', '}'])
+                && schema["description"].as_str().is_none_or(str::is_empty)
+        });
+        assert_eq!(silent, [""; 0]);
+    }
+}
+
+/// A manifest of any size would otherwise cost the API server, and us, memory without bound.
+#[test]
+fn every_text_list_and_map_of_the_spec_is_bounded() {
+    let unbounded = collect("spec", |_, schema| {
+        let text = schema["type"] == "string" || schema["x-kubernetes-int-or-string"] == true;
+        let unbounded_text = text && schema["enum"].is_null() && schema["maxLength"].is_null();
+        let unbounded_list = schema["type"] == "array" && schema["maxItems"].is_null();
+        let unbounded_map =
+            schema["additionalProperties"].is_object() && schema["maxProperties"].is_null();
+        unbounded_text || unbounded_list || unbounded_map
+    });
+    assert_eq!(unbounded, [""; 0]);
+}
+
+#[test]
+fn nothing_passes_unchecked() {
+    for root in ["spec", "status"] {
+        let open = collect(root, |_, schema| {
+            schema["x-kubernetes-preserve-unknown-fields"] == true || schema == &json!({})
+        });
+        assert_eq!(open, [""; 0]);
+    }
+}
+
+#[test]
+fn bounds() {
+    for (path, bound, value) in [
+        ("spec.cpu", "minimum", 1.0),
+        ("spec.cpu", "maximum", 512.0),
+        ("spec.disks", "maxItems", 64.0),
+        ("spec.networks", "maxItems", 31.0),
+        ("spec.sshKeySecret", "maxLength", 51.0),
+        ("spec.disks[].name", "maxLength", 63.0),
+        ("spec.networks[].name", "maxLength", 63.0),
+        ("spec.networks[].bridgeName", "maxLength", 15.0),
+        ("spec.networks[].vlanId", "minimum", 1.0),
+        ("spec.networks[].vlanId", "maximum", 4094.0),
+        ("spec.networks[].mtu", "minimum", 576.0),
+        ("spec.networks[].mtu", "maximum", 9216.0),
+        ("spec.highAvailability.tolerations", "maxItems", 32.0),
+        ("spec.highAvailability.nodeSelector", "maxProperties", 32.0),
+    ] {
+        assert_eq!(field(path)[bound].as_f64(), Some(value), "{path} {bound}");
+    }
+}
+
+#[test]
+fn only_what_no_default_can_replace_is_required() {
+    for (path, required) in [
+        ("spec", json!(["cpu", "memory"])),
+        ("spec.disks[]", json!(["name", "size"])),
+        ("spec.networks[]", json!(["name", "type"])),
+        ("spec.cloudInitUser", json!(["name"])),
+        ("spec.startStrategy", Value::Null),
+        ("spec.highAvailability", Value::Null),
+        ("spec.networks[].ipConfig", Value::Null),
+        ("status", Value::Null),
+    ] {
+        assert_eq!(field(path)["required"], required, "{path}");
+    }
+}
+
+/// The API server repeats the rule itself where there is no message, which tells nobody what to write instead.
+#[test]
+fn every_rule_has_a_message() {
+    let mut rules = 0;
+    walk("", &schema(), &mut |path, schema| {
+        for rule in schema["x-kubernetes-validations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
+            rules += 1;
+            assert!(
+                rule["message"]
+                    .as_str()
+                    .is_some_and(|message| !message.is_empty()),
+                "{path}: {rule}"
+            );
+        }
+    });
+    assert!(rules > 10, "only {rules} rules");
+}
