@@ -211,7 +211,7 @@ pub fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
-/// The source distribution, as bytes that have the pinned digest.
+/// The source distribution, as bytes. Errors when pip or its index cannot be reached.
 fn download() -> Result<Vec<u8>> {
     let dir = tempfile::tempdir()?;
     let pip = Command::new("python3")
@@ -239,17 +239,21 @@ fn download() -> Result<Vec<u8>> {
         .next()
         .context("pip downloaded nothing")??
         .path();
-    let bytes = fs::read(file)?;
-    let digest = hex_digest(&bytes);
+    Ok(fs::read(file)?)
+}
+
+fn check_sdist(bytes: &[u8]) -> Result<()> {
+    let digest = hex_digest(bytes);
     ensure!(
         digest == SHA256,
         "{PACKAGE} {VERSION} has digest {digest}, not the pinned {SHA256}"
     );
-    Ok(bytes)
+    Ok(())
 }
 
 /// The generated file: a `List` that `kubectl apply -f` takes, one CRD a line.
 fn render(sdist: &[u8]) -> Result<String> {
+    check_sdist(sdist)?;
     let mappings = mappings(sdist)?;
     let crds: Vec<String> = KINDS
         .iter()
