@@ -13,6 +13,8 @@ use crate::progress::{Progress, Task};
 
 const KUBERNETES: &str = "v1.36.3";
 const ETCD: &str = "3.6.16";
+/// Prefix of the directories in which a build works.
+const WORK: &str = ".build-";
 
 /// Where the programs of a control plane are.
 #[derive(Debug, Clone)]
@@ -148,13 +150,12 @@ async fn build(cache: &Path, built: &Path, progress: &Progress) -> Result<()> {
         return Ok(());
     }
     require_go().await?;
+    remove_abandoned(cache)?;
     progress.say(format!(
         "First use on this machine: building Kubernetes {KUBERNETES} and etcd {ETCD} with Go, once. \
-         Two cores take about 10 minutes; it needs no container engine."
+         Two cores take 6 to 10 minutes; it needs no container engine."
     ));
-    let work = tempfile::Builder::new()
-        .prefix(".build-")
-        .tempdir_in(cache)?;
+    let work = tempfile::Builder::new().prefix(WORK).tempdir_in(cache)?;
     let bin = work.path().join("bin");
     for (step, program) in (1..).zip(&PROGRAMS) {
         let sources = work.path().join(program.module.name);
@@ -165,6 +166,17 @@ async fn build(cache: &Path, built: &Path, progress: &Progress) -> Result<()> {
         task.done(label);
     }
     fs::rename(&bin, built).with_context(|| format!("moving the programs to {}", built.display()))
+}
+
+/// What a build left that was killed; nobody else builds while this one holds the lock.
+fn remove_abandoned(cache: &Path) -> Result<()> {
+    for entry in fs::read_dir(cache)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(WORK) {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 async fn lock(path: &Path, progress: &Progress) -> Result<File> {

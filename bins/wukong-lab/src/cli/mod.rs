@@ -18,7 +18,7 @@ use crate::supervise;
 /// A throwaway Kubernetes cluster on this machine, to see the Wukong operator work and to develop it.
 ///
 /// etcd, kube-apiserver and kube-controller-manager are real and run as plain processes: no container engine, no root.
-/// They are built with Go on first use, which takes about ten minutes, once. What cannot run here (KubeVirt, CDI, Multus,
+/// They are built with Go on first use, which takes up to ten minutes, once. What cannot run here (KubeVirt, CDI, Multus,
 /// nodes) is simulated by "the plant": it answers as the real ones do, and no guest boots.
 #[derive(Parser)]
 #[command(name = "cargo lab", bin_name = "cargo lab", max_term_width = 120)]
