@@ -1,7 +1,10 @@
 //! `cargo xtask`: the chores of this repository.
 
+mod ci;
 mod crds;
+mod dependencies;
 mod generated;
+mod licences;
 mod reference;
 mod upstream;
 
@@ -17,6 +20,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Run every check that has to hold before a change lands.
+    Ci(ci::Args),
     /// Write the CustomResourceDefinition (deploy/crds) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
@@ -25,6 +30,7 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
+        Chore::Ci(args) => ci::run_all(&args),
         Chore::GenCrds(args) => crds::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
     }

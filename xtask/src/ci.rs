@@ -1,0 +1,103 @@
+//! `ci`: everything that has to hold before a change lands.
+
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Context, bail};
+
+use crate::{dependencies, generated, licences};
+
+/// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Leave out the tests (they are the longest step).
+    #[arg(long)]
+    no_tests: bool,
+}
+
+type Step = (&'static str, fn() -> anyhow::Result<()>);
+
+const CHECKS: [Step; 6] = [
+    ("format", || cargo(&["fmt", "--all", "--check"])),
+    ("lints", || {
+        cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--locked",
+            "--",
+            "-D",
+            "warnings",
+        ])
+    }),
+    ("documentation", || {
+        run(Command::new("cargo")
+            .args(["doc", "--workspace", "--no-deps", "--locked"])
+            .env("RUSTDOCFLAGS", "-D warnings"))
+    }),
+    ("generated files", generated_files),
+    ("dependency rules", dependencies::check),
+    ("licences and advisories", licences::check),
+];
+
+const TESTS: Step = ("tests", || {
+    cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+});
+
+pub fn run_all(args: &Args) -> anyhow::Result<()> {
+    let steps: Vec<&Step> = CHECKS
+        .iter()
+        .chain((!args.no_tests).then_some(&TESTS))
+        .collect();
+    let begin = Instant::now();
+    let mut failed = Vec::new();
+    for (number, (name, step)) in steps.iter().enumerate() {
+        println!("\n== {} of {}: {name}", number + 1, steps.len());
+        let start = Instant::now();
+        let result = step();
+        let seconds = start.elapsed().as_secs();
+        match result {
+            Ok(()) => println!("== {name}: passed ({seconds} s)"),
+            Err(error) => {
+                println!("== {name}: FAILED ({seconds} s): {error:#}");
+                failed.push(*name);
+            }
+        }
+    }
+    let minutes = begin.elapsed().as_secs_f64() / 60.0;
+    if !failed.is_empty() {
+        bail!(
+            "after {minutes:.1} minutes, {} of {} checks failed: {}",
+            failed.len(),
+            steps.len(),
+            failed.join(", ")
+        );
+    }
+    println!(
+        "\nAll {} checks passed in {minutes:.1} minutes.",
+        steps.len()
+    );
+    Ok(())
+}
+
+fn generated_files() -> anyhow::Result<()> {
+    cargo(&["xtask", "gen-crds", "--check"])?;
+    cargo(&["xtask", "upstream-schemas", "--check"])
+}
+
+/// Runs cargo in the root of the repository.
+pub fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new("cargo").args(arguments))
+}
+
+fn run(command: &mut Command) -> anyhow::Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let status = command
+        .current_dir(generated::root())
+        .status()
+        .with_context(|| format!("cannot run {shown}"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}

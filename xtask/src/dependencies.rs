@@ -1,0 +1,116 @@
+//! Rules about who may depend on whom (docs/architecture.md).
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::ci::cargo;
+use crate::generated;
+
+/// The libraries, and the libraries of ours that each may depend on.
+const LIBRARIES: [(&str, &[&str]); 5] = [
+    ("wukong-api", &[]),
+    ("wukong-network", &["wukong-api"]),
+    ("wukong-storage", &["wukong-api"]),
+    ("wukong-vm", &["wukong-api"]),
+    (
+        "wukong-engine",
+        &[
+            "wukong-api",
+            "wukong-network",
+            "wukong-storage",
+            "wukong-vm",
+        ],
+    ),
+];
+
+/// What a pure library must not reach, by normal dependencies.
+const IMPURE: [&str; 5] = ["tokio", "hyper", "rand", "getrandom", "kube-client"];
+
+/// Checks every rule.
+pub fn check() -> anyhow::Result<()> {
+    layers()?;
+    for (library, _) in LIBRARIES {
+        pure(library)?;
+        // Feature unification hides missing features: each library has to build alone, too.
+        cargo(&["check", "--quiet", "--locked", "-p", library])?;
+    }
+    println!(
+        "{} libraries: layered, pure, no Kubernetes version chosen, each builds alone",
+        LIBRARIES.len()
+    );
+    Ok(())
+}
+
+fn layers() -> anyhow::Result<()> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
+        .current_dir(generated::root())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo metadata")?;
+    let metadata: Value =
+        serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")?;
+    let packages = metadata
+        .get("packages")
+        .and_then(Value::as_array)
+        .context("cargo metadata has no packages")?;
+    for (library, allowed) in LIBRARIES {
+        let named = |package: &&Value| package.get("name").and_then(Value::as_str) == Some(library);
+        let package = packages
+            .iter()
+            .find(named)
+            .with_context(|| format!("there is no crate {library}"))?;
+        for dependency in package
+            .get("dependencies")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
+            let name = dependency
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default();
+            if dependency.get("kind").is_some_and(|kind| !kind.is_null()) {
+                continue;
+            }
+            if name.starts_with("wukong-") && !allowed.contains(&name) {
+                bail!("{library} must not depend on {name}");
+            }
+            let features = dependency
+                .get("features")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten();
+            if name == "k8s-openapi"
+                && features
+                    .filter_map(Value::as_str)
+                    .any(|feature| feature.starts_with("v1_") || feature == "latest")
+            {
+                bail!("{library} must not choose a Kubernetes version: whoever uses it does");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn pure(library: &str) -> anyhow::Result<()> {
+    for impure in IMPURE {
+        let status = Command::new("cargo")
+            .args([
+                "tree", "--quiet", "--locked", "-p", library, "-e", "normal", "-i", impure,
+            ])
+            .current_dir(generated::root())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .context("cannot run cargo tree")?;
+        if status.success() {
+            bail!(
+                "{library} reaches {impure}: see `cargo tree -p {library} -e normal -i {impure}`"
+            );
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! Licences, sources, bans and advisories of the dependencies, by cargo-deny (deny.toml).
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::ci::cargo;
+use crate::generated;
+
+const VERSION: &str = "0.20.2";
+
+/// Checks bans, licences and sources, and the advisories when their database is on this machine.
+pub fn check() -> anyhow::Result<()> {
+    let deny = installed()?;
+    let deny = deny.to_string_lossy();
+    let run = |arguments: &[&str]| {
+        let status = Command::new(&*deny)
+            .args([
+                "--offline",
+                "--locked",
+                "--workspace",
+                "check",
+                "--hide-inclusion-graph",
+            ])
+            .args(arguments)
+            .current_dir(generated::root())
+            .status();
+        status.with_context(|| format!("cannot run {deny}"))
+    };
+    anyhow::ensure!(
+        run(&["bans", "licenses", "sources"])?.success(),
+        "a dependency breaks a rule of deny.toml"
+    );
+    if database().is_some_and(|database| database.exists()) {
+        anyhow::ensure!(
+            run(&["advisories"])?.success(),
+            "a dependency has an advisory"
+        );
+    } else {
+        println!(
+            "advisories: not checked, there is no advisory database on this machine (`cargo deny fetch` gets it)"
+        );
+    }
+    Ok(())
+}
+
+/// Where cargo-deny keeps the advisory database.
+fn database() -> Option<PathBuf> {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
+    Some(home.join("advisory-dbs"))
+}
+
+/// cargo-deny, built once below the target folder.
+fn installed() -> anyhow::Result<PathBuf> {
+    let tools = generated::root().join("target/tools");
+    let binary = tools.join(format!("bin/cargo-deny{}", std::env::consts::EXE_SUFFIX));
+    if !binary.exists() {
+        println!("building cargo-deny {VERSION} (once, some minutes)");
+        let root = tools.to_string_lossy().into_owned();
+        cargo(&[
+            "install",
+            "--quiet",
+            "--locked",
+            "--root",
+            &root,
+            &format!("cargo-deny@{VERSION}"),
+        ])?;
+    }
+    Ok(binary)
+}
