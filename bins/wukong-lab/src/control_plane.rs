@@ -312,7 +312,7 @@ async fn wait_for(name: &str, process: &Process, ready: impl AsyncFn() -> bool) 
     }
 }
 
-fn free_ports<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     // All are held until all are known, so that they differ.
     let mut listeners = Vec::new();
     let mut ports = [0; N];

@@ -1,6 +1,7 @@
 //! The operator as a process of a lab.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -9,17 +10,18 @@ use anyhow::{Context, Result, bail};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
-use kube::{Api, Client};
+use kube::{Api, Client, Config};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use crate::access;
-use crate::control_plane::ControlPlane;
+use crate::control_plane::{ControlPlane, free_ports};
 use crate::dirs::LabDir;
 use crate::manifests::repository;
 use crate::process::{Process, Spawn};
 use crate::progress::Progress;
+use crate::wait::eventually;
 
 /// Where `deploy/rbac` puts the operator.
 pub const NAMESPACE: &str = "wukong-system";
@@ -28,6 +30,8 @@ pub const SERVICE_ACCOUNT: &str = "wukong-operator";
 /// The name of that account in the audit log.
 pub const USER: &str = "system:serviceaccount:wukong-system:wukong-operator";
 
+/// It connects, lists what it watches, and takes the lease of one that may have died.
+const READY: Duration = Duration::from_secs(60);
 const TOKEN_SECONDS: i64 = 365 * 24 * 3600;
 
 /// How to run an operator.
@@ -63,7 +67,7 @@ impl OperatorOptions {
         self
     }
 
-    /// One more environment variable. `KUBECONFIG` is set already.
+    /// One more environment variable. `KUBECONFIG` and `WUKONG_HEALTH_ADDRESS` are set by the lab.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         self.env.push((name.into(), value.into()));
         self
@@ -78,28 +82,50 @@ impl OperatorOptions {
 
 /// A running operator. Dropping it ends it.
 #[derive(Debug)]
-pub struct Operator(Process);
+pub struct Operator {
+    process: Process,
+    health: SocketAddr,
+}
 
 impl Operator {
     /// SIGTERM, then SIGKILL when the grace is over. Returns once it is gone.
     pub async fn stop(self) -> Result<ExitStatus> {
-        self.0.stop().await
+        self.process.stop().await
     }
 
     /// SIGKILL. Returns once it is gone.
     pub async fn kill(self) -> Result<ExitStatus> {
-        self.0.kill().await
+        self.process.kill().await
     }
 
     /// The process: its id, its log, freezing and thawing it.
     pub fn process(&self) -> &Process {
-        &self.0
+        &self.process
     }
 
     /// What it has logged so far.
     pub fn logs(&self) -> String {
-        let bytes = std::fs::read(self.0.log()).unwrap_or_default();
+        let bytes = std::fs::read(self.process.log()).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// What it answers to GET on its health port: `/healthz`, `/readyz` or `/metrics`. Errors when that is not 200.
+    pub async fn get(&self, path: &str) -> Result<String> {
+        let client = Client::try_from(Config::new(format!("http://{}", self.health).parse()?))?;
+        Ok(client
+            .request_text(http::Request::get(path).body(Vec::new())?)
+            .await?)
+    }
+
+    /// Waits until `/readyz` says yes.
+    pub async fn ready(&self) -> Result<()> {
+        eventually("the operator is ready", READY, async || {
+            self.get("/readyz")
+                .await
+                .map(drop)
+                .map_err(|error| format!("{error:#}\n{}", self.process.last_words()))
+        })
+        .await
     }
 }
 
@@ -119,7 +145,13 @@ pub(crate) async fn start(
         Some(binary) => binary,
         None => build(&Progress::stderr()).await?.to_owned(),
     };
+    let [port] = free_ports()?;
+    let health = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     env.push(("KUBECONFIG".to_owned(), kubeconfig.into()));
+    env.push((
+        "WUKONG_HEALTH_ADDRESS".to_owned(),
+        health.to_string().into(),
+    ));
     let process = Process::start(Spawn {
         name: "wukong-operator".to_owned(),
         shim: shim.to_owned(),
@@ -129,7 +161,7 @@ pub(crate) async fn start(
         args,
         env,
     })?;
-    Ok(Operator(process))
+    Ok(Operator { process, health })
 }
 
 /// Writes the kubeconfig of the operator's account, with a token that the API server mints for it.

@@ -5,12 +5,15 @@ mod screen;
 mod summary;
 mod watch;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use futures::StreamExt;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{DynamicObject, ObjectMeta, PostParams};
+use kube::{Api, Client, Resource, ResourceExt};
 use wukong_api::Wukong;
 
 use self::picture::Picture;
@@ -23,6 +26,7 @@ use crate::{Lab, Progress};
 
 const NAME: &str = "demo";
 const NAMESPACE: &str = "default";
+const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody@wukong-lab";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -86,30 +90,53 @@ async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
 }
 
 /// Applies the manifest and returns the name of the Wukong in it.
-async fn apply(lab: &Lab, file: &std::path::Path, progress: &Progress) -> Result<String> {
+async fn apply(lab: &Lab, file: &Path, progress: &Progress) -> Result<String> {
     let client = lab.client().await?;
-    let objects = manifests::apply(&client, file, NAMESPACE).await?;
-    let is_wukong = |object: &&kube::api::DynamicObject| {
+    let is_wukong = |object: &DynamicObject| {
         object
             .types
             .as_ref()
-            .is_some_and(|types| types.kind == <Wukong as kube::Resource>::kind(&()))
+            .is_some_and(|types| types.kind == Wukong::kind(&()))
     };
-    let wukong = objects
-        .iter()
+    let wukong = manifests::read(file)?
+        .into_iter()
         .find(is_wukong)
-        .with_context(|| format!("{} has no Wukong", file.display()))?;
-    let namespace = wukong.metadata.namespace.as_deref();
+        .with_context(|| format!("{} has no Wukong", file.display()))?
+        .try_parse::<Wukong>()?;
+    let namespace = wukong.namespace();
     ensure!(
-        namespace == Some(NAMESPACE),
-        "the demo looks at namespace {NAMESPACE}, the Wukong is in another"
+        namespace
+            .as_deref()
+            .is_none_or(|namespace| namespace == NAMESPACE),
+        "the demo looks at namespace {NAMESPACE}, the Wukong is for another"
     );
+    if let Some(name) = &wukong.spec.ssh_key_secret {
+        make_key_secret(&client, name, progress).await?;
+    }
+    manifests::apply(&client, file, NAMESPACE).await?;
     progress.say(format!("Applied {}", file.canonicalize()?.display()));
-    wukong
-        .metadata
-        .name
-        .clone()
-        .context("a stored object has a name")
+    Ok(wukong.name_any())
+}
+
+/// A person brings the Secret with the public keys; without it no VM starts.
+async fn make_key_secret(client: &Client, name: &str, progress: &Progress) -> Result<()> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
+    if secrets.get_metadata_opt(name).await?.is_some() {
+        return Ok(());
+    }
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        string_data: Some([("key".to_owned(), SOMEBODYS_KEY.to_owned())].into()),
+        ..Secret::default()
+    };
+    secrets.create(&PostParams::default(), &secret).await?;
+    progress.say(format!(
+        "Made Secret {name}, to which the manifest refers, with a public key of nobody"
+    ));
+    Ok(())
 }
 
 /// Follows what happens until the VM runs with its addresses.
