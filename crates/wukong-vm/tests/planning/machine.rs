@@ -1,0 +1,198 @@
+//! What the VirtualMachine looks like.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use wukong_api::spec::RunStrategy;
+use wukong_vm::{Inputs, VolumeSource, virtual_machine};
+
+use super::{instance, machine, machine_with_nics, schema, secret, wukong};
+
+const FULL: &str = "
+    cpu: 4, memory: 1.5Gi, firmware: UEFISecureBoot, terminationGracePeriodSeconds: 30, sshKeySecret: keys,
+    cloudInitUser: {name: web, passwordHash: $6$salt$hash, groups: [docker]},
+    networks: [
+      {name: lan, type: bridge, vlanId: 10, ipConfig: {address: 192.168.1.5/24}},
+      {name: store, type: sriov, nadName: storage-net, macAddress: '02-AA-00-00-00-01'},
+      {name: dmz, type: macvlan}, {name: tenant, type: ovs}],
+    disks: [
+      {name: data, size: 100Gi, cache: writeback, dedicatedIOThread: true, serial: DATA-1},
+      {name: root, size: 20Gi, image: 'quay.io/containerdisks/fedora:41'},
+      {name: tools, size: 1Gi, kind: cdrom, image: 'https://files.example.org/tools.iso'},
+      {name: raw, size: 1Ti, kind: lun, volumeMode: Block}],
+    highAvailability: {
+      antiAffinity: true, topologySpread: true, group: shop-web, evictionStrategy: LiveMigrate,
+      nodeSelector: {node-role.kubernetes.io/worker: ''},
+      tolerations: [
+        {key: gpu, operator: Equal, value: a100, effect: NoSchedule},
+        {key: node.kubernetes.io/unreachable, operator: Exists, effect: NoExecute, tolerationSeconds: 30}]},
+    startStrategy: {runStrategy: RerunOnFailure}";
+
+#[test]
+fn a_minimal_wukong() {
+    let wukong = wukong("");
+    insta::assert_yaml_snapshot!(machine(&wukong));
+    insta::assert_yaml_snapshot!(secret(&wukong));
+}
+
+#[test]
+fn a_full_wukong() {
+    let wukong = wukong(FULL);
+    insta::assert_yaml_snapshot!(machine(&wukong));
+    insta::assert_yaml_snapshot!(secret(&wukong));
+    assert_eq!(schema::problems(&machine(&wukong)), [""; 0]);
+}
+
+#[test]
+fn the_same_wukong_gives_the_same_bytes() {
+    let bytes = || {
+        let wukong = wukong(FULL);
+        serde_json::to_string(&(machine(&wukong), secret(&wukong))).unwrap()
+    };
+    assert_eq!(bytes(), bytes());
+}
+
+#[test]
+fn each_firmware_has_its_boot_loader() {
+    let acpi = json!({"enabled": true});
+    for (firmware, bootloader, features) in [
+        ("BIOS", json!({"bios": {}}), json!({"acpi": acpi})),
+        (
+            "UEFI",
+            json!({"efi": {"secureBoot": false}}),
+            json!({"acpi": acpi}),
+        ),
+        (
+            "UEFISecureBoot",
+            json!({"efi": {"secureBoot": true}}),
+            json!({"acpi": acpi, "smm": {"enabled": true}}),
+        ),
+    ] {
+        let domain = &instance(&wukong(&format!("firmware: {firmware}")))["domain"];
+        assert_eq!(domain["firmware"]["bootloader"], bootloader, "{firmware}");
+        assert_eq!(domain["features"], features, "{firmware}");
+    }
+}
+
+#[test]
+fn the_machine_keeps_its_identity_while_everything_else_changes() {
+    let firmware = |fields: &str| {
+        let mut firmware = instance(&wukong(fields))["domain"]["firmware"].clone();
+        firmware.as_object_mut().unwrap().remove("bootloader");
+        firmware
+    };
+    assert_eq!(firmware(""), firmware(FULL));
+    assert_ne!(firmware("")["uuid"], firmware("")["serial"]);
+}
+
+#[test]
+fn each_network_type_has_its_binding() {
+    for (kind, binding) in [
+        ("bridge", json!({"bridge": {}})),
+        ("ovs", json!({"bridge": {}})),
+        ("sriov, resourceName: intel.com/net", json!({"sriov": {}})),
+        ("macvlan", json!({"binding": {"name": "macvtap"}})),
+    ] {
+        let wukong = wukong(&format!(
+            "networks: [{{name: lan, macAddress: '02:AA:00:00:00:01', type: {kind}}}]"
+        ));
+        let instance = instance(&wukong);
+        let mut interface = json!({"name": "lan", "macAddress": "02:aa:00:00:00:01"});
+        interface
+            .as_object_mut()
+            .unwrap()
+            .extend(binding.as_object().unwrap().clone());
+        assert_eq!(instance["domain"]["devices"]["interfaces"][1], interface);
+        let attachment = wukong.nics[0].attachment.name();
+        assert_eq!(
+            instance["networks"][1],
+            json!({"name": "lan", "multus": {"networkName": attachment}})
+        );
+    }
+}
+
+#[test]
+fn nics_follow_what_can_be_attached() {
+    let two = "networks: [{name: lan, type: bridge}, {name: wan, type: bridge}]";
+    let names = |machine: &Value| -> Vec<String> {
+        let interfaces =
+            machine["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"].as_array();
+        interfaces
+            .into_iter()
+            .flatten()
+            .map(|nic| nic["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let both = wukong(two);
+    assert_eq!(names(&json!(machine(&both))), ["pod-network", "lan", "wan"]);
+    assert_eq!(
+        names(&json!(machine_with_nics(&both, &[]))),
+        ["pod-network"]
+    );
+    let alone = wukong(&format!("podNetwork: None, {two}"));
+    assert_eq!(names(&json!(machine(&alone))), ["lan", "wan"]);
+    assert_eq!(
+        instance(&alone)["domain"]["devices"].get("autoattachPodInterface"),
+        None
+    );
+    let none = json!(machine_with_nics(&alone, &[]));
+    assert_eq!(names(&none), [""; 0]);
+    assert_eq!(
+        none["spec"]["template"]["spec"]["domain"]["devices"]["autoattachPodInterface"],
+        false
+    );
+}
+
+#[test]
+fn volumes_name_their_claims_as_told() {
+    let wukong = wukong("disks: [{name: root, size: 1Gi}, {name: data, size: 1Gi}]");
+    let inputs = Inputs {
+        nics: &[],
+        volumes: &BTreeMap::from([("data".to_owned(), VolumeSource::Claim)]),
+        run_strategy: RunStrategy::Manual,
+        power_wish: "Stopped",
+        cloud_init_hash: "77",
+    };
+    let machine = json!(virtual_machine(&wukong, &inputs));
+    assert_eq!(
+        machine["spec"]["template"]["spec"]["volumes"],
+        json!([
+            {"name": "root", "dataVolume": {"name": "web.root"}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": "web.data"}},
+            {"name": "cloud-init", "cloudInitNoCloud": {
+                "secretRef": {"name": "web.cloud-init"}, "networkDataSecretRef": {"name": "web.cloud-init"},
+            }},
+        ])
+    );
+    assert_eq!(machine["spec"]["runStrategy"], "Manual");
+    assert_eq!(
+        machine["metadata"]["annotations"],
+        json!({"vm.novasphere.dev/power-wish": "Stopped", "vm.novasphere.dev/cloud-init-hash": "77"})
+    );
+}
+
+#[test]
+fn without_disks_the_image_itself_boots() {
+    let instance = instance(&wukong("osImage: 'ubuntu:24.04'"));
+    assert_eq!(
+        instance["volumes"][0],
+        json!({"name": "os-image", "containerDisk": {"image": "quay.io/containerdisks/ubuntu:24.04"}})
+    );
+    assert_eq!(
+        instance["domain"]["devices"]["disks"],
+        json!([
+            {"name": "os-image", "disk": {"bus": "virtio"}, "bootOrder": 1},
+            {"name": "cloud-init", "disk": {"bus": "virtio", "readonly": true}},
+        ])
+    );
+}
+
+#[test]
+fn a_disk_may_be_called_like_the_seed() {
+    let instance = instance(&wukong("disks: [{name: cloud-init, size: 1Gi}]"));
+    assert_eq!(
+        instance["volumes"][0]["dataVolume"]["name"],
+        "web.cloud-init"
+    );
+    assert_eq!(instance["volumes"][1]["name"], "cloud-init-2");
+}
