@@ -145,11 +145,6 @@ pub(super) fn registry(reference: &str, policy: &Policy) -> Result<String, Strin
         }
         _ => return Err(format!("{shown} is not a docker:// or oci-archive:// URL")),
     };
-    if !rest.trim_matches('/').contains('/') {
-        return Err(format!(
-            "{shown} names no image: write docker://registry/repository:tag"
-        ));
-    }
     let captures = Regex::new(REGISTRY_REFERENCE)
         .ok()
         .and_then(|grammar| grammar.captures(rest))
@@ -416,7 +411,6 @@ mod tests {
             "http://h:99999/x",
             "http://good.example\\@169.254.169.254/x",
             "docker://",
-            "docker://host",
             "docker:///x",
             "docker://reg/UPPER/x",
             "docker://reg/x:",
