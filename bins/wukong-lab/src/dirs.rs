@@ -123,12 +123,11 @@ fn ram_root() -> Option<PathBuf> {
     Some(root)
 }
 
+/// What cannot be removed, because a process that is just being killed still writes there, is left to the next lab.
 fn remove_dead(root: &Path, ram_root: Option<&Path>) -> Result<()> {
     for dir in lab_dirs(root)? {
         if is_dead(&dir) {
-            fs::remove_dir_all(&dir).with_context(|| {
-                format!("removing {}, left by a lab that is gone", dir.display())
-            })?;
+            let _ = fs::remove_dir_all(&dir);
         }
     }
     let Some(ram_root) = ram_root else {
@@ -137,7 +136,7 @@ fn remove_dead(root: &Path, ram_root: Option<&Path>) -> Result<()> {
     for entry in fs::read_dir(ram_root)? {
         let entry = entry?;
         if !root.join(entry.file_name()).exists() {
-            fs::remove_dir_all(entry.path())?;
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
     Ok(())

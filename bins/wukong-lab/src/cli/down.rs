@@ -14,20 +14,27 @@ const GRACE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(50);
 
 pub(super) async fn run() -> Result<ExitCode> {
-    let Some(state) = State::of_up()? else {
+    let labs = State::of_up()?;
+    if labs.is_empty() {
         println!("No lab is up.");
-        return Ok(ExitCode::SUCCESS);
-    };
+    }
+    for lab in labs {
+        end(&lab).await?;
+        println!("The lab of process {} is gone.", lab.pid);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn end(lab: &State) -> Result<()> {
     // The process that holds the lab's lock wrote this, and it still holds it: the id is not somebody else's.
-    let pid = Pid::from_raw(state.pid.try_into()?).context("the lab has a process id")?;
+    let pid = Pid::from_raw(lab.pid.try_into()?).context("the lab has a process id")?;
     kill_process(pid, Signal::TERM)?;
     let asked = Instant::now();
-    while !dirs::is_dead(&state.dir) {
+    while !dirs::is_dead(&lab.dir) {
         if asked.elapsed() > GRACE {
             kill_process(pid, Signal::KILL)?;
         }
         tokio::time::sleep(POLL).await;
     }
-    println!("The lab is gone.");
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }

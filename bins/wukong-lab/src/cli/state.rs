@@ -51,11 +51,12 @@ impl State {
             .collect())
     }
 
-    /// Of the lab that `up` started.
-    pub(super) fn of_up() -> Result<Option<Self>> {
+    /// Of what `up` started: one lab, or two when two were started at once.
+    pub(super) fn of_up() -> Result<Vec<Self>> {
         Ok(Self::living()?
             .into_iter()
-            .find(|state| state.name == super::up::NAME))
+            .filter(|state| state.name == super::up::NAME)
+            .collect())
     }
 
     fn read(dir: &Path) -> Option<Self> {

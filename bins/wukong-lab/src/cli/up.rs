@@ -30,8 +30,8 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
-    if let Some(running) = State::of_up()? {
-        println!("The lab is up already.\n{}", describe(&running));
+    if let [running, ..] = State::of_up()?.as_slice() {
+        println!("The lab is up already.\n{}", describe(running));
         return Ok(ExitCode::SUCCESS);
     }
     if args.foreground {
@@ -71,9 +71,9 @@ async fn detach(args: &Args) -> Result<ExitCode> {
     let mut child = spawn(args, operator, &log)?;
     let task = progress.task("Starting the lab");
     loop {
-        if let Some(state) = State::of_up()? {
+        if let [state, ..] = State::of_up()?.as_slice() {
             task.done("the lab is up");
-            println!("{}", describe(&state));
+            println!("{}", describe(state));
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(status) = child.try_wait()? {
