@@ -434,8 +434,8 @@ fn one_disk_boots_and_gets_the_image() {
 fn defaults() {
     let all = disks(
         "disks: [{name: root, size: 1Gi, image: 'http://h/x'}, {name: data, size: 1Gi}, \
-         {name: kept, size: 1Gi, image: 'http://h/x', reclaimPolicy: Retain}, {name: iso, size: 1Gi, kind: cdrom}, \
-         {name: raw, size: 1Gi, kind: lun, serial: s-1}]",
+         {name: kept, size: 1Gi, image: 'http://h/x', reclaimPolicy: Retain, serial: s-1}, \
+         {name: iso, size: 1Gi, kind: cdrom}, {name: raw, size: 1Gi, kind: lun}]",
     );
     let short: Vec<_> = all
         .iter()
@@ -446,9 +446,9 @@ fn defaults() {
         [
             (ReclaimPolicy::Delete, DiskBus::Virtio, "root"),
             (ReclaimPolicy::Retain, DiskBus::Virtio, "data"),
-            (ReclaimPolicy::Retain, DiskBus::Virtio, "kept"),
+            (ReclaimPolicy::Retain, DiskBus::Virtio, "s-1"),
             (ReclaimPolicy::Retain, DiskBus::Sata, "iso"),
-            (ReclaimPolicy::Retain, DiskBus::Scsi, "s-1"),
+            (ReclaimPolicy::Retain, DiskBus::Scsi, "raw"),
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use super::{Policy, Problems, compute, image, text};
 use crate::Bytes;
-use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, WukongSpec};
+use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
 use crate::validated::{Disk, Source};
 
 /// CDI refuses less ("Storage size should be at least 1MiB").
@@ -147,12 +147,7 @@ fn disk(
         DiskKind::Cdrom => DiskBus::Sata,
         DiskKind::Lun => DiskBus::Scsi,
     });
-    if kind == DiskKind::Cdrom && bus == DiskBus::Virtio {
-        problems.add(
-            at("bus"),
-            "a cdrom cannot be on the virtio bus: use sata, scsi or usb",
-        );
-    }
+    device(path, asked, kind, bus, problems);
     let serial = asked.serial.clone().unwrap_or_else(|| asked.name.clone());
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-');
@@ -183,6 +178,40 @@ fn disk(
         cache: asked.cache,
         dedicated_io_thread: asked.dedicated_io_thread.unwrap_or(false),
         serial,
+    }
+}
+
+/// What KubeVirt refuses, ignores, or cannot start.
+fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems: &mut Problems) {
+    let at = |field: &str| format!("{path}.{field}");
+    match (kind, bus) {
+        (DiskKind::Cdrom, DiskBus::Virtio) => problems.add(
+            at("bus"),
+            "a cdrom cannot be on the virtio bus: use sata, scsi or usb",
+        ),
+        (DiskKind::Lun, DiskBus::Sata | DiskBus::Usb) => problems.add(
+            at("bus"),
+            "a lun takes SCSI commands: use the scsi or the virtio bus",
+        ),
+        _ => {}
+    }
+    if kind == DiskKind::Lun && asked.volume_mode == Some(VolumeMode::Filesystem) {
+        problems.add(
+            at("volumeMode"),
+            "a lun is a block device: use volumeMode: Block",
+        );
+    }
+    if kind != DiskKind::Disk && asked.serial.is_some() {
+        problems.add(
+            at("serial"),
+            "KubeVirt gives serial numbers to kind: disk only: drop it",
+        );
+    }
+    if asked.dedicated_io_thread == Some(true) && bus != DiskBus::Virtio {
+        problems.add(
+            at("dedicatedIOThread"),
+            "only the virtio bus has IO threads: drop it, or use bus: virtio",
+        );
     }
 }
 
