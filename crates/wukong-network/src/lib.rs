@@ -1,2 +1,12 @@
-//! Plans the networks of a Wukong: NetworkAttachmentDefinitions, node network policies, guest network data.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
+
+mod cni;
+mod fit;
+mod guest;
+pub mod nad;
+pub mod nmstate;
+
+pub use guest::guest_network_data;
+pub use nad::{NetworkAttachmentDefinition, definitions};
+pub use nmstate::{NodeNetworkConfigurationPolicy, node_policies};
