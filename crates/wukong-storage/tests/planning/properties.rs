@@ -14,8 +14,8 @@ fn disks() -> impl Strategy<Value = String> {
     let disk = (
         prop::sample::select(&SOURCES[..]),
         optional(&["", ", storageClassName: fast"]),
-        optional(&["", ", bus: sata", ", kind: cdrom", ", cache: none"]),
-        optional(&["", ", serial: '%'", ", dedicatedIOThread: true"]),
+        optional(&["", ", bus: sata, serial: '%'", ", kind: cdrom"]),
+        optional(&["", ", cache: none"]),
     );
     prop::collection::vec(disk, 0..6).prop_map(|disks| {
         let entries = disks.into_iter().enumerate();
@@ -30,7 +30,7 @@ fn disks() -> impl Strategy<Value = String> {
                 .split_once(", ")
                 .map_or("", |(_, rest)| rest);
             let braces = body.matches('{').count() - body.matches('}').count();
-            let more = more.replace('%', &format!("serial-{index}"));
+            let device = device.replace('%', &format!("serial-{index}"));
             format!(
                 "{{name: disk-{index}, {body}{}{class}{device}{more}}}",
                 "}".repeat(braces)
