@@ -50,7 +50,7 @@ pub struct Disk {
     #[schemars(length(max = 4))]
     pub access_modes: Vec<AccessMode>,
 
-    /// Volume mode of the claim. Default: what the StorageProfile of the class says.
+    /// Volume mode of the claim. Default: what the StorageProfile of the class says; `Block` for a `lun`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_mode: Option<VolumeMode>,
 
@@ -71,12 +71,13 @@ pub struct Disk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<DiskCache>,
 
-    /// Gives the disk an IO thread of its own.
+    /// Gives the disk an IO thread of its own; on the `virtio` bus only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "dedicatedIOThread")]
     pub dedicated_io_thread: Option<bool>,
 
-    /// Serial number in the guest, of `[A-Za-z0-9_.+-]`. Default: the disk's name.
+    /// Serial number in the guest, of `[A-Za-z0-9_.+-]`. Default: the disk's name. A `cdrom` and a
+    /// `lun` have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub serial: Option<String>,

@@ -82,7 +82,7 @@ pub struct WukongSpec {
     pub cloud_init_user: Option<CloudInitUser>,
 
     /// Secret of the same namespace with the key `userdata` (and optionally `networkdata`), used instead of the
-    /// generated cloud-init data.
+    /// generated cloud-init data. When a network has an `ipConfig`, the generated network data are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub user_data_secret: Option<String>,

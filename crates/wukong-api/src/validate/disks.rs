@@ -172,7 +172,9 @@ fn disk(
         }),
         source,
         access_modes: modes.clone(),
-        volume_mode: asked.volume_mode,
+        volume_mode: asked
+            .volume_mode
+            .or((kind == DiskKind::Lun).then_some(VolumeMode::Block)),
         bus,
         kind,
         cache: asked.cache,

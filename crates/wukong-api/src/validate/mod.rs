@@ -167,6 +167,7 @@ fn identity(wukong: &Wukong, problems: &mut Problems) -> Identity {
         None => wukong
             .labels()
             .get(labels::APP_NAME)
+            .filter(|group| !group.is_empty())
             .unwrap_or(&name)
             .clone(),
     };

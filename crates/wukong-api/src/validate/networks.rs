@@ -1,6 +1,6 @@
 //! NICs and their addresses.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -50,6 +50,8 @@ pub(super) fn check(
         .into_iter()
         .collect();
     let mut addresses: HashMap<IpAddr, String> = HashMap::new();
+    let mut bridges: HashMap<(String, BTreeMap<String, String>), (NetworkType, String, String)> =
+        HashMap::new();
     let nics = spec
         .networks
         .iter()
@@ -68,6 +70,17 @@ pub(super) fn check(
                     problems.add(
                         format!("{path}.ipConfig"),
                         format!("the address {} is given in {first} already", address.addr()),
+                    );
+                }
+            }
+            if let (Some(bridge), Some(node)) = (&nic.bridge, &nic.node_network) {
+                let (kind, uplink, first) = bridges
+                    .entry((bridge.clone(), node.node_selector.clone()))
+                    .or_insert_with(|| (nic.kind, node.uplink.clone(), path.clone()));
+                if *kind != nic.kind || *uplink != node.uplink {
+                    problems.add(
+                        format!("{path}.nodeNetwork"),
+                        format!("{first} has {bridge} made on the same nodes, with another type or uplink"),
                     );
                 }
             }
@@ -115,6 +128,12 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
     if let Some(resource) = &asked.resource_name {
         problems.check(&at("resourceName"), resource_name(resource));
     }
+    if kind == NetworkType::Macvlan && asked.resource_name.is_some() && asked.vlan_id.is_some() {
+        problems.add(
+            at("vlanId"),
+            "the resource of a macvlan NIC has a VLAN of its own: drop vlanId, or drop resourceName to use macvtap.network.kubevirt.io/<name>.<vlanId>",
+        );
+    }
     let mac = match &asked.mac_address {
         None => Mac::derive(&identity.uid, &asked.name),
         Some(written) => problems
@@ -129,6 +148,22 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
             )
             .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name)),
     };
+    let bridge = bridge(path, asked, problems);
+    let ip = asked
+        .ip_config
+        .as_ref()
+        .map(|ip| guest_ip(&at("ipConfig"), ip, problems));
+    // RFC 8200, section 5. Linux takes IPv6 away from an interface below that.
+    let ipv6 = |ip: &GuestIp| ip.addresses.iter().any(|address| address.addr().is_ipv6());
+    if let Some(mtu) = asked.mtu
+        && (576..1280).contains(&mtu)
+        && ip.as_ref().is_some_and(ipv6)
+    {
+        problems.add(
+            at("mtu"),
+            format!("IPv6 needs an MTU of at least 1280 bytes, not {mtu}"),
+        );
+    }
     Nic {
         name: asked.name.clone(),
         kind,
@@ -140,16 +175,13 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
             )),
         },
         vlan: asked.vlan_id,
-        bridge: bridge(path, asked, problems),
+        node_network: node_network(path, asked, bridge.as_ref(), problems),
+        bridge,
         mac,
         mtu: asked.mtu,
         resource: asked.resource_name.clone(),
-        ip: asked
-            .ip_config
-            .as_ref()
-            .map(|ip| guest_ip(&at("ipConfig"), ip, problems)),
+        ip,
         on_missing_multus: asked.on_missing_multus.unwrap_or_default(),
-        node_network: node_network(path, asked, problems),
     }
 }
 
@@ -183,7 +215,12 @@ fn bridge(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<
     }
 }
 
-fn node_network(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<NodeNetwork> {
+fn node_network(
+    path: &str,
+    asked: &spec::Network,
+    bridge: Option<&String>,
+    problems: &mut Problems,
+) -> Option<NodeNetwork> {
     let node_network = asked.node_network.as_ref()?;
     let path = format!("{path}.nodeNetwork");
     if !matches!(asked.type_, NetworkType::Bridge | NetworkType::Ovs) {
@@ -196,6 +233,15 @@ fn node_network(path: &str, asked: &spec::Network, problems: &mut Problems) -> O
         &format!("{path}.uplink"),
         text::interface_name(&node_network.uplink),
     );
+    if bridge == Some(&node_network.uplink) {
+        problems.add(
+            format!("{path}.uplink"),
+            format!(
+                "{} cannot be its own port: name the node's NIC",
+                node_network.uplink
+            ),
+        );
+    }
     placement::labels(
         &format!("{path}.nodeSelector"),
         &node_network.node_selector,
@@ -255,24 +301,30 @@ fn guest_ip(path: &str, asked: &spec::IpConfig, problems: &mut Problems) -> Gues
         })
         .collect();
     for (index, domain) in asked.search_domains.iter().enumerate() {
-        problems.check(
-            &at(&format!("searchDomains[{index}]")),
-            text::object_name(&domain.to_ascii_lowercase()),
-        );
+        problems.check(&at(&format!("searchDomains[{index}]")), domain_name(domain));
     }
-    let routes = asked
-        .routes
-        .iter()
-        .enumerate()
-        .filter_map(|(index, route)| {
-            guest_route(
-                &at(&format!("routes[{index}]")),
-                route,
-                &addresses,
-                problems,
-            )
-        })
+    let mut destinations: HashMap<(bool, Option<IpNet>), String> = gateway
+        .map(|via| ((via.is_ipv4(), None), at("gateway")))
+        .into_iter()
         .collect();
+    let mut routes = Vec::new();
+    for (index, asked) in asked.routes.iter().enumerate() {
+        let path = at(&format!("routes[{index}]"));
+        let Some(route) = guest_route(&path, asked, &addresses, problems) else {
+            continue;
+        };
+        let destination = (route.via.is_ipv4(), route.to);
+        if let Some(first) = destinations.insert(destination, path.clone()) {
+            problems.add(
+                format!("{path}.to"),
+                format!(
+                    "{} is the destination of {first} already",
+                    text::quoted(&asked.to)
+                ),
+            );
+        }
+        routes.push(route);
+    }
     GuestIp {
         addresses,
         gateway,
@@ -319,15 +371,28 @@ fn ip(written: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("{} is not an IP address", text::quoted(written)))
 }
 
+/// A domain in which names are looked up. DNS does not tell upper case from lower.
+fn domain_name(written: &str) -> Result<(), String> {
+    text::object_name(&written.to_ascii_lowercase()).map_err(|_| {
+        format!(
+            "{} is not a domain such as lan.example, without a dot at the end",
+            text::quoted(written)
+        )
+    })
+}
+
 /// A gateway or next hop: on the link of a static address of its IP version, where there is one.
 fn next_hop(written: &str, addresses: &[IpNet]) -> Result<IpAddr, String> {
     let hop = ip(written)?;
+    if hop.is_unspecified() || hop.is_loopback() || hop.is_multicast() {
+        return Err(format!("{hop} is not an address that a router can have"));
+    }
     let mut links = addresses
         .iter()
         .filter(|address| address.addr().is_ipv4() == hop.is_ipv4())
         .peekable();
     let link_local = matches!(hop, IpAddr::V6(address) if address.is_unicast_link_local());
-    if link_local || (addresses.is_empty() && !hop.is_unspecified()) {
+    if link_local || addresses.is_empty() {
         return Ok(hop);
     }
     if links.peek().is_none() {
