@@ -5,4 +5,13 @@
 //! their admission webhooks refuse, and fails on request. Nothing that ships depends on it.
 
 pub mod admission;
+mod cdi;
+mod change;
+mod field;
+mod kubevirt;
+mod nodes;
 mod quantity;
+mod scenario;
+#[cfg(test)]
+mod testing;
+mod world;

@@ -266,7 +266,7 @@ pub fn check_live_update(vmi: &Field<'_>, causes: &mut Causes) {
 }
 
 /// Why the guest's memory cannot grow up to `max`, if so.
-fn memory_hotplug_problem(vmi: &Field<'_>, max: Quantity) -> Option<String> {
+pub fn memory_hotplug_problem(vmi: &Field<'_>, max: Quantity) -> Option<String> {
     let (cpu, memory) = (vmi.at("domain.cpu"), vmi.at("domain.memory"));
     let (block, aligned) = match memory.at("hugepages.pageSize").text() {
         "1Gi" => (GI, "1Gi"),

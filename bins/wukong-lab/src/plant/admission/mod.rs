@@ -12,7 +12,6 @@ mod decode;
 mod defaults;
 mod devices;
 mod disks;
-mod field;
 mod guest;
 mod names;
 mod network;
@@ -26,9 +25,9 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::field::Field;
 pub use data_volume::admit_data_volume;
-pub use defaults::default_vm;
-use field::{Causes, Field};
+pub use defaults::{default_vm, for_validation};
 
 /// What the rules need to know about the installation.
 #[derive(Clone, Debug)]
@@ -75,6 +74,34 @@ impl fmt::Display for Denial {
 
 impl std::error::Error for Denial {}
 
+/// What is wrong with an object, in the order in which it was found.
+#[derive(Debug, Default)]
+pub struct Causes(Vec<String>);
+
+impl Causes {
+    pub fn add(&mut self, message: impl Into<String>) {
+        self.0.push(message.into());
+    }
+
+    pub fn add_if(&mut self, wrong: bool, message: impl FnOnce() -> String) {
+        if wrong {
+            self.0.push(message());
+        }
+    }
+
+    pub fn extend(&mut self, messages: impl IntoIterator<Item = String>) {
+        self.0.extend(messages);
+    }
+
+    pub fn into_result(self) -> Result<(), Denial> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(Denial(self.0.join(", ")))
+        }
+    }
+}
+
 /// Would KubeVirt admit this VirtualMachine? `old` is the stored one on update, `None` on creation.
 ///
 /// # Errors
@@ -88,7 +115,7 @@ pub fn admit_vm(object: &Value, old: Option<&Value>, config: &ClusterConfig) -> 
     {
         return Ok(());
     }
-    let defaulted = defaults::for_validation(object);
+    let defaulted = for_validation(object);
     let vm = Field::new("", &defaulted);
     let spec = vm.child("spec");
     if old.is_none() {
@@ -106,6 +133,11 @@ pub fn admit_vm(object: &Value, old: Option<&Value>, config: &ClusterConfig) -> 
         run_strategy::check_update(object, old, &mut causes);
     }
     causes.into_result()
+}
+
+/// Whether the memory of a guest with this (completed) spec can grow up to `maximum` bytes while it runs.
+pub fn can_grow_memory(vmi: &Field<'_>, maximum: i64) -> bool {
+    cpu_memory::memory_hotplug_problem(vmi, super::quantity::Quantity::units(maximum)).is_none()
 }
 
 fn check_spec(spec: &Field<'_>, config: &ClusterConfig, causes: &mut Causes) {

@@ -1,5 +1,5 @@
-//! Reading a JSON object the way the admitters read their Go structs: absent and `null` are the zero value, and every
-//! place knows its path for the message.
+//! Reading JSON objects as Go structs are read: absent and `null` are the zero value, and every place knows its path
+//! for messages.
 
 use serde_json::Value;
 
@@ -101,33 +101,5 @@ impl<'a> Field<'a> {
     /// How many of `keys` are set here.
     pub fn set_among(&self, keys: &[&str]) -> usize {
         keys.iter().filter(|key| self.child(key).is_set()).count()
-    }
-}
-
-/// What is wrong with an object, in the order in which it was found.
-#[derive(Debug, Default)]
-pub struct Causes(Vec<String>);
-
-impl Causes {
-    pub fn add(&mut self, message: impl Into<String>) {
-        self.0.push(message.into());
-    }
-
-    pub fn add_if(&mut self, wrong: bool, message: impl FnOnce() -> String) {
-        if wrong {
-            self.0.push(message());
-        }
-    }
-
-    pub fn extend(&mut self, messages: impl IntoIterator<Item = String>) {
-        self.0.extend(messages);
-    }
-
-    pub fn into_result(self) -> Result<(), super::Denial> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(super::Denial(self.0.join(", ")))
-        }
     }
 }

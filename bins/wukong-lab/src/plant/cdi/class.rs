@@ -1,0 +1,84 @@
+//! Storage classes: what the plant offers, and how a class makes volumes.
+
+use serde_json::{Value, json};
+
+use crate::plant::field::Field;
+use crate::plant::world::{Kind, World};
+
+/// A CSI driver: imports go through a prime claim, and volumes can grow.
+pub const CSI: &str = "csi.plant.wukong.dev";
+/// A provisioner of the old kind, on the node's own disk.
+const LOCAL_PATH: &str = "rancher.io/local-path";
+/// A provisioner of the old kind, on shared storage that cannot grow.
+const FIXED: &str = "fixed.plant.wukong.dev";
+const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
+const WAIT: &str = "WaitForFirstConsumer";
+
+/// The classes that the plant creates, with the access modes that their StorageProfiles offer.
+pub fn offered() -> Vec<(Value, &'static str)> {
+    [
+        ("standard", CSI, "Immediate", true, "ReadWriteMany"),
+        ("standard-wffc", CSI, WAIT, true, "ReadWriteOnce"),
+        ("local-path", LOCAL_PATH, WAIT, false, "ReadWriteOnce"),
+        ("fixed", FIXED, "Immediate", false, "ReadWriteOnce"),
+    ]
+    .map(|(name, provisioner, binding, expands, mode)| {
+        let mut class = json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": name},
+            "provisioner": provisioner, "volumeBindingMode": binding, "allowVolumeExpansion": expands,
+        });
+        if name == "standard" {
+            class["metadata"]["annotations"] = json!({IS_DEFAULT: "true"});
+        }
+        (class, mode)
+    })
+    .to_vec()
+}
+
+/// How a class makes volumes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Class {
+    pub name: String,
+    pub csi: bool,
+    pub waits_for_consumer: bool,
+    pub expands: bool,
+    /// Whether a provisioner for it runs.
+    pub served: bool,
+}
+
+impl Class {
+    fn read(class: &Field<'_>) -> Self {
+        let provisioner = class.child("provisioner").text();
+        Self {
+            name: class.child("metadata").name().to_owned(),
+            csi: provisioner.contains("csi"),
+            waits_for_consumer: class.child("volumeBindingMode").text() == WAIT,
+            expands: class.child("allowVolumeExpansion").is_true(),
+            served: [CSI, LOCAL_PATH, FIXED].contains(&provisioner),
+        }
+    }
+
+    pub fn named(world: &World, name: &str) -> Option<Self> {
+        world
+            .get(Kind::StorageClass, "", name)
+            .map(|class| Self::read(&class))
+    }
+
+    pub fn default(world: &World) -> Option<Self> {
+        let is_default =
+            |class: &Field<'_>| class.at("metadata.annotations").child(IS_DEFAULT).text() == "true";
+        world
+            .list(Kind::StorageClass, "")
+            .find(is_default)
+            .map(|class| Self::read(&class))
+    }
+}
+
+/// The access mode and volume mode that CDI takes from the class's StorageProfile.
+pub fn profile(world: &World, class: &str) -> Option<(String, String)> {
+    let profile = world.get(Kind::StorageProfile, "", class)?;
+    let set = profile.at("status.claimPropertySets").items().next()?;
+    let mode = set.child("accessModes").items().next()?.text().to_owned();
+    Some((mode, set.child("volumeMode").text().to_owned()))
+}

@@ -1,0 +1,182 @@
+//! What the plant knows of the cluster: the objects that it watches, and what it wants to change.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::Value;
+
+use super::field::Field;
+
+/// The kinds that take part in the simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    Claim,
+    DataSource,
+    DataVolume,
+    KubeVirt,
+    Migration,
+    Namespace,
+    Nad,
+    Node,
+    Pod,
+    Secret,
+    StorageClass,
+    StorageProfile,
+    Vm,
+    Vmi,
+    Wukong,
+}
+
+impl Kind {
+    pub const ALL: [Self; 15] = [
+        Self::Claim,
+        Self::DataSource,
+        Self::DataVolume,
+        Self::KubeVirt,
+        Self::Migration,
+        Self::Namespace,
+        Self::Nad,
+        Self::Node,
+        Self::Pod,
+        Self::Secret,
+        Self::StorageClass,
+        Self::StorageProfile,
+        Self::Vm,
+        Self::Vmi,
+        Self::Wukong,
+    ];
+
+    pub fn resource(self) -> ApiResource {
+        let (group, version, kind, plural) = match self {
+            Self::Claim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+            Self::DataSource => ("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
+            Self::DataVolume => ("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes"),
+            Self::KubeVirt => ("kubevirt.io", "v1", "KubeVirt", "kubevirts"),
+            Self::Migration => (
+                "kubevirt.io",
+                "v1",
+                "VirtualMachineInstanceMigration",
+                "virtualmachineinstancemigrations",
+            ),
+            Self::Namespace => ("", "v1", "Namespace", "namespaces"),
+            Self::Nad => (
+                "k8s.cni.cncf.io",
+                "v1",
+                "NetworkAttachmentDefinition",
+                "network-attachment-definitions",
+            ),
+            Self::Node => ("", "v1", "Node", "nodes"),
+            Self::Pod => ("", "v1", "Pod", "pods"),
+            Self::Secret => ("", "v1", "Secret", "secrets"),
+            Self::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
+            Self::StorageProfile => (
+                "cdi.kubevirt.io",
+                "v1beta1",
+                "StorageProfile",
+                "storageprofiles",
+            ),
+            Self::Vm => ("kubevirt.io", "v1", "VirtualMachine", "virtualmachines"),
+            Self::Vmi => (
+                "kubevirt.io",
+                "v1",
+                "VirtualMachineInstance",
+                "virtualmachineinstances",
+            ),
+            Self::Wukong => ("vm.novasphere.dev", "v1alpha1", "Wukong", "wukongs"),
+        };
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+    }
+
+    pub fn is_namespaced(self) -> bool {
+        !matches!(
+            self,
+            Self::Namespace | Self::Node | Self::StorageClass | Self::StorageProfile
+        )
+    }
+
+    /// Whether status is a subresource of its own. Of VirtualMachineInstances it is not.
+    pub fn has_status_subresource(self) -> bool {
+        self != Self::Vmi
+    }
+}
+
+/// Kind, namespace (empty for cluster-scoped objects) and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ref {
+    pub kind: Kind,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Ref {
+    pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for Ref {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+/// The objects, as last heard of.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    objects: BTreeMap<Ref, Arc<Value>>,
+}
+
+impl World {
+    pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Field<'_>> {
+        let object = self.objects.get(&Ref::new(kind, namespace, name))?;
+        Some(Field::new("", object))
+    }
+
+    /// The objects of a kind in a namespace, in the order of their names.
+    pub fn list<'a>(&'a self, kind: Kind, namespace: &'a str) -> impl Iterator<Item = Field<'a>> {
+        self.objects
+            .range(Ref::new(kind, namespace, "")..)
+            .take_while(move |(key, _)| key.kind == kind && key.namespace == namespace)
+            .map(|(_, object)| Field::new("", object))
+    }
+
+    pub fn refs(&self, kind: Kind) -> impl Iterator<Item = &Ref> {
+        self.objects
+            .range(Ref::new(kind, "", "")..)
+            .take_while(move |(key, _)| key.kind == kind)
+            .map(|(key, _)| key)
+    }
+
+    /// Takes an object in, unless a newer version of it is known. Says whether it is news.
+    pub fn insert(&mut self, key: Ref, object: Value) -> bool {
+        let newer = |old: &Arc<Value>| version(&object) > version(old) || uid(&object) != uid(old);
+        if self.objects.get(&key).is_some_and(|old| !newer(old)) {
+            return false;
+        }
+        self.objects.insert(key, Arc::new(object));
+        true
+    }
+
+    pub fn remove(&mut self, key: &Ref) {
+        self.objects.remove(key);
+    }
+}
+
+fn version(object: &Value) -> u64 {
+    let version = object
+        .pointer("/metadata/resourceVersion")
+        .and_then(Value::as_str);
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default()
+}
+
+fn uid(object: &Value) -> Option<&str> {
+    object.pointer("/metadata/uid").and_then(Value::as_str)
+}
