@@ -20,12 +20,18 @@ use strum::{AsRefStr, Display, EnumIter, EnumString};
 pub enum ConditionType {
     /// The manifest can be carried out.
     SpecValid,
+    /// The cluster can run virtual machines, this one included.
+    EnvironmentReady,
     /// Everything that the manifest names exists.
     DependenciesResolved,
+    /// The bridges that the NICs need are on the nodes.
+    NodeNetworkReady,
     /// The NICs are attached to their networks.
     NetworksConfigured,
     /// The disks have their content.
     VolumesBound,
+    /// Cloud-init can set the guest up as asked.
+    ProvisioningReady,
     /// The objects of the VM exist.
     Created,
     /// The VM has a node.
@@ -36,6 +42,8 @@ pub enum ConditionType {
     GuestReady,
     /// The running VM is what the manifest says.
     ConfigurationApplied,
+    /// The VM can move to another node while it runs.
+    LiveMigratable,
     /// The VM runs as asked, or is stopped as asked.
     Ready,
 }
@@ -103,4 +111,28 @@ pub enum Reason {
     Ready,
     Deleting,
     NotObserved,
+    NotPermitted,
+    Available,
+    KubeVirtNotAvailable,
+    PlacementTooNarrow,
+    VirtHandlerNotReady,
+    NoVirtualizationDevices,
+    DevicePluginUnhealthy,
+    FeatureGateDisabled,
+    BindingNotRegistered,
+    CDINotAvailable,
+    MultusUnhealthy,
+    NMStateNotInstalled,
+    EmulationOnly,
+    SecretNotFound,
+    BridgeMissingOnNodes,
+    ProvisionerNotReady,
+    StorageProfileIncomplete,
+    PlainTextPassword,
+    Migratable,
+    DisksNotShared,
+    PodNetworkBridge,
+    HostDevices,
+    SingleNode,
+    NotMigratable,
 }

@@ -13,15 +13,14 @@ pub struct Mac(MacAddr6);
 
 impl Mac {
     /// Parses `aa:bb:cc:dd:ee:ff`, `aa-bb-cc-dd-ee-ff`, `aabb.ccdd.eeff` or `aabbccddeeff`, in either case. `None` for
-    /// anything else, and for addresses that no NIC can have: multicast, broadcast, all zero, and those that begin with
-    /// `fe`, which libvirt keeps for its own end of a tap device.
+    /// anything else, and for addresses that no NIC can have: multicast, broadcast, all zero.
     pub fn parse(text: &str) -> Option<Self> {
         let mac: MacAddr6 = text.parse().ok()?;
-        (mac.is_unicast() && !mac.is_nil() && mac.as_bytes().first() != Some(&0xfe))
-            .then_some(Self(mac))
+        (mac.is_unicast() && !mac.is_nil()).then_some(Self(mac))
     }
 
     /// The default MAC of a NIC: stable, locally administered, derived from the Wukong's uid and the NIC's name.
+    /// Its first octet is never `fe`, which libvirt keeps for its own end of a tap device.
     pub fn derive(uid: &str, nic: &str) -> Self {
         let mut octets = [0; 6];
         let digest = Sha256::new()
@@ -75,7 +74,6 @@ mod tests {
             "01:00:5e:00:00:01",
             "ff:ff:ff:ff:ff:ff",
             "00:00:00:00:00:00",
-            "fe:00:00:00:00:01",
             "02:00:00:00:00",
             "zz:00:00:00:00:01",
             "",

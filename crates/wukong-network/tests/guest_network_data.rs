@@ -81,7 +81,7 @@ fn a_vm_without_its_secondary_nics_is_told_of_the_pod_nic_only() {
     ethernets:
       pod-network:
         match:
-          macaddress: '46:0d:98:74:ca:49'
+          macaddress: '06:0d:98:74:ca:49'
         set-name: 'pod-network'
         dhcp4: true
         dhcp4-overrides:

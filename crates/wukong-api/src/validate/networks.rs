@@ -1,6 +1,6 @@
 //! NICs and their addresses.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -11,6 +11,8 @@ use crate::validated::{Attachment, GuestIp, GuestRoute, Identity, Nic, NodeNetwo
 use crate::{Mac, names};
 
 const NETWORKS_MAX: usize = 31;
+/// Longest domain name (RFC 1123).
+const DOMAIN_MAX: usize = 253;
 
 pub(super) fn check(
     spec: &WukongSpec,
@@ -45,21 +47,23 @@ pub(super) fn check(
         problems,
     );
 
-    let mut macs: HashMap<Mac, String> = pod_nic
-        .map(|mac| (mac, "the NIC on the pod network".into()))
+    // The MAC, who has it, and whether it was written: equal ones that follow from equal names are told of by the names.
+    let mut macs: HashMap<Mac, (String, bool)> = pod_nic
+        .map(|mac| (mac, ("the NIC on the pod network".into(), false)))
         .into_iter()
         .collect();
     let mut addresses: HashMap<IpAddr, String> = HashMap::new();
-    let mut bridges: HashMap<(String, BTreeMap<String, String>), (NetworkType, String, String)> =
-        HashMap::new();
-    let nics = spec
+    let nics: Vec<Nic> = spec
         .networks
         .iter()
         .enumerate()
         .map(|(index, network)| {
             let path = format!("spec.networks[{index}]");
             let nic = nic(&path, network, identity, problems);
-            if let Some(first) = macs.insert(nic.mac, path.clone()) {
+            let written = network.mac_address.is_some();
+            if let Some((first, first_written)) = macs.insert(nic.mac, (path.clone(), written))
+                && (written || first_written)
+            {
                 problems.add(
                     format!("{path}.macAddress"),
                     format!("{} is the MAC of {first} already", nic.mac),
@@ -73,21 +77,36 @@ pub(super) fn check(
                     );
                 }
             }
-            if let (Some(bridge), Some(node)) = (&nic.bridge, &nic.node_network) {
-                let (kind, uplink, first) = bridges
-                    .entry((bridge.clone(), node.node_selector.clone()))
-                    .or_insert_with(|| (nic.kind, node.uplink.clone(), path.clone()));
-                if *kind != nic.kind || *uplink != node.uplink {
-                    problems.add(
-                        format!("{path}.nodeNetwork"),
-                        format!("{first} has {bridge} made on the same nodes, with another type or uplink"),
-                    );
-                }
-            }
             nic
         })
         .collect();
+    one_shape_per_bridge(&nics, problems);
     (pod_nic, nics)
+}
+
+/// On the same nodes a bridge is of one kind, over one uplink.
+fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
+    for (index, nic) in nics.iter().enumerate() {
+        let (Some(bridge), Some(node)) = (&nic.bridge, &nic.node_network) else {
+            continue;
+        };
+        let differs = |first: &Nic| {
+            first.node_network.as_ref().is_some_and(|theirs| {
+                first.bridge.as_ref() == Some(bridge)
+                    && theirs.node_selector == node.node_selector
+                    && (theirs.uplink != node.uplink || first.kind != nic.kind)
+            })
+        };
+        if let Some(first) = nics.iter().take(index).position(differs) {
+            problems.add(
+                format!("spec.networks[{index}].nodeNetwork"),
+                format!(
+                    "spec.networks[{first}] has {} made on the same nodes with another type or uplink: choose another bridgeName",
+                    text::quoted(bridge)
+                ),
+            );
+        }
+    }
 }
 
 fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Nic {
@@ -373,12 +392,18 @@ fn ip(written: &str) -> Result<IpAddr, String> {
 
 /// A domain in which names are looked up. DNS does not tell upper case from lower.
 fn domain_name(written: &str) -> Result<(), String> {
-    text::object_name(&written.to_ascii_lowercase()).map_err(|_| {
-        format!(
-            "{} is not a domain such as lan.example, without a dot at the end",
-            text::quoted(written)
-        )
-    })
+    let labels = written.to_ascii_lowercase();
+    if written.len() <= DOMAIN_MAX
+        && labels
+            .split('.')
+            .all(|label| text::dns_label(label).is_ok())
+    {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not a domain such as lan.example (without a dot at the end)",
+        text::quoted(written)
+    ))
 }
 
 /// A gateway or next hop: on the link of a static address of its IP version, where there is one.
