@@ -111,7 +111,7 @@ fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
 
 fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Nic {
     let at = |field: &str| format!("{path}.{field}");
-    let kind = asked.type_;
+
     if asked.name == names::POD_NETWORK {
         problems.add(
             at("name"),
@@ -141,32 +141,8 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
             format!("{mtu} is not between 576 and 9216 bytes"),
         );
     }
-    if kind == NetworkType::Sriov && asked.resource_name.is_none() && asked.nad_name.is_none() {
-        problems.add(path, "sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)");
-    }
-    if let Some(resource) = &asked.resource_name {
-        problems.check(&at("resourceName"), resource_name(resource));
-    }
-    if kind == NetworkType::Macvlan && asked.resource_name.is_some() && asked.vlan_id.is_some() {
-        problems.add(
-            at("vlanId"),
-            "the resource of a macvlan NIC has a VLAN of its own: drop vlanId, or drop resourceName to use macvtap.network.kubevirt.io/<name>.<vlanId>",
-        );
-    }
-    let mac = match &asked.mac_address {
-        None => Mac::derive(&identity.uid, &asked.name),
-        Some(written) => problems
-            .check(
-                &at("macAddress"),
-                Mac::parse(written).ok_or_else(|| {
-                    format!(
-                        "{} is not a unicast MAC address such as 02:00:00:00:00:01",
-                        text::quoted(written)
-                    )
-                }),
-            )
-            .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name)),
-    };
+    resource(path, asked, problems);
+    let mac = mac(path, asked, identity, problems);
     let bridge = bridge(path, asked, problems);
     let ip = asked
         .ip_config
@@ -185,7 +161,7 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
     }
     Nic {
         name: asked.name.clone(),
-        kind,
+        kind: asked.type_,
         attachment: match &asked.nad_name {
             Some(name) => Attachment::Existing(name.clone()),
             None => Attachment::Planned(names::network_attachment_definition(
@@ -202,6 +178,40 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
         ip,
         on_missing_multus: asked.on_missing_multus.unwrap_or_default(),
     }
+}
+
+fn resource(path: &str, asked: &spec::Network, problems: &mut Problems) {
+    let planned = asked.nad_name.is_none();
+    match (&asked.resource_name, asked.type_) {
+        (None, NetworkType::Sriov) if planned => problems.add(
+            path,
+            "sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)",
+        ),
+        (Some(_), NetworkType::Macvlan) if planned && asked.vlan_id.is_some() => problems.add(
+            format!("{path}.vlanId"),
+            "the resource of a macvlan NIC has a VLAN of its own: drop vlanId, or drop resourceName to use macvtap.network.kubevirt.io/<name>.<vlanId>",
+        ),
+        _ => {}
+    }
+    if let Some(name) = &asked.resource_name {
+        problems.check(&format!("{path}.resourceName"), resource_name(name));
+    }
+}
+
+fn mac(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Mac {
+    let parse = |written: &String| {
+        Mac::parse(written).ok_or_else(|| {
+            format!(
+                "{} is not a unicast MAC address such as 02:00:00:00:00:01",
+                text::quoted(written)
+            )
+        })
+    };
+    asked
+        .mac_address
+        .as_ref()
+        .and_then(|written| problems.check(&format!("{path}.macAddress"), parse(written)))
+        .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name))
 }
 
 fn bridge(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<String> {
@@ -256,8 +266,8 @@ fn node_network(
         problems.add(
             format!("{path}.uplink"),
             format!(
-                "{} cannot be its own port: name the node's NIC",
-                node_network.uplink
+                "{} is the bridge itself: name the NIC of the node that becomes its port",
+                text::quoted(&node_network.uplink)
             ),
         );
     }
