@@ -111,7 +111,6 @@ fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
 
 fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Nic {
     let at = |field: &str| format!("{path}.{field}");
-
     if asked.name == names::POD_NETWORK {
         problems.add(
             at("name"),
