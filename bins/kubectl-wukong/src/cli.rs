@@ -1,0 +1,97 @@
+//! The command line.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::exit::{self, Exit};
+use crate::{output, render};
+
+/// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kubectl-wukong",
+    bin_name = "kubectl wukong",
+    version,
+    after_help = exit::HELP,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Render(render::Args),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<Exit> {
+        match self {
+            Self::Render(args) => render::run(&args),
+            Self::Completion { shell } => completion(shell),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nothing is left to be done about an error that cannot be shown.
+            let _ = error.print();
+            // Clap's own code for a wrong call is the one with which `plan` says that there are changes.
+            return if error.use_stderr() {
+                Exit::Failed
+            } else {
+                Exit::Done
+            }
+            .into();
+        }
+    };
+    cli.command.run().unwrap_or_else(fail).into()
+}
+
+fn fail(error: anyhow::Error) -> Exit {
+    let _ = writeln!(anstream::stderr(), "error: {error:#}");
+    Exit::Failed
+}
+
+fn completion(shell: Shell) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kubectl-wukong", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_argument_is_explained() {
+        let command = Cli::command();
+        command.clone().debug_assert();
+        for sub in command.get_subcommands() {
+            assert!(sub.get_about().is_some(), "{} has no help", sub.get_name());
+            for arg in sub.get_arguments() {
+                assert!(
+                    arg.get_help().is_some(),
+                    "{} {} has no help",
+                    sub.get_name(),
+                    arg.get_id()
+                );
+            }
+        }
+    }
+}

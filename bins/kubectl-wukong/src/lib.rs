@@ -1,0 +1,11 @@
+//! `kubectl wukong`: a kubectl plugin for the virtual machines that Wukong manifests describe.
+//!
+//! What it says about a manifest comes from the functions that the operator runs, so the two cannot disagree.
+
+mod cli;
+mod exit;
+mod manifest;
+mod output;
+mod render;
+
+pub use cli::main;

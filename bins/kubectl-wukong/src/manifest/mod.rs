@@ -1,0 +1,53 @@
+//! Manifests: files with Wukongs, read as strictly as a person who mistyped a field would want them to be.
+
+mod read;
+mod schema;
+
+use std::path::PathBuf;
+
+use wukong_api::{Policy, ValidatedWukong, Wukong};
+
+pub use read::{Defaults, read};
+
+/// Where the manifests are, and what the operator allows.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FileArgs {
+    /// File with Wukongs, YAML or JSON, one or several; `-` for standard input. Other objects in it are passed over
+    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
+    pub files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
+}
+
+/// The settings of the operator that a manifest is held against.
+#[derive(Clone, Debug, clap::Args)]
+pub struct PolicyArgs {
+    /// The operator's setting of this name: put before a short image name such as `ubuntu:24.04`
+    #[arg(long, value_name = "URL", default_value_t = Policy::default().os_image_prefix)]
+    os_image_prefix: String,
+
+    /// The operator's setting of this name: hosts that no image may come from
+    #[arg(long = "denied-host", value_name = "HOST", value_delimiter = ',',
+          default_values_t = Policy::default().denied_hosts)]
+    denied_hosts: Vec<String>,
+}
+
+impl PolicyArgs {
+    /// What the operator allows.
+    pub fn policy(&self) -> Policy {
+        Policy {
+            os_image_prefix: self.os_image_prefix.clone(),
+            denied_hosts: self.denied_hosts.clone(),
+        }
+    }
+}
+
+/// A Wukong that was read and found valid.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// As it was written, with the namespace filled in.
+    pub wukong: Wukong,
+    /// As the planners take it.
+    pub validated: ValidatedWukong,
+}

@@ -1,0 +1,188 @@
+//! From files to Wukongs.
+
+use std::fmt::Write;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use kube::{Resource, ResourceExt};
+use serde_json::Value;
+use wukong_api::validate::Problem;
+use wukong_api::{GROUP, Policy, ValidatedWukong, Wukong};
+
+use super::{Manifest, schema};
+
+/// What is wrong with the manifests, each problem with its path.
+#[derive(Debug)]
+pub struct Refused(Vec<(String, Vec<Problem>)>);
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = String::new();
+        for (of, problems) in &self.0 {
+            let count = problems.len();
+            let noun = if count == 1 { "problem" } else { "problems" };
+            writeln!(text, "{of}: {count} {noun}")?;
+            for problem in problems {
+                writeln!(text, "  {problem}")?;
+            }
+        }
+        f.write_str(text.trim_end())
+    }
+}
+
+impl std::error::Error for Refused {}
+
+/// What is taken for a manifest that does not say it itself.
+pub struct Defaults<'a> {
+    /// Namespace.
+    pub namespace: Option<&'a str>,
+    /// Uid.
+    pub uid: Option<&'a str>,
+}
+
+/// Reads the Wukongs of all files, in their order.
+///
+/// # Errors
+/// A file that cannot be read, or [`Refused`] with every problem of every manifest.
+pub fn read(
+    files: &[PathBuf],
+    defaults: &Defaults<'_>,
+    policy: &Policy,
+) -> anyhow::Result<Vec<Manifest>> {
+    let mut manifests = Vec::new();
+    let mut refused = Vec::new();
+    for file in files {
+        let shown = if file == Path::new("-") {
+            "standard input".into()
+        } else {
+            file.display().to_string()
+        };
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&text(file)?)
+            .with_context(|| format!("{shown} is no YAML"))?;
+        for document in documents.into_iter().flat_map(items) {
+            if !is_wukong(&document) {
+                continue;
+            }
+            let of = format!("{} in {shown}", title(&document));
+            match manifest(document, defaults, policy) {
+                Ok(manifest) => manifests.push(manifest),
+                Err(problems) => refused.push((of, problems)),
+            }
+        }
+    }
+    if !refused.is_empty() {
+        bail!(Refused(refused));
+    }
+    if manifests.is_empty() {
+        bail!(
+            "there is no Wukong (apiVersion: {}) in the files given",
+            Wukong::api_version(&())
+        );
+    }
+    Ok(manifests)
+}
+
+fn text(file: &Path) -> anyhow::Result<String> {
+    if file == Path::new("-") {
+        let mut text = String::new();
+        std::io::stdin()
+            .read_to_string(&mut text)
+            .context("cannot read standard input")?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// The objects of a document: those of a `List`, or itself.
+fn items(document: Value) -> Vec<Value> {
+    match document {
+        Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
+            match list.remove("items") {
+                Some(Value::Array(items)) => items,
+                _ => Vec::new(),
+            }
+        }
+        other => vec![other],
+    }
+}
+
+/// Whether somebody meant a Wukong: by its kind, or by its group.
+fn is_wukong(document: &Value) -> bool {
+    let field = |name: &str| {
+        document
+            .get(name)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+    };
+    field("kind") == Wukong::kind(&()) || field("apiVersion").starts_with(GROUP)
+}
+
+fn title(document: &Value) -> String {
+    let name = document.pointer("/metadata/name").and_then(Value::as_str);
+    format!("Wukong {}", name.unwrap_or("without a name"))
+}
+
+fn manifest(
+    document: Value,
+    defaults: &Defaults<'_>,
+    policy: &Policy,
+) -> Result<Manifest, Vec<Problem>> {
+    let (document, mut problems) = schema::check(document);
+    let parsed = serde_json::from_value::<Wukong>(document);
+    let mut wukong = match parsed {
+        Ok(wukong) => wukong,
+        Err(error) => {
+            if problems.is_empty() {
+                problems.push(problem("spec", error.to_string()));
+            }
+            return Err(problems);
+        }
+    };
+    let asked = defaults.namespace.unwrap_or("default");
+    let namespace = wukong
+        .meta_mut()
+        .namespace
+        .get_or_insert_with(|| asked.to_owned());
+    if defaults.namespace.is_some_and(|asked| asked != namespace) {
+        let message = format!("{namespace} is not the namespace {asked} of --namespace");
+        problems.push(problem("metadata.namespace", message));
+    }
+    if let Some(uid) = defaults.uid {
+        wukong.meta_mut().uid = Some(uid.to_owned());
+    }
+    if wukong.meta().name.is_none() {
+        problems.push(problem("metadata.name", "is required"));
+        return Err(problems);
+    }
+    match ValidatedWukong::validate(&wukong, policy) {
+        Ok(validated) if problems.is_empty() => Ok(Manifest { wukong, validated }),
+        Ok(_) => Err(problems),
+        Err(invalid) => {
+            // The rules know better advice than the schema.
+            problems.retain(|known| {
+                invalid
+                    .problems
+                    .iter()
+                    .all(|other| other.path != known.path)
+            });
+            problems.extend(invalid.problems);
+            Err(problems)
+        }
+    }
+}
+
+fn problem(path: &str, message: impl Into<String>) -> Problem {
+    Problem {
+        path: path.into(),
+        message: message.into(),
+    }
+}
+
+/// The name and namespace of a Wukong, for people.
+impl std::fmt::Display for Manifest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let namespace = self.wukong.namespace().unwrap_or_default();
+        write!(f, "{namespace}/{}", self.wukong.name_any())
+    }
+}

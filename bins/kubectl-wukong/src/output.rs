@@ -1,0 +1,76 @@
+//! What goes to standard output: tables, YAML, JSON. Colours are dropped where nobody would see them (no terminal,
+//! `NO_COLOR`).
+
+use std::io::{ErrorKind, Write};
+
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Form of the output.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Table,
+    /// YAML, several documents separated by `---`.
+    Yaml,
+    /// JSON, several objects in a `List`.
+    Json,
+}
+
+/// Writes to standard output. A reader that went away, such as `head`, is no error.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Kubernetes objects as `format` asks, which is YAML or JSON.
+pub fn objects(objects: &[Value], format: Format) -> anyhow::Result<String> {
+    match format {
+        Format::Json => to_json(&json!({"apiVersion": "v1", "kind": "List", "items": objects})),
+        Format::Table | Format::Yaml => {
+            let documents: Result<Vec<String>, _> = objects.iter().map(to_yaml).collect();
+            Ok(documents?.join("---\n"))
+        }
+    }
+}
+
+/// One value as YAML that every Kubernetes tool reads alike.
+pub fn to_yaml(value: &impl Serialize) -> anyhow::Result<String> {
+    let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
+    let text = serde_saphyr::to_string_with_options(value, options)?;
+    Ok(match text.ends_with('\n') {
+        true => text,
+        false => text + "\n",
+    })
+}
+
+/// One value as indented JSON.
+pub fn to_json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
+/// A table in the manner of kubectl: no borders, no wrapping, two spaces between columns.
+pub fn table<const N: usize>(header: [&str; N]) -> Table {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(header);
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table
+}
+
+/// The lines of a table without trailing spaces.
+pub fn lines(table: &Table) -> String {
+    table
+        .lines()
+        .map(|line| line.trim_end().to_owned() + "\n")
+        .collect()
+}

@@ -1,0 +1,191 @@
+//! `render`: what the operator would apply, without a cluster.
+
+use std::io::Write;
+
+use clap::ArgAction;
+use kube::Resource;
+use serde::Serialize;
+use serde_json::Value;
+use wukong_api::ValidatedWukong;
+use wukong_api::validated::Nic;
+use wukong_engine::Kind;
+use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
+
+use crate::exit::Exit;
+use crate::manifest::{self, Defaults, FileArgs};
+use crate::output::{self, Format};
+
+/// Show the objects that the operator would apply for a manifest. Needs no cluster.
+///
+/// The objects are those of a cluster in which nothing of the Wukong exists yet. The same manifest always gives the same
+/// bytes. MAC addresses and the firmware's UUID follow from the Wukong's uid, which the API server gives: unless the
+/// manifest has it in metadata.uid, or --uid names it, one is derived from namespace and name, and the addresses differ
+/// from those in the cluster.
+///
+/// The Secret with the cloud-init data is part of the output, a plain password of the manifest included.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  kubectl wukong render -f vm.yaml
+  kubectl wukong render -f vm.yaml -o table
+  cat *.yaml | kubectl wukong render -f -
+  kubectl get wukong web -o yaml | kubectl wukong render -f - | kubectl diff -f -
+  kubectl wukong render -f vm.yaml --multus=false    # what a cluster without Multus gets
+
+Exit codes:
+  0  rendered
+  1  a manifest is invalid: every problem is named with its path"
+)]
+pub struct Args {
+    #[command(flatten)]
+    manifests: FileArgs,
+
+    /// Namespace of manifests that name none [default: default]
+    #[arg(short, long, value_name = "NAMESPACE")]
+    namespace: Option<String>,
+
+    /// Uid of the Wukong in the cluster
+    #[arg(long, value_name = "UID")]
+    uid: Option<String>,
+
+    /// Whether Multus is installed; without it the secondary NICs are left out
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    multus: bool,
+
+    /// Whether CDI is installed; without it empty disks are plain claims, and others cannot be made
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    cdi: bool,
+
+    /// Form of the output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Yaml)]
+    output: Format,
+}
+
+/// Prints the objects, and on standard error what is left out of them.
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let defaults = Defaults {
+        namespace: args.namespace.as_deref(),
+        uid: args.uid.as_deref(),
+    };
+    let manifests = manifest::read(
+        &args.manifests.files,
+        &defaults,
+        &args.manifests.policy.policy(),
+    )?;
+    if args.uid.is_some() && manifests.len() > 1 {
+        anyhow::bail!(
+            "--uid is the uid of one Wukong, and there are {}",
+            manifests.len()
+        );
+    }
+    let mut objects = Vec::new();
+    for manifest in &manifests {
+        let rendered = Rendered::of(&manifest.validated, args.multus, args.cdi);
+        for note in &rendered.notes {
+            writeln!(anstream::stderr(), "note: {manifest}: {note}")?;
+        }
+        objects.extend(rendered.objects);
+    }
+    output::print(&match args.output {
+        Format::Table => table(&objects),
+        format => output::objects(&objects, format)?,
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The objects of one Wukong in the order in which they are applied.
+struct Rendered {
+    objects: Vec<Value>,
+    /// What is not among them, and why.
+    notes: Vec<String>,
+}
+
+impl Rendered {
+    fn of(wukong: &ValidatedWukong, multus: bool, cdi: bool) -> Self {
+        let mut notes = Vec::new();
+        let mut waits_for = Vec::new();
+        let names = |nics: &[&Nic]| -> String {
+            let names: Vec<&str> = nics.iter().map(|nic| nic.name.as_str()).collect();
+            names.join(", ")
+        };
+        let nics = wukong.attached_nics(multus).unwrap_or_else(|waiting| {
+            waits_for.push(format!("Multus, because of {}", names(&waiting)));
+            Vec::new()
+        });
+        if waits_for.is_empty() && nics.len() < wukong.nics.len() {
+            let all: Vec<&Nic> = wukong.nics.iter().collect();
+            notes.push(format!(
+                "without Multus these NICs are left out: {}",
+                names(&all)
+            ));
+        }
+        let surroundings = Surroundings {
+            nics,
+            cdi,
+            ..Surroundings::fresh(wukong)
+        };
+        // Without `..`, so that a new kind cannot be forgotten.
+        let DesiredSet {
+            definitions,
+            node_policies,
+            mut data_volumes,
+            claims,
+            secret,
+            virtual_machine,
+        } = compose(wukong, &surroundings);
+        if !node_policies.is_empty() {
+            notes.push(
+                "policies for bridges on nodes belong to no single Wukong, and are not shown"
+                    .into(),
+            );
+        }
+        if !cdi && !data_volumes.is_empty() {
+            data_volumes.clear();
+            waits_for.push("CDI, which fills its disks".into());
+        }
+        let virtual_machine = waits_for.is_empty().then_some(virtual_machine);
+        notes.extend(
+            waits_for
+                .iter()
+                .map(|what| format!("the VirtualMachine would wait for {what}")),
+        );
+        let bodies = bodies(Kind::Secret, &secret)
+            .chain(bodies(Kind::NetworkAttachmentDefinition, &definitions))
+            .chain(bodies(Kind::DataVolume, &data_volumes))
+            .chain(bodies(Kind::PersistentVolumeClaim, &claims))
+            .chain(bodies(Kind::VirtualMachine, &virtual_machine));
+        Self {
+            objects: bodies.collect(),
+            notes,
+        }
+    }
+}
+
+fn bodies<'a, K: Resource + Serialize + 'a>(
+    kind: Kind,
+    objects: impl IntoIterator<Item = &'a K> + 'a,
+) -> impl Iterator<Item = Value> + 'a {
+    objects
+        .into_iter()
+        .map(move |object| Body::of(kind, object).object)
+}
+
+fn table(objects: &[Value]) -> String {
+    let mut table = output::table(["KIND", "NAMESPACE", "NAME"]);
+    for object in objects {
+        let text = |pointer: &str| {
+            object
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+        };
+        table.add_row([
+            text("/kind"),
+            text("/metadata/namespace"),
+            text("/metadata/name"),
+        ]);
+    }
+    output::lines(&table)
+}
