@@ -2,31 +2,35 @@
 
 use serde_json::{Map, Value, json};
 
-use super::field::Field;
+use super::field::{Field, put, text};
 use super::world::{Kind, Ref};
 
 /// Who writes. The names are those under which the real ones appear in managed fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
     CdiController,
+    CdiOperator,
     CsiProvisioner,
     CsiResizer,
     Kubelet,
     Scheduler,
     VirtController,
     VirtHandler,
+    VirtOperator,
 }
 
 impl Manager {
     pub fn name(self) -> &'static str {
         match self {
             Self::CdiController => "cdi-controller",
+            Self::CdiOperator => "cdi-operator",
             Self::CsiProvisioner => "csi-provisioner",
             Self::CsiResizer => "csi-resizer",
             Self::Kubelet => "kubelet",
             Self::Scheduler => "kube-scheduler",
             Self::VirtController => "virt-controller",
             Self::VirtHandler => "virt-handler",
+            Self::VirtOperator => "virt-operator",
         }
     }
 }
@@ -250,17 +254,12 @@ impl Conditions {
             .map_or("", |condition| condition.child("reason").text())
     }
 
-    pub fn message(&self, kind: &str) -> &str {
-        self.get(kind)
-            .map_or("", |condition| condition.child("message").text())
-    }
-
     pub fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str, now: &str) {
-        let old = self.0.iter().position(|item| item["type"] == kind);
+        let old = self.0.iter().position(|item| text(item, "type") == kind);
         let mut new = json!({"type": kind, "status": status});
         for (key, value) in [("reason", reason), ("message", message)] {
             if !value.is_empty() {
-                new[key] = json!(value);
+                put(&mut new, [key], json!(value));
             }
         }
         let previous = old
@@ -269,7 +268,7 @@ impl Conditions {
         let since = previous
             .filter(|old| old.child("status").text() == status)
             .map_or(now, |old| old.child("lastTransitionTime").text());
-        new["lastTransitionTime"] = json!(since);
+        put(&mut new, ["lastTransitionTime"], json!(since));
         match old.and_then(|index| self.0.get_mut(index)) {
             Some(place) => *place = new,
             None => self.0.push(new),
@@ -277,7 +276,7 @@ impl Conditions {
     }
 
     pub fn remove(&mut self, kind: &str) {
-        self.0.retain(|item| item["type"] != kind);
+        self.0.retain(|item| text(item, "type") != kind);
     }
 
     pub fn into_value(self) -> Value {

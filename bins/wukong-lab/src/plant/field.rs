@@ -1,7 +1,7 @@
 //! Reading JSON objects as Go structs are read: absent and `null` are the zero value, and every place knows its path
 //! for messages.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::plant::quantity::Quantity;
 
@@ -102,4 +102,27 @@ impl<'a> Field<'a> {
     pub fn set_among(&self, keys: &[&str]) -> usize {
         keys.iter().filter(|key| self.child(key).is_set()).count()
     }
+}
+
+/// The text below a key of a JSON object; empty when there is none.
+pub fn text<'a>(object: &'a Value, key: &str) -> &'a str {
+    object.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The place below these keys, with the objects on the way made.
+pub fn place<'a, const N: usize>(object: &'a mut Value, path: [&str; N]) -> &'a mut Value {
+    path.into_iter().fold(object, |below, key| {
+        if !below.is_object() {
+            *below = Value::Object(Map::new());
+        }
+        match below {
+            Value::Object(map) => map.entry(key).or_insert(Value::Null),
+            other => other,
+        }
+    })
+}
+
+/// Puts a value below these keys.
+pub fn put<const N: usize>(object: &mut Value, path: [&str; N], value: impl Into<Value>) {
+    *place(object, path) = value.into();
 }

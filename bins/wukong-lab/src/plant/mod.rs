@@ -2,16 +2,73 @@
 //!
 //! It stands in for CDI, KubeVirt, the scheduler and the kubelet. It watches what is asked for, answers with the
 //! intermediate states, conditions, field managers and finalizers that the real ones were seen to write, refuses what
-//! their admission webhooks refuse, and fails on request. Nothing that ships depends on it.
+//! their admission webhooks refuse, and fails on request (see `scenario`). Nothing that ships depends on it.
+//!
+//! Each simulated controller is a pure function of what is stored, in `cdi` and `kubevirt`, that decides the next
+//! single step; `engine` drives them. It is ready when the KubeVirt resource reports `Available`.
 
 pub mod admission;
 mod cdi;
 mod change;
+mod engine;
+mod execute;
 mod field;
+mod installation;
 mod kubevirt;
 mod nodes;
 mod quantity;
 mod scenario;
+mod server;
+mod setup;
+mod subresources;
 #[cfg(test)]
 mod testing;
+mod webhook;
 mod world;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// How the simulation runs.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Options {
+    /// The cluster to play in, with every right in it.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: PathBuf,
+    /// Milliseconds that one simulated step takes.
+    #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub pace: u64,
+    /// The nodes to simulate.
+    #[arg(long = "node", value_name = "NAME", default_values = ["node-1", "node-2"])]
+    pub nodes: Vec<String>,
+}
+
+/// Plays KubeVirt, CDI and the nodes until the process ends.
+///
+/// # Errors
+/// When the cluster cannot be reached, or what the simulation needs in it cannot be set up.
+pub async fn run(options: Options) -> Result<()> {
+    let kubeconfig = Kubeconfig::read_from(&options.kubeconfig)?;
+    let mut config =
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
+    config
+        .headers
+        .push(("user-agent".parse()?, "wukong-lab-plant".parse()?));
+    let client = Client::try_from(config)?;
+
+    let server = server::Server::bind()?;
+    let (port, authority) = (server.port, server.authority.clone());
+    let router = webhook::router(client.clone()).merge(subresources::router(client.clone()));
+    let serving = tokio::spawn(server.serve(router));
+    setup::cluster(&client, &options.nodes, port, &authority).await?;
+    let engine = engine::Engine::new(client.clone(), Duration::from_millis(options.pace.max(1)));
+    tokio::select! {
+        served = serving => served?,
+        () = engine.run() => Ok(()),
+        () = setup::heartbeats(&client, &options.nodes) => Ok(()),
+    }
+}

@@ -12,6 +12,7 @@ use super::field::Field;
 /// The kinds that take part in the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    Cdi,
     Claim,
     DataSource,
     DataVolume,
@@ -30,7 +31,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
+        Self::Cdi,
         Self::Claim,
         Self::DataSource,
         Self::DataVolume,
@@ -50,6 +52,7 @@ impl Kind {
 
     pub fn resource(self) -> ApiResource {
         let (group, version, kind, plural) = match self {
+            Self::Cdi => ("cdi.kubevirt.io", "v1beta1", "CDI", "cdis"),
             Self::Claim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
             Self::DataSource => ("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
             Self::DataVolume => ("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes"),
@@ -92,13 +95,13 @@ impl Kind {
     pub fn is_namespaced(self) -> bool {
         !matches!(
             self,
-            Self::Namespace | Self::Node | Self::StorageClass | Self::StorageProfile
+            Self::Cdi | Self::Namespace | Self::Node | Self::StorageClass | Self::StorageProfile
         )
     }
 
-    /// Whether status is a subresource of its own. Of VirtualMachineInstances it is not.
+    /// Whether status is a subresource of its own, as it is of most kinds.
     pub fn has_status_subresource(self) -> bool {
-        self != Self::Vmi
+        !matches!(self, Self::Cdi | Self::Vmi)
     }
 }
 

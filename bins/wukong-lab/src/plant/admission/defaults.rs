@@ -1,10 +1,11 @@
 //! The defaults that KubeVirt fills in: some are stored by its mutating webhook when a VM is created, others only
 //! complete the copy that is validated (`pkg/defaults`).
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::Field;
+use crate::plant::field::{place, put, text};
 use crate::plant::quantity::Quantity;
 
 const ARCHITECTURE: &str = "amd64";
@@ -15,7 +16,7 @@ const PCI_TOPOLOGY: &str = "kubevirt.io/pci-topology-version";
 pub fn default_vm(object: &mut Value, seed: &str) {
     if let Some(template) = object.pointer_mut("/spec/template") {
         let annotations = entry(entry(template, "metadata"), "annotations");
-        set_missing(annotations, PCI_TOPOLOGY, json!("v3"));
+        put_missing(annotations, PCI_TOPOLOGY, json!("v3"));
     }
     let Some(vmi) = object.pointer_mut("/spec/template/spec") else {
         return;
@@ -25,11 +26,11 @@ pub fn default_vm(object: &mut Value, seed: &str) {
     let firmware = entry(domain, "firmware");
     let identity = Uuid::new_v5(&Uuid::NAMESPACE_OID, seed.as_bytes()).to_string();
     let serial = Uuid::new_v5(&Uuid::NAMESPACE_URL, seed.as_bytes()).to_string();
-    set_missing(firmware, "uuid", json!(identity));
-    set_missing(firmware, "serial", json!(serial));
-    set_missing(domain, "resources", json!({}));
+    put_missing(firmware, "uuid", json!(identity));
+    put_missing(firmware, "serial", json!(serial));
+    put_missing(domain, "resources", json!({}));
     if domain.get("features").is_some_and(Value::is_object) {
-        set_missing(entry(domain, "features"), "acpi", json!({}));
+        put_missing(entry(domain, "features"), "acpi", json!({}));
     }
 }
 
@@ -49,16 +50,16 @@ pub fn for_validation(object: &Value) -> Value {
 
 fn architecture_and_machine(vmi: &mut Value) {
     if text(vmi, "architecture").is_empty() {
-        set(vmi, "architecture", json!(ARCHITECTURE));
+        put(vmi, ["architecture"], json!(ARCHITECTURE));
     }
-    let machine = match text(vmi, "architecture").as_str() {
+    let machine = match text(vmi, "architecture") {
         "arm64" => "virt",
         "s390x" => "s390-ccw-virtio",
         _ => "q35",
     };
     let stored = entry(entry(vmi, "domain"), "machine");
     if text(stored, "type").is_empty() {
-        set(stored, "type", json!(machine));
+        put(stored, ["type"], json!(machine));
     }
 }
 
@@ -76,16 +77,16 @@ fn cpu_topology(vmi: &mut Value) {
         .map_or(1, |cpu| cpu.quantity().value());
     let request_too = (limit.is_set() && !request.is_set()).then(|| limit.value().clone());
     if let Some(limit) = request_too {
-        set(
+        put(
             entry(entry(entry(vmi, "domain"), "resources"), "requests"),
-            "cpu",
+            ["cpu"],
             limit,
         );
     }
     if !given {
         let cpu = entry(entry(vmi, "domain"), "cpu");
         for (key, count) in [("sockets", sockets), ("cores", 1), ("threads", 1)] {
-            set(cpu, key, json!(count));
+            put(cpu, [key], json!(count));
         }
     }
 }
@@ -109,7 +110,7 @@ fn guest_memory(vmi: &mut Value) {
         .find(usable)
         .map(|candidate| candidate.value().clone());
     if let Some(guest) = guest {
-        set(entry(entry(vmi, "domain"), "memory"), "guest", guest);
+        put(entry(entry(vmi, "domain"), "memory"), ["guest"], guest);
     }
 }
 
@@ -118,11 +119,11 @@ fn pod_network(vmi: &mut Value) {
     let devices = field.at("domain.devices");
     let none = field.child("networks").count() == 0 && devices.child("interfaces").count() == 0;
     if none && devices.child("autoattachPodInterface").flag() != Some(false) {
-        set(vmi, "networks", json!([{"name": "default", "pod": {}}]));
+        put(vmi, ["networks"], json!([{"name": "default", "pod": {}}]));
         let devices = entry(entry(vmi, "domain"), "devices");
-        set(
+        put(
             devices,
-            "interfaces",
+            ["interfaces"],
             json!([{"name": "default", "bridge": {}}]),
         );
     }
@@ -148,40 +149,24 @@ fn disks_for_volumes(vmi: &mut Value) {
     }
     let devices = entry(entry(vmi, "domain"), "devices");
     if !devices.get("disks").is_some_and(Value::is_array) {
-        set(devices, "disks", json!([]));
+        put(devices, ["disks"], json!([]));
     }
     if let Some(disks) = devices.get_mut("disks").and_then(Value::as_array_mut) {
         disks.extend(missing);
     }
 }
 
-fn text(value: &Value, key: &str) -> String {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-fn set(value: &mut Value, key: &str, content: Value) {
-    if let Some(map) = value.as_object_mut() {
-        map.insert(key.to_owned(), content);
-    }
-}
-
-fn set_missing(value: &mut Value, key: &str, content: Value) {
+fn put_missing(value: &mut Value, key: &str, content: Value) {
     if value.get(key).is_none_or(|old| old.is_null() || old == "") {
-        set(value, key, content);
+        put(value, [key], content);
     }
 }
 
 /// The object below `key`, made when there is none.
 fn entry<'a>(value: &'a mut Value, key: &str) -> &'a mut Value {
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
+    let below = place(value, [key]);
+    if below.is_null() {
+        *below = json!({});
     }
-    if value.get(key).is_none_or(Value::is_null) {
-        set(value, key, json!({}));
-    }
-    &mut value[key]
+    below
 }

@@ -102,13 +102,21 @@ impl Causes {
     }
 }
 
+/// Can KubeVirt read this VirtualMachine at all? Its mutating webhook refuses what it cannot.
+///
+/// # Errors
+/// The denial, with every cause found.
+pub fn decode_vm(object: &Value) -> Result<(), Denial> {
+    schema::check_vm(object)?;
+    decode::check(object)
+}
+
 /// Would KubeVirt admit this VirtualMachine? `old` is the stored one on update, `None` on creation.
 ///
 /// # Errors
 /// The denial, with every cause found.
 pub fn admit_vm(object: &Value, old: Option<&Value>, config: &ClusterConfig) -> Result<(), Denial> {
-    schema::check_vm(object)?;
-    decode::check(object)?;
+    decode_vm(object)?;
     if Field::new("", object)
         .at("metadata.deletionTimestamp")
         .is_set()

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Causes, Denial, names};
 use crate::UPSTREAM_CRDS;
+use crate::plant::field::text;
 
 /// The schema of VirtualMachine `kubevirt.io/v1`, out of the CRDs that the lab installs.
 fn virtual_machine() -> &'static Value {
@@ -57,7 +58,7 @@ fn check(path: &str, value: &Value, schema: &Value, causes: &mut Causes) {
     if !has_type(value, schema) {
         causes.add(format!(
             "{path}: Invalid value: {value}: must be of type {}",
-            schema["type"]
+            text(schema, "type")
         ));
         return;
     }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::class::Class;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
@@ -79,7 +79,7 @@ pub fn bind(claim: &Field<'_>) -> Vec<Change> {
 
 pub fn lose(claim: &Field<'_>) -> Step {
     let mut status = claim.child("status").value().clone();
-    status["phase"] = json!("Lost");
+    put(&mut status, ["phase"], json!("Lost"));
     Step::of(Change::status(
         Manager::CsiProvisioner,
         Kind::Claim,
@@ -90,7 +90,7 @@ pub fn lose(claim: &Field<'_>) -> Step {
 
 pub fn find_again(claim: &Field<'_>) -> Step {
     let mut status = claim.child("status").value().clone();
-    status["phase"] = json!("Bound");
+    put(&mut status, ["phase"], json!("Bound"));
     Step::of(Change::status(
         Manager::CsiProvisioner,
         Kind::Claim,
@@ -129,10 +129,14 @@ pub fn grow(world: &World, claim: &Field<'_>, moment: &Moment) -> Step {
         (Manager::CsiResizer, Some(conditions))
     };
     match conditions {
-        Some(conditions) => status["conditions"] = conditions.into_value(),
+        Some(conditions) => put(&mut status, ["conditions"], conditions.into_value()),
         None => {
-            status["conditions"] = json!([]);
-            status["capacity"]["storage"] = requested.value().clone();
+            put(&mut status, ["conditions"], json!([]));
+            put(
+                &mut status,
+                ["capacity", "storage"],
+                requested.value().clone(),
+            );
         }
     }
     Step::of(Change::status(by, Kind::Claim, claim, &status))
@@ -174,9 +178,13 @@ pub fn for_data_volume(dv: &Field<'_>, spec: Value, populated: bool) -> Value {
     annotations.insert("cdi.kubevirt.io/createdForDataVolume".into(), json!(uid));
     let mut spec = spec;
     if populated {
-        spec["dataSourceRef"] = json!({
-            "apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": format!("volume-import-source-{uid}"),
-        });
+        put(
+            &mut spec,
+            ["dataSourceRef"],
+            json!({
+                "apiGroup": "cdi.kubevirt.io", "kind": "VolumeImportSource", "name": format!("volume-import-source-{uid}"),
+            }),
+        );
     }
     json!({
         "apiVersion": "v1", "kind": "PersistentVolumeClaim",

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::world::{Kind, World};
 
 /// A CSI driver: imports go through a prime claim, and volumes can grow.
@@ -29,11 +29,22 @@ pub fn offered() -> Vec<(Value, &'static str)> {
             "provisioner": provisioner, "volumeBindingMode": binding, "allowVolumeExpansion": expands,
         });
         if name == "standard" {
-            class["metadata"]["annotations"] = json!({IS_DEFAULT: "true"});
+            put(&mut class, ["metadata", "annotations"], json!({IS_DEFAULT: "true"}));
         }
         (class, mode)
     })
     .to_vec()
+}
+
+/// The access mode that CDI knows of a class's provisioner.
+pub fn access_mode(class: &Field<'_>) -> Option<&'static str> {
+    let name = class.child("metadata").name();
+    let known = offered()
+        .into_iter()
+        .find(|(offered, _)| Field::new("", offered).child("metadata").name() == name);
+    known
+        .map(|(_, mode)| mode)
+        .or_else(|| Class::read(class).served.then_some("ReadWriteOnce"))
 }
 
 /// How a class makes volumes.

@@ -16,7 +16,7 @@ mod tests;
 use serde_json::json;
 
 use super::change::{Change, Manager, Moment, Step};
-use super::field::Field;
+use super::field::{Field, put};
 use super::scenario::Scenario;
 use super::world::{Kind, World};
 pub use claim::{SELECTED_NODE, is_bound};
@@ -121,7 +121,11 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
         changes.push(Change::merge(BY, Kind::DataVolume, dv, patch));
     }
     let mut claim = claim::for_data_volume(dv, target.spec, target.populated);
-    claim["metadata"]["annotations"][USE_POPULATOR] = json!(populated);
+    put(
+        &mut claim,
+        ["metadata", "annotations", USE_POPULATOR],
+        json!(populated),
+    );
     changes.push(Change::Create {
         by: BY,
         at: super::change::at(Kind::Claim, dv),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::BY;
 use crate::plant::change::{Change, Conditions, Moment};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::world::Kind;
 
 /// Status, reason and message.
@@ -93,7 +93,7 @@ impl<'a> Report<'a> {
         ];
         for (key, value) in parts {
             if let Some(value) = value {
-                status[key] = value;
+                put(&mut status, [key], value);
             }
         }
         Change::status(BY, Kind::DataVolume, dv, &status)

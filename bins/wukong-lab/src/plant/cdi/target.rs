@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::class::{self, Class};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::world::World;
 
 /// CDI's default filesystem overhead, in per cent.
@@ -75,7 +75,7 @@ pub fn resolve(world: &World, dv: &Field<'_>) -> Result<Target, String> {
         .as_str()
         .or(class.as_ref().map(|class| class.name.as_str()))
     {
-        spec["storageClassName"] = json!(name);
+        put(&mut spec, ["storageClassName"], json!(name));
     }
     Ok(Target {
         spec,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{CONTROLLER_FINALIZER, FOREGROUND_FINALIZER, VIRT};
 use crate::plant::admission;
 use crate::plant::change::Change;
-use crate::plant::field::Field;
+use crate::plant::field::{Field, place, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, Ref, World};
 
@@ -88,11 +88,11 @@ pub fn missing_templates(world: &World, vm: &Field<'_>) -> Vec<Change> {
                 "apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume",
                 "metadata": template.child("metadata").value(), "spec": template.child("spec").value(),
             });
-            let metadata = &mut object["metadata"];
-            metadata["namespace"] = json!(namespace);
-            metadata["ownerReferences"] = json!([owner_reference(vm)]);
-            metadata["labels"]["kubevirt.io/created-by"] = vm.at("metadata.uid").value().clone();
-            metadata["annotations"]["cdi.kubevirt.io/allowClaimAdoption"] = json!("true");
+            let metadata = place(&mut object, ["metadata"]);
+            put(metadata, ["namespace"], json!(namespace));
+            put(metadata, ["ownerReferences"], json!([owner_reference(vm)]));
+            put(metadata, ["labels", "kubevirt.io/created-by"], vm.at("metadata.uid").value().clone());
+            put(metadata, ["annotations", "cdi.kubevirt.io/allowClaimAdoption"], json!("true"));
             Change::Create {
                 by: VIRT,
                 at: Ref::new(Kind::DataVolume, namespace, template.child("metadata").name()),
@@ -124,9 +124,16 @@ pub fn instance(vm: &Field<'_>, scenario: &Scenario) -> Value {
     let template = Field::new("", &complete).at("spec.template");
     let metadata = vm.child("metadata");
     let mut annotations = template.at("metadata.annotations").value().clone();
-    annotations["kubevirt.io/vm-generation"] =
-        json!(metadata.child("generation").integer().to_string());
-    annotations[BOOTED_WITH] = json!(vm.at("spec.template.spec").value().to_string());
+    put(
+        &mut annotations,
+        ["kubevirt.io/vm-generation"],
+        json!(metadata.child("generation").integer().to_string()),
+    );
+    put(
+        &mut annotations,
+        [BOOTED_WITH],
+        json!(vm.at("spec.template.spec").value().to_string()),
+    );
     let mut object = json!({
         "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance",
         "metadata": {
@@ -140,26 +147,30 @@ pub fn instance(vm: &Field<'_>, scenario: &Scenario) -> Value {
         "spec": template.child("spec").value(),
     });
     let spec = template.child("spec");
-    let domain = &mut object["spec"]["domain"];
+    let domain = place(&mut object, ["spec", "domain"]);
     let (sockets, guest) = (
         spec.at("domain.cpu.sockets"),
         spec.at("domain.memory.guest"),
     );
     if !spec.at("domain.cpu.maxSockets").is_set() {
-        domain["cpu"]["maxSockets"] = json!(sockets.integer().max(1) * HOTPLUG_RATIO);
+        put(
+            domain,
+            ["cpu", "maxSockets"],
+            json!(sockets.integer().max(1) * HOTPLUG_RATIO),
+        );
     }
     if spec.at("domain.cpu.model").text().is_empty() {
-        domain["cpu"]["model"] = json!("host-model");
+        put(domain, ["cpu", "model"], json!("host-model"));
     }
     let maximum = guest.quantity().value().saturating_mul(HOTPLUG_RATIO);
     if !spec.at("domain.memory.maxGuest").is_set() && admission::can_grow_memory(&spec, maximum) {
-        domain["memory"]["maxGuest"] = json!(maximum.to_string());
+        put(domain, ["memory", "maxGuest"], json!(maximum.to_string()));
     }
     if !spec.child("evictionStrategy").is_set() {
-        object["spec"]["evictionStrategy"] = json!("None");
+        put(&mut object, ["spec", "evictionStrategy"], json!("None"));
     }
     if scenario.has("pause") {
-        object["spec"]["startStrategy"] = json!("Paused");
+        put(&mut object, ["spec", "startStrategy"], json!("Paused"));
     }
     object
 }

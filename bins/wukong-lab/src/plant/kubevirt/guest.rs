@@ -6,10 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use super::pod;
 use super::vmi::Draft;
-use super::{VIRT, pod};
 use crate::plant::change::{Change, Manager, Moment, Step, pick};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
@@ -27,11 +27,23 @@ pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: 
         draft.condition("Paused", "True", "PausedByUser", "VMI was paused by user");
     }
     migratable(world, draft, vmi, scenario);
-    draft.status["interfaces"] = json!(interfaces(world, vmi, false));
-    draft.status["migrationTransport"] = json!("Unix");
-    draft.status["machine"] = json!({"type": vmi.at("spec.domain.machine.type").text()});
-    draft.status["qosClass"] = json!("Burstable");
-    draft.status["launcherContainerImageVersion"] = json!("quay.io/kubevirt/virt-launcher:v1.9.0");
+    put(
+        &mut draft.status,
+        ["interfaces"],
+        json!(interfaces(world, vmi, false)),
+    );
+    put(&mut draft.status, ["migrationTransport"], json!("Unix"));
+    put(
+        &mut draft.status,
+        ["machine"],
+        json!({"type": vmi.at("spec.domain.machine.type").text()}),
+    );
+    put(&mut draft.status, ["qosClass"], json!("Burstable"));
+    put(
+        &mut draft.status,
+        ["launcherContainerImageVersion"],
+        json!("quay.io/kubevirt/virt-launcher:v1.9.0"),
+    );
     let volumes: Vec<Value> = vmi
         .at("spec.volumes")
         .items()
@@ -42,7 +54,7 @@ pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: 
             json!({"name": volume.name(), "target": format!("vd{letter}")})
         })
         .collect();
-    draft.status["volumeStatus"] = json!(volumes);
+    put(&mut draft.status, ["volumeStatus"], json!(volumes));
 }
 
 fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &Scenario) {
@@ -99,9 +111,17 @@ fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &
         draft.condition("LiveMigratable", "True", "", "");
     }
     draft.condition("StorageLiveMigratable", "True", "", "");
-    draft.status["migrationMethod"] = json!("BlockMigration");
+    put(
+        &mut draft.status,
+        ["migrationMethod"],
+        json!("BlockMigration"),
+    );
     if unshared.is_none() {
-        draft.status["migrationMethod"] = json!("LiveMigration");
+        put(
+            &mut draft.status,
+            ["migrationMethod"],
+            json!("LiveMigration"),
+        );
     }
 }
 
@@ -122,7 +142,7 @@ pub fn end(vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Option<Step
     let mut draft = Draft::of(vmi, moment);
     draft.phase(phase);
     if !reason.is_empty() {
-        draft.status["reason"] = json!(reason);
+        put(&mut draft.status, ["reason"], json!(reason));
     }
     draft.condition(
         "Ready",
@@ -174,13 +194,21 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
         }
     }
     let heard = draft.conditions.status("AgentConnected") == "True";
-    draft.status["interfaces"] = json!(interfaces(world, vmi, heard));
-    draft.status["guestOSInfo"] = if heard {
-        json!({"id": "ubuntu", "name": "Ubuntu", "prettyName": "Ubuntu 24.04 LTS", "version": "24.04",
+    put(
+        &mut draft.status,
+        ["interfaces"],
+        json!(interfaces(world, vmi, heard)),
+    );
+    put(
+        &mut draft.status,
+        ["guestOSInfo"],
+        if heard {
+            json!({"id": "ubuntu", "name": "Ubuntu", "prettyName": "Ubuntu 24.04 LTS", "version": "24.04",
             "kernelRelease": "6.8.0-31-generic", "machine": "x86_64"})
-    } else {
-        json!({})
-    };
+        } else {
+            json!({})
+        },
+    );
     let mut step = Step::of(draft.change(HANDLER));
     step.again = again;
     step
@@ -199,12 +227,24 @@ fn grow(draft: &mut Draft<'_>, vmi: &Field<'_>) {
     } else {
         draft.conditions.remove("HotVCPUChange");
         if current.is_set() {
-            draft.status["currentCPUTopology"]["sockets"] = sockets.value().clone();
+            put(
+                &mut draft.status,
+                ["currentCPUTopology", "sockets"],
+                sockets.value().clone(),
+            );
         }
     }
     if vmi.at("status.memory").is_set() && guest.is_set() {
-        draft.status["memory"]["guestRequested"] = guest.value().clone();
-        draft.status["memory"]["guestCurrent"] = guest.value().clone();
+        put(
+            &mut draft.status,
+            ["memory", "guestRequested"],
+            guest.value().clone(),
+        );
+        put(
+            &mut draft.status,
+            ["memory", "guestCurrent"],
+            guest.value().clone(),
+        );
     }
 }
 
@@ -247,11 +287,11 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
                 "podInterfaceName": if on_pod { "eth0".to_owned() } else { format!("pod{:08x}", pick(name, u32::MAX)) },
             });
             if agent {
-                entry["interfaceName"] = json!(format!("enp{}s0", index + 1));
+                put(&mut entry, ["interfaceName"], json!(format!("enp{}s0", index + 1)));
             }
             if let Some(first) = addresses.first().filter(|first| !first.is_empty()) {
-                entry["ipAddress"] = json!(first);
-                entry["ipAddresses"] = json!(addresses);
+                put(&mut entry, ["ipAddress"], json!(first));
+                put(&mut entry, ["ipAddresses"], json!(addresses));
             }
             entry
         })
@@ -339,13 +379,20 @@ fn static_addresses(network_data: &Value, mac: &str) -> Vec<String> {
         .collect()
 }
 
-/// Marks a running guest as paused or not, as the subresources do.
-pub fn pause(vmi: &Field<'_>, paused: bool, moment: &Moment) -> Option<Change> {
-    let mut draft = Draft::of(vmi, moment);
+/// The merge patch that marks a running guest as paused or not, if it is not so already.
+pub fn pause(vmi: &Field<'_>, paused: bool, now: &str) -> Option<Value> {
+    let moment = Moment {
+        now: now.to_owned(),
+        ..Moment::default()
+    };
+    let mut draft = Draft::of(vmi, &moment);
     if paused {
         draft.condition("Paused", "True", "PausedByUser", "VMI was paused by user");
     } else {
         draft.conditions.remove("Paused");
     }
-    draft.change(VIRT)
+    match draft.change(HANDLER)? {
+        Change::Merge { patch, .. } => Some(patch),
+        _ => None,
+    }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{CONTROLLER_FINALIZER, VIRT, boot, is_deleting, is_final, run_strategy};
 use crate::plant::change::{Change, Moment, Step, at};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
@@ -89,14 +89,22 @@ fn claim_ownership(vm: &Field<'_>) -> Option<Change> {
     let mut patch = json!({});
     if !held.contains(&CONTROLLER_FINALIZER) {
         held.push(CONTROLLER_FINALIZER);
-        patch["metadata"] = json!({
-            "finalizers": held,
-            "annotations": {LATEST_API: "v1", STORAGE_API: "v1"},
-        });
+        put(
+            &mut patch,
+            ["metadata"],
+            json!({
+                "finalizers": held,
+                "annotations": {LATEST_API: "v1", STORAGE_API: "v1"},
+            }),
+        );
     }
     if !identity.is_set() {
         let uuid = boot::legacy_uuid(vm.child("metadata").name());
-        patch["spec"] = json!({"template": {"spec": {"domain": {"firmware": {"uuid": uuid}}}}});
+        put(
+            &mut patch,
+            ["spec"],
+            json!({"template": {"spec": {"domain": {"firmware": {"uuid": uuid}}}}}),
+        );
     }
     Some(Change::merge(VIRT, Kind::Vm, vm, patch))
 }

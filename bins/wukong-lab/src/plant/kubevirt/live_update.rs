@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::boot::BOOTED_WITH;
 use super::{Settings, VIRT, phase};
 use crate::plant::change::{Change, difference};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put, text};
 use crate::plant::quantity::Quantity;
 use crate::plant::world::{Kind, World};
 
@@ -48,16 +48,24 @@ pub fn changes(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Vec<Change> {
         for key in PLACEMENT {
             let wanted = new.child(key);
             if wanted.value() != vmi.child("spec").child(key).value() {
-                desired[key] = wanted.value().clone();
+                put(&mut desired, [key], wanted.value().clone());
             }
         }
         let sockets = new.at("domain.cpu.sockets");
         if sockets.integer() > 0 {
-            desired["domain"]["cpu"]["sockets"] = sockets.value().clone();
+            put(
+                &mut desired,
+                ["domain", "cpu", "sockets"],
+                sockets.value().clone(),
+            );
         }
         let guest = new.at("domain.memory.guest");
         if guest.is_set() && guest.quantity() != vmi.at("spec.domain.memory.guest").quantity() {
-            desired["domain"]["memory"]["guest"] = guest.value().clone();
+            put(
+                &mut desired,
+                ["domain", "memory", "guest"],
+                guest.value().clone(),
+            );
         }
         if vm.at("spec.updateVolumesStrategy").text() == "Migration" {
             swap_volumes(&new, &mut desired);
@@ -124,12 +132,12 @@ fn fixed_part(spec: &Field<'_>, booted: &Field<'_>, live: bool, moves_volumes: b
     let mut fixed = spec.value().clone();
     if live {
         for key in PLACEMENT {
-            fixed[key] = Value::Null;
+            put(&mut fixed, [key], Value::Null);
         }
-        fixed["domain"]["cpu"]["sockets"] = Value::Null;
-        fixed["domain"]["memory"]["guest"] = Value::Null;
+        put(&mut fixed, ["domain", "cpu", "sockets"], Value::Null);
+        put(&mut fixed, ["domain", "memory", "guest"], Value::Null);
     }
-    fixed["networks"] = Value::Null;
+    put(&mut fixed, ["networks"], Value::Null);
     let plugged: Vec<&str> = hotpluggable(spec)
         .into_iter()
         .filter(|name| is_pluggable_disk(spec, name))
@@ -140,13 +148,13 @@ fn fixed_part(spec: &Field<'_>, booted: &Field<'_>, live: bool, moves_volumes: b
             .filter(|item| !plugged.contains(&item.name()))
             .map(|item| item.value().clone())
             .collect();
-        items.sort_by_key(|item| item["name"].to_string());
+        items.sort_by_key(|item| text(item, "name").to_owned());
         items
     };
     let mut volumes = keep(&spec.child("volumes"));
     if moves_volumes {
         for volume in &mut volumes {
-            let name = volume["name"].as_str().unwrap_or_default().to_owned();
+            let name = text(volume, "name").to_owned();
             if let Some(old) = booted
                 .child("volumes")
                 .items()
@@ -156,10 +164,10 @@ fn fixed_part(spec: &Field<'_>, booted: &Field<'_>, live: bool, moves_volumes: b
             }
         }
     }
-    fixed["volumes"] = json!(volumes);
+    put(&mut fixed, ["volumes"], json!(volumes));
     let disks = keep(&spec.at("domain.devices.disks"));
-    fixed["domain"]["devices"]["disks"] = json!(disks);
-    fixed["domain"]["devices"]["interfaces"] = Value::Null;
+    put(&mut fixed, ["domain", "devices", "disks"], json!(disks));
+    put(&mut fixed, ["domain", "devices", "interfaces"], Value::Null);
     fixed
 }
 
@@ -170,7 +178,7 @@ fn nics<'a>(spec: &Field<'a>) -> Field<'a> {
 /// Everything of a network card but the state of its link.
 fn identity(nic: &Field<'_>) -> Value {
     let mut nic = nic.value().clone();
-    nic["state"] = Value::Null;
+    put(&mut nic, ["state"], Value::Null);
     nic
 }
 
@@ -256,17 +264,17 @@ fn plug_nics(new: &Field<'_>, desired: &mut Value) {
             Some(there) if state == "absent" && there.child("state").text() == "absent" => {
                 for pointer in [NICS, "/networks"] {
                     if let Some(items) = list(desired, pointer) {
-                        items.retain(|item| item["name"] != name);
+                        items.retain(|item| text(item, "name") != name);
                     }
                 }
             }
             Some(there) => {
-                let found = |item: &&mut Value| item["name"] == name;
+                let found = |item: &&mut Value| text(item, "name") == name;
                 if there.child("state").text() != state
                     && let Some(item) =
                         list(desired, NICS).and_then(|items| items.iter_mut().find(found))
                 {
-                    item["state"] = json!(state);
+                    put(item, ["state"], json!(state));
                 }
                 let wanted = network
                     .as_ref()
@@ -275,7 +283,7 @@ fn plug_nics(new: &Field<'_>, desired: &mut Value) {
                     && let Some(item) =
                         list(desired, "/networks").and_then(|items| items.iter_mut().find(found))
                 {
-                    item["multus"] = wanted.clone();
+                    put(item, ["multus"], wanted.clone());
                 }
             }
             None => {}
@@ -307,7 +315,7 @@ fn plug_volumes(new: &Field<'_>, desired: &mut Value) {
         if !has(&new.child("volumes"), name) {
             for pointer in ["/volumes", DISKS] {
                 if let Some(items) = list(desired, pointer) {
-                    items.retain(|item| item["name"] != name);
+                    items.retain(|item| text(item, "name") != name);
                 }
             }
         }
@@ -319,7 +327,7 @@ fn swap_volumes(new: &Field<'_>, desired: &mut Value) {
         let wanted = new
             .child("volumes")
             .items()
-            .find(|wanted| volume["name"] == wanted.name());
+            .find(|wanted| text(volume, "name") == wanted.name());
         if let Some(wanted) = wanted {
             *volume = wanted.value().clone();
         }

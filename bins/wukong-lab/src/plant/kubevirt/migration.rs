@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::VIRT;
 use super::vmi::Draft;
 use crate::plant::change::{Change, Manager, Moment, Step};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::world::{Kind, World};
 
 /// A migration's phases, one a pace.
@@ -59,9 +59,13 @@ pub fn next(world: &World, vmi: &Field<'_>, moment: &Moment) -> Step {
     if ["PreparingTarget", "Succeeded"].contains(&following) {
         let mut draft = Draft::of(vmi, moment);
         let done = following == "Succeeded";
-        draft.status["migrationState"] = state(&migration, vmi, source, target, done, moment);
+        put(
+            &mut draft.status,
+            ["migrationState"],
+            state(&migration, vmi, source, target, done, moment),
+        );
         if done {
-            draft.status["nodeName"] = json!(target);
+            put(&mut draft.status, ["nodeName"], json!(target));
         }
         changes.extend(draft.change(Manager::VirtHandler));
     }
@@ -93,8 +97,8 @@ fn state(
         "sourceNode": source, "targetNode": target, "startTimestamp": start,
     });
     if done {
-        state["completed"] = json!(true);
-        state["endTimestamp"] = json!(moment.now);
+        put(&mut state, ["completed"], json!(true));
+        put(&mut state, ["endTimestamp"], json!(moment.now));
     }
     state
 }

@@ -9,6 +9,7 @@ mod lifecycle;
 mod live_update;
 mod migration;
 mod pod;
+mod power;
 mod scheduler;
 mod status;
 mod vmi;
@@ -20,7 +21,10 @@ mod tests;
 use super::change::{Manager, Moment, Step};
 use super::field::Field;
 use super::world::{Kind, World};
+pub use guest::pause;
 pub use pod::next as next_pod;
+pub use power::{Power, power};
+pub use volumes::claim_names;
 
 const VIRT: Manager = Manager::VirtController;
 /// Finalizers of a VM and of its instance; the second is removed by virt-handler.

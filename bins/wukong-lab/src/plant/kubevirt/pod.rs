@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Settings, scheduler, volumes};
 use crate::plant::cdi::SELECTED_NODE;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step, at, pick};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, Ref, World};
 use scheduler::Placement;
@@ -60,18 +60,26 @@ fn create(world: &World, vmi: &Field<'_>, purpose: &str) -> Change {
     // Label values end at 63 characters.
     let short: String = owner.chars().take(63).collect();
     let short = short.trim_end_matches(['-', '.']);
-    labels["kubevirt.io"] = json!("virt-launcher");
-    labels["kubevirt.io/created-by"] = metadata.child("uid").value().clone();
-    labels["vm.kubevirt.io/name"] = json!(short);
+    put(&mut labels, ["kubevirt.io"], json!("virt-launcher"));
+    put(
+        &mut labels,
+        ["kubevirt.io/created-by"],
+        metadata.child("uid").value().clone(),
+    );
+    put(&mut labels, ["vm.kubevirt.io/name"], json!(short));
     let mut annotations =
         json!({"kubevirt.io/domain": owner, "post.hook.backup.velero.io/container": "compute"});
     let networks = networks_annotation(vmi);
     if !networks.is_empty() {
-        annotations["k8s.v1.cni.cncf.io/networks"] = json!(Value::Array(networks).to_string());
+        put(
+            &mut annotations,
+            ["k8s.v1.cni.cncf.io/networks"],
+            json!(Value::Array(networks).to_string()),
+        );
     }
     let temporary = !purpose.is_empty();
     if temporary {
-        annotations[PROVISIONING] = json!("true");
+        put(&mut annotations, [PROVISIONING], json!("true"));
     }
     let requests = requests(world, vmi);
     let command = if temporary {
@@ -146,7 +154,7 @@ fn networks_annotation(vmi: &Field<'_>) -> Vec<Value> {
                 "interface": format!("pod{:08x}", pick(network.name(), u32::MAX)),
             });
             if !mac.is_empty() {
-                entry["mac"] = json!(mac);
+                put(&mut entry, ["mac"], json!(mac));
             }
             entry
         })
@@ -182,7 +190,11 @@ fn requests(world: &World, vmi: &Field<'_>) -> Value {
         ("vhost-net", !emulation && virtio),
     ] {
         if wanted {
-            requests[format!("devices.kubevirt.io/{device}")] = json!("1");
+            put(
+                &mut requests,
+                [&format!("devices.kubevirt.io/{device}")],
+                json!("1"),
+            );
         }
     }
     requests
@@ -198,10 +210,18 @@ fn devices(requests: &Value) -> Value {
 
 fn node_selector(spec: &Field<'_>) -> Value {
     let mut selector = spec.child("nodeSelector").value().clone();
-    selector["kubevirt.io/schedulable"] = json!("true");
-    selector["kubernetes.io/arch"] = json!(spec.child("architecture").text());
+    put(&mut selector, ["kubevirt.io/schedulable"], json!("true"));
+    put(
+        &mut selector,
+        ["kubernetes.io/arch"],
+        json!(spec.child("architecture").text()),
+    );
     let machine = spec.at("domain.machine.type").text();
-    selector[format!("machine-type.node.kubevirt.io/{machine}")] = json!("true");
+    put(
+        &mut selector,
+        [&format!("machine-type.node.kubevirt.io/{machine}")],
+        json!("true"),
+    );
     selector
 }
 
@@ -284,7 +304,7 @@ fn schedule(world: &World, pod: &Field<'_>, scenario: &Scenario, moment: &Moment
                 &moment.now,
             );
             let mut status = pod.child("status").value().clone();
-            status["conditions"] = conditions.into_value();
+            put(&mut status, ["conditions"], conditions.into_value());
             let event = Change::warning(by, Kind::Pod, pod, "FailedScheduling", message);
             Step::of(
                 Change::status(by, Kind::Pod, pod, &status)
@@ -321,10 +341,14 @@ fn start(
                 format!("failed to pull and unpack image \"{IMAGE}\": not found"),
             )
         };
-        status["containerStatuses"] = json!([container(
-            json!({"waiting": {"reason": reason, "message": message}}),
-            false
-        )]);
+        put(
+            &mut status,
+            ["containerStatuses"],
+            json!([container(
+                json!({"waiting": {"reason": reason, "message": message}}),
+                false
+            )]),
+        );
         return Step::of(Change::status(by, Kind::Pod, pod, &status));
     }
     let address = address(pod);
@@ -332,15 +356,19 @@ fn start(
     for kind in ["Initialized", "Ready", "ContainersReady", "PodScheduled"] {
         conditions.set(kind, "True", "", "", &moment.now);
     }
-    status["phase"] = json!("Running");
-    status["conditions"] = conditions.into_value();
-    status["podIP"] = json!(address);
-    status["podIPs"] = json!([{"ip": address}]);
-    status["startTime"] = json!(moment.now);
-    status["containerStatuses"] = json!([container(
-        json!({"running": {"startedAt": moment.now}}),
-        true
-    )]);
+    put(&mut status, ["phase"], json!("Running"));
+    put(&mut status, ["conditions"], conditions.into_value());
+    put(&mut status, ["podIP"], json!(address));
+    put(&mut status, ["podIPs"], json!([{"ip": address}]));
+    put(&mut status, ["startTime"], json!(moment.now));
+    put(
+        &mut status,
+        ["containerStatuses"],
+        json!([container(
+            json!({"running": {"startedAt": moment.now}}),
+            true
+        )]),
+    );
     Step::of(Change::status(by, Kind::Pod, pod, &status))
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::plant::cdi;
 use crate::plant::change::{Change, Conditions, Moment, Step};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, put, text};
 use crate::plant::world::{Kind, World};
 
 /// Conditions of the VM itself; all others are the instance's.
@@ -33,14 +33,34 @@ pub fn change(
         json!({})
     };
     let failures = start_failure(vm, vmi);
-    status["conditions"] = conditions(world, vm, vmi, moment).into_value();
-    status["created"] = json!(vmi.is_some());
-    status["ready"] = json!(vmi.is_some_and(|vmi| condition(vmi, "Ready").0 == "True"));
-    status["printableStatus"] = json!(printable(world, vm, vmi, failures > 0));
-    status["observedGeneration"] = vm.at("metadata.generation").value().clone();
-    status["desiredGeneration"] = vm.at("metadata.generation").value().clone();
+    put(
+        &mut status,
+        ["conditions"],
+        conditions(world, vm, vmi, moment).into_value(),
+    );
+    put(&mut status, ["created"], json!(vmi.is_some()));
+    put(
+        &mut status,
+        ["ready"],
+        json!(vmi.is_some_and(|vmi| condition(vmi, "Ready").0 == "True")),
+    );
+    put(
+        &mut status,
+        ["printableStatus"],
+        json!(printable(world, vm, vmi, failures > 0)),
+    );
+    put(
+        &mut status,
+        ["observedGeneration"],
+        vm.at("metadata.generation").value().clone(),
+    );
+    put(
+        &mut status,
+        ["desiredGeneration"],
+        vm.at("metadata.generation").value().clone(),
+    );
     if starts || lifecycle::wish(vm, vmi) == lifecycle::Wish::Nothing {
-        status["runStrategy"] = json!(run_strategy(vm));
+        put(&mut status, ["runStrategy"], json!(run_strategy(vm)));
     }
     let requests = lifecycle::open_requests(vm, vmi, starts);
     set_or_drop(
@@ -54,7 +74,7 @@ pub fn change(
     if phase_of(vmi) == "Running" {
         set_or_drop(&mut status, "startFailure", None);
     } else if let Some(failure) = failure {
-        status["startFailure"] = failure;
+        put(&mut status, ["startFailure"], failure);
     }
     Change::status(VIRT, Kind::Vm, vm, &status)
 }
@@ -114,7 +134,7 @@ fn conditions(
             let theirs = Conditions::of(&vmi.child("status"));
             let gone: Vec<String> = conditions
                 .iter()
-                .filter_map(|item| item["type"].as_str())
+                .map(|item| text(item, "type"))
                 .filter(|kind| !OWN.contains(kind) && theirs.get(kind).is_none())
                 .map(str::to_owned)
                 .collect();
@@ -126,7 +146,7 @@ fn conditions(
             let kept = ["Ready", "PodScheduled"];
             let gone: Vec<String> = conditions
                 .iter()
-                .filter_map(|item| item["type"].as_str())
+                .map(|item| text(item, "type"))
                 .filter(|kind| !kept.contains(kind) && !OWN.contains(kind))
                 .map(str::to_owned)
                 .collect();

@@ -8,11 +8,13 @@ use super::{
     CONTROLLER_FINALIZER, VIRT, guest, is_deleting, is_final, live_update, migration, phase,
 };
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
-use crate::plant::field::Field;
+use crate::plant::field::{Field, place, put, text};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
 const NOT_READY: &str = "Not all of the VMI's DVs are ready";
+/// Paces between two attempts to make a pod that the API server refuses.
+const RETRY: u32 = 20;
 /// Paces that a guest takes to shut down, unless the scenario says more.
 const SHUTDOWN: u32 = 2;
 
@@ -42,14 +44,14 @@ impl<'a> Draft<'a> {
     }
 
     pub fn phase(&mut self, phase: &str) {
-        if self.status["phase"] == phase {
+        if text(&self.status, "phase") == phase {
             return;
         }
-        self.status["phase"] = json!(phase);
+        put(&mut self.status, ["phase"], json!(phase));
         let entry = json!({"phase": phase, "phaseTransitionTimestamp": self.now});
-        match self.status["phaseTransitionTimestamps"].as_array_mut() {
-            Some(list) => list.push(entry),
-            None => self.status["phaseTransitionTimestamps"] = json!([entry]),
+        match place(&mut self.status, ["phaseTransitionTimestamps"]) {
+            Value::Array(list) => list.push(entry),
+            empty => *empty = json!([entry]),
         }
     }
 
@@ -58,7 +60,11 @@ impl<'a> Draft<'a> {
     }
 
     pub fn change(mut self, by: Manager) -> Option<Change> {
-        self.status["conditions"] = self.conditions.into_value();
+        put(
+            &mut self.status,
+            ["conditions"],
+            self.conditions.into_value(),
+        );
         Change::status(by, Kind::Vmi, self.vmi, &self.status)
     }
 }
@@ -71,7 +77,7 @@ pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Mom
     if is_final(vmi) {
         return Step::of(pod::launcher(world, vmi).map(|pod| Change::delete(Kind::Pod, &pod)));
     }
-    if phase(vmi) != ""
+    if !phase(vmi).is_empty()
         && let Some(vm) = vm
     {
         let updates = live_update::changes(world, vm, vmi);
@@ -100,13 +106,19 @@ fn created(vmi: &Field<'_>, moment: &Moment) -> Step {
     let domain = vmi.at("spec.domain");
     let guest = domain.at("memory.guest").value();
     if !guest.is_null() {
-        draft.status["memory"] =
-            json!({"guestAtBoot": guest, "guestCurrent": guest, "guestRequested": guest});
+        put(
+            &mut draft.status,
+            ["memory"],
+            json!({"guestAtBoot": guest, "guestCurrent": guest, "guestRequested": guest}),
+        );
     }
     let topology = domain.child("cpu");
     let part = |key: &str| json!(topology.child(key).integer().max(1));
-    draft.status["currentCPUTopology"] =
-        json!({"sockets": part("sockets"), "cores": part("cores"), "threads": part("threads")});
+    put(
+        &mut draft.status,
+        ["currentCPUTopology"],
+        json!({"sockets": part("sockets"), "cores": part("cores"), "threads": part("threads")}),
+    );
     Step::of(draft.change(VIRT))
 }
 
@@ -122,11 +134,11 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
         draft.condition("PodScheduled", "False", "Unschedulable", &message);
         return Step::of(draft.change(VIRT));
     }
-    if let Some(refusal) = moment
+    let refusal = moment
         .refusal
         .as_ref()
-        .filter(|refusal| refusal.kind == Kind::Pod)
-    {
+        .filter(|refusal| refusal.kind == Kind::Pod);
+    if let Some(refusal) = refusal {
         draft.condition("Synchronized", "False", "FailedCreate", &refusal.message);
     } else {
         draft.conditions.remove("Synchronized");
@@ -180,8 +192,10 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
             }
             if pod::launcher(world, vmi).is_none() {
                 let told = draft.change(VIRT);
-                return Step::of(told.into_iter().chain([pod::create_launcher(world, vmi)]))
-                    .or_wait(20);
+                if refusal.is_some() && moment.waited < RETRY {
+                    return Step::of(told).or_wait(RETRY - moment.waited);
+                }
+                return Step::of(told.into_iter().chain([pod::create_launcher(world, vmi)]));
             }
             draft.phase("Scheduling");
             draft.conditions.remove("PodScheduled");
@@ -217,9 +231,16 @@ fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Mome
             draft.conditions.remove("Synchronized");
             draft.conditions.remove("DataVolumesReady");
             draft.phase("Scheduled");
-            draft.status["nodeName"] = pod.at("spec.nodeName").value().clone();
-            draft.status["activePods"] =
-                json!({pod.at("metadata.uid").text(): pod.at("spec.nodeName").text()});
+            put(
+                &mut draft.status,
+                ["nodeName"],
+                pod.at("spec.nodeName").value().clone(),
+            );
+            put(
+                &mut draft.status,
+                ["activePods"],
+                json!({pod.at("metadata.uid").text(): pod.at("spec.nodeName").text()}),
+            );
             draft.condition(
                 "Ready",
                 "False",
@@ -241,7 +262,7 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
     // A guest that dies before it ever ran counts as a start failure.
     if scenario.has("guest-crash") && scenario.value("guest-crash") != Some("running") {
         draft.phase("Failed");
-        draft.status["reason"] = json!("Crashed");
+        put(&mut draft.status, ["reason"], json!("Crashed"));
         return Step::of(draft.change(Manager::VirtHandler));
     }
     draft.phase("Running");
@@ -257,7 +278,7 @@ fn running(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     if pod::launcher(world, vmi).is_none() {
         let mut draft = Draft::of(vmi, moment);
         draft.phase("Failed");
-        draft.status["reason"] = json!("PodNotExists");
+        put(&mut draft.status, ["reason"], json!("PodNotExists"));
         return Step::of(draft.change(VIRT));
     }
     let moved = migration::next(world, vmi, moment);

@@ -1,0 +1,441 @@
+//! The loop: watches feed the world, due keys take their next step, writes come back into the world.
+//!
+//! One task owns the world. A key stands for one small group of objects (a DataVolume with its claim, a VM with its
+//! instance and pod), takes one step at a time, and rests one pace after each write. One shared watch per kind and no
+//! polling: hundreds of VMs cost what their events cost.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use kube::core::DynamicObject;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch};
+use kube::{Api, Client};
+use serde_json::Value;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::change::{Change, Moment, Refusal, Step};
+use super::execute::{Outcome, execute};
+use super::field::Field;
+use super::world::{Kind, Ref, World};
+use super::{cdi, installation, kubevirt};
+
+/// Writes under way at once.
+const CONCURRENCY: usize = 32;
+const RETRY: Duration = Duration::from_millis(500);
+/// Longest pause after failed writes, in paces.
+const MAX_PAUSE: u32 = 64;
+
+/// A group of objects that is simulated together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Key {
+    /// The DataVolume and the claim of a name.
+    Disk(String, String),
+    /// The VirtualMachine of a name, with its instance and launcher pod.
+    Vm(String, String),
+    /// Any pod that is deleted.
+    Pod(String, String),
+    /// A storage class and its profile.
+    Class(String),
+    /// The resource that stands for an installation of KubeVirt or CDI.
+    Installation(Kind),
+}
+
+/// What is known of a key besides its objects.
+struct Slot {
+    due: Option<Instant>,
+    written: Instant,
+    busy: bool,
+    /// Something happened while it was busy.
+    dirty: bool,
+    failures: u32,
+    refusal: Option<Refusal>,
+}
+
+struct Done {
+    key: Key,
+    outcome: Outcome,
+}
+
+pub struct Engine {
+    client: Client,
+    pace: Duration,
+    started: Instant,
+    world: World,
+    slots: HashMap<Key, Slot>,
+    due: BTreeSet<(Instant, Key)>,
+    /// Events that were written: object and text.
+    told: HashSet<(Ref, String)>,
+    /// Kinds whose first list is still missing.
+    unheard: HashSet<Kind>,
+    /// What the current list of a kind has shown so far.
+    listed: HashMap<Kind, HashSet<Ref>>,
+    permits: Arc<Semaphore>,
+    writes: JoinSet<Done>,
+}
+
+impl Engine {
+    pub fn new(client: Client, pace: Duration) -> Self {
+        Self {
+            client,
+            pace,
+            started: Instant::now(),
+            world: World::default(),
+            slots: HashMap::new(),
+            due: BTreeSet::new(),
+            told: HashSet::new(),
+            unheard: Kind::ALL.into(),
+            listed: HashMap::new(),
+            permits: Arc::new(Semaphore::new(CONCURRENCY)),
+            writes: JoinSet::new(),
+        }
+    }
+
+    /// Runs until the watches end, which they do not.
+    pub async fn run(mut self) {
+        let (sender, mut events) = mpsc::channel(1024);
+        for kind in Kind::ALL {
+            tokio::spawn(follow(self.client.clone(), kind, sender.clone()));
+        }
+        drop(sender);
+        loop {
+            // Nothing is decided before every kind was heard of once.
+            let next = self
+                .due
+                .first()
+                .filter(|_| self.unheard.is_empty())
+                .map(|(at, _)| *at);
+            let sleep = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some((kind, event)) => self.heard(kind, event),
+                    None => return,
+                },
+                Some(Ok(done)) = self.writes.join_next(), if !self.writes.is_empty() => self.written(done),
+                () = sleep => self.step_due(),
+            }
+        }
+    }
+
+    fn heard(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) {
+        match event {
+            Ok(Event::Init) => {
+                self.listed.insert(kind, HashSet::new());
+            }
+            Ok(Event::InitApply(object)) => {
+                let (at, object) = project(kind, object);
+                self.listed.entry(kind).or_default().insert(at.clone());
+                self.absorb(at, object);
+            }
+            Ok(Event::InitDone) => {
+                let listed = self.listed.remove(&kind).unwrap_or_default();
+                let gone: Vec<Ref> = self
+                    .world
+                    .refs(kind)
+                    .filter(|at| !listed.contains(at))
+                    .cloned()
+                    .collect();
+                gone.into_iter().for_each(|at| self.forget(at));
+                self.unheard.remove(&kind);
+                if matches!(kind, Kind::Cdi | Kind::KubeVirt) {
+                    self.mark(Key::Installation(kind));
+                }
+            }
+            Ok(Event::Apply(object)) => {
+                let (at, object) = project(kind, object);
+                self.absorb(at, object);
+            }
+            Ok(Event::Delete(object)) => self.forget(project(kind, object).0),
+            Err(error) => {
+                tracing::debug!(?kind, %error, "watching");
+                self.unheard.remove(&kind);
+            }
+        }
+    }
+
+    fn absorb(&mut self, at: Ref, object: Value) {
+        let keys = self.concerned(&at, &object);
+        if self.world.insert(at, object) {
+            keys.into_iter().for_each(|key| self.mark(key));
+        }
+    }
+
+    fn forget(&mut self, at: Ref) {
+        let Some(object) = self
+            .world
+            .get(at.kind, &at.namespace, &at.name)
+            .map(|object| object.value().clone())
+        else {
+            return;
+        };
+        self.world.remove(&at);
+        self.concerned(&at, &object)
+            .into_iter()
+            .for_each(|key| self.mark(key));
+    }
+
+    /// The keys whose next step may depend on an object.
+    fn concerned(&self, at: &Ref, object: &Value) -> Vec<Key> {
+        let (namespace, name) = (at.namespace.clone(), at.name.clone());
+        let object = Field::new("", object);
+        match at.kind {
+            Kind::DataVolume | Kind::Claim => {
+                let mut keys = self.vms_of(&namespace, |vm| {
+                    kubevirt::claim_names(&vm.at("spec.template.spec"))
+                        .any(|claim| claim == at.name)
+                        || vm
+                            .at("spec.dataVolumeTemplates")
+                            .items()
+                            .any(|dv| dv.child("metadata").name() == at.name)
+                });
+                keys.push(Key::Disk(namespace, name));
+                keys
+            }
+            Kind::Vm | Kind::Vmi => vec![Key::Vm(namespace, name)],
+            Kind::Migration => vec![Key::Vm(
+                namespace,
+                object.at("spec.vmiName").text().to_owned(),
+            )],
+            Kind::Pod => {
+                let domain = object
+                    .at("metadata.annotations")
+                    .child("kubevirt.io/domain")
+                    .text()
+                    .to_owned();
+                let mut keys = vec![
+                    Key::Pod(namespace.clone(), name),
+                    Key::Vm(namespace.clone(), domain),
+                ];
+                keys.extend(object.at("spec.volumes").items().filter_map(|volume| {
+                    let claim = volume.at("persistentVolumeClaim.claimName").text();
+                    (!claim.is_empty()).then(|| Key::Disk(namespace.clone(), claim.to_owned()))
+                }));
+                keys
+            }
+            Kind::Secret | Kind::Nad => self.vms_of(&namespace, |_| true),
+            Kind::DataSource => self.all(Kind::DataVolume),
+            Kind::Wukong => self.in_namespace(&namespace),
+            Kind::Namespace => self.in_namespace(&name),
+            Kind::Node => self.all(Kind::Vm),
+            Kind::KubeVirt | Kind::Cdi => {
+                let mut keys = self.all(Kind::Vm);
+                keys.push(Key::Installation(at.kind));
+                keys
+            }
+            Kind::StorageClass | Kind::StorageProfile => {
+                let mut keys = self.all(Kind::DataVolume);
+                keys.extend(self.all(Kind::Claim));
+                keys.push(Key::Class(name));
+                keys
+            }
+        }
+    }
+
+    fn vms_of(&self, namespace: &str, concerned: impl Fn(&Field<'_>) -> bool) -> Vec<Key> {
+        self.world
+            .list(Kind::Vm, namespace)
+            .filter(concerned)
+            .map(|vm| Key::Vm(namespace.to_owned(), vm.child("metadata").name().to_owned()))
+            .collect()
+    }
+
+    fn all(&self, kind: Kind) -> Vec<Key> {
+        self.world.refs(kind).map(key_of).collect()
+    }
+
+    fn in_namespace(&self, namespace: &str) -> Vec<Key> {
+        [Kind::DataVolume, Kind::Claim, Kind::Vm]
+            .into_iter()
+            .flat_map(|kind| {
+                self.world
+                    .list(kind, namespace)
+                    .map(move |object| (kind, object))
+            })
+            .map(|(kind, object)| {
+                key_of(&Ref::new(kind, namespace, object.child("metadata").name()))
+            })
+            .collect()
+    }
+
+    /// The key shall be looked at as soon as it has rested.
+    fn mark(&mut self, key: Key) {
+        let rested = self.slot(&key).written + self.pace;
+        self.mark_at(key, rested.max(Instant::now()));
+    }
+
+    fn mark_at(&mut self, key: Key, at: Instant) {
+        let slot = self.slot(&key);
+        if slot.busy {
+            slot.dirty = true;
+            return;
+        }
+        let earlier = slot.due.is_some_and(|due| due <= at);
+        if earlier {
+            return;
+        }
+        let old = slot.due.replace(at);
+        if let Some(old) = old {
+            self.due.remove(&(old, key.clone()));
+        }
+        self.due.insert((at, key));
+    }
+
+    fn slot(&mut self, key: &Key) -> &mut Slot {
+        let long_ago = self
+            .started
+            .checked_sub(self.pace * 1000)
+            .unwrap_or(self.started);
+        self.slots.entry(key.clone()).or_insert(Slot {
+            due: None,
+            written: long_ago,
+            busy: false,
+            dirty: false,
+            failures: 0,
+            refusal: None,
+        })
+    }
+
+    fn step_due(&mut self) {
+        let now = Instant::now();
+        while let Some((_, key)) = self.due.first().filter(|(at, _)| *at <= now).cloned() {
+            self.due.pop_first();
+            self.step(key, now);
+        }
+    }
+
+    fn step(&mut self, key: Key, now: Instant) {
+        let pace = self.pace;
+        let slot = self.slot(&key);
+        slot.due = None;
+        let waited = now.duration_since(slot.written).as_millis() / pace.as_millis().max(1);
+        let moment = Moment {
+            now: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            waited: u32::try_from(waited).unwrap_or(u32::MAX),
+            refusal: slot.refusal.clone(),
+        };
+        let Step { mut changes, again } = self.next(&key, &moment);
+        changes.retain(|change| match change {
+            Change::Event { about, message, .. } => {
+                self.told.insert((about.clone(), message.clone()))
+            }
+            _ => true,
+        });
+        if changes.is_empty() {
+            if let Some(paces) = again {
+                self.mark_at(key, now + pace * paces.max(1));
+            }
+            return;
+        }
+        self.slot(&key).busy = true;
+        let (client, permits) = (self.client.clone(), Arc::clone(&self.permits));
+        self.writes.spawn(async move {
+            let _permit = permits.acquire_owned().await;
+            Done {
+                key,
+                outcome: execute(&client, changes).await,
+            }
+        });
+    }
+
+    fn next(&self, key: &Key, moment: &Moment) -> Step {
+        match key {
+            Key::Disk(namespace, name) => cdi::next(&self.world, namespace, name, moment),
+            Key::Vm(namespace, name) => kubevirt::next(&self.world, namespace, name, moment),
+            Key::Pod(namespace, name) => kubevirt::next_pod(&self.world, namespace, name),
+            Key::Class(name) => installation::next_profile(&self.world, name),
+            Key::Installation(kind) => installation::next(&self.world, *kind, moment),
+        }
+    }
+
+    fn written(&mut self, Done { key, outcome }: Done) {
+        let now = Instant::now();
+        let pace = self.pace;
+        let slot = self.slot(&key);
+        slot.busy = false;
+        slot.dirty = false;
+        slot.written = now;
+        slot.failures = if outcome.failed {
+            slot.failures.saturating_add(1)
+        } else {
+            0
+        };
+        let wrote = |kind| outcome.stored.iter().any(|(at, _)| at.kind == kind);
+        if outcome.refusal.is_some() {
+            slot.refusal = outcome.refusal;
+        } else if slot
+            .refusal
+            .as_ref()
+            .is_some_and(|refusal| wrote(refusal.kind))
+        {
+            slot.refusal = None;
+        }
+        let pause = 2_u32.saturating_pow(slot.failures).min(MAX_PAUSE);
+        for (at, object) in outcome.stored {
+            self.absorb(at, object);
+        }
+        for at in outcome.gone {
+            self.forget(at);
+        }
+        self.mark_at(key, now + pace * pause);
+    }
+}
+
+fn key_of(at: &Ref) -> Key {
+    let (namespace, name) = (at.namespace.clone(), at.name.clone());
+    if at.kind == Kind::Vm {
+        Key::Vm(namespace, name)
+    } else {
+        Key::Disk(namespace, name)
+    }
+}
+
+/// An object without what nobody reads.
+fn project(kind: Kind, mut object: DynamicObject) -> (Ref, Value) {
+    object.metadata.managed_fields = None;
+    let at = Ref::new(
+        kind,
+        object.metadata.namespace.clone().unwrap_or_default(),
+        object.metadata.name.clone().unwrap_or_default(),
+    );
+    (at, serde_json::to_value(object).unwrap_or_default())
+}
+
+/// A kind that is not installed is asked for again and again: it may come.
+struct Retry;
+
+impl Iterator for Retry {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        Some(RETRY)
+    }
+}
+
+impl Backoff for Retry {
+    fn reset(&mut self) {}
+}
+
+type Heard = (Kind, watcher::Result<Event<DynamicObject>>);
+
+async fn follow(client: Client, kind: Kind, events: mpsc::Sender<Heard>) {
+    let api: Api<DynamicObject> = Api::all_with(client, &kind.resource());
+    let mut stream = watch(api, watcher::Config::default())
+        .backoff(Retry)
+        .boxed();
+    while let Some(event) = stream.next().await {
+        if events.send((kind, event)).await.is_err() {
+            return;
+        }
+    }
+}

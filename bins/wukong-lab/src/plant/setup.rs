@@ -1,0 +1,122 @@
+//! What is in the cluster from the start: namespaces, nodes, storage classes, webhooks, the aggregated API.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use kube::api::{Patch, PatchParams};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::cdi::class;
+use super::field::{Field, place, put, text};
+use super::installation::KUBEVIRT_NAMESPACE;
+use super::{nodes, subresources, webhook};
+
+const MANAGER: &str = "wukong-lab-plant";
+/// virt-handler's own interval.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// Sets everything up, over what an earlier plant left.
+pub async fn cluster(client: &Client, names: &[String], port: u16, authority: &str) -> Result<()> {
+    for namespace in [KUBEVIRT_NAMESPACE, "cdi"] {
+        let object =
+            json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
+        apply(client, "namespaces", "", object).await?;
+    }
+    let driver = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": class::CSI},
+        "spec": {"attachRequired": false}});
+    apply(client, "csidrivers", "", driver).await?;
+    for (class, _) in class::offered() {
+        apply(client, "storageclasses", "", class).await?;
+    }
+    for name in names {
+        node(client, name).await?;
+    }
+    for (plural, object) in webhook::configurations(port, authority) {
+        apply(client, plural, "", object).await?;
+    }
+    for (plural, namespace, object) in subresources::registration(port, authority) {
+        apply(client, plural, namespace, object).await?;
+    }
+    Ok(())
+}
+
+fn api(client: &Client, plural: &str, namespace: &str, object: &Value) -> Api<DynamicObject> {
+    let text = |key: &str| text(object, key);
+    let (group, version) = text("apiVersion")
+        .split_once('/')
+        .unwrap_or(("", text("apiVersion")));
+    let resource = ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk(group, version, text("kind")),
+        plural,
+    );
+    if namespace.is_empty() {
+        Api::all_with(client.clone(), &resource)
+    } else {
+        Api::namespaced_with(client.clone(), namespace, &resource)
+    }
+}
+
+async fn apply(client: &Client, plural: &str, namespace: &str, object: Value) -> Result<()> {
+    let name = Field::new("", &object).child("metadata").name().to_owned();
+    api(client, plural, namespace, &object)
+        .patch(
+            &name,
+            &PatchParams::apply(MANAGER).force(),
+            &Patch::Apply(&object),
+        )
+        .await
+        .with_context(|| format!("setting up {plural} {name}"))?;
+    Ok(())
+}
+
+/// A node that is ready: the API server taints new ones until somebody says that they are.
+async fn node(client: &Client, name: &str) -> Result<()> {
+    let mut object = nodes::node(name);
+    let status = place(&mut object, ["status"]).take();
+    if let Some(map) = object.as_object_mut() {
+        map.remove("status");
+    }
+    put(&mut object, ["metadata", "annotations"], heartbeat());
+    apply(client, "nodes", "", object.clone()).await?;
+    let nodes = api(client, "nodes", "", &object);
+    let parameters = PatchParams::default();
+    nodes
+        .patch_status(name, &parameters, &Patch::Merge(json!({"status": status})))
+        .await?;
+    nodes
+        .patch(
+            name,
+            &parameters,
+            &Patch::Merge(json!({"spec": {"taints": null}})),
+        )
+        .await?;
+    Ok(())
+}
+
+fn heartbeat() -> Value {
+    json!({nodes::HEARTBEAT: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()})
+}
+
+/// virt-handler says on every node that it lives.
+pub async fn heartbeats(client: &Client, names: &[String]) {
+    let mut interval = tokio::time::interval(HEARTBEAT);
+    loop {
+        interval.tick().await;
+        for name in names {
+            let nodes = api(
+                client,
+                "nodes",
+                "",
+                &json!({"apiVersion": "v1", "kind": "Node"}),
+            );
+            let patch = Patch::Merge(json!({"metadata": {"annotations": heartbeat()}}));
+            // A node that was deleted on purpose stays away.
+            if let Err(error) = nodes.patch(name, &PatchParams::default(), &patch).await {
+                tracing::debug!(name, %error, "heartbeat");
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The aggregated API `subresources.kubevirt.io/v1`: start, stop, restart, migrate, pause and unpause.
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::{get, put};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::DynamicObject;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::field::Field;
+use super::installation::KUBEVIRT_NAMESPACE;
+use super::kubevirt;
+use super::world::Kind;
+
+const GROUP: &str = "subresources.kubevirt.io";
+const SERVICE: &str = "virt-api";
+/// The field manager of what these calls write.
+const MANAGER: &str = "virt-api";
+const VM_CALLS: [&str; 4] = ["start", "stop", "restart", "migrate"];
+const VMI_CALLS: [&str; 2] = ["pause", "unpause"];
+
+pub fn router(client: Client) -> Router {
+    let base = format!("/apis/{GROUP}/v1");
+    let object = |kind: &str| format!("{base}/namespaces/{{namespace}}/{kind}/{{name}}/{{call}}");
+    Router::new()
+        .route(&base, get(resources))
+        .route(&object("virtualmachines"), put(vm_call))
+        .route(&object("virtualmachineinstances"), put(vmi_call))
+        .with_state(client)
+}
+
+/// The objects that make the API server forward the group: kind's plural, namespace, object.
+pub fn registration(port: u16, authority: &str) -> Vec<(&'static str, &'static str, Value)> {
+    use base64::Engine as _;
+    let bundle = base64::engine::general_purpose::STANDARD.encode(authority);
+    vec![
+        (
+            "services",
+            KUBEVIRT_NAMESPACE,
+            json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": SERVICE, "namespace": KUBEVIRT_NAMESPACE},
+                "spec": {"type": "ExternalName", "externalName": "localhost"}}),
+        ),
+        (
+            "apiservices",
+            "",
+            json!({"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+                "metadata": {"name": format!("v1.{GROUP}")},
+                "spec": {"group": GROUP, "version": "v1", "groupPriorityMinimum": 1000, "versionPriority": 15,
+                    "caBundle": bundle,
+                    "service": {"name": SERVICE, "namespace": KUBEVIRT_NAMESPACE, "port": port}}}),
+        ),
+    ]
+}
+
+async fn resources() -> Json<Value> {
+    let entry = |kind: &str, call: &str| json!({"name": format!("{kind}/{call}"), "singularName": "", "namespaced": true, "kind": "", "verbs": ["update"]});
+    let vms = VM_CALLS.iter().map(|call| entry("virtualmachines", call));
+    let list: Vec<Value> = vms
+        .chain(
+            VMI_CALLS
+                .iter()
+                .map(|call| entry("virtualmachineinstances", call)),
+        )
+        .collect();
+    Json(
+        json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": format!("{GROUP}/v1"),
+        "resources": list}),
+    )
+}
+
+/// Why a call is refused.
+struct Problem(StatusCode, String);
+
+impl Problem {
+    fn conflict(message: impl Into<String>) -> Self {
+        Self(StatusCode::CONFLICT, message.into())
+    }
+}
+
+impl From<kube::Error> for Problem {
+    fn from(error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => {
+                let code =
+                    StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+                Self(code, status.message.clone())
+            }
+            other => Self(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(code, message) = self;
+        let reason = if code == StatusCode::CONFLICT {
+            "Conflict"
+        } else {
+            ""
+        };
+        let body = json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
+            "code": code.as_u16(), "reason": reason, "message": message});
+        (code, Json(body)).into_response()
+    }
+}
+
+type Address = (String, String, String);
+
+/// These calls answer with nothing, so they refuse to answer with JSON.
+fn acceptable(headers: &HeaderMap) -> Result<(), Problem> {
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|accept| accept.to_str().ok());
+    match accept {
+        Some(accept) if !accept.contains("*/*") => Err(Problem(
+            StatusCode::NOT_ACCEPTABLE,
+            "406: Not Acceptable".into(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+struct Objects {
+    client: Client,
+    namespace: String,
+    name: String,
+}
+
+impl Objects {
+    fn api(&self, kind: Kind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
+    }
+
+    async fn get(&self, kind: Kind) -> Result<Option<Value>, Problem> {
+        let found = self.api(kind).get_opt(&self.name).await?;
+        Ok(found.and_then(|found| serde_json::to_value(found).ok()))
+    }
+
+    async fn merge(&self, kind: Kind, patch: Value, status: bool) -> Result<(), Problem> {
+        let parameters = PatchParams {
+            field_manager: Some(MANAGER.into()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Merge(patch);
+        if status {
+            self.api(kind)
+                .patch_status(&self.name, &parameters, &patch)
+                .await?;
+        } else {
+            self.api(kind)
+                .patch(&self.name, &parameters, &patch)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn not_found(&self, resource: &str) -> Problem {
+        Problem(
+            StatusCode::NOT_FOUND,
+            format!("{resource}.kubevirt.io {:?} not found", self.name),
+        )
+    }
+}
+
+async fn vm_call(
+    State(client): State<Client>,
+    Path((namespace, name, call)): Path<Address>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    acceptable(&headers)?;
+    let objects = Objects {
+        client,
+        namespace,
+        name,
+    };
+    let vm = objects
+        .get(Kind::Vm)
+        .await?
+        .ok_or_else(|| objects.not_found("virtualmachines"))?;
+    let vmi = objects.get(Kind::Vmi).await?;
+    let (vm, vmi) = (
+        Field::new("", &vm),
+        vmi.as_ref().map(|vmi| Field::new("", vmi)),
+    );
+    if call == "migrate" {
+        let running = vmi.is_some_and(|vmi| vmi.at("status.phase").text() == "Running");
+        if !running {
+            return Err(Problem::conflict("VM is not running"));
+        }
+        migrate(&objects).await?;
+        return Ok(StatusCode::ACCEPTED);
+    }
+    match kubevirt::power(&call, &vm, vmi.as_ref()) {
+        Ok(kubevirt::Power::RunStrategy(strategy)) => {
+            let key = if vm.at("spec.running").is_set() {
+                "running"
+            } else {
+                "runStrategy"
+            };
+            let value = if key == "running" {
+                json!(strategy == "Always")
+            } else {
+                json!(strategy)
+            };
+            objects
+                .merge(Kind::Vm, json!({"spec": {key: value}}), false)
+                .await?;
+        }
+        Ok(kubevirt::Power::Requests(requests)) => {
+            objects
+                .merge(
+                    Kind::Vm,
+                    json!({"status": {"stateChangeRequests": requests}}),
+                    true,
+                )
+                .await?;
+        }
+        Err((code, message)) => {
+            let code = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            return Err(Problem(code, message));
+        }
+    }
+    Ok(StatusCode::ACCEPTED)
+}
+
+async fn migrate(objects: &Objects) -> Result<(), Problem> {
+    let object = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstanceMigration",
+        "metadata": {"generateName": "kubevirt-migrate-vm-", "namespace": objects.namespace},
+        "spec": {"vmiName": objects.name}});
+    let object: DynamicObject = serde_json::from_value(object)
+        .map_err(|error| Problem(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
+    objects
+        .api(Kind::Migration)
+        .create(&PostParams::default(), &object)
+        .await?;
+    Ok(())
+}
+
+async fn vmi_call(
+    State(client): State<Client>,
+    Path((namespace, name, call)): Path<Address>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    acceptable(&headers)?;
+    let objects = Objects {
+        client,
+        namespace,
+        name,
+    };
+    let vmi = objects
+        .get(Kind::Vmi)
+        .await?
+        .ok_or_else(|| objects.not_found("virtualmachineinstances"))?;
+    let vmi = Field::new("", &vmi);
+    if vmi.at("status.phase").text() != "Running" {
+        return Err(Problem::conflict("VM is not running"));
+    }
+    let paused = vmi
+        .at("status.conditions")
+        .items()
+        .any(|item| item.child("type").text() == "Paused" && item.child("status").text() == "True");
+    let pause = match (call.as_str(), paused) {
+        ("pause", false) => true,
+        ("unpause", true) => false,
+        ("pause", true) => return Err(Problem::conflict("VMI is already paused")),
+        ("unpause", false) => return Err(Problem::conflict("VMI is not paused")),
+        (other, _) => {
+            return Err(Problem(
+                StatusCode::NOT_FOUND,
+                format!("no subresource {other:?}"),
+            ));
+        }
+    };
+    let now = jiff::Timestamp::now()
+        .strftime("%Y-%m-%dT%H:%M:%SZ")
+        .to_string();
+    if let Some(patch) = kubevirt::pause(&vmi, pause, &now) {
+        objects.merge(Kind::Vmi, patch, false).await?;
+    }
+    Ok(StatusCode::OK)
+}

@@ -1,0 +1,195 @@
+//! The admission webhooks of KubeVirt and CDI.
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::admission::{self, ClusterConfig, Denial};
+use super::field::{Field, put};
+use super::world::Kind;
+
+/// An empty reason and this code is how both refuse.
+const REFUSED: u16 = 422;
+const FAIL: &str = "Fail";
+
+pub fn router(client: Client) -> Router {
+    Router::new()
+        .route("/vm/mutate", post(mutate_vm))
+        .route("/vm/validate", post(validate_vm))
+        .route("/datavolume/validate", post(validate_data_volume))
+        .with_state(client)
+}
+
+/// The configurations that make the API server ask here.
+pub fn configurations(port: u16, authority: &str) -> Vec<(&'static str, Value)> {
+    let bundle = STANDARD.encode(authority);
+    let hook = |name: &str,
+                path: &str,
+                group: &str,
+                version: &str,
+                resource: &str,
+                operations: Value| {
+        json!({
+            "name": name,
+            "clientConfig": {"url": format!("https://127.0.0.1:{port}{path}"), "caBundle": bundle},
+            "rules": [{"apiGroups": [group], "apiVersions": [version], "resources": [resource],
+                "operations": operations, "scope": "Namespaced"}],
+            "failurePolicy": FAIL, "sideEffects": "None", "admissionReviewVersions": ["v1"], "timeoutSeconds": 10,
+        })
+    };
+    let configuration = |kind: &str, name: &str, hooks: Value| {
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name},
+            "webhooks": hooks})
+    };
+    let vm = |name, path, operations| {
+        hook(
+            name,
+            path,
+            "kubevirt.io",
+            "v1",
+            "virtualmachines",
+            operations,
+        )
+    };
+    let both = || json!(["CREATE", "UPDATE"]);
+    let mutate = vm("virtualmachines-mutator.kubevirt.io", "/vm/mutate", both());
+    let validate = vm(
+        "virtualmachine-validator.kubevirt.io",
+        "/vm/validate",
+        both(),
+    );
+    let data_volume = hook(
+        "datavolume-validate.cdi.kubevirt.io",
+        "/datavolume/validate",
+        "cdi.kubevirt.io",
+        "v1beta1",
+        "datavolumes",
+        both(),
+    );
+    vec![
+        (
+            "mutatingwebhookconfigurations",
+            configuration(
+                "MutatingWebhookConfiguration",
+                "virt-api-mutator",
+                json!([mutate]),
+            ),
+        ),
+        (
+            "validatingwebhookconfigurations",
+            configuration(
+                "ValidatingWebhookConfiguration",
+                "virt-api-validator",
+                json!([validate]),
+            ),
+        ),
+        (
+            "validatingwebhookconfigurations",
+            configuration(
+                "ValidatingWebhookConfiguration",
+                "cdi-api-datavolume-validate",
+                json!([data_volume]),
+            ),
+        ),
+    ]
+}
+
+/// What a webhook is asked.
+struct Request<'a>(Field<'a>);
+
+impl<'a> Request<'a> {
+    fn of(review: &'a Value) -> Self {
+        Self(Field::new("", review).child("request"))
+    }
+
+    fn object(&self) -> Value {
+        let mut object = self.0.child("object").value().clone();
+        // The name may be generated, and the namespace come from the address.
+        if object.pointer("/metadata/namespace").is_none() {
+            put(
+                &mut object,
+                ["metadata", "namespace"],
+                self.0.child("namespace").value().clone(),
+            );
+        }
+        object
+    }
+
+    fn old(&self) -> Option<&'a Value> {
+        let old = self.0.child("oldObject");
+        old.is_set().then(|| old.value())
+    }
+
+    fn is_creation(&self) -> bool {
+        self.0.child("operation").text() == "CREATE"
+    }
+
+    fn answer(&self, response: Value) -> Json<Value> {
+        let mut response = response;
+        put(&mut response, ["uid"], self.0.child("uid").value().clone());
+        Json(
+            json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}),
+        )
+    }
+
+    fn verdict(&self, verdict: Result<(), Denial>) -> Json<Value> {
+        match verdict {
+            Ok(()) => self.answer(json!({"allowed": true})),
+            Err(denial) => self.answer(json!({"allowed": false,
+                "status": {"code": REFUSED, "reason": "", "message": denial.to_string()}})),
+        }
+    }
+}
+
+async fn mutate_vm(Json(review): Json<Value>) -> Json<Value> {
+    let request = Request::of(&review);
+    let mut object = request.object();
+    if let Err(denial) = admission::decode_vm(&object) {
+        return request.verdict(Err(denial));
+    }
+    if !request.is_creation() {
+        return request.verdict(Ok(()));
+    }
+    admission::default_vm(&mut object, request.0.child("uid").text());
+    let patch = json!([{"op": "replace", "path": "/spec", "value": object.get("spec")}]);
+    request.answer(json!({"allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch.to_string())}))
+}
+
+async fn validate_vm(Json(review): Json<Value>) -> Json<Value> {
+    let request = Request::of(&review);
+    request.verdict(admission::admit_vm(
+        &request.object(),
+        request.old(),
+        &ClusterConfig::default(),
+    ))
+}
+
+async fn validate_data_volume(
+    State(client): State<Client>,
+    Json(review): Json<Value>,
+) -> Json<Value> {
+    let request = Request::of(&review);
+    let object = request.object();
+    let claim = if request.is_creation() {
+        claim_of(client, &object).await
+    } else {
+        None
+    };
+    let verdict = admission::admit_data_volume(&object, request.old(), claim.as_ref());
+    // CDI's own prefix ends in a second space.
+    request.verdict(verdict.map_err(|denial| Denial(format!(" {denial}"))))
+}
+
+/// The claim of the same name, as CDI looks it up.
+async fn claim_of(client: Client, dv: &Value) -> Option<Value> {
+    let dv = Field::new("", dv);
+    let namespace = dv.at("metadata.namespace").text();
+    let claims: Api<kube::core::DynamicObject> =
+        Api::namespaced_with(client, namespace, &Kind::Claim.resource());
+    let found = claims.get_opt(dv.child("metadata").name()).await.ok()??;
+    serde_json::to_value(found).ok()
+}
