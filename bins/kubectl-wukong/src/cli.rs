@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::exit::{self, Exit};
-use crate::{output, render};
+use crate::{ip, list, output, render, status};
 
 /// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
 #[derive(Debug, Parser)]
@@ -25,6 +25,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::Args),
+    Status(status::Args),
+    Ip(ip::Args),
     Render(render::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
@@ -38,9 +41,20 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Render(args) => render::run(&args),
+            Self::List(args) => with_cluster(list::run(&args)),
+            Self::Status(args) => with_cluster(status::run(&args)),
+            Self::Ip(args) => with_cluster(ip::run(&args)),
             Self::Completion { shell } => completion(shell),
         }
     }
+}
+
+/// Runs a command that speaks to a cluster.
+fn with_cluster(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
 }
 
 /// Runs the command line of this process.

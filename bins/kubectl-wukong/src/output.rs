@@ -28,6 +28,12 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Says something beside the output, on standard error.
+pub fn note(text: &str) {
+    // Nothing is left to be done when nobody hears it.
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
 /// Kubernetes objects as `format` asks, which is YAML or JSON.
 pub fn objects(objects: &[Value], format: Format) -> anyhow::Result<String> {
     match format {
@@ -60,6 +66,7 @@ pub fn table<const N: usize>(header: [&str; N]) -> Table {
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
+        .enforce_styling()
         .set_header(header);
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
