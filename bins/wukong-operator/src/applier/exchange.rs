@@ -1,0 +1,166 @@
+//! One request and its answer: a deadline, a bounded number at once, and only while this replica leads.
+//!
+//! Requests are sent without kube's own retries: whoever decides again knows more than whoever repeats. Bodies hold
+//! what users wrote and are never logged.
+
+use std::time::{Duration, Instant};
+
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, Method, Request, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use kube::core::Status;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::DEADLINE;
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
+use crate::refusal::Refusal;
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Exchange<'a> {
+    /// What it is for, in metrics.
+    pub verb: &'static str,
+    /// The kind that it is about, in metrics.
+    pub kind: &'a str,
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    pub content_type: &'static str,
+    pub accept: &'static str,
+    pub body: &'a Value,
+}
+
+/// An answer.
+pub(super) struct Answer {
+    pub code: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Answer {
+    /// The object of a success (null when there is none), or why it is none.
+    pub(super) fn success(self) -> Result<Value, Refusal> {
+        if self.code.is_success() {
+            // Some answers are empty, and those of subresources are no JSON.
+            return Ok(serde_json::from_slice(&self.body).unwrap_or_default());
+        }
+        // Not every answer is a Status: an unknown path is answered in plain text.
+        let status: Status = serde_json::from_slice(&self.body).unwrap_or_default();
+        let retry_after = self
+            .headers
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|seconds| seconds.parse().ok())
+            .map(Duration::from_secs);
+        Err(Refusal::from_answer(self.code, &status, retry_after))
+    }
+
+    /// The body as text.
+    pub(super) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.body)
+    }
+}
+
+/// Sends requests.
+pub(super) struct Http {
+    client: Client,
+    in_flight: Semaphore,
+    leadership: Leadership,
+    metrics: Metrics,
+}
+
+impl std::fmt::Debug for Http {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Http")
+            .field("in_flight", &self.in_flight)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Http {
+    pub(super) fn new(
+        client: Client,
+        max_in_flight: u16,
+        leadership: Leadership,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            client,
+            in_flight: Semaphore::new(max_in_flight.into()),
+            leadership,
+            metrics,
+        }
+    }
+
+    /// Sends a request and reads its answer.
+    ///
+    /// # Errors
+    /// When there is no answer in time, or nothing was sent because this replica does not lead.
+    pub(super) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, Refusal> {
+        let request = Request::builder()
+            .method(&exchange.method)
+            .uri(&exchange.path)
+            .header(CONTENT_TYPE, exchange.content_type)
+            .header(ACCEPT, exchange.accept)
+            .body(Body::from(
+                serde_json::to_vec(exchange.body).unwrap_or_default(),
+            ))
+            .map_err(|error| Refusal::outage(error.to_string()))?;
+        // It is never closed.
+        let _permit = self.in_flight.acquire().await;
+        if !self.leadership.holds() {
+            return Err(Refusal::outage("another replica leads"));
+        }
+        let started = Instant::now();
+        let answer = match timeout(DEADLINE, self.send(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(Refusal::outage(format!(
+                "no answer from the API server within {} s",
+                DEADLINE.as_secs()
+            ))),
+        };
+        let took = started.elapsed();
+        let outcome = answer
+            .as_ref()
+            .map_or("none", |answer| outcome(answer.code));
+        self.metrics
+            .requested(exchange.verb, exchange.kind, outcome, took);
+        debug!(
+            verb = exchange.verb,
+            path = exchange.path,
+            outcome,
+            ?took,
+            "request"
+        );
+        answer
+    }
+
+    async fn send(&self, request: Request<Body>) -> Result<Answer, Refusal> {
+        let unreachable = |error: kube::Error| {
+            Refusal::outage(format!("the API server was not reached: {error}"))
+        };
+        let response = self.client.send(request).await.map_err(unreachable)?;
+        let (head, body) = response.into_parts();
+        let body = body.collect_bytes().await.map_err(unreachable)?.to_vec();
+        Ok(Answer {
+            code: head.status,
+            headers: head.headers,
+            body,
+        })
+    }
+}
+
+fn outcome(code: StatusCode) -> &'static str {
+    match code.as_u16() {
+        200..300 => "ok",
+        409 => "conflict",
+        429 => "throttled",
+        400..500 => "refused",
+        _ => "failed",
+    }
+}

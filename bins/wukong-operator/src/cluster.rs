@@ -1,0 +1,273 @@
+//! What is known of the cluster, and what has to be looked at because of it.
+
+use std::collections::BTreeSet;
+
+use parking_lot::{RwLock, RwLockReadGuard};
+use serde_json::Value;
+use wukong_engine::facts::{Fact, Meta};
+use wukong_engine::{Kind, Presence, Store, World};
+
+use crate::projection::{Project, StoredWukong};
+use crate::queue::{Key, Queue};
+use crate::reconcile::Remembered;
+use crate::wukongs::{Entry, Wukongs};
+
+/// Which store of the world holds the facts of a kind.
+pub type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
+
+/// What is known of the cluster.
+#[derive(Debug, Default)]
+pub struct Cluster {
+    /// What has to be looked at.
+    pub queue: Queue,
+    world: RwLock<World>,
+    wukongs: RwLock<Wukongs>,
+}
+
+impl Cluster {
+    /// What is known besides the Wukongs.
+    pub fn world(&self) -> RwLockReadGuard<'_, World> {
+        self.world.read()
+    }
+
+    /// The Wukongs.
+    pub fn wukongs(&self) -> RwLockReadGuard<'_, Wukongs> {
+        self.wukongs.read()
+    }
+
+    /// A Wukong with what is remembered of it.
+    pub fn wukong(&self, key: &Key) -> Option<Entry> {
+        self.wukongs.read().get(key).cloned()
+    }
+
+    /// Forgets what was remembered of the Wukongs, and has each looked at: somebody else may have led meanwhile.
+    pub fn start_over(&self) {
+        for entry in self.wukongs.read().iter() {
+            *entry.remembered.lock() = Remembered::default();
+        }
+        self.queue.clear();
+        self.look_at_all();
+    }
+
+    /// Has every Wukong looked at.
+    fn look_at_all(&self) {
+        for key in self.wukongs.read().keys() {
+            self.queue.add(key);
+        }
+    }
+
+    /// A watch lists all objects of a kind.
+    pub fn listed<F: Fact>(&self, store: StoreOf<F>, facts: Vec<F>) {
+        let (served_before, changed) = {
+            let mut world = self.world.write();
+            let store = store(&mut world);
+            (store.presence() == Presence::Served, store.replace(facts))
+        };
+        if served_before {
+            self.look_at_concerned(changed.iter().map(Fact::meta));
+        } else {
+            self.look_at_all();
+        }
+    }
+
+    /// A watch saw an object.
+    pub fn seen<F: Fact>(&self, store: StoreOf<F>, fact: F) {
+        let meta = fact.meta().clone();
+        let (before, changed) = {
+            let mut world = self.world.write();
+            let store = store(&mut world);
+            let before = store
+                .get(&meta.namespace, &meta.name)
+                .present()
+                .map(|known| known.meta().clone());
+            (before, store.insert(fact))
+        };
+        if changed {
+            // One that changed hands concerns both.
+            self.look_at_concerned(before.iter().chain([&meta]));
+        }
+    }
+
+    /// A watch saw that an object is gone.
+    pub fn gone<F: Fact>(&self, store: StoreOf<F>, fact: &F) {
+        let meta = fact.meta();
+        let known = {
+            let mut world = self.world.write();
+            store(&mut world).remove(&meta.namespace, &meta.name, &meta.uid)
+        };
+        if known {
+            self.look_at_concerned([meta]);
+        }
+    }
+
+    /// A kind is not served or not to be seen.
+    pub fn unseen<F: Fact>(&self, store: StoreOf<F>, presence: Presence) {
+        let before = {
+            let mut world = self.world.write();
+            let store = store(&mut world);
+            let before = store.presence();
+            if before != presence {
+                store.clear(presence);
+            }
+            before
+        };
+        if before != presence {
+            self.look_at_all();
+        }
+    }
+
+    /// The watch of the Wukongs lists them all.
+    pub fn wukongs_listed(&self, list: Vec<StoredWukong>) {
+        let news = self.wukongs.write().replace(list);
+        for key in news {
+            self.queue.add(key);
+        }
+    }
+
+    /// A Wukong was seen.
+    pub fn wukong_seen(&self, wukong: StoredWukong) {
+        let key = Key::new(&*wukong.namespace, &*wukong.name);
+        if self.wukongs.write().insert(wukong) {
+            self.queue.add(key);
+        }
+    }
+
+    /// A Wukong is gone.
+    pub fn wukong_gone(&self, wukong: &StoredWukong) {
+        self.wukongs.write().remove(wukong);
+    }
+
+    /// Takes in the answer to a write before its watch event comes. Nothing has to be looked at because of it: whoever
+    /// wrote looks again anyway.
+    pub fn written(&self, kind: Kind, object: &Value) {
+        let mut world = self.world.write();
+        match kind {
+            // Secrets are not watched, so nothing is known of them.
+            Kind::Secret => false,
+            Kind::NetworkAttachmentDefinition => world.definitions.insert(Fact::project(object)),
+            Kind::DataVolume => world.data_volumes.insert(Fact::project(object)),
+            Kind::PersistentVolumeClaim => world.claims.insert(Fact::project(object)),
+            Kind::VirtualMachine => world.virtual_machines.insert(Fact::project(object)),
+        };
+    }
+
+    /// Takes note that an object of ours was deleted, before its watch event comes.
+    pub fn pruned(&self, namespace: &str, kind: Kind, name: &str, uid: &str) {
+        let mut world = self.world.write();
+        match kind {
+            Kind::Secret => false,
+            Kind::NetworkAttachmentDefinition => world.definitions.remove(namespace, name, uid),
+            Kind::DataVolume => world.data_volumes.remove(namespace, name, uid),
+            Kind::PersistentVolumeClaim => world.claims.remove(namespace, name, uid),
+            Kind::VirtualMachine => world.virtual_machines.remove(namespace, name, uid),
+        };
+    }
+
+    /// Takes in the Wukong that a status write returned.
+    pub fn status_written(&self, wukong: Value) {
+        self.wukongs.write().insert(StoredWukong::project(wukong));
+    }
+
+    fn look_at_concerned<'a>(&self, objects: impl IntoIterator<Item = &'a Meta>) {
+        let wukongs = self.wukongs.read();
+        let mut keys = BTreeSet::new();
+        for object in objects {
+            if object.namespace.is_empty() {
+                // A cluster-scoped object, a StorageClass, is anybody's.
+                keys.extend(wukongs.keys());
+            } else {
+                keys.extend(wukongs.concerned(object));
+            }
+        }
+        for key in keys {
+            self.queue.add(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use serde_json::json;
+    use wukong_engine::facts::{ClaimFact, StorageClassFact};
+
+    use super::*;
+
+    fn wukong(name: &str) -> StoredWukong {
+        StoredWukong::project(json!({
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
+            "spec": {"cpu": 1, "memory": "1Gi"},
+        }))
+    }
+
+    fn claim(name: &str, version: &str, phase: &str) -> ClaimFact {
+        Fact::project(&json!({
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version},
+            "status": {"phase": phase},
+        }))
+    }
+
+    /// The names that are ready to be looked at; the work on them is done then.
+    fn ready(cluster: &Cluster) -> Vec<String> {
+        let next = || {
+            let key = cluster.queue.next().now_or_never()?;
+            cluster.queue.done(&key, None);
+            Some(key.name)
+        };
+        let mut names: Vec<_> = std::iter::from_fn(next).collect();
+        names.sort();
+        names
+    }
+
+    const CLAIMS: StoreOf<ClaimFact> = |world| &mut world.claims;
+    const CLASSES: StoreOf<StorageClassFact> = |world| &mut world.storage_classes;
+
+    #[tokio::test]
+    async fn only_what_changed_is_looked_at_by_those_whom_it_concerns() {
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
+        assert_eq!(ready(&cluster), ["a", "b"]);
+        cluster.listed(CLAIMS, vec![claim("a.root", "1", "Pending")]);
+        assert_eq!(ready(&cluster), ["a", "b"], "the kind is known now");
+        cluster.seen(CLAIMS, claim("a.root", "1", "Pending"));
+        assert!(ready(&cluster).is_empty());
+        cluster.seen(CLAIMS, claim("a.root", "2", "Bound"));
+        assert_eq!(ready(&cluster), ["a"]);
+        cluster.listed(
+            CLAIMS,
+            vec![claim("a.root", "2", "Bound"), claim("b.root", "3", "Bound")],
+        );
+        assert_eq!(ready(&cluster), ["b"], "a relist tells only what is new");
+        cluster.gone(CLAIMS, &claim("b.root", "4", "Bound"));
+        assert_eq!(ready(&cluster), ["b"]);
+    }
+
+    #[tokio::test]
+    async fn the_echo_of_an_own_write_is_not_looked_at() {
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![wukong("a")]);
+        cluster.listed(CLAIMS, Vec::new());
+        ready(&cluster);
+        let answer = json!({"metadata": {"name": "a.root", "namespace": "shop", "uid": "a.root", "resourceVersion": "5"}});
+        cluster.written(Kind::PersistentVolumeClaim, &answer);
+        cluster.seen(CLAIMS, Fact::project(&answer));
+        assert!(ready(&cluster).is_empty());
+    }
+
+    #[tokio::test]
+    async fn storage_classes_and_kinds_that_come_and_go_concern_everybody() {
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
+        cluster.listed(CLASSES, Vec::new());
+        ready(&cluster);
+        cluster.seen(
+            CLASSES,
+            Fact::project(&json!({"metadata": {"name": "fast", "uid": "1"}})),
+        );
+        assert_eq!(ready(&cluster), ["a", "b"]);
+        cluster.unseen(CLASSES, Presence::Forbidden);
+        assert_eq!(ready(&cluster), ["a", "b"]);
+        cluster.unseen(CLASSES, Presence::Forbidden);
+        assert!(ready(&cluster).is_empty());
+    }
+}

@@ -1,0 +1,123 @@
+//! Kubernetes events: what is told to the user, and how often.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::Resource;
+use kube::core::ObjectMeta;
+use serde_json::Value;
+use tokio::time::Instant;
+use wukong_api::{FIELD_MANAGER, Wukong};
+use wukong_engine::Note;
+
+use crate::port::Subject;
+
+/// Longest note that the API takes, in bytes.
+const NOTE_MAX: usize = 1024;
+/// Longest name of an instance that the API takes, in bytes.
+const INSTANCE_MAX: usize = 128;
+/// How long the same is not told again, and how much is told at most in that time.
+const WINDOW: Duration = Duration::from_secs(600);
+const TOLD_MAX: usize = 20;
+
+/// The event that tells a note.
+pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
+    let event = Event {
+        metadata: ObjectMeta {
+            generate_name: Some(format!("{}.", subject.name)),
+            namespace: Some(subject.namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        event_time: Some(MicroTime(Timestamp::now())),
+        type_: Some(if note.warning { "Warning" } else { "Normal" }.into()),
+        reason: Some(note.reason.clone()),
+        action: Some("Reconcile".into()),
+        note: Some(cut(&note.message, NOTE_MAX).to_owned()),
+        regarding: Some(ObjectReference {
+            api_version: Some(Wukong::api_version(&()).into()),
+            kind: Some(Wukong::kind(&()).into()),
+            namespace: Some(subject.namespace.clone()),
+            name: Some(subject.name.clone()),
+            uid: Some(subject.uid.clone()),
+            ..ObjectReference::default()
+        }),
+        reporting_controller: Some(format!("{}/{FIELD_MANAGER}", wukong_api::GROUP)),
+        reporting_instance: Some(cut(identity, INSTANCE_MAX).to_owned()),
+        ..Event::default()
+    };
+    // Serializing our own struct cannot fail; an empty event would be refused.
+    serde_json::to_value(event).unwrap_or_default()
+}
+
+fn cut(text: &str, max: usize) -> &str {
+    text.get(..text.floor_char_boundary(max)).unwrap_or(text)
+}
+
+/// What was told about one Wukong lately.
+#[derive(Debug, Default)]
+pub struct Told(VecDeque<(Instant, u64)>);
+
+impl Told {
+    /// Whether a note is worth telling now; it counts as told then.
+    pub fn admit(&mut self, note: &Note, now: Instant) -> bool {
+        while self.0.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
+            self.0.pop_front();
+        }
+        let mut hasher = DefaultHasher::new();
+        (&note.reason, &note.message).hash(&mut hasher);
+        let hash = hasher.finish();
+        let new = self.0.len() < TOLD_MAX && !self.0.iter().any(|(_, told)| *told == hash);
+        if new {
+            self.0.push_back((now, hash));
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(message: &str) -> Note {
+        Note {
+            warning: true,
+            reason: "ImportFailed".into(),
+            message: message.into(),
+        }
+    }
+
+    #[test]
+    fn an_event_is_about_its_wukong() {
+        let subject = Subject {
+            namespace: "shop".into(),
+            name: "web".into(),
+            uid: "u1".into(),
+        };
+        let event = event(&subject, &note(&"ä".repeat(2000)), "pod-1");
+        assert_eq!(event["regarding"]["uid"], "u1");
+        assert_eq!(event["regarding"]["kind"], "Wukong");
+        assert_eq!(event["type"], "Warning");
+        assert!(event["note"].as_str().unwrap().len() <= NOTE_MAX);
+    }
+
+    #[test]
+    fn the_same_is_not_told_again_and_again() {
+        let (mut told, now) = (Told::default(), Instant::now());
+        assert!(told.admit(&note("a"), now));
+        assert!(!told.admit(&note("a"), now));
+        assert!(told.admit(&note("b"), now));
+        assert!(told.admit(&note("a"), now + WINDOW));
+    }
+
+    #[test]
+    fn a_wukong_that_never_settles_does_not_flood_the_events() {
+        let (mut told, now) = (Told::default(), Instant::now());
+        let admitted = (0..1000).filter(|number| told.admit(&note(&number.to_string()), now));
+        assert_eq!(admitted.count(), TOLD_MAX);
+    }
+}

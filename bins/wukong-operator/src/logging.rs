@@ -1,0 +1,46 @@
+//! Logs.
+
+use anyhow::{Context, Result};
+use tracing_subscriber::EnvFilter;
+
+use crate::settings::LogFormat;
+
+/// Writes logs to standard error from now on.
+///
+/// # Errors
+/// When the filter is malformed.
+pub fn init(format: LogFormat, level: &str) -> Result<()> {
+    let filter = filter(level)?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    let set = match format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    set.map_err(|error| anyhow::anyhow!("logging: {error}"))
+}
+
+/// A plain level leaves out the client library, which logs whole objects that it cannot read: they may hold passwords.
+/// What it has to tell comes back to us as errors anyway.
+fn filter(level: &str) -> Result<EnvFilter> {
+    let plain = level.parse::<tracing::Level>().is_ok();
+    let filter = if plain {
+        format!("{level},kube_client=off,kube_runtime=off")
+    } else {
+        level.to_owned()
+    };
+    EnvFilter::try_new(&filter).with_context(|| format!("--log-level {level}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_and_filters_are_taken_and_nonsense_is_refused() {
+        assert!(filter("debug").is_ok());
+        assert!(filter("info,wukong_operator=trace").is_ok());
+        assert!(filter("wukong_operator=loud").is_err());
+    }
+}

@@ -1,0 +1,245 @@
+//! Watched objects, reduced to what we keep while they are read.
+
+use std::borrow::Cow;
+
+use kube::Resource;
+use kube::core::{ApiResource, DynamicResourceScope, ObjectMeta};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use wukong_api::{Wukong, WukongStatus};
+use wukong_engine::facts::Fact;
+
+/// Something that is kept of an object.
+pub trait Project: Clone + Send + 'static {
+    /// Keeps what is needed; never fails, whatever the object looks like.
+    fn project(object: Value) -> Self;
+}
+
+impl<F: Fact> Project for F {
+    fn project(object: Value) -> Self {
+        F::project(&object)
+    }
+}
+
+/// An object of a watch: its identity, and what is kept of it.
+#[derive(Clone)]
+pub struct Projected<T> {
+    meta: ObjectMeta,
+    /// What is kept.
+    pub kept: T,
+}
+
+impl<T> std::fmt::Debug for Projected<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}/{:?}", self.meta.namespace, self.meta.name)
+    }
+}
+
+impl<'de, T: Project> Deserialize<'de> for Projected<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let object = Value::deserialize(deserializer)?;
+        let meta = ObjectMeta {
+            name: text(&object, "/metadata/name"),
+            namespace: text(&object, "/metadata/namespace"),
+            // How a watch is continued.
+            resource_version: text(&object, "/metadata/resourceVersion"),
+            ..ObjectMeta::default()
+        };
+        Ok(Self {
+            meta,
+            kept: T::project(object),
+        })
+    }
+}
+
+impl<T> Resource for Projected<T> {
+    type DynamicType = ApiResource;
+    type Scope = DynamicResourceScope;
+
+    fn kind(resource: &ApiResource) -> Cow<'_, str> {
+        resource.kind.as_str().into()
+    }
+
+    fn group(resource: &ApiResource) -> Cow<'_, str> {
+        resource.group.as_str().into()
+    }
+
+    fn version(resource: &ApiResource) -> Cow<'_, str> {
+        resource.version.as_str().into()
+    }
+
+    fn plural(resource: &ApiResource) -> Cow<'_, str> {
+        resource.plural.as_str().into()
+    }
+
+    fn meta(&self) -> &ObjectMeta {
+        &self.meta
+    }
+
+    fn meta_mut(&mut self) -> &mut ObjectMeta {
+        &mut self.meta
+    }
+}
+
+/// A Wukong as stored, also one that this version cannot read: it does not harm the others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredWukong {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its uid.
+    pub uid: String,
+    /// Its version, as a number (KEP-5504).
+    pub version: u64,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a stored Wukong says.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Content {
+    /// The Wukong, without the record of its field managers.
+    Readable(Box<Wukong>),
+    /// Something that this version cannot read.
+    Unreadable {
+        /// Why.
+        error: String,
+        /// Generation of its spec.
+        generation: Option<i64>,
+        /// Its last status, as far as that can be read.
+        status: Box<WukongStatus>,
+    },
+}
+
+impl StoredWukong {
+    /// The status that it has.
+    pub fn status(&self) -> Option<&WukongStatus> {
+        match &self.content {
+            Content::Readable(wukong) => wukong.status.as_ref(),
+            Content::Unreadable { status, .. } => Some(status),
+        }
+    }
+
+    /// Whether everything but the version is as in `other`.
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.version = self.version;
+        if let (Content::Readable(own), Content::Readable(theirs)) =
+            (&self.content, &mut other.content)
+        {
+            theirs
+                .metadata
+                .resource_version
+                .clone_from(&own.metadata.resource_version);
+        }
+        *self == other
+    }
+}
+
+impl Project for StoredWukong {
+    fn project(mut object: Value) -> Self {
+        if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.remove("managedFields");
+        }
+        let own = |pointer| text(&object, pointer).unwrap_or_default();
+        let (namespace, name, uid) = (
+            own("/metadata/namespace"),
+            own("/metadata/name"),
+            own("/metadata/uid"),
+        );
+        let version = own("/metadata/resourceVersion").parse().unwrap_or_default();
+        let content = match Wukong::deserialize(&object) {
+            Ok(wukong) => Content::Readable(Box::new(wukong)),
+            Err(error) => Content::Unreadable {
+                error: error.to_string(),
+                generation: object
+                    .pointer("/metadata/generation")
+                    .and_then(Value::as_i64),
+                status: object
+                    .get("status")
+                    .and_then(|status| Deserialize::deserialize(status).ok())
+                    .unwrap_or_default(),
+            },
+        };
+        Self {
+            namespace,
+            name,
+            uid,
+            version,
+            content,
+        }
+    }
+}
+
+fn text(object: &Value, pointer: &str) -> Option<String> {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .map(Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::WatchEvent;
+    use serde_json::json;
+    use wukong_engine::facts::ObjectFact;
+
+    use super::*;
+
+    fn stored(spec: Value, version: &str) -> StoredWukong {
+        let object = json!({
+            "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+            "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "resourceVersion": version, "generation": 3,
+                         "managedFields": [{"manager": "kubectl"}]},
+            "spec": spec,
+            "status": {"phase": "Running"},
+        });
+        Projected::<StoredWukong>::deserialize(object).unwrap().kept
+    }
+
+    #[test]
+    fn an_object_is_projected_while_the_event_is_read() {
+        let line = r#"{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","uid":"c","resourceVersion":"7"},"spec":[1]}}"#;
+        let event: WatchEvent<Projected<ObjectFact>> = serde_json::from_str(line).unwrap();
+        let WatchEvent::Added(object) = event else {
+            panic!("it was added")
+        };
+        assert_eq!(object.meta.resource_version.as_deref(), Some("7"));
+        assert_eq!(
+            (
+                object.kept.meta.name.as_str(),
+                object.kept.meta.uid.as_str()
+            ),
+            ("a", "c")
+        );
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_told_with_the_reason_and_keeps_its_status() {
+        let broken = stored(json!({"cpu": "many"}), "7");
+        assert_eq!((broken.name.as_str(), broken.version), ("web", 7));
+        let Content::Unreadable {
+            error,
+            generation,
+            status,
+        } = broken.content
+        else {
+            panic!("it is readable")
+        };
+        assert!(error.contains("many"), "{error}");
+        assert_eq!(generation, Some(3));
+        assert!(status.phase.is_some());
+    }
+
+    #[test]
+    fn only_what_it_says_counts_not_its_version() {
+        let spec = json!({"cpu": 1, "memory": "1Gi"});
+        let wukong = stored(spec.clone(), "7");
+        assert!(
+            matches!(&wukong.content, Content::Readable(wukong) if wukong.metadata.managed_fields.is_none())
+        );
+        assert!(wukong.says_the_same(&stored(spec, "8")));
+        assert!(!wukong.says_the_same(&stored(json!({"cpu": 2, "memory": "1Gi"}), "8")));
+    }
+}

@@ -1,0 +1,254 @@
+//! What is remembered of one Wukong since this replica leads.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use wukong_engine::facts::Meta;
+use wukong_engine::{Apply, Called, Decision, FailureKind, Kind, Memory, Target};
+
+use serde_json::Value;
+
+use crate::event::Told;
+use crate::refusal::{Cause, Refusal};
+
+/// How often in a row a write may come too late before the user hears of it. The watches are a moment behind at times,
+/// and then the next decision is made of newer facts.
+const LATE_MAX: u32 = 5;
+/// No attempt is put off for longer; a clock that was set back must not put it off either.
+const PUT_OFF_MAX: SignedDuration = SignedDuration::from_mins(30);
+/// Stands for the body where a deletion was refused.
+const DELETION: &str = "deletion";
+
+/// What is remembered of one Wukong.
+#[derive(Debug, Default)]
+pub struct Remembered {
+    /// What decisions depend on.
+    pub memory: Memory,
+    /// The generation that this is about.
+    generation: Option<i64>,
+    /// Writes in a row that came too late.
+    late: u32,
+    /// Status writes in a row that were refused.
+    pub status_refused: u32,
+    /// What was told in events.
+    pub told: Told,
+}
+
+impl Remembered {
+    /// Before a decision about a generation.
+    pub fn turn_to(&mut self, generation: Option<i64>, now: Timestamp) {
+        if self.generation != generation {
+            self.generation = generation;
+            // What was refused may no longer be asked for, and what still is may be tried at once.
+            self.memory.failures.clear();
+            self.late = 0;
+        }
+        for failure in self.memory.failures.values_mut() {
+            if failure.retry_at > now + PUT_OFF_MAX {
+                failure.retry_at = now;
+            }
+        }
+        let not_later = |at: &mut Timestamp| *at = (*at).min(now);
+        self.memory.status_written.iter_mut().for_each(not_later);
+        self.memory
+            .called
+            .iter_mut()
+            .for_each(|called| not_later(&mut called.at));
+        self.memory
+            .applied
+            .values_mut()
+            .for_each(|applied| not_later(&mut applied.since));
+    }
+
+    /// Takes out of a decision the calls and deletions that were refused a moment ago.
+    pub fn hold_back(&self, decision: &mut Decision, vm: &Target, now: Timestamp) {
+        let mut earliest = decision.wake_at;
+        let mut may = |target: &Target, what: &str| {
+            let failure = self.memory.failures.get(target);
+            let refused = failure.filter(|failure| failure.hash == what && failure.retry_at > now);
+            if let Some(failure) = refused {
+                let at = earliest.map_or(failure.retry_at, |at| at.min(failure.retry_at));
+                earliest = Some(at);
+            }
+            refused.is_none()
+        };
+        decision.calls.retain(|call| may(vm, call.as_ref()));
+        decision.prune.retain(|prune| may(&prune.target, DELETION));
+        decision.wake_at = earliest;
+    }
+
+    /// An apply was carried out; `stored` is the object as it is now.
+    pub fn applied(&mut self, apply: &Apply, stored: &Value, now: Timestamp) {
+        // Of a Secret only the metadata came back.
+        let stored = match apply.target.kind {
+            Kind::Secret => None,
+            _ => Meta::project(stored).owned_hash,
+        };
+        let stored = stored.unwrap_or_else(|| apply.hash.clone());
+        self.memory
+            .record_applied(apply.target.clone(), apply.hash.clone(), stored, now);
+    }
+
+    /// A claim was grown.
+    pub fn expanded(&mut self, target: &Target) {
+        self.memory.failures.remove(target);
+    }
+
+    /// A subresource was called.
+    pub fn called(&mut self, vm: &Target, call: wukong_engine::Call, now: Timestamp) {
+        self.memory.called = Some(Called { call, at: now });
+        self.forget(vm, call.as_ref());
+    }
+
+    /// A child was deleted.
+    pub fn pruned(&mut self, target: &Target) {
+        self.forget(target, DELETION);
+    }
+
+    fn forget(&mut self, target: &Target, what: &str) {
+        if self
+            .memory
+            .failures
+            .get(target)
+            .is_some_and(|failure| failure.hash == what)
+        {
+            self.memory.failures.remove(target);
+        }
+    }
+
+    /// Everything that was asked for was carried out.
+    pub fn well(&mut self) {
+        self.late = 0;
+    }
+
+    /// A deletion was refused.
+    pub fn prune_refused(
+        &mut self,
+        target: &Target,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Duration {
+        self.refused(target, DELETION, refusal, now)
+    }
+
+    /// A write of `what`, the hash of a body or what stands for it, was refused. Returns when to look again.
+    pub fn refused(
+        &mut self,
+        target: &Target,
+        what: &str,
+        refusal: &Refusal,
+        now: Timestamp,
+    ) -> Duration {
+        // Secrets are not watched: nothing newer will be known of them.
+        let late = match refusal.cause {
+            Cause::Stale | Cause::Gone => true,
+            Cause::NameTaken => target.kind != Kind::Secret,
+            _ => false,
+        };
+        if late && self.late < LATE_MAX {
+            self.late += 1;
+            return Cause::Stale.backoff().pause(self.late);
+        }
+        let kind: FailureKind = refusal.cause.kind();
+        let pause = refusal.pause(self.memory.attempts(target) + 1);
+        let retry_at = now + SignedDuration::try_from(pause).unwrap_or(PUT_OFF_MAX);
+        self.memory.record_failure(
+            target.clone(),
+            what.to_owned(),
+            kind,
+            refusal.message.clone(),
+            retry_at,
+        );
+        pause
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wukong_engine::Call;
+
+    use super::*;
+
+    fn target(kind: Kind) -> Target {
+        Target {
+            kind,
+            name: "web".into(),
+        }
+    }
+
+    fn refusal(cause: Cause) -> Refusal {
+        Refusal {
+            cause,
+            ..Refusal::outage("no")
+        }
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    #[test]
+    fn a_write_that_comes_late_is_the_users_concern_only_when_it_always_does() {
+        let mut remembered = Remembered::default();
+        let vm = target(Kind::VirtualMachine);
+        for _ in 0..LATE_MAX {
+            let pause = remembered.refused(&vm, "h", &refusal(Cause::Stale), now());
+            assert!(pause < Duration::from_secs(1));
+            assert!(remembered.memory.failures.is_empty());
+        }
+        remembered.refused(&vm, "h", &refusal(Cause::Stale), now());
+        assert_eq!(remembered.memory.failures[&vm].kind, FailureKind::Stale);
+    }
+
+    #[test]
+    fn a_secret_that_is_not_ours_is_told_at_once() {
+        let mut remembered = Remembered::default();
+        let secret = target(Kind::Secret);
+        remembered.refused(&secret, "h", &refusal(Cause::NameTaken), now());
+        assert_eq!(
+            remembered.memory.failures[&secret].kind,
+            FailureKind::NameTaken
+        );
+    }
+
+    #[test]
+    fn pauses_grow_and_end_with_the_next_generation() {
+        let mut remembered = Remembered::default();
+        let vm = target(Kind::VirtualMachine);
+        let first = remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
+        let second = remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
+        assert!(second > first);
+        assert_eq!(remembered.memory.failures[&vm].attempts, 2);
+        remembered.turn_to(Some(2), now());
+        assert!(remembered.memory.failures.is_empty());
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_puts_nothing_off() {
+        let mut remembered = Remembered::default();
+        let vm = target(Kind::VirtualMachine);
+        remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
+        remembered.memory.status_written = Some(now());
+        let earlier = now() - SignedDuration::from_hours(1);
+        remembered.turn_to(None, earlier);
+        assert_eq!(remembered.memory.failures[&vm].retry_at, earlier);
+        assert_eq!(remembered.memory.status_written, Some(earlier));
+    }
+
+    #[test]
+    fn a_call_that_was_refused_waits_for_its_time() {
+        let mut remembered = Remembered::default();
+        let vm = target(Kind::VirtualMachine);
+        remembered.refused(&vm, Call::Start.as_ref(), &refusal(Cause::Denied), now());
+        let mut decision = super::super::tests::decision();
+        decision.calls = vec![Call::Start];
+        let mut held = decision.clone();
+        remembered.hold_back(&mut held, &vm, now());
+        assert!(held.calls.is_empty());
+        let retry_at = held.wake_at.unwrap();
+        remembered.hold_back(&mut decision, &vm, retry_at);
+        assert_eq!(decision.calls, [Call::Start]);
+        remembered.called(&vm, Call::Start, retry_at);
+        assert!(remembered.memory.failures.is_empty());
+    }
+}

@@ -1,0 +1,369 @@
+//! The order in which a decision is carried out, and what is said whatever happens.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use serde_json::{Map, Value, json};
+use wukong_engine::facts::Fact;
+use wukong_engine::owned::of_body;
+use wukong_engine::{Expect, World};
+
+use super::*;
+use crate::port::MockPort;
+use crate::projection::Project;
+
+/// A decision to do nothing.
+pub(super) fn decision() -> Decision {
+    Decision {
+        apply: Vec::new(),
+        apply_vm: None,
+        expand: Vec::new(),
+        calls: Vec::new(),
+        prune: Vec::new(),
+        status: WukongStatus::default(),
+        write_status: None,
+        notes: Vec::new(),
+        wake_at: None,
+    }
+}
+
+/// What was asked of the port, in order.
+type Log = Arc<Mutex<Vec<String>>>;
+
+fn version() -> String {
+    static VERSION: AtomicU64 = AtomicU64::new(100);
+    VERSION.fetch_add(1, Ordering::Relaxed).to_string()
+}
+
+/// A body as the API server stores and returns it.
+fn stored(body: &Value) -> Value {
+    fn fields(value: &Value) -> Value {
+        let members = value.as_object().into_iter().flatten();
+        let named = members.map(|(name, value)| (format!("f:{name}"), fields(value)));
+        Value::Object(named.collect::<Map<_, _>>())
+    }
+    let mut object = body.clone();
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    let name = metadata["name"].as_str().unwrap().to_owned();
+    metadata.insert("namespace".into(), json!("shop"));
+    metadata.insert("uid".into(), json!(format!("uid-of-{name}")));
+    metadata.insert("resourceVersion".into(), json!(version()));
+    let ours = json!([{"manager": "wukong-operator", "operation": "Apply", "fieldsV1": fields(&of_body(body))}]);
+    metadata.insert("managedFields".into(), ours);
+    object
+}
+
+fn wukong() -> Value {
+    json!({
+        "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+        "metadata": {"name": "web", "namespace": "shop", "uid": "w1", "resourceVersion": "1", "generation": 1},
+        "spec": {"cpu": 2, "memory": "2Gi", "osImage": "ubuntu:24.04",
+                 "cloudInitUser": {"name": "ada"},
+                 "networks": [{"name": "lan", "type": "bridge"}],
+                 "disks": [{"name": "root", "size": "10Gi", "storageClassName": "fast"}]},
+    })
+}
+
+/// A cluster with everything installed and nothing in it but this Wukong.
+fn cluster(wukong: Value) -> Arc<Cluster> {
+    fn empty<F: Fact>(cluster: &Cluster, store: crate::cluster::StoreOf<F>) {
+        cluster.listed(store, Vec::new());
+    }
+    let cluster = Arc::new(Cluster::default());
+    empty(&cluster, |world: &mut World| &mut world.virtual_machines);
+    empty(&cluster, |world: &mut World| &mut world.instances);
+    empty(&cluster, |world: &mut World| &mut world.data_volumes);
+    empty(&cluster, |world: &mut World| &mut world.claims);
+    empty(&cluster, |world: &mut World| &mut world.definitions);
+    empty(&cluster, |world: &mut World| &mut world.snapshots);
+    empty(&cluster, |world: &mut World| &mut world.data_sources);
+    let class = json!({"metadata": {"name": "fast", "uid": "s"}, "provisioner": "x", "allowVolumeExpansion": true});
+    cluster.listed(
+        |world| &mut world.storage_classes,
+        vec![Fact::project(&class)],
+    );
+    cluster.wukongs_listed(vec![StoredWukong::project(wukong)]);
+    cluster
+}
+
+fn claim_appears(cluster: &Cluster) {
+    let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "c1", "resourceVersion": version(),
+        "labels": {"vm.novasphere.dev/wukong": "web"},
+        "ownerReferences": [{"kind": "DataVolume", "name": "web.root", "uid": "uid-of-web.root", "controller": true}]}});
+    cluster.seen(|world| &mut world.claims, Fact::project(&claim));
+}
+
+/// A port that carries everything out, but what `refuse` says.
+fn port(
+    log: &Log,
+    refuse: impl Fn(&str) -> Option<Cause> + Send + Sync + Clone + 'static,
+) -> MockPort {
+    let mut port = MockPort::new();
+    let verdict = {
+        let log = Arc::clone(log);
+        move |what: String| {
+            log.lock().push(what.clone());
+            refuse(&what).map_or(Ok(()), |cause| {
+                Err(Refusal {
+                    cause,
+                    ..Refusal::outage("the server said no")
+                })
+            })
+        }
+    };
+    let of_apply = verdict.clone();
+    port.expect_apply().returning(move |_, apply| {
+        of_apply(format!("apply {}", apply.target.kind)).map(|()| stored(&apply.body))
+    });
+    let of_status = verdict.clone();
+    port.expect_write_status().returning(move |_, status| {
+        of_status(format!("status {}", reason(status))).map(|()| {
+            let mut answer = wukong();
+            answer["metadata"]["resourceVersion"] = json!(version());
+            answer["status"] = serde_json::to_value(status).unwrap();
+            answer
+        })
+    });
+    port.expect_publish()
+        .returning(move |_, note| verdict(format!("event {}", note.reason)));
+    port
+}
+
+fn reason(status: &WukongStatus) -> String {
+    status
+        .blocker
+        .as_ref()
+        .map_or("none".into(), |blocker| blocker.reason.clone())
+}
+
+fn reconciler(cluster: &Arc<Cluster>, port: MockPort) -> Reconciler {
+    let port = Arc::new(port);
+    Reconciler::new(
+        Arc::clone(cluster),
+        port,
+        Policy::default(),
+        Metrics::default(),
+    )
+}
+
+fn key() -> Key {
+    Key::new("shop", "web")
+}
+
+/// What happened since the last look into the log, events apart.
+fn happened(log: &Log) -> Vec<String> {
+    let mut all = std::mem::take(&mut *log.lock());
+    all.retain(|what| !what.starts_with("event"));
+    all
+}
+
+#[tokio::test]
+async fn first_what_the_vm_needs_then_the_vm_then_nothing_more() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let reconciler = reconciler(&cluster, port(&log, |_| None));
+
+    reconciler.reconcile(&key()).await;
+    let mut first = happened(&log);
+    assert!(
+        first.pop().unwrap().starts_with("status"),
+        "the status comes last"
+    );
+    first.sort();
+    assert_eq!(
+        first,
+        [
+            "apply DataVolume",
+            "apply NetworkAttachmentDefinition",
+            "apply Secret"
+        ],
+        "the VM waits for its claim"
+    );
+
+    claim_appears(&cluster);
+    reconciler.reconcile(&key()).await;
+    assert_eq!(
+        happened(&log).first().map(String::as_str),
+        Some("apply VirtualMachine")
+    );
+
+    reconciler.reconcile(&key()).await;
+    assert!(happened(&log).iter().all(|what| what.starts_with("status")));
+}
+
+#[tokio::test]
+async fn the_vm_is_not_made_when_something_that_it_needs_was_refused() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    claim_appears(&cluster);
+    let refuse = |what: &str| (what == "apply Secret").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let pause = reconciler.reconcile(&key()).await;
+    let all = happened(&log);
+    assert!(!all.contains(&"apply VirtualMachine".to_owned()), "{all:?}");
+    assert!(
+        all.contains(&"apply NetworkAttachmentDefinition".to_owned()),
+        "what is not concerned goes on: {all:?}"
+    );
+    assert!(pause.is_some(), "it is tried again");
+}
+
+#[tokio::test]
+async fn what_was_refused_is_said_and_not_tried_again_at_once() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let refuse = |what: &str| what.starts_with("apply").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    reconciler.reconcile(&key()).await;
+    let all = happened(&log);
+    let said = all.last().unwrap();
+    assert!(
+        said.starts_with("status") && said != "status none",
+        "{all:?}"
+    );
+    for kind in ["Secret", "DataVolume", "NetworkAttachmentDefinition"] {
+        let what = format!("apply {kind}");
+        assert_eq!(
+            all.iter().filter(|done| **done == what).count(),
+            1,
+            "{all:?}"
+        );
+    }
+    let pause = reconciler.reconcile(&key()).await;
+    assert!(
+        happened(&log).is_empty(),
+        "nothing changed and nothing is due"
+    );
+    assert!(pause.unwrap() > Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_new_generation_is_tried_at_once() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let refuse = |what: &str| (what == "apply DataVolume").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    reconciler.reconcile(&key()).await;
+    happened(&log);
+    let mut edited = wukong();
+    edited["metadata"]["generation"] = json!(2);
+    edited["metadata"]["resourceVersion"] = json!(version());
+    cluster.wukong_seen(StoredWukong::project(edited));
+    reconciler.reconcile(&key()).await;
+    assert!(happened(&log).contains(&"apply DataVolume".to_owned()));
+}
+
+#[tokio::test]
+async fn a_write_that_came_too_late_is_tried_again_soon_and_not_told() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let refuse = |what: &str| (what == "apply DataVolume").then_some(Cause::Stale);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let pause = reconciler.reconcile(&key()).await.unwrap();
+    assert!(pause < Duration::from_secs(1));
+    let all = happened(&log);
+    assert!(
+        !all.iter().any(|what| what.contains("ApplyFailed")),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn events_are_told_with_the_status_and_once() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let reconciler = reconciler(&cluster, port(&log, |_| None));
+    reconciler.reconcile(&key()).await;
+    claim_appears(&cluster);
+    for _ in 0..3 {
+        reconciler.reconcile(&key()).await;
+    }
+    let log = log.lock();
+    let first_event = log
+        .iter()
+        .position(|what| what.starts_with("event"))
+        .expect("something is told");
+    assert!(
+        log[..first_event]
+            .iter()
+            .any(|what| what.starts_with("status"))
+    );
+    let events = log.iter().filter(|what| what.starts_with("event")).count();
+    assert!(events <= 3, "{log:?}");
+}
+
+#[tokio::test]
+async fn a_status_that_was_refused_is_tried_again_and_nothing_is_told_before() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let refuse = |what: &str| what.starts_with("status").then_some(Cause::Outage);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let first = reconciler.reconcile(&key()).await.unwrap();
+    assert!(first <= Duration::from_secs(4));
+    assert!(!log.lock().iter().any(|what| what.starts_with("event")));
+    reconciler.reconcile(&key()).await;
+    assert_eq!(
+        happened(&log)
+            .iter()
+            .filter(|what| what.starts_with("status"))
+            .count(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_gets_a_status_once_and_nothing_else() {
+    let mut broken = wukong();
+    broken["spec"]["cpu"] = json!("many");
+    let (log, cluster) = (Log::default(), cluster(broken.clone()));
+    let mut port = MockPort::new();
+    port.expect_apply().never();
+    let of_status = Arc::clone(&log);
+    port.expect_write_status().returning(move |_, status| {
+        of_status.lock().push(format!("status {}", reason(status)));
+        let mut answer = broken.clone();
+        answer["metadata"]["resourceVersion"] = json!(version());
+        answer["status"] = serde_json::to_value(status).unwrap();
+        Ok(answer)
+    });
+    port.expect_publish().times(1).returning(|_, _| Ok(()));
+    let reconciler = reconciler(&cluster, port);
+    for _ in 0..3 {
+        reconciler.reconcile(&key()).await;
+    }
+    assert_eq!(happened(&log), ["status InvalidSpec"]);
+}
+
+#[tokio::test]
+async fn a_drifted_child_is_applied_to_that_very_object() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let expects: Arc<Mutex<Vec<Expect>>> = Arc::default();
+    let mut port = MockPort::new();
+    let seen = Arc::clone(&expects);
+    port.expect_apply().returning(move |_, apply| {
+        if apply.target.kind == Kind::NetworkAttachmentDefinition {
+            seen.lock().push(apply.expect.clone());
+        }
+        Ok(stored(&apply.body))
+    });
+    port.expect_write_status().returning(|_, _| Ok(wukong()));
+    port.expect_publish().returning(|_, _| Ok(()));
+    let reconciler = reconciler(&cluster, port);
+    reconciler.reconcile(&key()).await;
+
+    let definition = cluster
+        .world()
+        .definitions
+        .in_namespace("shop")
+        .next()
+        .unwrap()
+        .meta
+        .clone();
+    let drifted = json!({"metadata": {"name": definition.name, "namespace": "shop", "uid": definition.uid,
+        "resourceVersion": version(),
+        "ownerReferences": [{"kind": "Wukong", "name": "web", "uid": "w1", "controller": true}],
+        "managedFields": [{"manager": "wukong-operator", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]},
+        "spec": {"config": "{}"}});
+    cluster.seen(|world| &mut world.definitions, Fact::project(&drifted));
+    reconciler.reconcile(&key()).await;
+    let expects = expects.lock();
+    assert_eq!(expects.first(), Some(&Expect::Absent));
+    assert!(
+        matches!(expects.get(1), Some(Expect::Present { uid, .. }) if *uid == definition.uid),
+        "{expects:?}"
+    );
+    drop(log);
+}

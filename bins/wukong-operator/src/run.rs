@@ -1,0 +1,160 @@
+//! The operator from start to end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::applier::Applier;
+use crate::cluster::Cluster;
+use crate::connect::connect;
+use crate::health::{self, Health};
+use crate::leader::{self, Candidate, Leadership};
+use crate::logging;
+use crate::metrics::Metrics;
+use crate::reconcile::Reconciler;
+use crate::settings::Settings;
+use crate::watch::{Waiting, Watches};
+
+/// How long the first decision waits for kinds that tell nothing. Then it is made with what is known: a kind that its
+/// own project serves badly must not stop everything else.
+const FIRST_FACTS: Duration = Duration::from_secs(30);
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the cluster cannot be connected to, or the health address cannot be bound.
+pub async fn run(settings: Settings) -> Result<()> {
+    logging::init(settings.log_format, &settings.log_level)?;
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        identity = settings.identity,
+        "starting"
+    );
+    let client = connect().await?;
+    let metrics = Metrics::default();
+    let cluster = Arc::new(Cluster::default());
+    let mut watches = Watches::start(&client, &cluster, &metrics);
+
+    let resign = CancellationToken::new();
+    let mut background = JoinSet::new();
+    let leadership = if settings.leader_election {
+        let (announcement, leadership) = Leadership::to_be_elected();
+        let candidate = Candidate {
+            namespace: settings.lease_namespace.clone(),
+            name: settings.lease_name.clone(),
+            identity: settings.identity.clone(),
+            duration: settings.lease_duration(),
+        };
+        background.spawn(leader::run(
+            client.clone(),
+            candidate,
+            announcement,
+            resign.clone(),
+        ));
+        leadership
+    } else {
+        Leadership::always()
+    };
+    let health = Health {
+        cluster: Arc::clone(&cluster),
+        waiting: watches.waiting(),
+        leadership: leadership.clone(),
+        metrics: metrics.clone(),
+    };
+    let mut serving = JoinSet::new();
+    if let Some(address) = settings.health_address {
+        serving.spawn(health::serve(address, health).await?);
+    }
+    let applier = Applier::new(
+        client,
+        settings.max_in_flight,
+        leadership.clone(),
+        settings.identity.clone(),
+        metrics.clone(),
+    );
+    let reconciler = Arc::new(Reconciler::new(
+        Arc::clone(&cluster),
+        Arc::new(applier),
+        settings.policy(),
+        metrics,
+    ));
+
+    let concurrency = usize::from(settings.concurrency);
+    let waiting = watches.waiting();
+    tokio::select! {
+        () = terms(&cluster, &reconciler, leadership, waiting, concurrency) => {}
+        () = watches.ended() => bail!("a watch ended, which none should"),
+        outcome = stop_asked() => outcome?,
+    }
+    // Nobody works any more, so the next may.
+    info!("stopping");
+    resign.cancel();
+    while background.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Works whenever this replica leads; never ends.
+async fn terms(
+    cluster: &Arc<Cluster>,
+    reconciler: &Arc<Reconciler>,
+    mut leadership: Leadership,
+    mut waiting: Waiting,
+    concurrency: usize,
+) {
+    let mut patience = true;
+    loop {
+        leadership.gained().await;
+        if patience {
+            // Before everything is known, nothing can be told from missing: a restart would write.
+            tokio::select! {
+                () = waiting.over() => {}
+                () = sleep(FIRST_FACTS) => {
+                    warn!(kinds = waiting.kinds().join(", "), "starting without knowing these kinds");
+                }
+            }
+            patience = false;
+        }
+        cluster.start_over();
+        tokio::select! {
+            () = work(cluster, reconciler, concurrency) => {}
+            () = leadership.lost() => warn!("no longer the leader: stopping all work"),
+        }
+    }
+}
+
+/// Takes keys from the queue; never ends. Dropping it ends all work at once.
+async fn work(cluster: &Arc<Cluster>, reconciler: &Arc<Reconciler>, concurrency: usize) {
+    let workers = Arc::new(Semaphore::new(concurrency));
+    let mut tasks = JoinSet::new();
+    loop {
+        // It is never closed.
+        let Ok(worker) = Arc::clone(&workers).acquire_owned().await else {
+            return;
+        };
+        while tasks.try_join_next().is_some() {}
+        let key = cluster.queue.next().await;
+        let (cluster, reconciler) = (Arc::clone(cluster), Arc::clone(reconciler));
+        tasks.spawn(async move {
+            let pause = reconciler.reconcile(&key).await;
+            cluster.queue.done(&key, pause);
+            drop(worker);
+        });
+    }
+}
+
+async fn stop_asked() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Which kinds the cluster has, told by a watch of its CustomResourceDefinitions (their metadata only).
+
+use std::collections::HashMap;
+
+use futures::StreamExt;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::runtime::watcher::{Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tracing::{debug, warn};
+
+use super::stream::{FORBIDDEN, RETRY, Trouble, config};
+
+type Crd = PartialObjectMeta<CustomResourceDefinition>;
+
+/// What is known of one definition.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Definition {
+    /// Nothing yet.
+    Unknown,
+    /// It does not exist.
+    Absent,
+    /// It exists, in this version.
+    Present(String),
+    /// We may not see definitions.
+    Hidden,
+}
+
+/// What is known of all definitions.
+#[derive(Clone, Debug)]
+pub(super) struct Definitions(watch::Receiver<Known>);
+
+#[derive(Debug)]
+enum Known {
+    Unknown,
+    Hidden,
+    /// Version by name.
+    Listed(HashMap<String, String>),
+}
+
+impl Definitions {
+    /// What is known of a definition.
+    pub(super) fn get(&self, name: &str) -> Definition {
+        match &*self.0.borrow() {
+            Known::Unknown => Definition::Unknown,
+            Known::Hidden => Definition::Hidden,
+            Known::Listed(versions) => versions.get(name).map_or(Definition::Absent, |version| {
+                Definition::Present(version.clone())
+            }),
+        }
+    }
+
+    /// Returns once something else than `known` is known of a definition.
+    pub(super) async fn changed(&mut self, name: &str, known: &Definition) {
+        while self.get(name) == *known {
+            if self.0.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+}
+
+/// Watches all definitions. The future never ends.
+pub(super) fn watch(client: Client) -> (Definitions, impl Future<Output = ()>) {
+    let (sender, receiver) = watch::channel(Known::Unknown);
+    (Definitions(receiver), run(client, sender))
+}
+
+async fn run(client: Client, known: watch::Sender<Known>) {
+    let api: Api<Crd> = Api::all(client);
+    let mut streaming = true;
+    loop {
+        let mut events = watcher(api.clone(), config(streaming)).boxed();
+        let mut list = HashMap::new();
+        let mut attempts = 0;
+        while let Some(event) = events.next().await {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    attempts += 1;
+                    match Trouble::of(&error) {
+                        Trouble::NoStreaming => {
+                            streaming = false;
+                            break;
+                        }
+                        Trouble::Forbidden => {
+                            warn!(
+                                "not allowed to watch CustomResourceDefinitions: each kind is tried instead"
+                            );
+                            known.send_replace(Known::Hidden);
+                            sleep(FORBIDDEN.pause(attempts)).await;
+                            break;
+                        }
+                        Trouble::NotServed | Trouble::Passing => {
+                            debug!(%error, "the watch of CustomResourceDefinitions failed");
+                            sleep(RETRY.pause(attempts)).await;
+                            continue;
+                        }
+                    }
+                }
+            };
+            attempts = 0;
+            match event {
+                Event::Init => list.clear(),
+                Event::InitApply(crd) => {
+                    list.insert(crd.name_any(), version(&crd));
+                }
+                Event::InitDone => {
+                    known.send_replace(Known::Listed(std::mem::take(&mut list)));
+                }
+                Event::Apply(crd) => {
+                    known.send_modify(|known| {
+                        known.update(|all| all.insert(crd.name_any(), version(&crd)));
+                    });
+                }
+                Event::Delete(crd) => {
+                    known.send_modify(|known| known.update(|all| all.remove(&crd.name_any())));
+                }
+            }
+        }
+    }
+}
+
+fn version(crd: &Crd) -> String {
+    crd.resource_version().unwrap_or_default()
+}
+
+impl Known {
+    fn update(&mut self, change: impl FnOnce(&mut HashMap<String, String>) -> Option<String>) {
+        if let Self::Listed(versions) = self {
+            change(versions);
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The watch of one kind, as long as the API server serves it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use kube::core::ApiResource;
+use kube::runtime::watcher::{Error, Event, watcher};
+use kube::{Api, Client};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tracing::{debug, info, warn};
+use wukong_engine::Presence;
+
+use super::crds::{Definition, Definitions};
+use super::stream::{FORBIDDEN, RETRY, Trouble, config};
+use crate::metrics::Metrics;
+use crate::projection::{Project, Projected};
+
+/// How long a kind is tried that has a definition but is not served: until the API server has taken the definition in.
+const ESTABLISHING: Duration = Duration::from_secs(60);
+
+/// Where the objects of a watch go.
+pub(super) trait Sink: Send + 'static {
+    /// What is kept of an object.
+    type Kept: Project;
+    /// These are all objects.
+    fn listed(&self, list: Vec<Self::Kept>);
+    /// This one was added or changed.
+    fn seen(&self, kept: Self::Kept);
+    /// This one was deleted.
+    fn gone(&self, kept: Self::Kept);
+    /// There are no objects to see.
+    fn unseen(&self, presence: Presence);
+}
+
+/// The watch of one kind.
+pub(super) struct KindWatch<S> {
+    pub client: Client,
+    pub resource: ApiResource,
+    /// The definition of a custom kind; the others are always there.
+    pub definition: Option<String>,
+    pub definitions: Definitions,
+    pub sink: S,
+    pub metrics: Metrics,
+    /// Kinds of which nothing is known yet.
+    pub waiting: Arc<watch::Sender<BTreeSet<String>>>,
+}
+
+impl<S: Sink> KindWatch<S> {
+    /// Never ends.
+    pub(super) async fn run(mut self) {
+        let Some(name) = self.definition.clone() else {
+            return self.follow().await;
+        };
+        let mut definitions = self.definitions.clone();
+        loop {
+            let known = definitions.get(&name);
+            match known {
+                Definition::Present(_) | Definition::Hidden => {
+                    let mut definitions = definitions.clone();
+                    let absent = async {
+                        loop {
+                            match definitions.get(&name) {
+                                Definition::Absent => return,
+                                known => definitions.changed(&name, &known).await,
+                            }
+                        }
+                    };
+                    tokio::select! {
+                        () = self.follow() => {}
+                        () = absent => info!(kind = self.resource.kind, "the kind was removed"),
+                    }
+                    continue;
+                }
+                Definition::Absent => self.unseen(Presence::Missing),
+                Definition::Unknown => {}
+            }
+            definitions.changed(&name, &known).await;
+        }
+    }
+
+    /// Watches the kind; never ends.
+    async fn follow(&mut self) {
+        let api: Api<Projected<S::Kept>> = Api::all_with(self.client.clone(), &self.resource);
+        let mut streaming = true;
+        let mut tries = Tries::new(self.known());
+        loop {
+            let mut events = watcher(api.clone(), config(streaming)).boxed();
+            let mut list = Vec::new();
+            while let Some(event) = events.next().await {
+                let error = match event {
+                    Ok(event) => {
+                        tries.attempts = 0;
+                        self.take(event, &mut list);
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                tries.attempts += 1;
+                self.report(&error, tries.attempts);
+                match Trouble::of(&error) {
+                    Trouble::NoStreaming => {
+                        streaming = false;
+                        break;
+                    }
+                    Trouble::NotServed => {
+                        self.unseen(Presence::Missing);
+                        self.worth_a_try(&mut tries).await;
+                        break;
+                    }
+                    Trouble::Forbidden => {
+                        warn!(
+                            kind = self.resource.kind,
+                            "not allowed to watch: what needs it is not done"
+                        );
+                        self.unseen(Presence::Forbidden);
+                        sleep(FORBIDDEN.pause(tries.attempts)).await;
+                        break;
+                    }
+                    Trouble::Passing => sleep(RETRY.pause(tries.attempts)).await,
+                }
+            }
+        }
+    }
+
+    fn take(&self, event: Event<Projected<S::Kept>>, list: &mut Vec<S::Kept>) {
+        match event {
+            Event::Init => list.clear(),
+            Event::InitApply(object) => list.push(object.kept),
+            Event::InitDone => {
+                self.sink.listed(std::mem::take(list));
+                self.told();
+            }
+            Event::Apply(object) => self.sink.seen(object.kept),
+            Event::Delete(object) => self.sink.gone(object.kept),
+        }
+        self.metrics.watched(&self.resource.kind);
+    }
+
+    fn unseen(&self, presence: Presence) {
+        self.sink.unseen(presence);
+        self.told();
+    }
+
+    fn told(&self) {
+        self.waiting
+            .send_if_modified(|kinds| kinds.remove(&self.resource.kind));
+    }
+
+    fn report(&self, error: &Error, attempts: u32) {
+        let kind = &self.resource.kind;
+        self.metrics.watch_failed(kind);
+        if attempts == 1 && Trouble::of(error) == Trouble::Passing {
+            warn!(kind, %error, "a watch failed; it is tried again");
+        } else {
+            debug!(kind, %error, "a watch failed");
+        }
+    }
+
+    fn known(&self) -> Definition {
+        match &self.definition {
+            Some(name) => self.definitions.get(name),
+            None => Definition::Hidden,
+        }
+    }
+
+    /// Waits until a kind that is not served is worth another try: soon while its definition is new, else when the
+    /// definition changes. So nothing is asked while nothing happens.
+    async fn worth_a_try(&mut self, tries: &mut Tries) {
+        let known = self.known();
+        if tries.known != known {
+            *tries = Tries::new(known);
+        }
+        let soon = async {
+            if tries.known == Definition::Hidden {
+                sleep(FORBIDDEN.pause(tries.attempts)).await;
+            } else if tries.since.elapsed() < ESTABLISHING {
+                sleep(RETRY.pause(tries.attempts)).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let changed = async {
+            match &self.definition {
+                Some(name) => self.definitions.changed(name, &tries.known).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = soon => {}
+            () = changed => {}
+        }
+    }
+}
+
+/// Attempts to watch a kind in vain.
+struct Tries {
+    /// What was known of its definition then.
+    known: Definition,
+    since: Instant,
+    attempts: u32,
+}
+
+impl Tries {
+    fn new(known: Definition) -> Self {
+        Self {
+            known,
+            since: Instant::now(),
+            attempts: 1,
+        }
+    }
+}
