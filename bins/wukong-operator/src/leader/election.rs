@@ -19,7 +19,7 @@ pub(super) enum Step {
     /// Nothing before that time.
     Wait(Option<Instant>),
     /// Stop working: the Lease could not be renewed in time.
-    StepDown,
+    Resign,
     /// Create the Lease when it has no version, else replace that version.
     Write(Box<Lease>),
 }
@@ -71,7 +71,7 @@ impl Election {
             return Step::Wait(None);
         }
         let due = match (self.renewed, self.deadline()) {
-            (Some(_), Some(deadline)) if now >= deadline => return Step::StepDown,
+            (Some(_), Some(deadline)) if now >= deadline => return Step::Resign,
             (Some(sent), Some(deadline)) => {
                 (sent + self.patience()).max(self.not_before).min(deadline)
             }
@@ -296,7 +296,7 @@ mod tests {
         follower.seen(lease("a", 10), now);
         let deadline = leader.deadline().unwrap();
         leader.failed(now + 2 * SECOND);
-        assert!(matches!(leader.next(deadline), Step::StepDown));
+        assert!(matches!(leader.next(deadline), Step::Resign));
         assert!(waits_until(follower.next(deadline)) > deadline);
     }
 

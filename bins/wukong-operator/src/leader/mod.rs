@@ -135,14 +135,12 @@ pub async fn run(
     let mut election = Election::new(candidate);
     let mut failed_watches = 0;
     loop {
-        let term = election
-            .deadline()
-            .map_or(Term::Follower, |deadline| Term::Until(deadline));
+        let term = election.deadline().map_or(Term::Follower, Term::Until);
         announce(&announcement, term);
         let step = election.next(Instant::now());
         let until = match step {
             Step::Wait(until) => until,
-            Step::StepDown => {
+            Step::Resign => {
                 election.step_down();
                 continue;
             }
