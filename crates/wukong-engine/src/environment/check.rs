@@ -1,0 +1,214 @@
+//! What the rules say about a cluster and, where one is given, a Wukong.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use strum::{AsRefStr, Display};
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
+
+use super::rules::{Finding, RULES, Rule, Scene, Severity};
+use super::{Environment, Platform};
+use crate::verdict::{Status, Verdict};
+
+/// The outcome of one rule.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    /// Name of the rule, such as `kvm-device`.
+    pub id: &'static str,
+    /// The condition that it is about.
+    pub condition: ConditionType,
+    /// The reason that it looks for; `NotPermitted` or `NotObserved` where it could not look.
+    pub reason: Reason,
+    /// How it came out.
+    pub status: CheckStatus,
+    /// The object that it is about, as `Kind/name`.
+    pub subject: Option<String>,
+    /// What is the matter, in one sentence; for a check that passes, what holds.
+    pub message: String,
+    /// What to do next; nothing for a check that passes.
+    pub hint: Option<String>,
+    /// Section of the troubleshooting guide.
+    pub anchor: String,
+    /// What the message rests on, a line each.
+    pub evidence: Vec<String>,
+}
+
+/// How a check came out.
+#[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, PartialEq)]
+pub enum CheckStatus {
+    /// All is well.
+    Pass,
+    /// It works, and yet something should be known.
+    Warn,
+    /// It does not work.
+    Fail,
+    /// It could not be judged.
+    Unknown,
+}
+
+/// Judges whether this cluster can run VMs, or this VM: every check that applies, in causal order.
+///
+/// Quotas are judged as for a VM that does not run yet.
+pub fn preflight(
+    environment: &Environment,
+    wukong: Option<&ValidatedWukong>,
+    now: Timestamp,
+) -> Vec<Check> {
+    judge(environment, wukong, now, RULES.iter())
+}
+
+/// The condition `EnvironmentReady` of one Wukong: the first check that fails, in causal order; else the first that could
+/// not be judged; else the first that is worth saying; else that all is well.
+pub fn environment_verdict(
+    environment: &Environment,
+    wukong: &ValidatedWukong,
+    now: Timestamp,
+) -> Check {
+    let rules = RULES
+        .iter()
+        .filter(|rule| rule.condition == ConditionType::EnvironmentReady);
+    let mut checks = judge(environment, Some(wukong), now, rules);
+    let first = [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn]
+        .iter()
+        .find_map(|status| checks.iter().position(|check| check.status == *status));
+    first.map_or_else(
+        || Check {
+            id: "environment",
+            condition: ConditionType::EnvironmentReady,
+            reason: Reason::Available,
+            status: CheckStatus::Pass,
+            subject: None,
+            message: "The cluster can run this VM".into(),
+            hint: None,
+            anchor: anchor(Reason::Available),
+            evidence: Vec::new(),
+        },
+        |first| checks.swap_remove(first),
+    )
+}
+
+fn judge<'a>(
+    environment: &Environment,
+    wukong: Option<&ValidatedWukong>,
+    now: Timestamp,
+    rules: impl Iterator<Item = &'a Rule>,
+) -> Vec<Check> {
+    let scene = Scene::new(environment, wukong, now);
+    let platform = Platform::of(environment);
+    let mut unmet = BTreeSet::new();
+    let mut checks = Vec::new();
+    for rule in rules {
+        let cause = rule.after.iter().find(|id| unmet.contains(*id));
+        let finding = match cause {
+            Some(cause) => Finding::Consequence(cause),
+            None => (rule.judge)(&scene),
+        };
+        // A warning stands in nothing's way.
+        let broken = matches!(&finding, Finding::Found(found) if !found.mild);
+        if cause.is_some() || broken {
+            unmet.insert(rule.id);
+        }
+        checks.extend(check(rule, finding, environment, platform));
+    }
+    checks
+}
+
+fn check(
+    rule: &Rule,
+    finding: Finding,
+    environment: &Environment,
+    platform: Option<Platform>,
+) -> Option<Check> {
+    let passed = Check {
+        id: rule.id,
+        condition: rule.condition,
+        reason: rule.reason,
+        status: CheckStatus::Pass,
+        subject: None,
+        message: rule.holds.into(),
+        hint: None,
+        anchor: anchor(rule.reason),
+        evidence: Vec::new(),
+    };
+    let unknown = |reason: Reason, message: String, hint: Option<&str>| Check {
+        reason,
+        status: CheckStatus::Unknown,
+        message,
+        hint: hint.map(Into::into),
+        anchor: anchor(reason),
+        ..passed.clone()
+    };
+    Some(match finding {
+        Finding::Irrelevant => return None,
+        Finding::Holds(evidence) => Check { evidence, ..passed },
+        Finding::Found(found) => Check {
+            status: match (rule.severity, found.mild) {
+                (Severity::Fail, false) => CheckStatus::Fail,
+                (Severity::Fail, true) | (Severity::Warn, _) => CheckStatus::Warn,
+            },
+            subject: found.subject,
+            message: found.message,
+            hint: Some(hint(rule, environment, platform)),
+            evidence: found.evidence,
+            ..passed
+        },
+        Finding::NotPermitted(kind) => unknown(
+            Reason::NotPermitted,
+            format!(
+                "{} cannot be judged without permission to read {kind}",
+                rule.subject()
+            ),
+            Some("apply the read-only ClusterRole for diagnosis, or go on without"),
+        ),
+        Finding::NotObserved(kind) => unknown(
+            Reason::NotObserved,
+            format!("{} is not judged before {kind} is known", rule.subject()),
+            None,
+        ),
+        Finding::Consequence(cause) => unknown(
+            Reason::NotObserved,
+            format!(
+                "{} is not judged before {cause} is in order",
+                rule.subject()
+            ),
+            None,
+        ),
+    })
+}
+
+/// What to do on this platform, with the name of the KubeVirt resource filled in.
+fn hint(rule: &Rule, environment: &Environment, platform: Option<Platform>) -> String {
+    let special = rule
+        .platforms
+        .iter()
+        .find(|(known, _)| Some(*known) == platform);
+    let text = special.map_or(rule.hint, |(_, hint)| hint);
+    let kubevirt = environment.kubevirt().map_or_else(
+        || "kubevirt -n kubevirt".to_owned(),
+        |kubevirt| format!("{} -n {}", kubevirt.meta.name, kubevirt.meta.namespace),
+    );
+    text.replace("{kubevirt}", &kubevirt)
+}
+
+/// The section of docs/troubleshooting.md about a reason.
+pub(super) fn anchor(reason: Reason) -> String {
+    format!("docs/troubleshooting.md#{}", reason.as_ref().to_lowercase())
+}
+
+impl From<Check> for Verdict {
+    /// The condition that a check decides. A warning leaves it true: it works.
+    fn from(check: Check) -> Self {
+        Self {
+            type_: check.condition,
+            status: match check.status {
+                CheckStatus::Pass | CheckStatus::Warn => Status::True,
+                CheckStatus::Fail => Status::False,
+                CheckStatus::Unknown => Status::Unknown,
+            },
+            reason: check.reason,
+            message: check.message,
+            object: check.subject,
+            hint: check.hint,
+        }
+    }
+}

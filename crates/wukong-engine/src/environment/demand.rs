@@ -1,0 +1,316 @@
+//! What a VM asks of a node, and why a node cannot give it.
+//!
+//! Every node passes the stages in causal order and is stopped by the first that it does not pass.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use wukong_api::spec::{TaintEffect, Toleration, TolerationOperator};
+use wukong_api::validated::Nic;
+use wukong_api::{Bytes, ValidatedWukong};
+
+use super::Environment;
+use super::facts::{KubeVirtFact, NodeFact, PodFact, TaintFact};
+use crate::world::Presence;
+
+/// The device of hardware virtualization.
+pub(super) const KVM: &str = "devices.kubevirt.io/kvm";
+/// The device that NICs are made of, with and without hardware virtualization.
+pub(super) const TUN: &str = "devices.kubevirt.io/tun";
+/// The device that makes NICs fast.
+pub(super) const VHOST_NET: &str = "devices.kubevirt.io/vhost-net";
+/// Set by virt-handler on nodes that can run VMs; part of every VM's node selector.
+const SCHEDULABLE: &str = "kubevirt.io/schedulable";
+/// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector.
+const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
+/// How old a heartbeat may be before virt-controller calls the node unresponsive
+/// (`pkg/virt-controller/watch/node` of KubeVirt).
+const HEARTBEAT_MAX: SignedDuration = SignedDuration::from_mins(5);
+/// How many vCPUs share one CPU unless the KubeVirt resource says otherwise.
+const CPU_ALLOCATION_RATIO: u64 = 10;
+
+/// What a node has to pass, in causal order.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Stage {
+    Placement,
+    Handler,
+    Kvm,
+    Tun,
+    VhostNet,
+    DevicePlugin,
+    MachineType,
+    Memory,
+    Cpu,
+}
+
+/// What a VM asks of its node, and what is known beside the node itself.
+pub(super) struct Demand<'a> {
+    kubevirt: Option<&'a KubeVirtFact>,
+    handlers: BTreeMap<&'a str, &'a PodFact>,
+    handlers_known: bool,
+    machine_types_labelled: bool,
+    devices: Vec<&'static str>,
+    wukong: Option<&'a ValidatedWukong>,
+    now: Timestamp,
+}
+
+impl<'a> Demand<'a> {
+    pub(super) fn new(
+        environment: &'a Environment,
+        wukong: Option<&'a ValidatedWukong>,
+        now: Timestamp,
+    ) -> Self {
+        let handlers = environment
+            .kubevirt_pods
+            .iter()
+            .filter(|pod| pod.component == "virt-handler");
+        let kubevirt = environment.kubevirt();
+        // Older versions of KubeVirt neither set these labels nor ask for them.
+        let labelled = environment
+            .nodes
+            .in_namespace("")
+            .any(|node| node.labels.keys().any(|key| key.starts_with(MACHINE_TYPE)));
+        let recent = kubevirt
+            .and_then(KubeVirtFact::minor_version)
+            .is_some_and(|version| version >= (1, 9));
+        Self {
+            kubevirt,
+            handlers: handlers
+                .filter_map(|pod| Some((pod.node.as_deref()?, pod)))
+                .collect(),
+            handlers_known: environment.kubevirt_pods.presence() == Presence::Served,
+            machine_types_labelled: labelled || recent,
+            devices: devices(kubevirt, wukong),
+            wukong,
+            now,
+        }
+    }
+
+    /// virt-handler's pod on a node.
+    pub(super) fn handler(&self, node: &str) -> Option<&'a PodFact> {
+        self.handlers.get(node).copied()
+    }
+
+    /// The first stage that the node does not pass.
+    pub(super) fn stopped(&self, node: &NodeFact) -> Option<Stage> {
+        let offers =
+            |device: &str| node.capacity.device(device) > 0 || node.allocatable.device(device) > 0;
+        let needed = &self.devices;
+        let lacks = |device: &str| needed.contains(&device) && !offers(device);
+        let stages = [
+            (Stage::Placement, self.misplaced(node).is_some()),
+            (Stage::Handler, !self.is_handled(node)),
+            (Stage::Kvm, lacks(KVM)),
+            (Stage::Tun, lacks(TUN)),
+            (Stage::VhostNet, lacks(VHOST_NET)),
+            (
+                Stage::DevicePlugin,
+                needed
+                    .iter()
+                    .any(|device| node.allocatable.device(device) == 0),
+            ),
+            (Stage::MachineType, self.lacks_machine_type(node).is_some()),
+            (Stage::Memory, self.too_little_memory(node).is_some()),
+            (Stage::Cpu, self.too_few_cpus(node).is_some()),
+        ];
+        stages
+            .into_iter()
+            .find_map(|(stage, stops)| stops.then_some(stage))
+    }
+
+    pub(super) fn cause(&self, node: &NodeFact, stage: Stage) -> String {
+        let module = |module: &str| format!("kernel module {module} is not loaded");
+        let cause = match stage {
+            Stage::Placement => self.misplaced(node),
+            Stage::Handler => Some(self.handler_trouble(node)),
+            Stage::Kvm => Some("no /dev/kvm".to_owned()),
+            Stage::Tun => Some(module("tun")),
+            Stage::VhostNet => Some(module("vhost_net")),
+            Stage::DevicePlugin => {
+                let idle: Vec<&str> = self
+                    .devices
+                    .iter()
+                    .copied()
+                    .filter(|device| node.allocatable.device(device) == 0)
+                    .collect();
+                Some(format!("{} is there, but not allocatable", idle.join(", ")))
+            }
+            Stage::MachineType => self.lacks_machine_type(node),
+            Stage::Memory => self.too_little_memory(node),
+            Stage::Cpu => self.too_few_cpus(node),
+        };
+        cause.unwrap_or_default()
+    }
+
+    /// Why the scheduler leaves the node out, whatever KubeVirt does.
+    fn misplaced(&self, node: &NodeFact) -> Option<String> {
+        if let Some(ready) = node.ready.as_ref().filter(|ready| ready.status != "True") {
+            return Some(match ready.message.as_str() {
+                "" => "not ready".to_owned(),
+                message => format!("not ready: {message}"),
+            });
+        }
+        if node.unschedulable {
+            return Some("cordoned".to_owned());
+        }
+        let placement = self.wukong.map(|wukong| &wukong.placement);
+        if let Some(placement) = placement {
+            let missing = placement
+                .node_selector
+                .iter()
+                .find(|(key, value)| !node.matches(key, value));
+            if let Some((key, value)) = missing {
+                return Some(match node.labels.get(key) {
+                    Some(other) => format!("label {key} is {other}, not {value}"),
+                    None => format!("no label {key}={value}"),
+                });
+            }
+        }
+        let architecture = self
+            .kubevirt
+            .and_then(|kubevirt| kubevirt.default_architecture.as_deref());
+        if let (Some(wanted), Some(has)) = (architecture, node.architecture.as_deref())
+            && wanted != has
+        {
+            return Some(format!("architecture {has}, not {wanted}"));
+        }
+        let tolerations = placement
+            .map(|placement| placement.tolerations.as_slice())
+            .unwrap_or_default();
+        let taint = node
+            .taints
+            .iter()
+            .find(|taint| repels(taint) && !tolerations.iter().any(|t| tolerates(t, taint)))?;
+        let value = match taint.value.as_str() {
+            "" => String::new(),
+            value => format!("={value}"),
+        };
+        Some(format!("taint {}{value}:{}", taint.key, taint.effect))
+    }
+
+    /// Whether virt-handler looks after the node. The label alone is not enough: it stays for minutes after a crash.
+    fn is_handled(&self, node: &NodeFact) -> bool {
+        let labelled = node.labels.get(SCHEDULABLE).map(String::as_str) == Some("true");
+        let failing = self
+            .handler(&node.meta.name)
+            .is_some_and(|pod| pod.failure().is_some());
+        labelled && !failing && !self.is_silent(node)
+    }
+
+    fn is_silent(&self, node: &NodeFact) -> bool {
+        node.heartbeat
+            .is_some_and(|heartbeat| self.now.duration_since(heartbeat) > HEARTBEAT_MAX)
+    }
+
+    fn handler_trouble(&self, node: &NodeFact) -> String {
+        let pod = self.handler(&node.meta.name);
+        let silent = match node.heartbeat {
+            Some(heartbeat) if self.is_silent(node) => {
+                format!(", without a sign of life since {heartbeat}")
+            }
+            _ => String::new(),
+        };
+        match pod.map(|pod| (pod, pod.failure())) {
+            Some((_, Some(failure))) => format!("{failure}{silent}"),
+            Some((pod, None)) if !pod.is_ready() => format!("virt-handler is starting{silent}"),
+            Some(_) => {
+                format!("virt-handler runs, but has not declared the node fit for VMs{silent}")
+            }
+            None if self.handlers_known => format!("no virt-handler{silent}"),
+            None => format!("not labelled {SCHEDULABLE}=true{silent}"),
+        }
+    }
+
+    fn lacks_machine_type(&self, node: &NodeFact) -> Option<String> {
+        if !self.machine_types_labelled {
+            return None;
+        }
+        let architecture = node.architecture.as_deref().unwrap_or("amd64");
+        let configured = self
+            .kubevirt
+            .and_then(|kubevirt| kubevirt.machine_types.get(architecture));
+        let machine = match (configured, architecture) {
+            (Some(configured), _) => configured,
+            (None, "arm64") => "virt",
+            (None, "s390x") => "s390-ccw-virtio",
+            (None, _) => "q35",
+        };
+        let label = format!("{MACHINE_TYPE}{machine}");
+        (!node.matches(&label, "true")).then(|| format!("no label {label}=true"))
+    }
+
+    fn too_little_memory(&self, node: &NodeFact) -> Option<String> {
+        let needed = launcher_memory(self.wukong?);
+        let has = node.allocatable.memory?;
+        (has < needed).then(|| format!("{has} of memory"))
+    }
+
+    fn too_few_cpus(&self, node: &NodeFact) -> Option<String> {
+        let needed = self.cpu_request()?;
+        let has = node.allocatable.cpu_milli?;
+        (has < needed).then(|| format!("{has}m of CPU"))
+    }
+
+    /// CPU that virt-launcher's pod requests, in thousandths.
+    pub(super) fn cpu_request(&self) -> Option<u64> {
+        let ratio = self
+            .kubevirt
+            .and_then(|kubevirt| kubevirt.cpu_allocation_ratio)
+            .unwrap_or(CPU_ALLOCATION_RATIO);
+        let vcpus = u64::from(self.wukong?.cpu);
+        vcpus.saturating_mul(1000).checked_div(ratio)
+    }
+}
+
+/// The devices that virt-launcher's pod requests (`getRequiredResources` in `pkg/virt-controller/services` of KubeVirt).
+/// Every NIC of ours is a virtio one. While it is not known whether KubeVirt emulates, what only hardware
+/// virtualization needs is left out.
+fn devices(kubevirt: Option<&KubeVirtFact>, wukong: Option<&ValidatedWukong>) -> Vec<&'static str> {
+    let nics = wukong.is_none_or(|wukong| wukong.pod_nic.is_some() || !wukong.nics.is_empty());
+    let hardware = kubevirt.is_some_and(|kubevirt| !kubevirt.use_emulation);
+    [(KVM, hardware), (TUN, nics), (VHOST_NET, nics && hardware)]
+        .into_iter()
+        .filter_map(|(device, needed)| needed.then_some(device))
+        .collect()
+}
+
+/// Memory that virt-launcher's pod requests for a VM: the guest's, and KubeVirt's overhead. It fits what KubeVirt 1.9
+/// requests (296Mi for 2Gi and 2 vCPUs); `GetMemoryOverhead` there is the sum of a fixed part, of page tables (a 512th),
+/// of 8Mi a vCPU, and of 1Gi where a device is passed through.
+pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
+    const MEBIBYTE: u64 = 1 << 20;
+    let Bytes(guest) = wukong.memory;
+    let passed_through = |nic: &Nic| nic.kind == wukong_api::spec::NetworkType::Sriov;
+    let devices = if wukong.nics.iter().any(passed_through) {
+        1024 * MEBIBYTE
+    } else {
+        0
+    };
+    let overhead = 276 * MEBIBYTE + 8 * MEBIBYTE * u64::from(wukong.cpu) + guest / 512 + devices;
+    Bytes(guest.saturating_add(overhead))
+}
+
+fn repels(taint: &TaintFact) -> bool {
+    matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
+}
+
+/// As Kubernetes' `ToleratesTaint`: an empty key with `Exists` tolerates everything, an empty effect every effect.
+fn tolerates(toleration: &Toleration, taint: &TaintFact) -> bool {
+    let effect = match toleration.effect {
+        None => true,
+        Some(TaintEffect::NoSchedule) => taint.effect == "NoSchedule",
+        Some(TaintEffect::PreferNoSchedule) => taint.effect == "PreferNoSchedule",
+        Some(TaintEffect::NoExecute) => taint.effect == "NoExecute",
+    };
+    let key = match toleration.key.as_deref() {
+        None | Some("") => toleration.operator == Some(TolerationOperator::Exists),
+        Some(key) => key == taint.key,
+    };
+    let value = match toleration.operator {
+        Some(TolerationOperator::Exists) => true,
+        Some(TolerationOperator::Equal) | None => {
+            toleration.value.as_deref().unwrap_or_default() == taint.value
+        }
+    };
+    effect && key && value
+}

@@ -1,0 +1,223 @@
+//! What the pods and events of a VM's children tell. They are looked up only while something is stuck.
+
+use wukong_api::{ConditionType, Reason};
+
+use super::check::{Check, CheckStatus, anchor};
+use super::facts::{EventFact, PodFact};
+use super::{Platform, scheduler};
+use crate::facts::Fact;
+use crate::world::Store;
+
+/// Most events that are kept; of more, the newest.
+const EVENTS_MAX: usize = 200;
+
+/// The pods and events of one VM's children.
+#[derive(Clone, Debug, Default)]
+pub struct Children {
+    /// Pods: virt-launcher, importers.
+    pub pods: Store<PodFact>,
+    /// Events about the children and their pods and claims.
+    pub events: Store<EventFact>,
+}
+
+/// An event that is understood.
+struct Known {
+    /// The reasons that the event may have.
+    events: &'static [&'static str],
+    /// Texts of which the message has one; empty: any message.
+    texts: &'static [&'static str],
+    condition: ConditionType,
+    reason: Reason,
+    hint: &'static str,
+    platforms: &'static [(Platform, &'static str)],
+}
+
+/// The events that are understood; of two that match, the first is meant. (Texts: kubelet, the attach/detach and volume
+/// controllers, Multus, CDI.)
+const KNOWN: &[Known] = &[
+    Known {
+        events: &["FailedCreatePodSandBox"],
+        texts: &["cannot find a network-attachment-definition"],
+        condition: ConditionType::DependenciesResolved,
+        reason: Reason::NADNotFound,
+        hint: "make the NetworkAttachmentDefinition, or drop nadName to have one made",
+        platforms: &[],
+    },
+    Known {
+        events: &["FailedCreatePodSandBox"],
+        texts: &["multus", "Multus"],
+        condition: ConditionType::EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
+        hint: "see that Multus runs on this node, and that the CNI plugin that the message names is in /opt/cni/bin",
+        platforms: &[(
+            Platform::K3s,
+            "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for configuration and kubeconfig, /var/lib/rancher/k3s/data/cni for plugins; correct the hostPath volumes of its daemonset",
+        )],
+    },
+    Known {
+        events: &["FailedMount"],
+        texts: &["secret \"", "references non-existent secret key"],
+        condition: ConditionType::DependenciesResolved,
+        reason: Reason::SecretNotFound,
+        hint: "make the Secret in the namespace of the Wukong, with the keys that it needs (userdata for userDataSecret); the VM then starts by itself",
+        platforms: &[],
+    },
+    Known {
+        events: &["ProvisioningFailed"],
+        texts: &["storageclass.storage.k8s.io"],
+        condition: ConditionType::DependenciesResolved,
+        reason: Reason::StorageClassNotFound,
+        hint: "make the class, or name one that exists",
+        platforms: &[],
+    },
+    Known {
+        events: &[
+            "ProvisioningFailed",
+            "ErrCreatingPVCPrime",
+            "ErrExceededQuota",
+            "FailedCreate",
+        ],
+        texts: &["exceeded quota"],
+        condition: ConditionType::VolumesBound,
+        reason: Reason::QuotaExceeded,
+        hint: "raise the quota: an import on a CSI class needs twice the storage; CDI tries again within minutes",
+        platforms: &[],
+    },
+    Known {
+        events: &["ProvisioningFailed"],
+        texts: &[],
+        condition: ConditionType::VolumesBound,
+        reason: Reason::ProvisionerNotReady,
+        hint: "see what the driver says about the volume, and the log of its provisioner",
+        platforms: &[],
+    },
+    Known {
+        events: &["Failed", "BackOff"],
+        texts: &["ImagePull", "pull image", "pulling image"],
+        condition: ConditionType::VolumesBound,
+        reason: Reason::ImagePullFailed,
+        hint: "see that the image is spelled right, and that the node reaches its registry",
+        platforms: &[],
+    },
+    Known {
+        events: &["FailedAttachVolume"],
+        texts: &["Multi-Attach"],
+        condition: ConditionType::Running,
+        reason: Reason::PodNotStarted,
+        hint: "the disk is still attached to another node: wait until that is over (six minutes after a node was lost), or take the lost node out of service",
+        platforms: &[],
+    },
+    Known {
+        events: &[
+            "FailedMount",
+            "FailedAttachVolume",
+            "FailedMapVolume",
+            "FailedCreatePodSandBox",
+            "NetworkNotReady",
+        ],
+        texts: &[],
+        condition: ConditionType::Running,
+        reason: Reason::PodNotStarted,
+        hint: "see what the message says",
+        platforms: &[],
+    },
+];
+
+impl Children {
+    /// Takes in a list of events, the newest of them only.
+    pub fn hear(&mut self, mut events: Vec<EventFact>) {
+        events.sort_by_key(|event| std::cmp::Reverse(event.last));
+        events.truncate(EVENTS_MAX);
+        self.events.replace(events);
+    }
+
+    /// What is wrong with the children in this namespace: the first in causal order, of the newest event or pod.
+    pub fn trouble(&self, namespace: &str, platform: Option<Platform>) -> Option<Check> {
+        let mut events: Vec<&EventFact> = self.events.in_namespace(namespace).collect();
+        events.sort_by_key(|event| std::cmp::Reverse(event.last));
+        let of_events = events
+            .into_iter()
+            .filter_map(|event| of_event(event, platform));
+        let of_pods = self.pods.in_namespace(namespace).filter_map(of_pod);
+        // The first of equals is kept, so an event wins over the pod that it is about.
+        of_events.chain(of_pods).min_by_key(|check| check.condition)
+    }
+}
+
+/// What a warning means; `None` for events that are not understood or mere progress.
+pub fn of_event(event: &EventFact, platform: Option<Platform>) -> Option<Check> {
+    if !event.warning {
+        return None;
+    }
+    let subject = format!("{}/{}", event.kind, event.name);
+    let times = match (event.count, event.last) {
+        (1, Some(last)) => format!("once, at {last}"),
+        (count, Some(last)) => format!("{count} times, last at {last}"),
+        (count, None) => format!("{count} times"),
+    };
+    let check = |condition, reason, hint: &str| Check {
+        id: "event",
+        condition,
+        reason,
+        status: CheckStatus::Fail,
+        subject: Some(subject.clone()),
+        message: format!("{subject}: {}", event.message),
+        hint: Some(hint.into()),
+        anchor: anchor(reason),
+        evidence: vec![format!("event {}, {times}", event.reason)],
+    };
+    if event.reason == "FailedScheduling" {
+        let parsed = scheduler::parse(&event.message)?;
+        let reason = parsed
+            .causes
+            .iter()
+            .max_by_key(|(count, _, _)| *count)
+            .map_or(Reason::Unschedulable, |(_, cause, _)| cause.reason());
+        return Some(check(
+            ConditionType::Scheduled,
+            reason,
+            "see what the scheduler says about each node: kubectl wukong doctor",
+        ));
+    }
+    let known = KNOWN.iter().find(|known| {
+        known.events.contains(&event.reason.as_str())
+            && (known.texts.is_empty()
+                || known.texts.iter().any(|text| event.message.contains(text)))
+    })?;
+    let special = known.platforms.iter().find(|(on, _)| Some(*on) == platform);
+    let hint = special.map_or(known.hint, |(_, hint)| hint);
+    Some(check(known.condition, known.reason, hint))
+}
+
+/// What is wrong with a pod.
+pub fn of_pod(pod: &PodFact) -> Option<Check> {
+    let failure = pod.failure()?;
+    let pulls = failure.contains("cannot pull its image");
+    let (condition, reason, hint) = if pulls {
+        (
+            ConditionType::VolumesBound,
+            Reason::ImagePullFailed,
+            "see that the image is spelled right, and that the node reaches its registry",
+        )
+    } else if pod.component.starts_with("virt-launcher") {
+        (
+            ConditionType::Running,
+            Reason::PodNotStarted,
+            "see the log of the pod",
+        )
+    } else {
+        return None;
+    };
+    let subject = format!("Pod/{}", pod.meta().name);
+    Some(Check {
+        id: "pod",
+        condition,
+        reason,
+        status: CheckStatus::Fail,
+        message: format!("{subject}: {failure}"),
+        subject: Some(subject),
+        hint: Some(hint.into()),
+        anchor: anchor(reason),
+        evidence: vec![format!("restarted {} times", pod.restarts())],
+    })
+}

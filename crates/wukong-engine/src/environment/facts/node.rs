@@ -1,0 +1,143 @@
+//! Facts of nodes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use wukong_api::Bytes;
+
+use super::json::{entries, list, milli, optional_text, text, text_map, time, whole};
+use crate::facts::{ConditionFact, Fact, Meta};
+
+/// Prefixes of labels that are left out: KubeVirt's node labeller and node-feature-discovery write hundreds of them on
+/// every node, and nothing here reads them.
+const LEFT_OUT: [&str; 6] = [
+    "cpu-feature.node.kubevirt.io/",
+    "cpu-model-migration.node.kubevirt.io/",
+    "cpu-timer.node.kubevirt.io/",
+    "feature.node.kubernetes.io/",
+    "host-model-required-features.node.kubevirt.io/",
+    "hyperv.node.kubevirt.io/",
+];
+/// Most resources that are kept of one node.
+const RESOURCES_MAX: usize = 64;
+
+/// A node.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NodeFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Its labels, without those that [`NodeFact::matches`] does not judge.
+    pub labels: BTreeMap<String, String>,
+    /// Its taints.
+    pub taints: Vec<TaintFact>,
+    /// Whether it is cordoned.
+    pub unschedulable: bool,
+    /// Condition `Ready`.
+    pub ready: Option<ConditionFact>,
+    /// What pods can have.
+    pub allocatable: Resources,
+    /// What the node has.
+    pub capacity: Resources,
+    /// When virt-handler gave a sign of life last.
+    pub heartbeat: Option<Timestamp>,
+    /// Architecture such as `amd64`.
+    pub architecture: Option<String>,
+    /// `spec.providerID`.
+    pub provider_id: String,
+    /// Name of the operating system.
+    pub os_image: String,
+    /// Version of the kernel.
+    pub kernel: String,
+    /// Version of the kubelet.
+    pub kubelet: String,
+}
+
+/// A taint.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TaintFact {
+    /// Its key.
+    pub key: String,
+    /// Its value; empty without one.
+    pub value: String,
+    /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
+    pub effect: String,
+}
+
+/// Resources of a node.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Resources {
+    /// CPU in thousandths.
+    pub cpu_milli: Option<u64>,
+    /// Memory.
+    pub memory: Option<Bytes>,
+    /// Pieces of every device, by resource name: `devices.kubevirt.io/kvm` and the like.
+    pub devices: BTreeMap<String, u64>,
+}
+
+impl Resources {
+    fn project(object: &Value, pointer: &str) -> Self {
+        let devices = entries(object, pointer)
+            .filter(|(name, _)| name.contains('/'))
+            .filter_map(|(name, value)| Some((name.clone(), whole(value)?)));
+        let get = |name: &str| object.pointer(pointer).and_then(|all| all.get(name));
+        Self {
+            cpu_milli: get("cpu").and_then(milli),
+            memory: get("memory").and_then(whole).map(Bytes),
+            devices: devices.take(RESOURCES_MAX).collect(),
+        }
+    }
+
+    /// Pieces of a device; a resource that is not named counts as 0.
+    pub fn device(&self, name: &str) -> u64 {
+        self.devices.get(name).copied().unwrap_or_default()
+    }
+}
+
+impl Fact for NodeFact {
+    fn project(object: &Value) -> Self {
+        let taint = |taint: &Value| TaintFact {
+            key: text(taint, "/key"),
+            value: text(taint, "/value"),
+            effect: text(taint, "/effect"),
+        };
+        let mut labels = text_map(object, "/metadata/labels");
+        labels.retain(|key, _| !is_left_out(key));
+        Self {
+            meta: Meta::project(object),
+            taints: list(object, "/spec/taints").map(taint).collect(),
+            unschedulable: super::json::flag(object, "/spec/unschedulable"),
+            ready: super::json::conditions(object, &["Ready"])
+                .into_iter()
+                .next(),
+            allocatable: Resources::project(object, "/status/allocatable"),
+            capacity: Resources::project(object, "/status/capacity"),
+            heartbeat: time(object, "/metadata/annotations/kubevirt.io~1heartbeat"),
+            architecture: labels
+                .get("kubernetes.io/arch")
+                .cloned()
+                .or_else(|| optional_text(object, "/status/nodeInfo/architecture")),
+            provider_id: text(object, "/spec/providerID"),
+            os_image: text(object, "/status/nodeInfo/osImage"),
+            kernel: text(object, "/status/nodeInfo/kernelVersion"),
+            kubelet: text(object, "/status/nodeInfo/kubeletVersion"),
+            labels,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl NodeFact {
+    /// Whether the node has this label with this value. Labels that are left out count as there: nothing is blamed on
+    /// what is not known.
+    pub fn matches(&self, key: &str, value: &str) -> bool {
+        is_left_out(key) || self.labels.get(key).is_some_and(|known| known == value)
+    }
+}
+
+fn is_left_out(key: &str) -> bool {
+    LEFT_OUT.iter().any(|prefix| key.starts_with(prefix))
+}

@@ -1,0 +1,113 @@
+//! Facts of CDI, StorageProfiles, StorageClasses and storage drivers.
+
+use serde_json::Value;
+
+use super::json::{conditions, list, optional_text, text, texts};
+use crate::facts::{ConditionFact, Fact, Meta, StorageClassFact};
+
+/// The CDI resource. A cluster has one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CdiFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// `status.phase`.
+    pub phase: String,
+    /// Its conditions `Available`, `Progressing` and `Degraded`.
+    pub conditions: Vec<ConditionFact>,
+}
+
+impl Fact for CdiFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+            phase: text(object, "/status/phase"),
+            conditions: conditions(object, &["Available", "Progressing", "Degraded"]),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+/// A StorageProfile: what CDI knows of the StorageClass of the same name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct StorageProfileFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Access and volume modes that claims get, the preferred first.
+    pub property_sets: Vec<ClaimPropertySet>,
+}
+
+/// Modes that a claim may have.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClaimPropertySet {
+    /// Access modes.
+    pub access_modes: Vec<String>,
+    /// Volume mode.
+    pub volume_mode: Option<String>,
+}
+
+impl Fact for StorageProfileFact {
+    fn project(object: &Value) -> Self {
+        let set = |set: &Value| ClaimPropertySet {
+            access_modes: texts(set, "/accessModes"),
+            volume_mode: optional_text(set, "/volumeMode"),
+        };
+        Self {
+            meta: Meta::project(object),
+            // Status holds what CDI recognized and what spec overrides, merged.
+            property_sets: list(object, "/status/claimPropertySets").map(set).collect(),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+/// A StorageClass with its provisioner.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClassFact {
+    /// The class.
+    pub class: StorageClassFact,
+    /// Name of the driver that makes its volumes.
+    pub provisioner: String,
+}
+
+impl Fact for ClassFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            class: StorageClassFact::project(object),
+            provisioner: text(object, "/provisioner"),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.class.meta
+    }
+}
+
+/// A CSINode: the storage drivers that are registered on the node of the same name.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct CsiNodeFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Names of the drivers.
+    pub drivers: Vec<String>,
+}
+
+impl Fact for CsiNodeFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+            drivers: list(object, "/spec/drivers")
+                .map(|driver| text(driver, "/name"))
+                .collect(),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}

@@ -1,0 +1,91 @@
+//! The cluster that VMs are to run on: what is known of it, what is wrong with it, and what to do about that.
+//!
+//! [`preflight`] walks the table of [`rules`] in causal order. Each rule is data (condition, reason, severity, words,
+//! what to do) with a predicate over the [`Environment`]; a rule that depends on one that failed is not judged, so that a
+//! consequence is never blamed for its cause.
+
+mod check;
+mod demand;
+pub mod events;
+mod everywhere;
+pub mod facts;
+pub mod migration;
+mod nodes;
+pub mod platform;
+pub mod rules;
+pub mod scheduler;
+
+pub use check::{Check, CheckStatus, environment_verdict, preflight};
+pub use demand::launcher_memory;
+pub use everywhere::Everywhere;
+pub use platform::Platform;
+
+use facts::{
+    CdiFact, ClassFact, CsiNodeFact, DaemonSetFact, KubeVirtFact, LimitRangeFact, NodeFact,
+    NodeNetworkFact, PodFact, QuotaFact, StorageProfileFact,
+};
+
+use crate::facts::ObjectFact;
+use crate::world::{Presence, Store};
+
+/// Label selector of the pods in [`Environment::kubevirt_pods`], in any namespace.
+pub const KUBEVIRT_PODS: &str =
+    "kubevirt.io in (virt-api,virt-controller,virt-handler,virt-operator)";
+
+/// Everything that is known of the cluster besides the children of Wukongs. It grows with the nodes of the cluster, a
+/// few kilobytes each, and not with its VMs.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// Whether VirtualMachines can be made.
+    pub virtual_machines: Presence,
+    /// Whether DataVolumes can be made.
+    pub data_volumes: Presence,
+    /// Whether NetworkAttachmentDefinitions can be made.
+    pub definitions: Presence,
+    /// The KubeVirt resource.
+    pub kubevirts: Everywhere<KubeVirtFact>,
+    /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
+    pub kubevirt_pods: Everywhere<PodFact>,
+    /// Nodes.
+    pub nodes: Store<NodeFact>,
+    /// The CDI resource.
+    pub cdis: Store<CdiFact>,
+    /// StorageClasses.
+    pub storage_classes: Store<ClassFact>,
+    /// StorageProfiles.
+    pub storage_profiles: Store<StorageProfileFact>,
+    /// CSIDrivers.
+    pub csi_drivers: Store<ObjectFact>,
+    /// CSINodes.
+    pub csi_nodes: Store<CsiNodeFact>,
+    /// Pods of the provisioners that are no CSI drivers ([`is_provisioner`]).
+    pub provisioner_pods: Everywhere<PodFact>,
+    /// DaemonSets of Multus ([`is_multus`]).
+    pub multus: Everywhere<DaemonSetFact>,
+    /// NodeNetworkStates.
+    pub node_networks: Store<NodeNetworkFact>,
+    /// ResourceQuotas.
+    pub quotas: Store<QuotaFact>,
+    /// LimitRanges.
+    pub limit_ranges: Store<LimitRangeFact>,
+}
+
+/// Whether a DaemonSet of this name belongs in [`Environment::multus`]. (`kube-multus-ds`, `multus`,
+/// `rke2-multus`, `kube-multus-ds-amd64`, ...)
+pub fn is_multus(name: &str) -> bool {
+    name.contains("multus")
+}
+
+/// Whether a pod of this name belongs in [`Environment::provisioner_pods`].
+pub fn is_provisioner(name: &str) -> bool {
+    rules::IN_CLUSTER_PROVISIONERS
+        .iter()
+        .any(|(_, pod)| name.starts_with(pod))
+}
+
+impl Environment {
+    /// The KubeVirt resource.
+    fn kubevirt(&self) -> Option<&KubeVirtFact> {
+        self.kubevirts.iter().next()
+    }
+}

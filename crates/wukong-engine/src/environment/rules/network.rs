@@ -1,0 +1,152 @@
+//! Rules about Multus, NMState and the bridges on the nodes.
+
+use std::collections::BTreeMap;
+
+use wukong_api::spec::NetworkType;
+use wukong_api::validated::Attachment;
+
+use super::{Finding, Scene, gap, grouped, lines, listed};
+use crate::environment::demand::Stage;
+use crate::world::Presence;
+
+/// Whether secondary networks matter: to a cluster always, to a Wukong when it has some.
+fn concerns(scene: &Scene) -> bool {
+    scene.wukong.is_none_or(|wukong| !wukong.nics.is_empty())
+}
+
+pub(super) fn multus_installed(scene: &Scene) -> Finding {
+    if !concerns(scene) {
+        return Finding::Irrelevant;
+    }
+    let presence = scene.environment.definitions;
+    if let Some(gap) = gap(presence, "NetworkAttachmentDefinition") {
+        return gap;
+    }
+    if presence == Presence::Served {
+        return Finding::holds();
+    }
+    let Some(wukong) = scene.wukong else {
+        return Finding::found("Multus is not installed: VMs get the NIC on the pod network only")
+            .mild(true);
+    };
+    let (waits, nics) = match wukong.attached_nics(false) {
+        Err(waiting) => (true, waiting),
+        Ok(_) => (false, wukong.nics.iter().collect()),
+    };
+    let names = listed(nics.iter().map(|nic| nic.name.as_str()));
+    Finding::found(if waits {
+        format!("Multus is not installed, and the VM must not start without its networks {names}")
+    } else {
+        format!(
+            "Multus is not installed: the VM gets the NIC on the pod network only, without {names}"
+        )
+    })
+    .mild(!waits)
+}
+
+pub(super) fn multus_healthy(scene: &Scene) -> Finding {
+    let environment = scene.environment;
+    if !concerns(scene) || environment.definitions != Presence::Served {
+        return Finding::Irrelevant;
+    }
+    if let Some(gap) = gap(environment.multus.presence(), "DaemonSet") {
+        return gap;
+    }
+    let mut missing = None;
+    for multus in environment.multus.iter() {
+        let subject = format!("DaemonSet/{}", multus.meta.name);
+        if multus.ready >= multus.desired && multus.desired > 0 {
+            return Finding::holds();
+        }
+        let message = format!(
+            "Multus is ready on {} of {} nodes: pods with secondary networks do not start on the others",
+            multus.ready, multus.desired
+        );
+        missing = Some(
+            Finding::found(message)
+                .about(subject)
+                .mild(multus.ready > 0),
+        );
+    }
+    missing.unwrap_or_else(|| {
+        Finding::found(
+            "The kind NetworkAttachmentDefinition exists, but no Multus DaemonSet runs: NICs would be silently left out",
+        )
+    })
+}
+
+pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
+    let managed = scene
+        .wukong
+        .into_iter()
+        .flat_map(|wukong| &wukong.nics)
+        .filter(|nic| nic.node_network.is_some());
+    let names: Vec<&str> = managed.map(|nic| nic.name.as_str()).collect();
+    if names.is_empty() {
+        return Finding::Irrelevant;
+    }
+    let presence = scene.environment.node_networks.presence();
+    if let Some(gap) = gap(presence, "NodeNetworkState") {
+        return gap;
+    }
+    if presence == Presence::Served {
+        return Finding::holds();
+    }
+    Finding::found(format!(
+        "NMState is not installed, and the bridges of the networks {} are to be made by it",
+        listed(names)
+    ))
+}
+
+/// Bridges that nobody is asked to make have to be there already: the CNI plugin would otherwise make one without an
+/// uplink, and the VM would talk to nobody (`ensureBridge` of the bridge plugin).
+pub(super) fn bridges(scene: &Scene) -> Finding {
+    let environment = scene.environment;
+    let nics = scene.wukong.into_iter().flat_map(|wukong| &wukong.nics);
+    let bridges: BTreeMap<&str, &str> = nics
+        .filter(|nic| matches!(nic.kind, NetworkType::Bridge | NetworkType::Ovs))
+        .filter(|nic| nic.node_network.is_none())
+        .filter(|nic| matches!(nic.attachment, Attachment::Planned(_)))
+        .filter_map(|nic| Some((nic.bridge.as_deref()?, nic.name.as_str())))
+        .collect();
+    let states = &environment.node_networks;
+    // Without NMState nobody can tell.
+    if bridges.is_empty() || states.presence() == Presence::Missing {
+        return Finding::Irrelevant;
+    }
+    if let Some(gap) = gap(states.presence(), "NodeNetworkState") {
+        return gap;
+    }
+    let candidates: Vec<&str> = scene
+        .nodes
+        .reaching(Stage::Handler)
+        .map(|node| node.meta.name.as_str())
+        .filter(|node| states.get("", node).present().is_some())
+        .collect();
+    let lacking = |bridge: &str| -> Vec<(&str, String)> {
+        let lacks = |node: &&&str| {
+            let state = states.get("", node).present();
+            state.is_some_and(|state| !state.bridges.contains(bridge))
+        };
+        candidates
+            .iter()
+            .filter(lacks)
+            .map(|node| (*node, format!("no bridge {bridge}")))
+            .collect()
+    };
+    // A bridge that is missing everywhere is worse than one that is missing somewhere.
+    let worst = bridges
+        .iter()
+        .map(|(bridge, network)| (*network, lacking(bridge)))
+        .max_by_key(|(_, causes)| causes.len())
+        .filter(|(_, causes)| !causes.is_empty());
+    match worst {
+        Some((network, causes)) => Finding::found(format!(
+            "network {network}: its bridge is missing on nodes that the VM may be placed on, where it would be cut off: {}",
+            grouped(&causes)
+        ))
+        .evidence(lines(&causes))
+        .mild(causes.len() < candidates.len()),
+        None => Finding::holds(),
+    }
+}

@@ -1,0 +1,251 @@
+//! Rules about the nodes: each of them is to blame when nodes get as far as its stage, and none gets further.
+
+use super::{Finding, Scene, a_vm, gap, grouped, lines, listed};
+use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, launcher_memory};
+use crate::world::Presence;
+use wukong_api::spec::NetworkType;
+
+/// Blames a stage with the words of `message`, which gets the nodes that it stops with their causes.
+fn stage(scene: &Scene, stage: Stage, message: impl Fn(&[(&str, String)]) -> String) -> Finding {
+    if let Some(gap) = gap(scene.environment.nodes.presence(), "Node") {
+        return gap;
+    }
+    let nodes = &scene.nodes;
+    let causes = nodes.causes_at(stage);
+    if nodes.any_passes(stage) {
+        return Finding::Holds(lines(&causes));
+    }
+    let subject = match causes.as_slice() {
+        [(node, _)] => Some(format!("Node/{node}")),
+        _ => None,
+    };
+    let finding = Finding::found(message(&causes)).evidence(lines(&nodes.causes_until(stage)));
+    match subject {
+        Some(subject) => finding.about(subject),
+        None => finding,
+    }
+}
+
+fn names(causes: &[(&str, String)]) -> String {
+    listed(causes.iter().map(|(node, _)| *node))
+}
+
+pub(super) fn placement(scene: &Scene) -> Finding {
+    stage(scene, Stage::Placement, |causes| {
+        if scene.nodes.is_empty() {
+            return "The cluster has no nodes".to_owned();
+        }
+        format!(
+            "No node is left for {} after readiness, taints, labels and architecture: {}",
+            a_vm(scene),
+            grouped(causes)
+        )
+    })
+}
+
+pub(super) fn virt_handler(scene: &Scene) -> Finding {
+    let finding = stage(scene, Stage::Handler, |causes| {
+        format!(
+            "virt-handler does not run on any node that {} may be placed on; {}",
+            a_vm(scene),
+            grouped(causes)
+        )
+    });
+    // What changes all the time belongs into the evidence, not into the sentence.
+    finding.with(|found| {
+        for node in scene.nodes.reaching(Stage::Handler) {
+            let name = &node.meta.name;
+            if let Some(pod) = scene.nodes.demand().handler(name) {
+                found.evidence.push(format!(
+                    "Pod/{} on {name}: restarted {} times",
+                    pod.meta.name,
+                    pod.restarts()
+                ));
+            }
+            if let Some(heartbeat) = node.heartbeat {
+                let age = scene.now.duration_since(heartbeat).as_mins();
+                found
+                    .evidence
+                    .push(format!("Node/{name}: last heartbeat {age} minutes ago"));
+            }
+        }
+        found.evidence.truncate(2 * super::EVIDENCE_MAX);
+    })
+}
+
+/// Whether hardware virtualization is asked for; else the finding to give instead.
+fn hardware(scene: &Scene, device: &str) -> Result<(), Finding> {
+    let environment = scene.environment;
+    match environment.kubevirt() {
+        Some(kubevirt) if kubevirt.use_emulation => Err(Finding::Irrelevant),
+        Some(_) => Ok(()),
+        // Without the KubeVirt resource a device that is there is good news all the same.
+        None if scene.nodes.offers(device) => Err(Finding::holds()),
+        None => Err(gap(environment.kubevirts.presence(), "KubeVirt")
+            .unwrap_or(Finding::NotObserved("KubeVirt"))),
+    }
+}
+
+pub(super) fn kvm(scene: &Scene) -> Finding {
+    if let Err(instead) = hardware(scene, KVM) {
+        return instead;
+    }
+    stage(scene, Stage::Kvm, |causes| {
+        format!(
+            "No node that {} may be placed on has hardware virtualization (/dev/kvm), and KubeVirt's software emulation is off: {}",
+            a_vm(scene),
+            names(causes)
+        )
+    })
+}
+
+pub(super) fn tun(scene: &Scene) -> Finding {
+    let without_nics = scene
+        .wukong
+        .is_some_and(|wukong| wukong.pod_nic.is_none() && wukong.nics.is_empty());
+    if without_nics {
+        return Finding::Irrelevant;
+    }
+    let emulated = scene
+        .environment
+        .kubevirt()
+        .is_some_and(|kubevirt| kubevirt.use_emulation);
+    let even = if emulated {
+        ", which software emulation needs as well"
+    } else {
+        ""
+    };
+    stage(scene, Stage::Tun, |causes| {
+        format!(
+            "No node that {} may be placed on has the device /dev/net/tun{even}: the kernel module tun is not loaded on {}",
+            a_vm(scene),
+            names(causes)
+        )
+    })
+    .about_device(TUN)
+}
+
+pub(super) fn vhost_net(scene: &Scene) -> Finding {
+    if let Err(instead) = hardware(scene, VHOST_NET) {
+        return instead;
+    }
+    stage(scene, Stage::VhostNet, |causes| {
+        format!(
+            "No node that {} may be placed on has the device /dev/vhost-net: the kernel module vhost_net is not loaded on {}",
+            a_vm(scene),
+            names(causes)
+        )
+    })
+    .about_device(VHOST_NET)
+}
+
+impl Finding {
+    /// Adds the resource under which the device is advertised.
+    fn about_device(self, device: &str) -> Self {
+        self.with(|found| {
+            found
+                .evidence
+                .push(format!("virt-handler advertises it as {device}"));
+        })
+    }
+}
+
+pub(super) fn device_plugin(scene: &Scene) -> Finding {
+    stage(scene, Stage::DevicePlugin, |causes| {
+        format!(
+            "The nodes have the devices that VMs need, but do not give them out: {}",
+            grouped(causes)
+        )
+    })
+}
+
+pub(super) fn machine_type(scene: &Scene) -> Finding {
+    stage(scene, Stage::MachineType, |causes| {
+        format!(
+            "virt-handler has not labelled any node with the machine type that {} needs; {}",
+            a_vm(scene),
+            grouped(causes)
+        )
+    })
+}
+
+pub(super) fn memory(scene: &Scene) -> Finding {
+    let Some(wukong) = scene.wukong else {
+        return Finding::Irrelevant;
+    };
+    stage(scene, Stage::Memory, |causes| {
+        format!(
+            "No node is big enough for the VM, which takes {} with KubeVirt's overhead; {}",
+            launcher_memory(wukong),
+            grouped(causes)
+        )
+    })
+}
+
+pub(super) fn cpu(scene: &Scene) -> Finding {
+    let Some(request) = scene.nodes.demand().cpu_request() else {
+        return Finding::Irrelevant;
+    };
+    stage(scene, Stage::Cpu, |causes| {
+        format!(
+            "No node has CPUs enough for the VM, which requests {request}m; {}",
+            grouped(causes)
+        )
+    })
+}
+
+/// Devices that NICs ask for by name.
+pub(super) fn nic_resource(scene: &Scene) -> Finding {
+    let Some(wukong) = scene.wukong else {
+        return Finding::Irrelevant;
+    };
+    let asked = wukong.nics.iter().filter_map(|nic| {
+        let passed_through = nic.kind == NetworkType::Sriov;
+        Some((nic, nic.resource.as_deref().filter(|_| passed_through)?))
+    });
+    let asked: Vec<_> = asked.collect();
+    if asked.is_empty() {
+        return Finding::Irrelevant;
+    }
+    if scene.environment.nodes.presence() != Presence::Served {
+        return gap(scene.environment.nodes.presence(), "Node")
+            .unwrap_or(Finding::NotObserved("Node"));
+    }
+    let missing = asked
+        .iter()
+        .find(|(_, resource)| !scene.nodes.offers(resource));
+    match missing {
+        Some((nic, resource)) => Finding::found(format!(
+            "network {}: no node that the VM may be placed on offers {resource}",
+            nic.name
+        )),
+        None => Finding::holds(),
+    }
+}
+
+/// Whether there is a second node to move to.
+pub(super) fn single_node(scene: &Scene) -> Finding {
+    if !super::wish::wants_migration(scene) {
+        return Finding::Irrelevant;
+    }
+    if let Some(gap) = gap(scene.environment.nodes.presence(), "Node") {
+        return gap;
+    }
+    let able: Vec<&str> = scene
+        .nodes
+        .reaching(Stage::Memory)
+        .map(|node| node.meta.name.as_str())
+        .collect();
+    match able.as_slice() {
+        [only] => Finding::found(format!(
+            "{} can only run on node {only}, so it cannot move away when that is drained",
+            if scene.wukong.is_some() {
+                "This VM"
+            } else {
+                "A VM"
+            }
+        ))
+        .about(format!("Node/{only}")),
+        _ => Finding::holds(),
+    }
+}

@@ -1,0 +1,29 @@
+//! Rules about what the Wukong asks for.
+
+use wukong_api::spec::EvictionStrategy;
+use wukong_api::validated::{Login, Password};
+
+use super::{Finding, Scene};
+
+/// Whether the VM is to move to another node when its own is drained.
+pub(super) fn wants_migration(scene: &Scene) -> bool {
+    scene.wukong.is_some_and(|wukong| {
+        matches!(
+            wukong.placement.eviction_strategy,
+            EvictionStrategy::LiveMigrate | EvictionStrategy::LiveMigrateIfPossible
+        )
+    })
+}
+
+pub(super) fn plain_text_password(scene: &Scene) -> Finding {
+    let Some(Login::User(user)) = scene.wukong.map(|wukong| &wukong.login) else {
+        return Finding::Irrelevant;
+    };
+    match &user.password {
+        Some(Password::Plain(_)) => Finding::found(format!(
+            "The password of user {} is in the manifest in plain text: whoever can read the Wukong can read it",
+            user.name
+        )),
+        Some(Password::Hash(_)) | None => Finding::Irrelevant,
+    }
+}
