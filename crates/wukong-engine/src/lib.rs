@@ -6,6 +6,7 @@ mod conditions;
 mod decide;
 pub mod decision;
 pub mod desired;
+pub mod environment;
 pub mod facts;
 pub mod owned;
 mod power;
