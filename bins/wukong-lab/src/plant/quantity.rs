@@ -85,6 +85,29 @@ impl Quantity {
         }
     }
 
+    /// `text` as Kubernetes stores it: `2048Mi` is `2Gi`, `1.5Gi` is `1536Mi`, `2000M` is `2G`.
+    ///
+    /// # Errors
+    /// When it is not a quantity.
+    pub fn canonical(text: &str) -> Result<String, NotAQuantity> {
+        let Self { nanos } = Self::parse(text)?;
+        let text = text.trim();
+        let exponent = !text.ends_with('E') && text.contains(['e', 'E']) && !text.ends_with('i');
+        let small = nanos.abs() < 1024 * NANO;
+        if text.ends_with('i') && !small {
+            let (number, power) = without_factor(div_ceil(nanos, NANO), 1024);
+            let suffix = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(power);
+            return Ok(format!("{number}{}", suffix.unwrap_or(&"Ei")));
+        }
+        let (number, power) = without_factor(nanos, 1000);
+        let suffix = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"].get(power);
+        Ok(match (number, exponent) {
+            (0, _) => "0".to_owned(),
+            (_, true) if power > 3 => format!("{number}e{}", (power - 3) * 3),
+            _ => format!("{number}{}", suffix.unwrap_or(&"E")),
+        })
+    }
+
     /// Units, rounded up to a whole one.
     #[must_use]
     pub fn value(self) -> i64 {
@@ -101,6 +124,16 @@ impl Quantity {
     pub fn is_zero(self) -> bool {
         self.nanos == 0
     }
+}
+
+/// How often `factor` divides a number, at most nine times, and what is left.
+fn without_factor(mut number: i128, factor: i128) -> (i128, usize) {
+    let mut power = 0;
+    while number != 0 && number % factor == 0 && power < 9 {
+        number /= factor;
+        power += 1;
+    }
+    (number, power)
 }
 
 fn clamp(value: i128) -> i64 {
@@ -186,6 +219,27 @@ mod tests {
         }
         assert_eq!(Quantity::parse("1e40").unwrap().value(), i64::MAX);
         assert_eq!(Quantity::parse("1500m").unwrap().milli(), 1500);
+    }
+
+    #[test]
+    fn stores_what_kubernetes_stores() {
+        for (text, stored) in [
+            ("2048Mi", "2Gi"),
+            ("1.5Gi", "1536Mi"),
+            ("2000M", "2G"),
+            ("2Gi", "2Gi"),
+            ("1000000", "1M"),
+            ("2147483648", "2147483648"),
+            ("1138166334", "1138166334"),
+            ("0.5", "500m"),
+            ("1e3", "1e3"),
+            ("0.1Ki", "102400m"),
+            ("0", "0"),
+            ("1024", "1024"),
+            ("-2048Mi", "-2Gi"),
+        ] {
+            assert_eq!(Quantity::canonical(text).unwrap(), stored, "{text}");
+        }
     }
 
     #[test]

@@ -281,5 +281,5 @@ async fn vmi_call(
     if let Some(patch) = kubevirt::pause(&vmi, pause, &now) {
         objects.merge(Kind::Vmi, patch, false).await?;
     }
-    Ok(StatusCode::OK)
+    Ok(StatusCode::ACCEPTED)
 }

@@ -151,10 +151,14 @@ async fn mutate_vm(Json(review): Json<Value>) -> Json<Value> {
     if let Err(denial) = admission::decode_vm(&object) {
         return request.verdict(Err(denial));
     }
-    if !request.is_creation() {
+    let asked = object.clone();
+    admission::canonicalize_vm(&mut object);
+    if request.is_creation() {
+        admission::default_vm(&mut object, request.0.child("uid").text());
+    }
+    if object == asked {
         return request.verdict(Ok(()));
     }
-    admission::default_vm(&mut object, request.0.child("uid").text());
     let patch = json!([{"op": "replace", "path": "/spec", "value": object.get("spec")}]);
     request.answer(json!({"allowed": true, "patchType": "JSONPatch", "patch": STANDARD.encode(patch.to_string())}))
 }

@@ -11,6 +11,28 @@ use crate::plant::quantity::Quantity;
 const ARCHITECTURE: &str = "amd64";
 const PCI_TOPOLOGY: &str = "kubevirt.io/pci-topology-version";
 
+/// Quantities as they are stored: the mutating webhook sends typed objects back.
+pub fn canonicalize_vm(object: &mut Value) {
+    let Some(domain) = object.pointer_mut("/spec/template/spec/domain") else {
+        return;
+    };
+    for path in ["/memory", "/resources/requests", "/resources/limits"] {
+        let Some(Value::Object(map)) = domain.pointer_mut(path) else {
+            continue;
+        };
+        for value in map.values_mut() {
+            let text = match &*value {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            if let Ok(stored) = Quantity::canonical(&text) {
+                *value = json!(stored);
+            }
+        }
+    }
+}
+
 /// Stores what the mutating webhook stores when a VirtualMachine is created. `seed` is anything unique to the request:
 /// the firmware's identity is derived from it (KubeVirt draws it at random).
 pub fn default_vm(object: &mut Value, seed: &str) {

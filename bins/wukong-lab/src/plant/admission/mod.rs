@@ -27,7 +27,7 @@ use serde_json::Value;
 
 use super::field::Field;
 pub use data_volume::admit_data_volume;
-pub use defaults::{default_vm, for_validation};
+pub use defaults::{canonicalize_vm, default_vm, for_validation};
 
 /// What the rules need to know about the installation.
 #[derive(Clone, Debug)]
