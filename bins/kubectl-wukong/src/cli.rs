@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::action::{self, ActionArgs, Wish};
 use crate::exit::{self, Exit};
 use crate::{ip, list, output, render, status};
 
@@ -28,6 +29,18 @@ enum Command {
     List(list::Args),
     Status(status::Args),
     Ip(ip::Args),
+    /// Start a VM: write powerState: Running into its Wukong
+    Start(ActionArgs),
+    /// Shut a VM down: write powerState: Stopped into its Wukong
+    Stop(ActionArgs),
+    /// Stop the CPUs of a VM: write powerState: Paused into its Wukong
+    Pause(ActionArgs),
+    /// Let a paused VM go on: write powerState: Running into its Wukong
+    Unpause(ActionArgs),
+    /// Restart a VM, for instance for a change that needs it
+    Restart(ActionArgs),
+    /// Move a running VM to another node
+    Migrate(ActionArgs),
     Render(render::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
@@ -41,6 +54,12 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Render(args) => render::run(&args),
+            Self::Start(args) => with_cluster(action::set(&args, Wish::Start)),
+            Self::Stop(args) => with_cluster(action::set(&args, Wish::Stop)),
+            Self::Pause(args) => with_cluster(action::set(&args, Wish::Pause)),
+            Self::Unpause(args) => with_cluster(action::set(&args, Wish::Unpause)),
+            Self::Restart(args) => with_cluster(action::restart(&args)),
+            Self::Migrate(args) => with_cluster(action::migrate(&args)),
             Self::List(args) => with_cluster(list::run(&args)),
             Self::Status(args) => with_cluster(status::run(&args)),
             Self::Ip(args) => with_cluster(ip::run(&args)),

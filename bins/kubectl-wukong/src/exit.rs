@@ -9,19 +9,23 @@ pub enum Exit {
     Done,
     /// Not done; what is wrong was said.
     Failed,
+    /// What was waited for did not come in time.
+    NotInTime,
 }
 
 /// What `--help` says about it.
 pub const HELP: &str = "\
 Exit codes:
   0  done
-  1  failed, refused, or called in a wrong way";
+  1  failed, refused, or called in a wrong way
+  3  what --wait waited for did not come in time";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::NotInTime => 3,
         })
     }
 }

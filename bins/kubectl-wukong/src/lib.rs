@@ -2,16 +2,19 @@
 //!
 //! What it says about a manifest comes from the functions that the operator runs, so the two cannot disagree.
 
+mod action;
 mod cli;
 mod cluster;
 mod exit;
 mod ip;
+mod kubevirt;
 mod list;
 mod live;
 mod manifest;
 mod output;
 mod render;
 mod status;
+mod subresource;
 mod text;
 
 pub use cli::main;

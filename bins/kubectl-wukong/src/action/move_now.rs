@@ -1,0 +1,50 @@
+//! `restart` and `migrate`: no lasting wish, so KubeVirt is called.
+
+use anyhow::bail;
+
+use super::{ActionArgs, Goal};
+use crate::exit::Exit;
+use crate::kubevirt;
+use crate::subresource::{self, On, Outcome};
+
+/// Restarts the guest.
+pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
+    let cluster = args.cluster.connect().await?;
+    cluster.wukong(&args.name).await?;
+    let before = kubevirt::instance(&cluster, &args.name).await?;
+    let Some(before) = before else {
+        bail!(
+            "{} does not run: kubectl wukong start {}",
+            args.name,
+            args.name
+        )
+    };
+    match subresource::call(&cluster, On::Machine, &args.name, "restart").await? {
+        Outcome::Accepted => {
+            args.finish(
+                &cluster,
+                Goal::OtherInstance { than: before.uid },
+                "restart asked for",
+            )
+            .await
+        }
+        Outcome::Conflict(why) => bail!("KubeVirt cannot restart {}: {why}", args.name),
+    }
+}
+
+/// Moves the running guest to another node.
+pub async fn migrate(args: &ActionArgs) -> anyhow::Result<Exit> {
+    let cluster = args.cluster.connect().await?;
+    cluster.wukong(&args.name).await?;
+    let Some(before) = kubevirt::instance(&cluster, &args.name).await? else {
+        bail!("{} does not run: there is nothing to migrate", args.name)
+    };
+    let goal = Goal::Migrated {
+        from: before.node.unwrap_or_default(),
+        earlier: before.migration.map(|migration| migration.uid),
+    };
+    match subresource::call(&cluster, On::Machine, &args.name, "migrate").await? {
+        Outcome::Accepted => args.finish(&cluster, goal, "migration asked for").await,
+        Outcome::Conflict(why) => bail!("KubeVirt cannot migrate {}: {why}", args.name),
+    }
+}

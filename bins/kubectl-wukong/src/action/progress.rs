@@ -1,0 +1,106 @@
+//! The line that shows how the conditions move.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use wukong_api::{ConditionType, Wukong};
+
+use crate::{output, text};
+
+/// The line. On a terminal it is one line that changes; elsewhere each change is a line.
+pub struct Progress {
+    bar: ProgressBar,
+    name: String,
+    last: String,
+    blocker: Option<String>,
+}
+
+impl Progress {
+    pub fn new(name: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self {
+            bar,
+            name: name.to_owned(),
+            last: String::new(),
+            blocker: None,
+        }
+    }
+
+    /// Shows the conditions of `wukong`.
+    pub fn show(&mut self, wukong: &Wukong) {
+        let status = wukong.status.as_ref();
+        self.blocker = status
+            .and_then(|status| status.blocker.as_ref())
+            .map(|blocker| text::plain(&format!("{}: {}", blocker.reason, blocker.message)));
+        let line = line(wukong);
+        if line == self.last {
+            return;
+        }
+        if self.bar.is_hidden() {
+            output::note(&format!("{}: {line}", self.name));
+        } else {
+            self.bar.set_message(line.clone());
+        }
+        self.last = line;
+    }
+
+    /// What stood in the way when the Wukong was seen last.
+    pub fn blocker(&self) -> Option<&str> {
+        self.blocker.as_deref()
+    }
+
+    /// Takes the line away.
+    pub fn end(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// `Starting  ✓ SpecValid  ✓ VolumesBound  … Running: The guest waits for its node`
+fn line(wukong: &Wukong) -> String {
+    let Some(status) = &wukong.status else {
+        return "not seen by the operator yet".into();
+    };
+    let mut words = vec![
+        status
+            .phase
+            .map(|phase| phase.to_string())
+            .unwrap_or_default(),
+    ];
+    let conditions = status
+        .conditions
+        .iter()
+        .filter(|condition| condition.type_ != ConditionType::Ready.as_ref());
+    for condition in conditions {
+        let type_ = text::plain(&condition.type_);
+        if condition.status == "True" {
+            words.push(format!("✓ {type_}"));
+        } else {
+            words.push(format!("… {type_}: {}", text::plain(&condition.message)));
+            // What follows in causal order cannot be better.
+            break;
+        }
+    }
+    words.join("  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_ends_with_the_first_condition_that_is_not_true() {
+        let shown = |manifest| line(&serde_saphyr::from_str(manifest).unwrap());
+        assert_eq!(
+            shown(include_str!("../../tests/data/importing.yaml")),
+            "Error  ✓ SpecValid  … VolumesBound: Disk root cannot be imported"
+        );
+        assert_eq!(
+            shown(include_str!("../../tests/data/running.yaml")),
+            "Running  ✓ SpecValid  ✓ Running  … ConfigurationApplied: The VM runs with an earlier configuration"
+        );
+    }
+}
