@@ -141,15 +141,7 @@ impl Lab {
                 "No kube-controller-manager in KUBEBUILDER_ASSETS: nothing is garbage-collected",
             ),
         }
-        let operator_kubeconfig =
-            match operator::write_kubeconfig(&client, &control_plane, dir).await {
-                Ok(path) => path,
-                // TODO until deploy/rbac is there
-                Err(error) => {
-                    progress.say(format!("{error:#}"));
-                    control_plane.admin_kubeconfig.clone()
-                }
-            };
+        let operator_kubeconfig = operator::write_kubeconfig(&client, &control_plane, dir).await?;
         task.done("schemas and roles are installed");
         Ok((control_plane, operator_kubeconfig))
     }
@@ -242,7 +234,7 @@ impl Lab {
         operator::start(options, &self.shim, log, &self.operator_kubeconfig).await
     }
 
-    /// Starts the plant as a process of its own.
+    /// Starts the plant as a process of its own; [`Self::plant_ready`] waits for it.
     pub fn start_plant(&self, options: PlantOptions) -> Result<Process> {
         let log = self.log("plant");
         plant_process::start(
@@ -251,6 +243,11 @@ impl Lab {
             log,
             &self.control_plane.plant_kubeconfig,
         )
+    }
+
+    /// Waits until everything that the plant sets up is there.
+    pub async fn plant_ready(&self) -> Result<()> {
+        plant_process::ready(&self.client().await?).await
     }
 
     /// An error that shows the end of the log when a process of the control plane is gone.

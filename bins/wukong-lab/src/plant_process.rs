@@ -5,8 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client};
+use serde_json::Value;
 
 use crate::process::{Process, Spawn};
+use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
 /// How to run the plant.
 #[derive(Debug, Clone, Default)]
@@ -38,5 +43,40 @@ pub(crate) fn start(
         program: shim.to_owned(),
         args,
         env: Vec::new(),
+    })
+}
+
+/// The plant is ready when KubeVirt reports that it is available; in a cluster without KubeVirt, when it made its nodes.
+pub(crate) async fn ready(client: &Client) -> Result<()> {
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "KubeVirt"));
+    let installations: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
+    let nodes: Api<Node> = Api::all(client.clone());
+    let params = ListParams::default();
+    eventually(
+        "the plant is ready",
+        CONTROL_PLANE_DEADLINE,
+        async || match installations.list(&params).await {
+            Ok(list) if list.iter().any(is_available) => Ok(()),
+            Err(kube::Error::Api(answer)) if answer.is_not_found() => {
+                match nodes.list(&params).await {
+                    Ok(nodes) if !nodes.items.is_empty() => Ok(()),
+                    other => Err(format!("no KubeVirt kind, nodes: {other:?}")),
+                }
+            }
+            other => Err(format!("{other:?}")),
+        },
+    )
+    .await
+}
+
+fn is_available(installation: &DynamicObject) -> bool {
+    let conditions = installation
+        .data
+        .pointer("/status/conditions")
+        .and_then(Value::as_array);
+    conditions.is_some_and(|conditions| {
+        conditions
+            .iter()
+            .any(|condition| condition["type"] == "Available" && condition["status"] == "True")
     })
 }

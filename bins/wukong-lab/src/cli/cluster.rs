@@ -52,6 +52,14 @@ impl Cluster {
             ),
             None => None,
         };
+        if let Some(plant) = &plant {
+            let task = progress.task("Starting the plant");
+            tokio::select! {
+                ready = lab.plant_ready() => ready?,
+                gone = ended(plant) => return Err(gone),
+            }
+            task.done("the plant plays KubeVirt, CDI and the nodes");
+        }
         Ok(Self {
             operator,
             plant,
@@ -87,5 +95,15 @@ pub(super) async fn operator_binary(
         Ok(None)
     } else {
         operator::build(progress).await.map(Some)
+    }
+}
+
+/// Completes with an error when the process ends.
+async fn ended(process: &Process) -> anyhow::Error {
+    loop {
+        if let Err(gone) = process.check() {
+            return gone;
+        }
+        tokio::time::sleep(LOOK_AFTER).await;
     }
 }

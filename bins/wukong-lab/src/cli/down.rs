@@ -16,11 +16,11 @@ const POLL: Duration = Duration::from_millis(50);
 pub(super) async fn run() -> Result<ExitCode> {
     let labs = State::of_up()?;
     if labs.is_empty() {
-        println!("No lab is up.");
+        say!("No lab is up.");
     }
     for lab in labs {
         end(&lab).await?;
-        println!("The lab of process {} is gone.", lab.pid);
+        say!("The lab of process {} is gone.", lab.pid);
     }
     Ok(ExitCode::SUCCESS)
 }

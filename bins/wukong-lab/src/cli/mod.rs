@@ -1,5 +1,13 @@
 //! `cargo lab`: the command.
 
+/// Prints a line. Whoever reads may have gone, as in `cargo lab status | head`: that is their right.
+macro_rules! say {
+    ($($text:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stdout(), $($text)*);
+    }};
+}
+
 mod cluster;
 mod demo;
 mod down;
@@ -13,7 +21,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::supervise;
+use crate::{plant, supervise};
 
 /// A throwaway Kubernetes cluster on this machine, to see the Wukong operator work and to develop it.
 ///
@@ -43,6 +51,9 @@ enum Command {
     /// Run one command and end it when standard input ends.
     #[command(hide = true)]
     Supervise(supervise::Args),
+    /// Play KubeVirt, CDI and the nodes in a cluster.
+    #[command(hide = true)]
+    Plant(plant::Options),
 }
 
 /// Runs the command that the arguments of this process name.
@@ -65,6 +76,13 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Down => down::run().await,
         Command::Status => status::run(),
         Command::Supervise(args) => supervise::run(args),
+        Command::Plant(options) => {
+            tracing_subscriber::fmt()
+                .with_writer(std::io::stderr)
+                .with_ansi(false)
+                .init();
+            plant::run(options).await.map(|()| ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use super::state::State;
 pub(super) fn run() -> Result<ExitCode> {
     let labs = State::living()?;
     if labs.is_empty() {
-        println!("No lab is up. `cargo lab up` starts one, `cargo lab demo` shows what it can do.");
+        say!("No lab is up. `cargo lab up` starts one, `cargo lab demo` shows what it can do.");
     }
     for lab in labs {
         let age = (Timestamp::now() - lab.started).round(
@@ -19,7 +19,7 @@ pub(super) fn run() -> Result<ExitCode> {
                 .smallest(Unit::Second)
                 .days_are_24_hours(),
         )?;
-        println!(
+        say!(
             "{} (process {}, {age:#} old)\n{}",
             lab.name,
             lab.pid,

@@ -31,7 +31,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> Result<ExitCode> {
     if let [running, ..] = State::of_up()?.as_slice() {
-        println!("The lab is up already.\n{}", describe(running));
+        say!("The lab is up already.\n{}", describe(running));
         return Ok(ExitCode::SUCCESS);
     }
     if args.foreground {
@@ -53,7 +53,7 @@ async fn stay(args: &Args) -> Result<ExitCode> {
     };
     let state = State::of(NAME, &cluster.lab);
     state.write()?;
-    println!("The lab is up until Ctrl-C.\n{}", describe(&state));
+    say!("The lab is up until Ctrl-C.\n{}", describe(&state));
     cluster.stay().await?;
     Ok(ExitCode::SUCCESS)
 }
@@ -73,7 +73,7 @@ async fn detach(args: &Args) -> Result<ExitCode> {
     loop {
         if let [state, ..] = State::of_up()?.as_slice() {
             task.done("the lab is up");
-            println!("{}", describe(state));
+            say!("{}", describe(state));
             return Ok(ExitCode::SUCCESS);
         }
         if let Some(status) = child.try_wait()? {

@@ -78,10 +78,10 @@ async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
         machine: applied.elapsed(),
     };
     if in_time {
-        println!("{}", summary::running(&picture, &took, &state, args.keep));
+        say!("{}", summary::running(&picture, &took, &state, args.keep));
         Ok((cluster, ExitCode::SUCCESS))
     } else {
-        println!(
+        say!(
             "{}",
             summary::blocked(&picture, deadline, &state, args.keep)
         );

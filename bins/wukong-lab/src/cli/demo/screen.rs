@@ -55,7 +55,7 @@ impl Screen {
             let known = self.lines.get(&what);
             if known.is_none_or(|(before, _)| *before != state) {
                 if self.canvas.is_none() {
-                    println!("{:>6.1} s  {what}: {state}", now.as_secs_f64());
+                    say!("{:>6.1} s  {what}: {state}", now.as_secs_f64());
                 }
                 self.lines.insert(what, (state, now));
             }
