@@ -1,6 +1,7 @@
 //! The pure core of the operator: compose, classify, diagnose, decide.
 #![deny(missing_docs)]
 
+pub mod changes;
 mod children;
 mod conditions;
 mod decide;

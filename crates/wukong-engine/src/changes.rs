@@ -1,0 +1,367 @@
+//! What a change of a Wukong takes: each field that differs, with its class.
+//!
+//! The classes are what a real KubeVirt did with a running VM, for both rollout strategies (`vmRolloutStrategy`). Under
+//! `LiveUpdate`, its default, sockets, memory, node selector, tolerations and affinity reach the running VM; under
+//! `Stage` they wait for a restart; NICs are judged alike under both. Everything else in the VM's template sets
+//! `RestartRequired`. What cloud-init does, it does on the first boot only. A DataVolume is immutable.
+//!
+//! Nothing in a Wukong makes KubeVirt want another VirtualMachine, so no change recreates it.
+
+mod disks;
+mod guest;
+mod nics;
+
+use strum::{AsRefStr, Display};
+use wukong_api::spec::{PowerState, RunStrategy};
+use wukong_api::{Bytes, ValidatedWukong};
+
+use crate::power::Wish;
+
+/// How much larger than at its start KubeVirt lets a VM grow (`liveUpdateConfiguration.maxHotplugRatio`).
+const HOTPLUG_RATIO: u64 = 4;
+/// Memory is plugged into guests of at least this size, and in steps of this size.
+const HOTPLUG_MEMORY: Bytes = Bytes(1 << 30);
+const MEMORY_STEP: u64 = 2 << 20;
+
+/// How KubeVirt brings changes of a VirtualMachine to the running VM (`vmRolloutStrategy`).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rollout {
+    /// At once, where that is possible.
+    #[default]
+    LiveUpdate,
+    /// With the next restart.
+    Stage,
+}
+
+/// What a change takes, from the harmless to the dangerous.
+#[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Class {
+    /// It takes effect while the guest runs, and the guest's devices stay as they are.
+    #[strum(serialize = "in place")]
+    InPlace,
+    /// The running guest gets or loses a device.
+    #[strum(serialize = "hot-plug")]
+    HotPlug,
+    /// It takes effect with the next start of the VM.
+    #[strum(serialize = "needs restart")]
+    NeedsRestart,
+    /// Only a guest that boots for the first time takes it in: this one stays as it is.
+    #[strum(serialize = "first boot only")]
+    FirstBootOnly,
+    /// It cannot be carried out. While the manifest asks for it, nothing else of the manifest is carried out either.
+    #[strum(serialize = "refused")]
+    Refused,
+    /// It takes effect with the next start of the VM, and what the guest has written is lost.
+    #[strum(serialize = "destroys data")]
+    DestroysData,
+}
+
+/// A field that differs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
+    pub path: String,
+    /// What was asked for before; `None`: nothing, or a secret.
+    pub from: Option<String>,
+    /// What is asked for now; `None`: nothing, or a secret.
+    pub to: Option<String>,
+    /// What it takes.
+    pub class: Class,
+    /// Why it takes that, and what becomes of it.
+    pub why: String,
+}
+
+/// The changes from one state of a Wukong to another, in the order of the fields.
+///
+/// Both are the same Wukong: they have the same identity but for the group. The class is that for a running VM; a VM that
+/// is stopped gets everything but what is refused, or for the first boot only, with its next start.
+pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, rollout: Rollout) -> Vec<Change> {
+    let mut changes = Changes {
+        list: Vec::new(),
+        rollout,
+    };
+    changes.compute(old, new);
+    guest::login(old, new, &mut changes);
+    nics::compare(old, new, &mut changes);
+    disks::compare(old, new, &mut changes);
+    changes.placement(old, new);
+    changes.power(old, new);
+    changes.list
+}
+
+/// Collects changes.
+struct Changes {
+    list: Vec<Change>,
+    rollout: Rollout,
+}
+
+impl Changes {
+    /// Notes the change of a field, when it did change.
+    fn field<T: PartialEq + Show>(
+        &mut self,
+        path: &str,
+        old: &T,
+        new: &T,
+        class: Class,
+        why: &str,
+    ) {
+        if old != new {
+            self.add(path, old.show(), new.show(), class, why);
+        }
+    }
+
+    fn add(
+        &mut self,
+        path: &str,
+        from: Option<String>,
+        to: Option<String>,
+        class: Class,
+        why: &str,
+    ) {
+        self.list.push(Change {
+            path: path.to_owned(),
+            from,
+            to,
+            class,
+            why: why.to_owned(),
+        });
+    }
+
+    /// The class of what reaches the running VM under `LiveUpdate` only.
+    fn live(&self, class: Class) -> Class {
+        match self.rollout {
+            Rollout::LiveUpdate => class,
+            Rollout::Stage => Class::NeedsRestart,
+        }
+    }
+
+    fn compute(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
+        let (class, why) = self.cpu(old.cpu, new.cpu);
+        self.field("spec.cpu", &old.cpu, &new.cpu, class, why);
+        let (class, why) = self.memory(old.memory, new.memory);
+        self.field("spec.memory", &old.memory, &new.memory, class, why);
+        self.field(
+            "spec.firmware",
+            &old.firmware,
+            &new.firmware,
+            Class::NeedsRestart,
+            "a system that was installed under one firmware may not boot under another",
+        );
+        self.field(
+            "spec.terminationGracePeriodSeconds",
+            &old.termination_grace_period_seconds,
+            &new.termination_grace_period_seconds,
+            Class::NeedsRestart,
+            RESTART,
+        );
+    }
+
+    fn cpu(&self, old: u32, new: u32) -> (Class, &'static str) {
+        if new < old {
+            return (
+                Class::NeedsRestart,
+                "KubeVirt takes no CPU away from a running guest",
+            );
+        }
+        if u64::from(new) > u64::from(old) * HOTPLUG_RATIO {
+            return (
+                Class::NeedsRestart,
+                "a running guest grows to at most 4 times the CPUs that it booted with",
+            );
+        }
+        let why = match self.rollout {
+            Rollout::LiveUpdate => {
+                "sockets are plugged into the guest by a live migration; a VM that cannot migrate gets them with its next start"
+            }
+            Rollout::Stage => STAGED,
+        };
+        (self.live(Class::HotPlug), why)
+    }
+
+    fn memory(&self, old: Bytes, new: Bytes) -> (Class, &'static str) {
+        if new < old {
+            return (
+                Class::NeedsRestart,
+                "KubeVirt takes no memory away from a running guest",
+            );
+        }
+        if new.0 > old.0.saturating_mul(HOTPLUG_RATIO) {
+            return (
+                Class::NeedsRestart,
+                "a running guest grows to at most 4 times the memory that it booted with",
+            );
+        }
+        if old < HOTPLUG_MEMORY || !new.0.is_multiple_of(MEMORY_STEP) {
+            return (
+                Class::NeedsRestart,
+                "memory is plugged into guests of at least 1Gi, in steps of 2Mi",
+            );
+        }
+        let why = match self.rollout {
+            Rollout::LiveUpdate => {
+                "memory is plugged into the guest by a live migration; a VM that cannot migrate gets it with its next start"
+            }
+            Rollout::Stage => STAGED,
+        };
+        (self.live(Class::HotPlug), why)
+    }
+
+    fn placement(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
+        let class = self.live(Class::InPlace);
+        let why = match self.rollout {
+            Rollout::LiveUpdate => {
+                "the guest stays where it is; the next migration or start heeds it"
+            }
+            Rollout::Stage => STAGED,
+        };
+        let (a, b) = (&old.placement, &new.placement);
+        let path = |field: &str| format!("spec.highAvailability.{field}");
+        self.field(
+            &path("antiAffinity"),
+            &a.anti_affinity,
+            &b.anti_affinity,
+            class,
+            why,
+        );
+        self.field(
+            &path("topologySpread"),
+            &a.topology_spread,
+            &b.topology_spread,
+            Class::NeedsRestart,
+            RESTART,
+        );
+        self.field(
+            &path("group"),
+            &old.identity.group,
+            &new.identity.group,
+            Class::NeedsRestart,
+            "the label of the VM's pod comes with its next start",
+        );
+        self.field(
+            &path("nodeSelector"),
+            &a.node_selector,
+            &b.node_selector,
+            class,
+            why,
+        );
+        if a.tolerations != b.tolerations {
+            self.add(
+                &path("tolerations"),
+                guest::tolerations(a),
+                guest::tolerations(b),
+                class,
+                why,
+            );
+        }
+        self.field(
+            &path("evictionStrategy"),
+            &a.eviction_strategy,
+            &b.eviction_strategy,
+            Class::NeedsRestart,
+            RESTART,
+        );
+    }
+
+    fn power(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
+        let same = Wish::of(old) == Wish::of(new);
+        if !same {
+            let why = match (new.power_state, new.desired_run_strategy()) {
+                (_, RunStrategy::Halted) => "the guest is shut down",
+                (Some(PowerState::Paused), _) => "the guest's CPUs are stopped",
+                _ => "the operator starts, stops and restarts the guest accordingly",
+            };
+            let class = Class::InPlace;
+            self.field(
+                "spec.powerState",
+                &old.power_state,
+                &new.power_state,
+                class,
+                why,
+            );
+            self.field(
+                "spec.startStrategy.runStrategy",
+                &old.run_strategy,
+                &new.run_strategy,
+                class,
+                why,
+            );
+            self.field(
+                "spec.startStrategy.autoStart",
+                &old.auto_start,
+                &new.auto_start,
+                class,
+                why,
+            );
+        }
+        self.field(
+            "spec.restartApproval",
+            &old.restart_approval,
+            &new.restart_approval,
+            Class::InPlace,
+            "the operator heeds it from now on",
+        );
+    }
+}
+
+const RESTART: &str = "the running VM keeps what it was started with";
+const STAGED: &str = "KubeVirt stages changes (vmRolloutStrategy: Stage): the running VM keeps what it was started with";
+
+/// A value as people read it.
+trait Show {
+    fn show(&self) -> Option<String>;
+}
+
+impl<T: Show> Show for Option<T> {
+    fn show(&self) -> Option<String> {
+        self.as_ref().and_then(T::show)
+    }
+}
+
+/// Values that print themselves; those of the spec as they are written there.
+macro_rules! show {
+    (display: $($display:ty),*; written: $($written:ty),*) => {
+        $(impl Show for $display {
+            fn show(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        })*
+        $(impl Show for $written {
+            fn show(&self) -> Option<String> {
+                written(self)
+            }
+        })*
+    };
+}
+
+show! {
+    display: bool, i64, u16, u32, String, Bytes, wukong_api::Mac;
+    written: wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
+        wukong_api::spec::EvictionStrategy, wukong_api::spec::Firmware, wukong_api::spec::NetworkType,
+        wukong_api::spec::OnMissingMultus, wukong_api::spec::ReclaimPolicy, wukong_api::spec::RestartApproval,
+        wukong_api::spec::VolumeMode, PowerState, RunStrategy
+}
+
+impl Show for std::collections::BTreeMap<String, String> {
+    fn show(&self) -> Option<String> {
+        list(self.iter().map(|(key, value)| format!("{key}={value}")))
+    }
+}
+
+/// The spelling of an enum in the spec.
+fn written(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(Into::into)
+}
+
+/// Several values; `None` for none.
+fn list(values: impl Iterator<Item = String>) -> Option<String> {
+    let all: Vec<String> = values.collect();
+    (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// Names of list entries, in their order, that are in both lists: whether only the order differs.
+fn reordered<'a>(old: &[&'a str], new: &[&'a str]) -> bool {
+    let common = |a: &[&'a str], b: &[&'a str]| -> Vec<&'a str> {
+        a.iter().copied().filter(|name| b.contains(name)).collect()
+    };
+    common(old, new) != common(new, old)
+}

@@ -1,0 +1,226 @@
+//! Changes of disks.
+
+use wukong_api::ValidatedWukong;
+use wukong_api::spec::DiskKind;
+use wukong_api::validated::{Disk, Source};
+
+use super::{Changes, Class, RESTART, list, reordered, written};
+
+const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to make it anew, without its data";
+
+pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
+    ephemeral(old, new, changes);
+    for disk in &old.disks {
+        match new.disk(&disk.name) {
+            Some(other) => one(disk, other, changes),
+            None => changes.add(
+                &path(disk, ""),
+                Some(summary(disk)),
+                None,
+                Class::NeedsRestart,
+                "it is detached with the next start; its claim and its data stay",
+            ),
+        }
+    }
+    for disk in new
+        .disks
+        .iter()
+        .filter(|disk| old.disk(&disk.name).is_none())
+    {
+        changes.add(
+            &path(disk, ""),
+            None,
+            Some(summary(disk)),
+            Class::NeedsRestart,
+            "it is made at once, and attached with the next start",
+        );
+    }
+    let names = |wukong: &'_ ValidatedWukong| -> Vec<String> {
+        wukong.disks.iter().map(|disk| disk.name.clone()).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    let [a, b] =
+        [&before, &after].map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+    if reordered(&a, &b) {
+        changes.add("spec.disks", list(before.into_iter()), list(after.into_iter()), Class::InPlace,
+            "the running guest keeps its devices as they are; the order counts from the next start on");
+    }
+}
+
+/// A VM without disks runs from the image itself.
+fn ephemeral(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
+    let class = match old.ephemeral_image {
+        Some(_) => Class::DestroysData,
+        None => Class::NeedsRestart,
+    };
+    let why = match old.ephemeral_image {
+        Some(_) => {
+            "the VM runs from its image and has no disk: what the guest wrote is lost when it restarts"
+        }
+        None => RESTART,
+    };
+    changes.field(
+        "spec.osImage",
+        &old.ephemeral_image,
+        &new.ephemeral_image,
+        class,
+        why,
+    );
+}
+
+fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
+    let at = |field: &str| path(old, field);
+    let (class, why) = match new.size < old.size {
+        true => (
+            Class::Refused,
+            "a disk cannot shrink: add a smaller one under another name and copy the data",
+        ),
+        false => (
+            Class::InPlace,
+            "the claim grows; its StorageClass has to allow that",
+        ),
+    };
+    changes.field(&at("size"), &old.size, &new.size, class, why);
+    if old.source != new.source {
+        changes.add(
+            &at("source"),
+            Some(source(&old.source)),
+            Some(source(&new.source)),
+            Class::Refused,
+            IMMUTABLE,
+        );
+    }
+    changes.field(
+        &at("storageClassName"),
+        &old.storage_class,
+        &new.storage_class,
+        Class::Refused,
+        IMMUTABLE,
+    );
+    if old.access_modes != new.access_modes {
+        changes.add(
+            &at("accessModes"),
+            modes(old),
+            modes(new),
+            Class::Refused,
+            IMMUTABLE,
+        );
+    }
+    changes.field(
+        &at("volumeMode"),
+        &old.volume_mode,
+        &new.volume_mode,
+        Class::Refused,
+        IMMUTABLE,
+    );
+    changes.field(
+        &at("boot"),
+        &old.boot,
+        &new.boot,
+        Class::NeedsRestart,
+        RESTART,
+    );
+    changes.field(&at("bus"), &old.bus, &new.bus, Class::NeedsRestart,
+        "the running VM keeps what it was started with; the guest then sees the disk under another name");
+    changes.field(
+        &at("kind"),
+        &old.kind,
+        &new.kind,
+        Class::NeedsRestart,
+        RESTART,
+    );
+    // KubeVirt gives a serial number to hard disks only.
+    if old.kind == DiskKind::Disk && new.kind == DiskKind::Disk {
+        changes.field(
+            &at("serial"),
+            &old.serial,
+            &new.serial,
+            Class::NeedsRestart,
+            RESTART,
+        );
+    }
+    changes.field(
+        &at("cache"),
+        &old.cache,
+        &new.cache,
+        Class::NeedsRestart,
+        RESTART,
+    );
+    changes.field(
+        &at("dedicatedIOThread"),
+        &old.dedicated_io_thread,
+        &new.dedicated_io_thread,
+        Class::NeedsRestart,
+        RESTART,
+    );
+    changes.field(
+        &at("reclaimPolicy"),
+        &old.reclaim_policy,
+        &new.reclaim_policy,
+        Class::InPlace,
+        "it counts on deletion of the Wukong",
+    );
+}
+
+fn path(disk: &Disk, field: &str) -> String {
+    match field {
+        "" => format!("spec.disks[{}]", disk.name),
+        _ => format!("spec.disks[{}].{field}", disk.name),
+    }
+}
+
+fn summary(disk: &Disk) -> String {
+    format!("{} {}", disk.size, source(&disk.source))
+}
+
+fn modes(disk: &Disk) -> Option<String> {
+    list(disk.access_modes.iter().filter_map(written))
+}
+
+fn source(source: &Source) -> String {
+    // A Secret or a certificate is named behind the URL, so that its change shows.
+    let with = |url: &str, more: [&Option<String>; 2]| {
+        let more: Vec<&str> = more.into_iter().flatten().map(String::as_str).collect();
+        match more.is_empty() {
+            true => url.to_owned(),
+            false => format!("{url} ({})", more.join(", ")),
+        }
+    };
+    match source {
+        Source::Blank => "blank".into(),
+        Source::Http {
+            url,
+            secret,
+            certificates,
+            checksum,
+        } => {
+            let checksum = checksum
+                .as_ref()
+                .map(|sum| format!(" {sum}"))
+                .unwrap_or_default();
+            with(url, [secret, certificates]) + &checksum
+        }
+        Source::Registry {
+            url,
+            pull_method,
+            secret,
+            certificates,
+        } => {
+            let pulled = pull_method
+                .as_ref()
+                .and_then(written)
+                .map(|by| format!(" pulled by {by}"))
+                .unwrap_or_default();
+            with(url, [secret, certificates]) + &pulled
+        }
+        Source::S3 {
+            url,
+            secret,
+            certificates,
+        } => with(url, [secret, certificates]),
+        Source::Gcs { url, secret } => with(url, [secret, &None]),
+        Source::Claim(name) => format!("claim {name}"),
+        Source::Snapshot(name) => format!("snapshot {name}"),
+        Source::DataSource(name) => format!("DataSource {name}"),
+    }
+}

@@ -1,0 +1,216 @@
+//! Changes of NICs.
+
+use wukong_api::ValidatedWukong;
+use wukong_api::spec::NetworkType;
+use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
+
+use super::{Changes, Class, RESTART, list, reordered, written};
+
+const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or make the boot disk anew";
+const ATTACHED: &str = "the network is changed at once; a running VM is attached to it anew when it migrates or restarts";
+
+pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
+    pod_network(old, new, changes);
+    for nic in &old.nics {
+        match find(new, nic) {
+            Some(other) => one((old, nic), (new, other), changes),
+            None => changes.add(
+                &path(nic, ""),
+                Some(summary(nic)),
+                None,
+                Class::NeedsRestart,
+                "it is unplugged with the next start",
+            ),
+        }
+    }
+    for nic in new.nics.iter().filter(|nic| find(old, nic).is_none()) {
+        let (class, why) = match nic.kind {
+            NetworkType::Macvlan => (
+                Class::NeedsRestart,
+                "KubeVirt plugs bridge and SR-IOV NICs only into a running guest",
+            ),
+            _ => (
+                Class::HotPlug,
+                "it is plugged into the guest by a live migration; a guest that has booted before has to configure it itself",
+            ),
+        };
+        changes.add(&path(nic, ""), None, Some(summary(nic)), class, why);
+    }
+    let names = |wukong: &ValidatedWukong| -> Vec<String> {
+        wukong.nics.iter().map(|nic| nic.name.clone()).collect()
+    };
+    let (before, after) = (names(old), names(new));
+    let [a, b] =
+        [&before, &after].map(|names| names.iter().map(String::as_str).collect::<Vec<_>>());
+    if reordered(&a, &b) {
+        changes.add(
+            "spec.networks",
+            list(before.into_iter()),
+            list(after.into_iter()),
+            Class::NeedsRestart,
+            RESTART,
+        );
+    }
+}
+
+fn pod_network(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
+    let shown = |wukong: &ValidatedWukong| {
+        Some(
+            if wukong.pod_nic.is_some() {
+                "Masquerade"
+            } else {
+                "None"
+            }
+            .to_owned(),
+        )
+    };
+    if old.pod_nic != new.pod_nic {
+        changes.add(
+            "spec.podNetwork",
+            shown(old),
+            shown(new),
+            Class::NeedsRestart,
+            RESTART,
+        );
+    }
+}
+
+type Owned<'a> = (&'a ValidatedWukong, &'a Nic);
+
+fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut Changes) {
+    let at = |field: &str| path(old, field);
+    changes.field(
+        &at("type"),
+        &old.kind,
+        &new.kind,
+        Class::NeedsRestart,
+        RESTART,
+    );
+    if old.attachment != new.attachment {
+        changes.add(
+            &at("nadName"),
+            Some(old.attachment.name().into()),
+            Some(new.attachment.name().into()),
+            Class::HotPlug,
+            "a live migration brings the NIC to the other network",
+        );
+    }
+    // Under a definition of somebody else's, some of these fields say nothing.
+    let definition = |(wukong, nic): Owned<'_>| wukong_network::definitions(wukong, &[nic]);
+    let policies = |wukong| wukong_network::node_policies(wukong);
+    let attached = definition((old_wukong, old)) != definition((new_wukong, new));
+    let made = policies(old_wukong) != policies(new_wukong);
+    if attached {
+        changes.field(
+            &at("vlanId"),
+            &old.vlan,
+            &new.vlan,
+            Class::NeedsRestart,
+            ATTACHED,
+        );
+        changes.field(
+            &at("resourceName"),
+            &old.resource,
+            &new.resource,
+            Class::NeedsRestart,
+            ATTACHED,
+        );
+    }
+    if attached || made {
+        changes.field(
+            &at("bridgeName"),
+            &old.bridge,
+            &new.bridge,
+            Class::NeedsRestart,
+            ATTACHED,
+        );
+    }
+    let (class, why) = match attached {
+        true => (Class::NeedsRestart, ATTACHED),
+        false => (Class::FirstBootOnly, FIRST_BOOT),
+    };
+    changes.field(&at("mtu"), &old.mtu, &new.mtu, class, why);
+    changes.field(&at("macAddress"), &old.mac, &new.mac, Class::NeedsRestart,
+        "the running VM keeps what it was started with; the guest knows its NIC by the MAC of the first boot");
+    if old.ip != new.ip {
+        changes.add(
+            &at("ipConfig"),
+            ip(old.ip.as_ref()),
+            ip(new.ip.as_ref()),
+            Class::FirstBootOnly,
+            FIRST_BOOT,
+        );
+    }
+    changes.field(
+        &at("onMissingMultus"),
+        &old.on_missing_multus,
+        &new.on_missing_multus,
+        Class::InPlace,
+        "the operator heeds it from now on",
+    );
+    if old.node_network != new.node_network {
+        changes.add(
+            &at("nodeNetwork"),
+            node(old.node_network.as_ref()),
+            node(new.node_network.as_ref()),
+            Class::InPlace,
+            "the bridges on the nodes follow; what else is attached to them is touched, too",
+        );
+    }
+}
+
+fn find<'a>(wukong: &'a ValidatedWukong, nic: &Nic) -> Option<&'a Nic> {
+    wukong.nics.iter().find(|other| other.name == nic.name)
+}
+
+fn path(nic: &Nic, field: &str) -> String {
+    match field {
+        "" => format!("spec.networks[{}]", nic.name),
+        _ => format!("spec.networks[{}].{field}", nic.name),
+    }
+}
+
+fn summary(nic: &Nic) -> String {
+    let kind = written(&nic.kind).unwrap_or_default();
+    match &nic.bridge {
+        Some(bridge) => format!("{kind} {bridge}"),
+        None => kind,
+    }
+}
+
+fn ip(ip: Option<&GuestIp>) -> Option<String> {
+    let ip = ip?;
+    let route = |route: &GuestRoute| match route.to {
+        Some(to) => format!("{to} via {}", route.via),
+        None => format!("default via {}", route.via),
+    };
+    let parts = [
+        (
+            "",
+            list(ip.addresses.iter().map(ToString::to_string)).or_else(|| Some("dhcp".into())),
+        ),
+        ("gateway ", ip.gateway.map(|gateway| gateway.to_string())),
+        ("dns ", list(ip.dns_servers.iter().map(ToString::to_string))),
+        ("search ", list(ip.search_domains.iter().cloned())),
+        ("routes ", list(ip.routes.iter().map(route))),
+    ];
+    let parts = parts
+        .into_iter()
+        .filter_map(|(label, value)| Some(format!("{label}{}", value?)));
+    Some(parts.collect::<Vec<_>>().join("; "))
+}
+
+fn node(network: Option<&NodeNetwork>) -> Option<String> {
+    let network = network?;
+    let nodes = list(
+        network
+            .node_selector
+            .iter()
+            .map(|(key, value)| format!("{key}={value}")),
+    );
+    Some(format!(
+        "{} on {}",
+        network.uplink,
+        nodes.unwrap_or_else(|| "every node".into())
+    ))
+}
