@@ -6,9 +6,9 @@ use wukong_api::validated::Disk;
 use wukong_api::{Bytes, ValidatedWukong};
 use wukong_storage::Existing;
 
-use crate::decision::Observed;
-use crate::facts::{ClaimFact, DataVolumeFact, Meta};
-use crate::world::Seen;
+use crate::decision::{Kind, Observed, Target};
+use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
+use crate::world::{Seen, Store, World};
 
 /// Whose an object under one of our names is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,6 +37,9 @@ impl Owner {
                 "it belongs to {}/{}",
                 controller.kind, controller.name
             )),
+            None if meta.owned_hash.is_some() => {
+                Self::Other("it has lost its owner, for instance by --cascade=orphan".into())
+            }
             None => Self::Other("it was not made by the operator".into()),
         }
     }
@@ -55,10 +58,38 @@ impl Owner {
     }
 }
 
+/// Who the object of that kind and name is; `None` while it is unknown, absent, or of a kind that we cannot read.
+pub(crate) fn meta<'a>(
+    target: &Target,
+    wukong: &ValidatedWukong,
+    world: &'a World,
+) -> Option<&'a Meta> {
+    let (namespace, name) = (&wukong.identity.namespace, &target.name);
+    fn of<'a, F: Fact>(store: &'a Store<F>, namespace: &str, name: &str) -> Option<&'a Meta> {
+        store.get(namespace, name).present().map(Fact::meta)
+    }
+    match target.kind {
+        Kind::Secret => None,
+        Kind::NetworkAttachmentDefinition => of(&world.definitions, namespace, name),
+        Kind::DataVolume => of(&world.data_volumes, namespace, name),
+        Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
+        Kind::VirtualMachine => of(&world.virtual_machines, namespace, name),
+    }
+}
+
+/// Whose that object is, if it cannot be retained.
+pub(crate) fn owner(target: &Target, wukong: &ValidatedWukong, world: &World) -> Option<Owner> {
+    meta(target, wukong, world).map(|meta| Owner::of(meta, wukong))
+}
+
 /// A disk as it is in the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskSeen<'a> {
     pub disk: &'a Disk,
+    /// Name of its claim, and of its DataVolume.
+    pub claim_name: String,
+    /// Whether DataVolumes or claims are hidden from us.
+    pub unseen: bool,
     pub data_volume: Option<&'a DataVolumeFact>,
     pub claim: Option<&'a ClaimFact>,
     /// What the planner builds on.
@@ -119,6 +150,7 @@ fn disk_seen<'a>(
     let name = wukong.claim_name(disk);
     let data_volume = observed.world.data_volumes.get(namespace, &name);
     let claim = observed.world.claims.get(namespace, &name);
+    let unseen = data_volume == Seen::Unknown || claim == Seen::Unknown;
     let (existing, state) = match (data_volume, claim) {
         (Seen::Unknown, _) | (_, Seen::Unknown) => (Existing::Nothing, DiskState::Wait),
         (Seen::Present(volume), _) => {
@@ -159,6 +191,8 @@ fn disk_seen<'a>(
     };
     DiskSeen {
         disk,
+        claim_name: name,
+        unseen,
         data_volume: data_volume.present(),
         claim: claim.present(),
         existing,

@@ -62,7 +62,8 @@ pub struct Failure {
     pub retry_at: Timestamp,
     /// How often in a row.
     pub attempts: u32,
-    /// Hash of the body that was refused; another body is tried at once.
+    /// Hash of the action that was refused: [`Apply::hash`], [`Expand::hash`], [`Prune::hash`], or the name of a [`Call`]
+    /// on the VirtualMachine. Another action on the target is tried at once.
     pub hash: String,
 }
 
@@ -110,6 +111,17 @@ impl Memory {
                 hash,
             },
         );
+    }
+
+    /// Takes note that a target was grown or pruned.
+    pub fn record_done(&mut self, target: &Target) {
+        self.failures.remove(target);
+    }
+
+    /// The refusal of the action with this hash on a target.
+    pub fn failure(&self, target: &Target, hash: &str) -> Option<&Failure> {
+        let failure = self.failures.get(target)?;
+        (failure.hash == hash).then_some(failure)
     }
 
     /// How often in a row the target was refused.
@@ -175,6 +187,11 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether it is what a disk consists of.
+    pub(crate) fn is_of_disk(self) -> bool {
+        matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
+    }
+
     /// Group, version, kind and plural.
     pub fn api_resource(self) -> ApiResource {
         use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -282,6 +299,13 @@ pub struct Expand {
     pub guest_size: Bytes,
 }
 
+impl Expand {
+    /// Tells this growth from another of the same claim, as [`Apply::hash`] tells bodies apart.
+    pub fn hash(&self) -> String {
+        self.to.to_string()
+    }
+}
+
 /// A subresource of the VirtualMachine or its instance.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, strum::AsRefStr, strum::Display)]
 #[strum(serialize_all = "lowercase")]
@@ -305,6 +329,13 @@ pub struct Prune {
     pub uid: String,
     /// Its version.
     pub resource_version: String,
+}
+
+impl Prune {
+    /// Tells the deletion from other actions on the object, as [`Apply::hash`] tells bodies apart.
+    pub fn hash(&self) -> String {
+        "deletion".into()
+    }
 }
 
 /// A line for the user, published as a Kubernetes event.

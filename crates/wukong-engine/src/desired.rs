@@ -142,3 +142,50 @@ impl Body {
         }
     }
 }
+
+/// Everything that a VM needs, as it is applied.
+pub(crate) struct Bodies {
+    secret: Option<Body>,
+    pub definitions: Vec<Body>,
+    pub data_volumes: Vec<Body>,
+    claims: Vec<Body>,
+    virtual_machine: Body,
+}
+
+impl Bodies {
+    pub(crate) fn of(set: &DesiredSet) -> Self {
+        // Without `..`, so that a new kind cannot be forgotten. Node policies belong to no single Wukong.
+        let DesiredSet {
+            definitions,
+            node_policies: _,
+            data_volumes,
+            claims,
+            secret,
+            virtual_machine,
+        } = set;
+        fn all<K: Resource + Serialize>(kind: Kind, objects: &[K]) -> Vec<Body> {
+            objects
+                .iter()
+                .map(|object| Body::of(kind, object))
+                .collect()
+        }
+        Self {
+            secret: secret.as_ref().map(|secret| Body::of(Kind::Secret, secret)),
+            definitions: all(Kind::NetworkAttachmentDefinition, definitions),
+            data_volumes: all(Kind::DataVolume, data_volumes),
+            claims: all(Kind::PersistentVolumeClaim, claims),
+            virtual_machine: Body::of(Kind::VirtualMachine, virtual_machine),
+        }
+    }
+
+    /// All of them, the VirtualMachine last.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Body> {
+        let before = self
+            .secret
+            .iter()
+            .chain(&self.definitions)
+            .chain(&self.data_volumes)
+            .chain(&self.claims);
+        before.chain([&self.virtual_machine])
+    }
+}

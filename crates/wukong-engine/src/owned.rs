@@ -10,7 +10,17 @@ use sha2::{Digest, Sha256};
 
 /// The fields of `object` that `manager` owns by server-side apply; `None` when it never applied the object.
 pub fn owned_by(object: &Value, manager: &str) -> Option<Value> {
-    let fields = object
+    Some(restrict(object, field_set(object, manager)?))
+}
+
+/// Whether `manager` owns the field at `pointer`, such as `/f:spec/f:a`, by server-side apply; `None` when it never
+/// applied the object.
+pub(crate) fn owns(object: &Value, manager: &str, pointer: &str) -> Option<bool> {
+    field_set(object, manager).map(|fields| fields.pointer(pointer).is_some())
+}
+
+fn field_set<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
+    object
         .pointer("/metadata/managedFields")?
         .as_array()?
         .iter()
@@ -19,8 +29,7 @@ pub fn owned_by(object: &Value, manager: &str) -> Option<Value> {
                 && entry.get("operation").and_then(Value::as_str) == Some("Apply")
                 && entry.get("subresource").is_none()
         })?
-        .get("fieldsV1")?;
-    Some(restrict(object, fields))
+        .get("fieldsV1")
 }
 
 /// What of a body to apply ends up in the fields that we own: all but the identity of the object.

@@ -1,7 +1,9 @@
 //! Power: who decides whether the VM runs.
 //!
 //! The wish that was carried out last is noted on the VirtualMachine. While the wish in the Wukong is the same, the VM
-//! is left as somebody started or stopped it with `virtctl`; when the wish changes, it is asserted once.
+//! is left as somebody started or stopped it with `virtctl`; when the wish changes, it is asserted once. A wish that a
+//! run strategy cannot express is carried out by a call; it is noted as pending before the call is made, so neither a
+//! crash nor a wish that is taken back in between can lose it.
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::ValidatedWukong;
@@ -19,17 +21,9 @@ const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Wish {
     run_strategy: RunStrategy,
-    extra: Extra,
-}
-
-/// What a run strategy cannot say.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Extra {
-    Nothing,
-    /// Start a `Manual` VM once.
-    Start,
-    /// Stop the guest's CPUs.
-    Pause,
+    power_state: Option<PowerState>,
+    /// Whether a `Manual` VM is started once, when it is first created.
+    starts_once: bool,
 }
 
 /// What to send for the VM's power.
@@ -48,37 +42,50 @@ pub(crate) struct Power {
 impl Wish {
     /// What the Wukong asks.
     pub fn of(wukong: &ValidatedWukong) -> Self {
-        let extra = match wukong.power_state {
-            Some(PowerState::Paused) => Extra::Pause,
-            None if wukong.run_strategy == RunStrategy::Manual && wukong.auto_start => Extra::Start,
-            _ => Extra::Nothing,
-        };
+        let manual = wukong.run_strategy == RunStrategy::Manual;
         Self {
             run_strategy: wukong.desired_run_strategy(),
-            extra,
+            power_state: wukong.power_state,
+            starts_once: wukong.power_state.is_none() && manual && wukong.auto_start,
         }
     }
 
     /// The note on a VM that is created now.
     pub fn first_annotation(&self) -> String {
-        if self.extra == Extra::Nothing {
-            self.annotation()
-        } else {
+        if self.starts_once || self.pauses() {
             PENDING.into()
+        } else {
+            self.annotation()
         }
     }
 
     /// Whether the VM is asked to run.
     pub(crate) fn runs(&self) -> bool {
-        self.run_strategy != RunStrategy::Halted
+        match self.run_strategy {
+            RunStrategy::Halted => false,
+            RunStrategy::Manual => self.starts_once,
+            RunStrategy::Always | RunStrategy::RerunOnFailure | RunStrategy::Once => true,
+        }
+    }
+
+    /// Whether the guest's CPUs are asked to stand still.
+    pub(crate) fn pauses(&self) -> bool {
+        self.power_state == Some(PowerState::Paused)
+    }
+
+    /// Whether the VM had its share of this wish, so that what it does now is somebody else's doing.
+    pub(crate) fn is_carried_out(&self, vm: &VirtualMachineFact) -> bool {
+        vm.power_wish.as_deref() == Some(&self.annotation())
     }
 
     fn annotation(&self) -> String {
         let strategy = self.run_strategy.as_ref();
-        match self.extra {
-            Extra::Nothing => strategy.to_owned(),
-            Extra::Start => format!("{strategy}/Started"),
-            Extra::Pause => format!("{strategy}/Paused"),
+        match self.power_state {
+            Some(PowerState::Running) => format!("{strategy}/Running"),
+            Some(PowerState::Stopped) => format!("{strategy}/Stopped"),
+            Some(PowerState::Paused) => format!("{strategy}/Paused"),
+            None if self.starts_once => format!("{strategy}/Started"),
+            None => strategy.to_owned(),
         }
     }
 
@@ -88,12 +95,18 @@ impl Wish {
         vm: Option<&VirtualMachineFact>,
         instance: Option<&VirtualMachineInstanceFact>,
     ) -> Power {
-        let asserted = vm.and_then(|vm| vm.power_wish.as_deref());
-        let running = instance.is_some_and(|instance| instance.phase == "Running");
-        let paused = instance.is_some_and(|instance| is_true(&instance.conditions, "Paused"));
-        if asserted == Some(&self.annotation()) {
+        let Some(vm) = vm else {
+            return Power {
+                run_strategy: self.run_strategy,
+                repeats_observed: false,
+                annotation: self.first_annotation(),
+                call: None,
+            };
+        };
+        if self.is_carried_out(vm) {
             let observed = vm
-                .and_then(|vm| vm.run_strategy.as_deref())
+                .run_strategy
+                .as_deref()
                 .and_then(|name| name.parse().ok());
             return Power {
                 run_strategy: observed.unwrap_or(self.run_strategy),
@@ -102,34 +115,59 @@ impl Wish {
                 call: None,
             };
         }
-        let paused_by_us = paused && asserted.is_some_and(|wish| wish.ends_with("/Paused"));
-        let (call, carried_out) = match self.extra {
-            Extra::Nothing if paused_by_us => (Some(Call::Unpause), false),
-            Extra::Nothing => (None, true),
-            Extra::Pause => ((running && !paused).then_some(Call::Pause), paused),
-            // Once, when the VM is first created: a VM that has another wish noted had its start.
-            Extra::Start if asserted.is_some_and(|wish| wish != PENDING) => (None, true),
-            Extra::Start => {
-                let idle =
-                    vm.is_some_and(|vm| !vm.changing_state && vm.printable_status == "Stopped");
-                (
-                    (idle && instance.is_none()).then_some(Call::Start),
-                    instance.is_some(),
-                )
-            }
-        };
-        let annotation = match (carried_out, asserted) {
-            (true, _) => self.annotation(),
-            (false, Some(asserted)) if call == Some(Call::Unpause) => asserted.to_owned(),
-            (false, _) => PENDING.into(),
-        };
+        let noted_as_pending = vm.power_wish.as_deref() == Some(PENDING);
+        let missing = self.missing(vm, instance, noted_as_pending);
         Power {
             run_strategy: self.run_strategy,
             repeats_observed: false,
-            annotation,
-            call,
+            annotation: match missing {
+                Missing::Nothing => self.annotation(),
+                Missing::Call(_) | Missing::Time => PENDING.into(),
+            },
+            call: match missing {
+                Missing::Call(call) if noted_as_pending => Some(call),
+                _ => None,
+            },
         }
     }
+
+    /// What the wish still needs, besides the run strategy.
+    fn missing(
+        &self,
+        vm: &VirtualMachineFact,
+        instance: Option<&VirtualMachineInstanceFact>,
+        noted_as_pending: bool,
+    ) -> Missing {
+        let running = instance.is_some_and(|instance| instance.phase == "Running");
+        let paused =
+            running && instance.is_some_and(|instance| is_true(&instance.conditions, "Paused"));
+        if self.pauses() {
+            return match (paused, running) {
+                (true, _) => Missing::Nothing,
+                (false, true) => Missing::Call(Call::Pause),
+                (false, false) => Missing::Time,
+            };
+        }
+        // Once, when the VM is first created: a VM that had another wish carried out had its start.
+        if self.starts_once && noted_as_pending && instance.is_none() {
+            return match vm.printable_status == "Stopped" && !vm.changing_state {
+                true => Missing::Call(Call::Start),
+                false => Missing::Time,
+            };
+        }
+        match paused {
+            true => Missing::Call(Call::Unpause),
+            false => Missing::Nothing,
+        }
+    }
+}
+
+/// What a wish still needs, besides the run strategy.
+enum Missing {
+    Nothing,
+    Call(Call),
+    /// The VM has to come to a state in which the call can be made.
+    Time,
 }
 
 /// Whether the operator restarts the VM for a change that needs it.

@@ -1,7 +1,5 @@
 //! Assembles the status, and decides when it is written.
 
-use std::collections::BTreeSet;
-
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use wukong_api::status::{Blocker, NetworkStatus, Phase, ResourceStatus, Timings, VolumeStatus};
@@ -9,7 +7,7 @@ use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
 use crate::children::DiskSeen;
-use crate::decision::{Memory, Note};
+use crate::decision::Memory;
 use crate::facts::VirtualMachineInstanceFact;
 use crate::verdict::{Status, Verdict};
 
@@ -31,30 +29,46 @@ pub(crate) struct Findings<'a> {
     pub now: Timestamp,
 }
 
-impl Findings<'_> {
+impl<'a> Findings<'a> {
+    /// No verdicts, and everything else as it was said before.
+    pub(crate) fn as_before(wukong: &'a Wukong, now: Timestamp) -> Self {
+        let before = wukong.status.clone().unwrap_or_default();
+        Self {
+            verdicts: Vec::new(),
+            vm_name: before.vm_name,
+            node_name: before.node_name,
+            networks: before.networks,
+            volumes: before.volumes,
+            resources: before.resources,
+            wukong,
+            now,
+        }
+    }
+
     /// The status as it should be.
     pub(crate) fn status(self) -> WukongStatus {
         let before = self.wukong.status.clone().unwrap_or_default();
         let generation = self.wukong.metadata.generation;
         let deleting = self.wukong.metadata.deletion_timestamp.is_some();
-        let stopped = self.verdicts.iter().find(|verdict| is_stopped(verdict));
         let blocker = self
             .verdicts
             .iter()
-            .find(|verdict| verdict.blocks() && !is_stopped(verdict));
-        let ready = match (blocker, stopped) {
+            .find(|verdict| verdict.blocks() && !deleting);
+        let wished = self
+            .verdicts
+            .iter()
+            .find(|verdict| verdict.status == Status::Wished);
+        const READY: ConditionType = ConditionType::Ready;
+        let ready = match (blocker, wished) {
+            _ if deleting => {
+                Verdict::progressing(READY, Reason::Deleting, "The Wukong is being deleted")
+            }
             (Some(blocker), _) => Verdict {
-                type_: ConditionType::Ready,
+                type_: READY,
                 ..blocker.clone()
             },
-            (None, Some(stopped)) => Verdict::ok(
-                ConditionType::Ready,
-                stopped.reason,
-                stopped.message.clone(),
-            ),
-            (None, None) => {
-                Verdict::ok(ConditionType::Ready, Reason::Ready, "The VM runs as asked")
-            }
+            (None, Some(wished)) => Verdict::ok(READY, wished.reason, &wished.message),
+            (None, None) => Verdict::ok(READY, Reason::Ready, "The VM runs as asked"),
         };
         let phase = phase(&self.verdicts, blocker, deleting);
         let at = Time(self.now);
@@ -93,12 +107,6 @@ impl Findings<'_> {
             timings: Some(timings).filter(|timings| *timings != Timings::default()),
         }
     }
-}
-
-/// Whether the VM does not run because that is what is wanted.
-fn is_stopped(verdict: &Verdict) -> bool {
-    verdict.type_ == ConditionType::Running
-        && matches!(verdict.reason, Reason::Halted | Reason::Completed)
 }
 
 /// One word for the verdicts.
@@ -246,7 +254,7 @@ pub(crate) fn networks(
 }
 
 /// The disks as they are.
-pub(crate) fn volumes(wukong: &ValidatedWukong, disks: &[DiskSeen]) -> Vec<VolumeStatus> {
+pub(crate) fn volumes(disks: &[DiskSeen]) -> Vec<VolumeStatus> {
     let status = |seen: &DiskSeen| {
         let phase = seen
             .data_volume
@@ -254,7 +262,7 @@ pub(crate) fn volumes(wukong: &ValidatedWukong, disks: &[DiskSeen]) -> Vec<Volum
             .or_else(|| seen.claim.map(|claim| claim.phase.clone()));
         VolumeStatus {
             name: seen.disk.name.clone(),
-            pvc_name: Some(wukong.claim_name(seen.disk)),
+            pvc_name: Some(seen.claim_name.clone()),
             bound: seen.claim.is_some_and(|claim| claim.phase == "Bound"),
             size: Some(seen.disk.size.to_string()),
             phase: phase.filter(|phase| !phase.is_empty()),
@@ -308,96 +316,10 @@ pub(crate) fn write_at(
     Some(if urgent { now } else { interval.max(now) })
 }
 
-fn reason(status: &WukongStatus) -> Option<&str> {
+/// The reason of the blocker.
+pub(crate) fn reason(status: &WukongStatus) -> Option<&str> {
     status
         .blocker
         .as_ref()
         .map(|blocker| blocker.reason.as_str())
-}
-
-/// What to tell the user about the way from one status to the next.
-pub(crate) fn notes(before: Option<&WukongStatus>, after: &WukongStatus) -> Vec<Note> {
-    let note = |reason: &str, message: String| Note {
-        warning: false,
-        reason: reason.into(),
-        message,
-    };
-    let holds = |status: Option<&WukongStatus>, type_: ConditionType| {
-        status.is_some_and(|status| {
-            status
-                .conditions
-                .iter()
-                .any(|condition| condition.type_ == type_.as_ref() && condition.status == "True")
-        })
-    };
-    let mut notes = Vec::new();
-    let listed = |status: Option<&WukongStatus>| -> BTreeSet<(String, String)> {
-        let resources = status.into_iter().flat_map(|status| &status.resources);
-        resources
-            .map(|resource| {
-                (
-                    format!("{}/{}", resource.kind, resource.name),
-                    resource.hash.clone(),
-                )
-            })
-            .collect()
-    };
-    let (old, new) = (listed(before), listed(Some(after)));
-    let names = |entries: &BTreeSet<(String, String)>| {
-        entries
-            .iter()
-            .map(|(name, _)| name.clone())
-            .collect::<BTreeSet<_>>()
-    };
-    let (old_names, new_names) = (names(&old), names(&new));
-    let join = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
-    let created = join(new_names.difference(&old_names).collect());
-    if !created.is_empty() {
-        notes.push(note("Created", format!("created {created}")));
-    }
-    let updated = join(
-        new.difference(&old)
-            .map(|(name, _)| name)
-            .filter(|name| old_names.contains(*name))
-            .collect(),
-    );
-    if !updated.is_empty() {
-        notes.push(note("Updated", format!("updated {updated}")));
-    }
-    let removed = join(old_names.difference(&new_names).collect());
-    if !removed.is_empty() {
-        notes.push(note("Removed", format!("no longer needed: {removed}")));
-    }
-    if holds(Some(after), ConditionType::Running) && !holds(before, ConditionType::Running) {
-        notes.push(note(
-            "Running",
-            format!(
-                "the guest runs on {}",
-                after.node_name.as_deref().unwrap_or("a node")
-            ),
-        ));
-    }
-    if after.phase == Some(Phase::Stopped)
-        && before.is_some_and(|before| before.phase != Some(Phase::Stopped))
-    {
-        notes.push(note("Stopped", "the guest is stopped".into()));
-    }
-    if let Some(blocker) = &after.blocker
-        && reason(after) != before.and_then(reason)
-        && after.phase.is_some_and(|phase| {
-            matches!(phase, Phase::Error | Phase::Pending)
-                || before.is_some_and(|before| before.phase == Some(phase))
-        })
-        && !matches!(
-            after.phase,
-            Some(Phase::Creating | Phase::Starting | Phase::Stopping)
-        )
-    {
-        notes.push(Note {
-            warning: true,
-            reason: blocker.reason.clone(),
-            message: blocker.message.clone(),
-        });
-    }
-    notes
 }

@@ -19,6 +19,8 @@ pub(crate) struct Verdict {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Status {
     True,
+    /// Not so, because that is what is asked for.
+    Wished,
     /// Not yet, and nothing is wrong: it comes by itself.
     Progressing,
     False,
@@ -29,7 +31,7 @@ impl Status {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
-            Self::Progressing | Self::False => "False",
+            Self::Wished | Self::Progressing | Self::False => "False",
             Self::Unknown => "Unknown",
         }
     }
@@ -54,6 +56,11 @@ impl Verdict {
 
     pub(crate) fn ok(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(type_, Status::True, reason, message)
+    }
+
+    /// Something that does not hold because that is what is asked for, such as the running of a VM that is to stand still.
+    pub(crate) fn wished(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+        Self::new(type_, Status::Wished, reason, message)
     }
 
     pub(crate) fn progressing(
@@ -89,6 +96,6 @@ impl Verdict {
             self.type_,
             ConditionType::GuestReady | ConditionType::ConfigurationApplied
         );
-        self.status != Status::True && !advisory
+        !matches!(self.status, Status::True | Status::Wished) && !advisory
     }
 }

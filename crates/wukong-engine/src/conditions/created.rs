@@ -1,36 +1,26 @@
 //! `Created`: the objects of the VM exist.
 
-use wukong_api::{ConditionType, Reason};
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::decision::{Failure, FailureKind, Kind, Observed, Target};
+use crate::decision::{Failure, FailureKind, Kind, Target};
 use crate::facts::VirtualMachineFact;
 use crate::verdict::Verdict;
-use crate::world::Presence;
+use crate::world::Seen;
 
 const TYPE: ConditionType = ConditionType::Created;
 
-/// Whether the objects exist; `contested` is one that somebody keeps changing back, `waits_for` what the VM waits for.
+/// Whether the objects exist. `refused` is a write that was, `contested` an object that somebody keeps changing back,
+/// `attached` names the disks that somebody attached to the VM by hand, and `waits_for` says what the VM waits for.
 pub(crate) fn verdict(
-    vm: Option<&VirtualMachineFact>,
-    observed: &Observed,
+    wukong: &ValidatedWukong,
+    vm: Seen<&VirtualMachineFact>,
+    refused: Option<(&Target, &Failure)>,
     contested: Option<(&Target, Option<&str>)>,
-    waits_for: &str,
+    attached: &[&str],
+    waits_for: Option<String>,
 ) -> Verdict {
-    if observed.world.virtual_machines.presence() == Presence::Missing {
-        return Verdict::bad(
-            TYPE,
-            Reason::KubeVirtNotInstalled,
-            "The cluster has no kind VirtualMachine: KubeVirt is not installed",
-        )
-        .hint("install KubeVirt; the VM is then created by itself");
-    }
-    // The VirtualMachine says most, so its refusal comes first.
-    let refused = observed
-        .memory
-        .failures
-        .iter()
-        .filter(|(_, failure)| failure.kind != FailureKind::NameTaken);
-    if let Some((target, failure)) = refused.max_by_key(|(target, _)| target.kind) {
+    let name = &wukong.identity.name;
+    if let Some((target, failure)) = refused {
         return refusal(target, failure);
     }
     if let Some((target, manager)) = contested {
@@ -43,14 +33,46 @@ pub(crate) fn verdict(
         .about(target.to_string())
         .hint(format!("keep {manager} from writing {target}, or change the Wukong instead"));
     }
-    match vm {
-        Some(_) => Verdict::ok(TYPE, Reason::Created, "The VirtualMachine exists"),
-        None => Verdict::progressing(TYPE, Reason::Creating, waits_for),
+    if let [first, ..] = attached {
+        return Verdict::bad(
+            TYPE,
+            Reason::FieldManagerConflict,
+            format!(
+                "Somebody attached disks to the VirtualMachine that the Wukong does not have ({}): it is left as it is, because applying the manifest would detach them",
+                attached.join(", ")
+            ),
+        )
+        .about(format!("VirtualMachine/{name}"))
+        .hint(format!(
+            "virtctl removevolume {name} --volume-name={first}, and add the disk to spec.disks if it is to stay"
+        ));
+    }
+    match (vm, waits_for) {
+        (Seen::Present(vm), _) if vm.meta.is_controlled_by(&wukong.identity.uid) => {
+            Verdict::ok(TYPE, Reason::Created, "The VirtualMachine exists")
+        }
+        (Seen::Unknown, _) => Verdict::unknown(TYPE, "The operator cannot see VirtualMachines"),
+        (_, Some(waits_for)) => Verdict::progressing(TYPE, Reason::Creating, waits_for),
+        (_, None) => Verdict::progressing(
+            TYPE,
+            Reason::Creating,
+            "The VirtualMachine is being written",
+        ),
     }
 }
 
+/// There is no KubeVirt.
+pub(crate) fn kubevirt_missing() -> Verdict {
+    Verdict::bad(
+        TYPE,
+        Reason::KubeVirtNotInstalled,
+        "The cluster has no kind VirtualMachine: KubeVirt is not installed",
+    )
+    .hint("install KubeVirt; the VM is then created by itself")
+}
+
 fn refusal(target: &Target, failure: &Failure) -> Verdict {
-    let message = format!("{target} cannot be written: {}", failure.message);
+    let message = format!("{target} cannot be changed: {}", failure.message);
     match failure.kind {
         FailureKind::Transient | FailureKind::Stale | FailureKind::Gone => {
             Verdict::progressing(TYPE, Reason::ApplyFailed, message).hint("nothing: the operator tries again")

@@ -1,5 +1,7 @@
 //! `GuestReady` and `ConfigurationApplied`: what the running guest says and lacks.
 
+use std::net::IpAddr;
+
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
@@ -34,9 +36,11 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Ver
             .iter()
             .find(|interface| interface.name == nic.name)?
             .addresses;
-        let missing = wanted
-            .iter()
-            .find(|address| !seen.contains(&address.addr().to_string()))?;
+        let missing = wanted.iter().find(|address| {
+            !seen
+                .iter()
+                .any(|seen| seen.parse() == Ok::<IpAddr, _>(address.addr()))
+        })?;
         (!seen.is_empty()).then(|| (nic, missing, seen.join(", ")))
     });
     match wrong {

@@ -9,15 +9,13 @@ use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::NetworksConfigured;
 
-fn names(nics: &[&Nic]) -> String {
-    nics.iter()
-        .map(|nic| nic.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+fn names<'a>(nics: impl IntoIterator<Item = &'a Nic>) -> String {
+    let names: Vec<&str> = nics.into_iter().map(|nic| nic.name.as_str()).collect();
+    names.join(", ")
 }
 
 /// NICs that the VM starts without, while Multus is not installed.
-pub(crate) fn degraded(nics: &[&Nic]) -> Verdict {
+pub(crate) fn degraded(nics: &[Nic]) -> Verdict {
     Verdict::bad(
         TYPE,
         Reason::DegradedToPodNetwork,
@@ -36,22 +34,27 @@ pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
         Reason::MultusNotInstalled,
         format!(
             "Multus is not installed, and the VM must not start without {}",
-            names(nics)
+            names(nics.iter().copied())
         ),
     )
     .hint("install Multus; or set onMissingMultus: PodNetwork to start without these NICs")
 }
 
-/// Whether the NetworkAttachmentDefinitions that we make are there.
-pub(crate) fn verdict(pending: &[&Body], memory: &Memory) -> Verdict {
-    let Some(first) = pending.first() else {
+/// The operator cannot tell.
+pub(crate) fn unseen() -> Verdict {
+    Verdict::unknown(TYPE, "The operator cannot see NetworkAttachmentDefinitions")
+}
+
+/// Whether the NetworkAttachmentDefinitions that we make are there; `pending` is one that is not.
+pub(crate) fn verdict(pending: Option<&Body>, memory: &Memory) -> Verdict {
+    let Some(first) = pending else {
         return Verdict::ok(
             TYPE,
             Reason::Configured,
             "Every NIC has its NetworkAttachmentDefinition",
         );
     };
-    match memory.failures.get(&first.target) {
+    match memory.failure(&first.target, &first.hash) {
         Some(failure) => Verdict::bad(
             TYPE,
             Reason::ApplyConflict,

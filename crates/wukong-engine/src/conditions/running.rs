@@ -9,40 +9,46 @@ use crate::facts::{
 };
 use crate::power::Wish;
 use crate::verdict::Verdict;
+use crate::world::Seen;
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
 
-/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped.
+/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped. Without a
+/// `wish` (of a manifest that is not valid) the VM is taken to be as asked.
 pub(crate) fn verdicts(
     vm: &VirtualMachineFact,
-    instance: Option<&VirtualMachineInstanceFact>,
+    instance: Seen<&VirtualMachineInstanceFact>,
     wish: Option<&Wish>,
 ) -> (Option<Verdict>, Verdict) {
-    let name = &vm.meta.name;
-    if vm.printable_status == "Terminating" || vm.meta.deleting {
-        return (
-            None,
-            Verdict::progressing(
-                RUNNING,
-                Reason::Stopping,
-                "The VirtualMachine is being deleted",
-            ),
-        );
+    if vm.meta.deleting {
+        return (None, stopping("The VirtualMachine is being deleted"));
     }
-    let Some(instance) =
-        instance.filter(|instance| !matches!(instance.phase.as_str(), "Succeeded" | "Failed"))
-    else {
-        return (None, without_instance(vm, instance, wish));
+    let living = |instance: &&VirtualMachineInstanceFact| {
+        !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
     };
+    let ended = match instance {
+        Seen::Unknown => {
+            let message = "The operator cannot see VirtualMachineInstances";
+            return (None, Verdict::unknown(RUNNING, message));
+        }
+        Seen::Absent => None,
+        Seen::Present(instance) if living(&instance) => return alive(vm, instance, wish),
+        Seen::Present(instance) => Some(instance),
+    };
+    (None, without_instance(vm, ended, wish))
+}
+
+fn alive(
+    vm: &VirtualMachineFact,
+    instance: &VirtualMachineInstanceFact,
+    wish: Option<&Wish>,
+) -> (Option<Verdict>, Verdict) {
     if vm.printable_status == "Stopping" || instance.meta.deleting {
-        return (
-            None,
-            Verdict::progressing(RUNNING, Reason::Stopping, "The guest is shutting down"),
-        );
+        return (None, stopping("The guest is shutting down"));
     }
     match instance.phase.as_str() {
-        "Running" => (Some(scheduled(instance)), guest_runs(name, instance)),
+        "Running" => (Some(scheduled(instance)), guest_runs(instance, wish)),
         "Scheduled" => (
             Some(scheduled(instance)),
             starting("The guest is being started"),
@@ -59,16 +65,26 @@ fn starting(message: &str) -> Verdict {
     Verdict::progressing(RUNNING, Reason::Starting, message)
 }
 
+fn stopping(message: &str) -> Verdict {
+    Verdict::progressing(RUNNING, Reason::Stopping, message)
+}
+
 fn scheduled(instance: &VirtualMachineInstanceFact) -> Verdict {
     let node = instance.node.as_deref().unwrap_or("a node");
     Verdict::ok(SCHEDULED, Reason::Scheduled, format!("The VM is on {node}"))
 }
 
-fn guest_runs(name: &str, instance: &VirtualMachineInstanceFact) -> Verdict {
+fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&Wish>) -> Verdict {
     if is_true(&instance.conditions, "Paused") {
+        if wish.is_none_or(Wish::pauses) {
+            return Verdict::wished(RUNNING, Reason::Paused, "The guest is paused, as asked");
+        }
+        let name = &instance.meta.name;
         return Verdict::bad(RUNNING, Reason::Paused, "The CPUs of the guest are stopped")
             .about(format!("VirtualMachineInstance/{name}"))
-            .hint(format!("virtctl unpause vm {name}, or powerState: Running"));
+            .hint(format!(
+                "virtctl unpause vm {name}, or change spec.powerState"
+            ));
     }
     if instance.migrating {
         return Verdict::ok(
@@ -104,34 +120,21 @@ fn without_instance(
         .about(object)
         .hint("see what the message says");
     }
-    match vm.printable_status.as_str() {
-        "CrashLoopBackOff" => return crash_loop(vm),
-        "Stopping" => {
-            return Verdict::progressing(RUNNING, Reason::Stopping, "The guest is shutting down");
-        }
-        "Stopped" => {}
-        _ => return starting("KubeVirt is about to start the guest"),
-    }
     let strategy = vm
         .run_strategy
         .as_deref()
         .and_then(|name| name.parse::<RunStrategy>().ok());
-    match strategy {
-        Some(RunStrategy::Halted) if wish.is_some_and(Wish::runs) => Verdict::bad(
-            RUNNING,
-            Reason::StoppedElsewhere,
-            "Somebody stopped the VM, for instance with virtctl, and the Wukong has not asked anew",
-        )
-        .about(object)
-        .hint(format!(
-            "virtctl start {}, or change spec.powerState",
-            vm.meta.name
-        )),
-        Some(RunStrategy::Halted | RunStrategy::Manual) => {
-            Verdict::bad(RUNNING, Reason::Halted, "The VM is stopped, as asked")
+    match (vm.printable_status.as_str(), strategy) {
+        ("Stopping", _) => stopping("The guest is shutting down"),
+        // What KubeVirt says of a VM that nobody starts is about its disks.
+        (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
+        ("CrashLoopBackOff", _) => crash_loop(vm),
+        ("Stopped", Some(RunStrategy::Always)) => {
+            starting("KubeVirt is about to start the guest again")
         }
-        Some(RunStrategy::Always) => starting("KubeVirt is about to start the guest again"),
-        Some(RunStrategy::Once) if ended.is_some_and(|ended| ended.phase == "Failed") => {
+        ("Stopped", Some(RunStrategy::Once))
+            if ended.is_some_and(|ended| ended.phase == "Failed") =>
+        {
             Verdict::bad(
                 RUNNING,
                 Reason::InternalError,
@@ -140,12 +143,37 @@ fn without_instance(
             .about(object)
             .hint(format!("virtctl start {}", vm.meta.name))
         }
-        Some(RunStrategy::RerunOnFailure | RunStrategy::Once) | None => Verdict::bad(
+        ("Stopped", _) => Verdict::wished(
             RUNNING,
             Reason::Completed,
             "The guest shut itself down, and its run strategy leaves it so",
         ),
+        _ => starting("KubeVirt is about to start the guest"),
     }
+}
+
+/// A VM that KubeVirt does not start by itself.
+fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&Wish>) -> Verdict {
+    let as_asked = || Verdict::wished(RUNNING, Reason::Halted, "The VM is stopped, as asked");
+    let Some(wish) = wish else {
+        return as_asked();
+    };
+    if wish.runs() && !wish.is_carried_out(vm) {
+        return starting("The VM is about to be started");
+    }
+    if wish.runs() && vm.run_strategy.as_deref() == Some(RunStrategy::Halted.as_ref()) {
+        return Verdict::bad(
+            RUNNING,
+            Reason::StoppedElsewhere,
+            "Somebody stopped the VM, for instance with virtctl, and the Wukong has not asked anew",
+        )
+        .about(object)
+        .hint(format!(
+            "virtctl start {}, or change spec.powerState",
+            vm.meta.name
+        ));
+    }
+    as_asked()
 }
 
 /// A VM whose pod has no node. KubeVirt's condition `PodScheduled` says so in two other cases as well: a claim is

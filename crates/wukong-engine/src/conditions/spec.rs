@@ -2,10 +2,11 @@
 
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong};
 
-use crate::children::{DiskSeen, DiskState, Owner};
-use crate::decision::{FailureKind, Observed};
+use crate::children::{self, DiskSeen, DiskState, Owner};
+use crate::decision::Target;
 use crate::desired::Body;
 use crate::verdict::Verdict;
+use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 
@@ -57,41 +58,43 @@ fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<
     })
 }
 
-/// Names that somebody else's objects have.
+/// An object of somebody else's under one of our names.
 pub(crate) fn name_conflict(
     wukong: &ValidatedWukong,
     disks: &[DiskSeen],
     bodies: &[&Body],
-    observed: &Observed,
+    world: &World,
 ) -> Option<Verdict> {
-    let taken = |object: &str, owner: &str| {
-        Verdict::bad(
-            TYPE,
-            Reason::NameConflict,
-            format!("{object} exists already, and {owner}: it is left as it is"),
-        )
-        .about(object)
-        .hint("rename this Wukong or the other object, or delete the other object")
+    let disk = disks.iter().find_map(|seen| match &seen.state {
+        DiskState::Taken { object, owner } => Some(taken(object, owner)),
+        DiskState::Free | DiskState::Wait => None,
+    });
+    // Whether a disk's object is ours is a matter of its own: retained ones have no controller.
+    let others = || {
+        bodies
+            .iter()
+            .filter(|body| !body.target.kind.is_of_disk())
+            .find_map(|body| match children::owner(&body.target, wukong, world)? {
+                Owner::Other(owner) => Some(taken(&body.target.to_string(), &owner)),
+                Owner::Us | Owner::Retained | Owner::Leaving => None,
+            })
     };
-    for seen in disks {
-        if let DiskState::Taken { object, owner } = &seen.state {
-            return Some(taken(object, owner));
-        }
-    }
-    for body in bodies {
-        if let Some(Owner::Other(owner)) = crate::decide::owner(body, wukong, observed) {
-            return Some(taken(&body.target.to_string(), &owner));
-        }
-    }
-    let refused = observed
-        .memory
-        .failures
-        .iter()
-        .find(|(_, failure)| failure.kind == FailureKind::NameTaken)?;
-    Some(taken(
-        &refused.0.to_string(),
-        "it does not belong to this Wukong",
-    ))
+    disk.or_else(others)
+}
+
+/// A write that was refused because somebody else's object has the name: the only way to know it of Secrets.
+pub(crate) fn name_refused(refused: &Target) -> Verdict {
+    taken(&refused.to_string(), "it does not belong to this Wukong")
+}
+
+fn taken(object: &str, owner: &str) -> Verdict {
+    Verdict::bad(
+        TYPE,
+        Reason::NameConflict,
+        format!("{object} exists already, and {owner}: it is left as it is"),
+    )
+    .about(object)
+    .hint("rename this Wukong or the other object, or delete the other object")
 }
 
 /// A manifest that can be carried out.

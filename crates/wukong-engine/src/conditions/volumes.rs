@@ -3,7 +3,7 @@
 use wukong_api::{ConditionType, Reason};
 
 use crate::children::DiskSeen;
-use crate::decision::{Memory, Target};
+use crate::decision::Memory;
 use crate::facts::{ClaimFact, ConditionFact, DataVolumeFact, condition};
 use crate::verdict::{Status, Verdict};
 use crate::world::{Presence, World};
@@ -33,7 +33,7 @@ pub(crate) fn verdict(
         Status::Progressing => 1,
         Status::Unknown => 2,
         Status::True if verdict.reason != Reason::Bound => 3,
-        Status::True => 4,
+        Status::True | Status::Wished => 4,
     };
     verdicts
         .min_by_key(rank)
@@ -48,6 +48,10 @@ fn disk(
     before: Option<&str>,
 ) -> Verdict {
     let name = &seen.disk.name;
+    if seen.unseen {
+        let message = format!("disk {name}: the operator cannot see DataVolumes or claims");
+        return Verdict::unknown(TYPE, message);
+    }
     let lost = |claim: &ClaimFact| {
         Verdict::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
             .about(format!("PersistentVolumeClaim/{}", claim.meta.name))
@@ -77,7 +81,7 @@ fn disk(
             let failed = memory
                 .failures
                 .iter()
-                .find(|(Target { name: target, .. }, _)| target.ends_with(&format!(".{name}")));
+                .find(|(target, _)| target.name == seen.claim_name);
             match failed {
                 Some((target, failure)) => Verdict::progressing(
                     TYPE,
@@ -217,17 +221,18 @@ fn import_failure(
         return None;
     }
     let Some(text) = now else {
-        let remembered = before
-            .filter(|before| before.starts_with(&start))
-            .map(Into::into);
-        let message = remembered.unwrap_or_else(|| {
-            format!(
-                "{start}: the importer was restarted {} times",
-                volume.restart_count
-            )
-        });
-        let cause = import_cause(&message);
-        return Some(Verdict::bad(TYPE, Reason::ImportFailed, message).hint(cause.1));
+        let remembered = before.and_then(|before| before.strip_prefix(&start));
+        let rest = remembered.map_or_else(
+            || {
+                format!(
+                    ": the importer was restarted {} times",
+                    volume.restart_count
+                )
+            },
+            Into::into,
+        );
+        let (_, hint) = import_cause(&rest);
+        return Some(Verdict::bad(TYPE, Reason::ImportFailed, format!("{start}{rest}")).hint(hint));
     };
     let (cause, hint) = import_cause(text);
     Some(

@@ -1,7 +1,7 @@
 //! Facts of DataVolumes, claims and StorageClasses.
 
 use serde_json::Value;
-use wukong_api::{Bytes, labels};
+use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
 use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
 use crate::owned;
@@ -19,7 +19,7 @@ pub struct DataVolumeFact {
     pub restart_count: u64,
     /// Size that it was created with.
     pub size: Option<Bytes>,
-    /// Hash over its spec, which never changes after creation.
+    /// Hash over what we own of its spec, which never changes after creation; over all of it when we never applied it.
     pub spec_hash: String,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
@@ -27,6 +27,8 @@ pub struct DataVolumeFact {
 
 impl Fact for DataVolumeFact {
     fn project(object: &Value) -> Self {
+        let ours = owned::owned_by(object, FIELD_MANAGER);
+        let spec = ours.as_ref().unwrap_or(object).get("spec");
         Self {
             meta: Meta::project(object),
             phase: text(object, "/status/phase"),
@@ -36,7 +38,7 @@ impl Fact for DataVolumeFact {
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
             size: quantity(object, "/spec/storage/resources/requests/storage"),
-            spec_hash: object.pointer("/spec").map(owned::hash).unwrap_or_default(),
+            spec_hash: spec.map(owned::hash).unwrap_or_default(),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }
     }

@@ -1,9 +1,10 @@
 //! Facts of VirtualMachines and their instances.
 
 use serde_json::Value;
-use wukong_api::labels;
+use wukong_api::{FIELD_MANAGER, labels};
 
 use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
+use crate::owned;
 
 /// Conditions of a VirtualMachine or an instance that tell why it does not run.
 const CONDITIONS: &[&str] = &[
@@ -17,6 +18,10 @@ const CONDITIONS: &[&str] = &[
     "RestartRequired",
     "Synchronized",
 ];
+
+/// The disks of a VirtualMachine, and the same place in a set of fields.
+const DISKS: &str = "/spec/template/spec/domain/devices/disks";
+const DISKS_FIELD: &str = "/f:spec/f:template/f:spec/f:domain/f:devices/f:disks";
 
 /// A VirtualMachine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -37,6 +42,9 @@ pub struct VirtualMachineFact {
     pub start_failures: u64,
     /// Names of its disks, those that were attached by hand included.
     pub disks: Vec<String>,
+    /// Whether somebody else changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
+    /// has one owner, so applying ours would detach what they attached.)
+    pub disks_by_hand: bool,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
 }
@@ -50,9 +58,7 @@ impl Fact for VirtualMachineFact {
                 .and_then(Value::as_str)
                 .map(Into::into)
         };
-        let disks = object
-            .pointer("/spec/template/spec/domain/devices/disks")
-            .and_then(Value::as_array);
+        let disks = object.pointer(DISKS).and_then(Value::as_array);
         Self {
             meta: Meta::project(object),
             run_strategy: optional_text(object, "/spec/runStrategy"),
@@ -72,6 +78,7 @@ impl Fact for VirtualMachineFact {
                 .flatten()
                 .map(|disk| text(disk, "/name"))
                 .collect(),
+            disks_by_hand: owned::owns(object, FIELD_MANAGER, DISKS_FIELD) == Some(false),
             conditions: conditions(object, CONDITIONS),
         }
     }

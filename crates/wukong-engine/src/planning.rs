@@ -1,0 +1,369 @@
+//! What is to be done for one valid Wukong.
+
+use jiff::Timestamp;
+use wukong_api::ValidatedWukong;
+use wukong_api::validated::Nic;
+
+use crate::children::{self, DiskSeen, DiskState, Owner};
+use crate::conditions::{dependencies, spec, volumes};
+use crate::decide::finish;
+use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Observed, Prune, Target};
+use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose};
+use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
+use crate::power::{self, Wish};
+use crate::report::Report;
+use crate::world::{Presence, Seen};
+
+/// One valid Wukong beside what is known of its objects.
+pub(crate) struct Planning<'a> {
+    pub wukong: &'a ValidatedWukong,
+    pub observed: &'a Observed<'a>,
+    /// The VirtualMachine, if it is ours.
+    pub vm: Option<&'a VirtualMachineFact>,
+    pub instance: Seen<&'a VirtualMachineInstanceFact>,
+    pub disks: Vec<DiskSeen<'a>>,
+    /// The NICs that the VM gets, or the ones that it waits for.
+    pub nics: Result<Vec<&'a Nic>, Vec<&'a Nic>>,
+    pub wish: Wish,
+    wake_at: Option<Timestamp>,
+}
+
+impl<'a> Planning<'a> {
+    pub(crate) fn new(wukong: &'a ValidatedWukong, observed: &'a Observed<'a>) -> Self {
+        let (namespace, name) = (&wukong.identity.namespace, &wukong.identity.name);
+        let world = observed.world;
+        let vm = world.virtual_machines.get(namespace, name).present();
+        let vm = vm.filter(|vm| vm.meta.is_controlled_by(&wukong.identity.uid));
+        let instance = match vm {
+            Some(_) => world.instances.get(namespace, name),
+            None => Seen::Absent,
+        };
+        let multus = world.definitions.presence() != Presence::Missing;
+        Self {
+            vm,
+            instance,
+            disks: children::disks(wukong, observed),
+            nics: wukong.attached_nics(multus),
+            wish: Wish::of(wukong),
+            wake_at: None,
+            wukong,
+            observed,
+        }
+    }
+
+    pub(crate) fn decision(mut self) -> Decision {
+        let power = self.wish.power(self.vm, self.instance.present());
+        let set = compose(
+            self.wukong,
+            &Surroundings {
+                nics: self.nics.clone().unwrap_or_default(),
+                cdi: self.observed.world.data_volumes.presence() != Presence::Missing,
+                existing: children::existing(&self.disks),
+                run_strategy: power.run_strategy,
+                power_wish: power.annotation.clone(),
+            },
+        );
+        let bodies = Bodies::of(&set);
+        let all: Vec<&Body> = bodies.all().collect();
+        let pending: Vec<&Body> = all
+            .iter()
+            .copied()
+            .filter(|body| !self.is_settled(body))
+            .collect();
+        let refusal = spec::immutable(&self.disks, &bodies.data_volumes)
+            .or_else(|| spec::name_conflict(self.wukong, &self.disks, &all, self.observed.world));
+
+        let mut decision = Decision::nothing();
+        let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
+        let attached_by_hand = self.attached_by_hand(&set);
+        let instance = self.instance.present();
+        let wanted_call = power
+            .call
+            .or_else(|| power::restart(self.wukong, self.vm, instance));
+        let mut vm_waits_for = None;
+        // A manifest that cannot be carried out changes nothing: children stay as they are.
+        if refusal.is_none() {
+            self.plan_first_wave(&pending, &mut decision);
+            vm_waits_for = self.vm_waits_for(&pending, &decision.apply);
+            if vm_waits_for.is_none() && attached_by_hand.is_empty() {
+                self.plan_vm(&pending, power.repeats_observed, &mut decision);
+            }
+            self.plan_call(wanted_call, &mut decision);
+            self.plan_prunes(&bodies, &pending, &mut decision);
+        }
+        decision.wake_at = self.wake_at;
+        let report = Report {
+            planning: &self,
+            all: &all,
+            pending: &pending,
+            refusal,
+            growth_refused: &growth_refused,
+            attached_by_hand: &attached_by_hand,
+            vm_waits_for,
+            wanted_call,
+        };
+        finish(self.observed, report.findings(), decision)
+    }
+
+    /// Whether the object is stored as we want it.
+    fn is_settled(&self, body: &Body) -> bool {
+        let applied = self
+            .observed
+            .memory
+            .applied
+            .get(&body.target)
+            .filter(|applied| applied.sent == body.hash);
+        if body.target.kind == Kind::Secret {
+            let noted = self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
+            return applied.is_some() || noted == Some(&body.hash);
+        }
+        let Some(stored) = children::meta(&body.target, self.wukong, self.observed.world)
+            .and_then(|meta| meta.owned_hash.as_deref())
+        else {
+            return false;
+        };
+        stored == body.hash || applied.is_some_and(|applied| applied.stored == stored)
+    }
+
+    pub(crate) fn vm_target(&self) -> Target {
+        Target {
+            kind: Kind::VirtualMachine,
+            name: self.wukong.identity.name.clone(),
+        }
+    }
+
+    /// Whether the object exists and is ours.
+    fn is_there(&self, target: &Target) -> bool {
+        children::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
+    }
+
+    /// Names of disks that somebody attached to the VM by hand.
+    fn attached_by_hand(&self, set: &DesiredSet) -> Vec<&'a str> {
+        let planned = &set.virtual_machine.spec.template.spec.domain.devices.disks;
+        let vm = self.vm.filter(|vm| vm.disks_by_hand);
+        vm.into_iter()
+            .flat_map(|vm| &vm.disks)
+            .map(String::as_str)
+            .filter(|name| !planned.iter().any(|disk| disk.name == *name))
+            .collect()
+    }
+
+    fn plan_first_wave(&mut self, pending: &[&Body], decision: &mut Decision) {
+        for body in pending {
+            if body.target.kind != Kind::VirtualMachine && self.may_apply(body) {
+                decision.apply.push(self.apply(body, false));
+            }
+        }
+    }
+
+    fn plan_vm(&mut self, pending: &[&Body], repeats_observed: bool, decision: &mut Decision) {
+        let vm = pending
+            .iter()
+            .find(|body| body.target.kind == Kind::VirtualMachine);
+        if let Some(body) = vm
+            && self.may_apply(body)
+        {
+            decision.apply_vm = Some(self.apply(body, repeats_observed));
+        }
+    }
+
+    /// Whether the time for this body has come: its kind is served, nobody else's object has its name, it was not
+    /// refused a moment ago, and nobody fights over it.
+    fn may_apply(&mut self, body: &Body) -> bool {
+        let world = self.observed.world;
+        let served = match body.target.kind {
+            Kind::Secret | Kind::PersistentVolumeClaim => true,
+            Kind::NetworkAttachmentDefinition => world.definitions.presence() == Presence::Served,
+            Kind::DataVolume => world.data_volumes.presence() == Presence::Served,
+            Kind::VirtualMachine => world.virtual_machines.presence() == Presence::Served,
+        };
+        let free = if body.target.kind.is_of_disk() {
+            self.disks
+                .iter()
+                .any(|seen| seen.claim_name == body.target.name && seen.state == DiskState::Free)
+        } else {
+            children::owner(&body.target, self.wukong, world).is_none_or(|owner| owner == Owner::Us)
+        };
+        served && free && !self.is_held_back(&body.target, &body.hash)
+    }
+
+    fn is_held_back(&mut self, target: &Target, hash: &str) -> bool {
+        let memory = self.observed.memory;
+        let refused = memory.failure(target, hash).map(|failure| failure.retry_at);
+        let until = refused
+            .into_iter()
+            .chain(memory.contested_until(target, hash))
+            .max();
+        match until.filter(|until| *until > self.observed.now) {
+            Some(until) => {
+                self.wake(until);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
+    }
+
+    fn apply(&self, body: &Body, repeats_observed: bool) -> Apply {
+        let expect = match children::meta(&body.target, self.wukong, self.observed.world) {
+            _ if body.target.kind == Kind::Secret => {
+                Expect::AbsentOrControlledBy(self.wukong.identity.uid.clone())
+            }
+            Some(meta) => Expect::Present {
+                uid: meta.uid.clone(),
+                resource_version: repeats_observed.then(|| meta.resource_version.clone()),
+            },
+            None => Expect::Absent,
+        };
+        Apply {
+            target: body.target.clone(),
+            expect,
+            body: body.object.clone(),
+            hash: body.hash.clone(),
+        }
+    }
+
+    /// What the VM waits for before it is applied, in words. Its claims have to exist, but not to be bound: KubeVirt
+    /// shows false errors for a claim that is missing, and a class may bind only when the VM starts. `applying` is what
+    /// is applied just before the VM.
+    fn vm_waits_for(&self, pending: &[&Body], applying: &[Apply]) -> Option<String> {
+        if self.nics.is_err() {
+            return Some("The VirtualMachine waits for Multus".into());
+        }
+        let world = self.observed.world;
+        if children::owner(&self.vm_target(), self.wukong, world) == Some(Owner::Leaving) {
+            return Some("The VirtualMachine waits for the one before it to go".into());
+        }
+        let has = |disk: &str| {
+            self.vm
+                .is_some_and(|vm| vm.disks.iter().any(|known| known == disk))
+        };
+        let usable = |seen: &DiskSeen| {
+            seen.state == DiskState::Free && seen.claim.is_some_and(|claim| !claim.meta.deleting)
+        };
+        let missing: Vec<&str> = self
+            .disks
+            .iter()
+            .filter(|seen| !has(&seen.disk.name) && !usable(seen))
+            .map(|seen| seen.claim_name.as_str())
+            .collect();
+        if !missing.is_empty() {
+            return Some(format!(
+                "The VirtualMachine waits for its claims {}",
+                missing.join(", ")
+            ));
+        }
+        let nics = self.nics.as_deref().unwrap_or_default();
+        if self.vm.is_none()
+            && dependencies::missing_definition(self.wukong, nics, self.observed).is_some()
+        {
+            return Some("The VirtualMachine waits for its networks".into());
+        }
+        // The VM says that its Secret is as it should be, and its pod needs every network.
+        let late = pending.iter().find(|body| {
+            let needed = match body.target.kind {
+                Kind::Secret => true,
+                Kind::NetworkAttachmentDefinition => !self.is_there(&body.target),
+                Kind::DataVolume | Kind::PersistentVolumeClaim | Kind::VirtualMachine => false,
+            };
+            needed && !applying.iter().any(|apply| apply.target == body.target)
+        });
+        late.map(|body| format!("The VirtualMachine waits for {}", body.target))
+    }
+
+    /// Claims to grow, and those that cannot.
+    fn plan_growth(&mut self, valid: bool, decision: &mut Decision) -> Vec<volumes::Refused> {
+        let mut refused = Vec::new();
+        for seen in self.disks.clone() {
+            let (Some(claim), Some(stands_for)) = (seen.claim, seen.stands_for()) else {
+                continue;
+            };
+            let Some(request) = claim.request.filter(|_| seen.state == DiskState::Free) else {
+                continue;
+            };
+            let Some(growth) =
+                wukong_storage::expansion(self.wukong, seen.disk, request, stands_for)
+            else {
+                continue;
+            };
+            let mut refuse = |why: String| {
+                refused.push(volumes::Refused {
+                    disk: seen.disk.name.clone(),
+                    why,
+                });
+            };
+            let class = claim.class.as_deref();
+            let known = class
+                .and_then(|class| self.observed.world.storage_classes.get("", class).present());
+            if known.is_some_and(|known| !known.expandable) {
+                let class = class.unwrap_or_default();
+                refuse(format!(
+                    "StorageClass {class} does not allow volumes to expand"
+                ));
+                continue;
+            }
+            let expand = Expand {
+                target: Target {
+                    kind: Kind::PersistentVolumeClaim,
+                    name: growth.claim,
+                },
+                uid: claim.meta.uid.clone(),
+                to: growth.to,
+                guest_size: growth.guest_size,
+            };
+            let memory = self.observed.memory;
+            if let Some(failure) = memory.failure(&expand.target, &expand.hash()) {
+                refuse(failure.message.clone());
+            }
+            // Only a bound claim can grow; the import goes first.
+            if valid && claim.phase == "Bound" && !self.is_held_back(&expand.target, &expand.hash())
+            {
+                decision.expand.push(expand);
+            }
+        }
+        refused
+    }
+
+    fn plan_call(&mut self, wanted: Option<Call>, decision: &mut Decision) {
+        let Some(call) = wanted else { return };
+        let called = self.observed.memory.called.as_ref();
+        match power::not_twice(call, called, self.observed.now) {
+            Ok(call) if self.is_held_back(&self.vm_target(), call.as_ref()) => {}
+            Ok(call) => decision.calls.push(call),
+            Err(again) => self.wake(again),
+        }
+    }
+
+    /// NetworkAttachmentDefinitions of ours that are no longer asked for, once the VM no longer names them.
+    fn plan_prunes(&mut self, bodies: &Bodies, pending: &[&Body], decision: &mut Decision) {
+        let vm_pending = pending
+            .iter()
+            .any(|body| body.target.kind == Kind::VirtualMachine);
+        if vm_pending || self.vm.is_none() {
+            return;
+        }
+        let identity = &self.wukong.identity;
+        let definitions = &self.observed.world.definitions;
+        for fact in definitions.in_namespace(&identity.namespace) {
+            let ours = fact.meta.is_controlled_by(&identity.uid) && !fact.meta.deleting;
+            let asked_for = |body: &Body| body.target.name == fact.meta.name;
+            if !ours || bodies.definitions.iter().any(asked_for) {
+                continue;
+            }
+            let prune = Prune {
+                target: Target {
+                    kind: Kind::NetworkAttachmentDefinition,
+                    name: fact.meta.name.clone(),
+                },
+                uid: fact.meta.uid.clone(),
+                resource_version: fact.meta.resource_version.clone(),
+            };
+            if !self.is_held_back(&prune.target, &prune.hash()) {
+                decision.prune.push(prune);
+            }
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! What is to be said of one valid Wukong.
+
+use std::collections::BTreeMap;
+
+use wukong_api::status::ResourceStatus;
+use wukong_api::validated::Nic;
+use wukong_api::{ConditionType, Reason};
+
+use crate::children;
+use crate::conditions::{created, dependencies, guest, networks, running, spec, volumes};
+use crate::decision::{Call, Failure, FailureKind, Kind, Target};
+use crate::desired::Body;
+use crate::planning::Planning;
+use crate::status::{self, Findings};
+use crate::verdict::Verdict;
+use crate::world::Presence;
+
+/// What planning found.
+pub(crate) struct Report<'a> {
+    pub planning: &'a Planning<'a>,
+    /// Everything that is planned.
+    pub all: &'a [&'a Body],
+    /// What of it is not stored as we want it.
+    pub pending: &'a [&'a Body],
+    /// Why the manifest cannot be carried out.
+    pub refusal: Option<Verdict>,
+    /// Disks that cannot grow.
+    pub growth_refused: &'a [volumes::Refused],
+    /// Disks that the VM has beyond the manifest.
+    pub attached_by_hand: &'a [&'a str],
+    /// What the VM waits for before it is applied.
+    pub vm_waits_for: Option<String>,
+    /// The subresource that is to be called.
+    pub wanted_call: Option<Call>,
+}
+
+impl<'a> Report<'a> {
+    /// What the status is made of.
+    pub(crate) fn findings(&self) -> Findings<'a> {
+        let planning = self.planning;
+        let instance = planning.instance.present();
+        Findings {
+            verdicts: self.verdicts(),
+            vm_name: planning.vm.map(|vm| vm.meta.name.clone()),
+            node_name: instance.and_then(|instance| instance.node.clone()),
+            networks: status::networks(planning.wukong, self.nics(), instance),
+            volumes: status::volumes(&planning.disks),
+            resources: self.resources(),
+            wukong: planning.observed.wukong,
+            now: planning.observed.now,
+        }
+    }
+
+    fn nics(&self) -> &'a [&'a Nic] {
+        self.planning.nics.as_deref().unwrap_or_default()
+    }
+
+    /// The verdicts in causal order.
+    fn verdicts(&self) -> Vec<Verdict> {
+        let Planning {
+            wukong,
+            observed,
+            vm,
+            instance,
+            disks,
+            wish,
+            ..
+        } = self.planning;
+        let mut verdicts = vec![
+            self.spec(),
+            dependencies::verdict(wukong, self.nics(), disks, observed),
+        ];
+        verdicts.extend(self.networks());
+        if !disks.is_empty() {
+            verdicts.push(volumes::verdict(
+                disks,
+                self.growth_refused,
+                observed.world,
+                observed.memory,
+                self.said_before(ConditionType::VolumesBound),
+            ));
+        }
+        verdicts.push(self.created());
+        if let Some(vm) = vm {
+            let (scheduled, running) = running::verdicts(vm, *instance, Some(wish));
+            verdicts.extend(scheduled);
+            let runs = running.reason == Reason::Running || running.reason == Reason::Migrating;
+            verdicts.push(running);
+            if let Some(instance) = instance.present().filter(|_| runs) {
+                verdicts.push(guest::ready(instance, self.nics()));
+                verdicts.push(guest::configuration(vm));
+            }
+        }
+        verdicts
+    }
+
+    fn spec(&self) -> Verdict {
+        let name_refused = || {
+            let (target, _) = self
+                .failures()
+                .find(|(_, failure)| failure.kind == FailureKind::NameTaken)?;
+            Some(spec::name_refused(target))
+        };
+        self.refusal
+            .clone()
+            .or_else(name_refused)
+            .unwrap_or_else(spec::valid)
+    }
+
+    /// The bodies that were refused and are still to be written.
+    fn failures(&self) -> impl Iterator<Item = (&'a Target, &'a Failure)> {
+        let memory = self.planning.observed.memory;
+        self.pending.iter().filter_map(move |body| {
+            let failure = memory.failure(&body.target, &body.hash)?;
+            Some((&body.target, failure))
+        })
+    }
+
+    fn networks(&self) -> Option<Verdict> {
+        let Planning {
+            wukong, observed, ..
+        } = self.planning;
+        if wukong.nics.is_empty() {
+            return None;
+        }
+        Some(match &self.planning.nics {
+            Err(waiting) => networks::waiting(waiting),
+            Ok(nics) if nics.is_empty() => networks::degraded(&wukong.nics),
+            Ok(_) if observed.world.definitions.presence() != Presence::Served => {
+                networks::unseen()
+            }
+            Ok(_) => {
+                let first = self
+                    .pending
+                    .iter()
+                    .find(|body| body.target.kind == Kind::NetworkAttachmentDefinition);
+                networks::verdict(first.copied(), observed.memory)
+            }
+        })
+    }
+
+    fn created(&self) -> Verdict {
+        let Planning {
+            wukong, observed, ..
+        } = self.planning;
+        let machines = &observed.world.virtual_machines;
+        if machines.presence() == Presence::Missing {
+            return created::kubevirt_missing();
+        }
+        // The VirtualMachine says most, so its refusal comes first.
+        let refused = self
+            .failures()
+            .filter(|(_, failure)| failure.kind != FailureKind::NameTaken)
+            .max_by_key(|(target, _)| target.kind);
+        let vm = self.planning.vm_target();
+        let call_refused = self
+            .wanted_call
+            .and_then(|call| observed.memory.failure(&vm, call.as_ref()));
+        let refused = refused.or_else(|| Some((&vm, call_refused?)));
+        let contested = self.pending.iter().find(|body| {
+            let until = observed.memory.contested_until(&body.target, &body.hash);
+            until.is_some_and(|until| until > observed.now)
+        });
+        let contested = contested.map(|body| {
+            let manager = children::meta(&body.target, wukong, observed.world)
+                .and_then(|meta| meta.other_manager.as_deref());
+            (&body.target, manager)
+        });
+        created::verdict(
+            wukong,
+            machines.get(&wukong.identity.namespace, &wukong.identity.name),
+            refused,
+            contested,
+            self.attached_by_hand,
+            self.vm_waits_for.clone(),
+        )
+    }
+
+    /// The message of a condition in the status as stored.
+    fn said_before(&self, type_: ConditionType) -> Option<&'a str> {
+        let conditions = &self.planning.observed.wukong.status.as_ref()?.conditions;
+        conditions
+            .iter()
+            .find(|condition| condition.type_ == type_.as_ref())
+            .map(|condition| condition.message.as_str())
+    }
+
+    /// The objects that are stored as we want them, and those that were before.
+    fn resources(&self) -> Vec<ResourceStatus> {
+        let before: BTreeMap<(&str, &str), &str> = self
+            .planning
+            .observed
+            .wukong
+            .status
+            .iter()
+            .flat_map(|status| &status.resources)
+            .map(|resource| {
+                (
+                    (resource.kind.as_str(), resource.name.as_str()),
+                    resource.hash.as_str(),
+                )
+            })
+            .collect();
+        let entry = |body: &&Body| {
+            let Target { kind, name } = &body.target;
+            let pending = self
+                .pending
+                .iter()
+                .any(|pending| pending.target == body.target);
+            let hash = match pending {
+                true => (*before.get(&(kind.as_ref(), name.as_str()))?).to_owned(),
+                false => body.hash.clone(),
+            };
+            Some(ResourceStatus {
+                kind: kind.to_string(),
+                name: name.clone(),
+                hash,
+            })
+        };
+        self.all.iter().filter_map(entry).collect()
+    }
+}

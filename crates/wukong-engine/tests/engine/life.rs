@@ -1,0 +1,206 @@
+//! From the manifest to the running VM, and to the end.
+
+use jiff::SignedDuration;
+use serde_json::json;
+use wukong_api::status::Phase;
+use wukong_engine::{Expect, FailureKind, Memory};
+
+use crate::support::cluster::Cluster;
+use crate::support::{manifests, plant};
+
+const COMPLETE: &str =
+    "osImage: 'ubuntu:24.04', cloudInitUser: {name: web}, networks: [{name: lan, type: bridge}],
+    disks: [{name: root, size: 20Gi}, {name: data, size: 50Gi}]";
+
+#[test]
+fn first_everything_that_the_vm_needs_and_then_the_vm() {
+    let mut cluster = Cluster::new(COMPLETE);
+    cluster.settle();
+    assert_eq!(
+        cluster.done(),
+        [
+            "apply Secret/web.cloud-init",
+            "apply NetworkAttachmentDefinition/web-lan-8d5d927d",
+            "apply DataVolume/web.root",
+            "apply DataVolume/web.data",
+            "write status",
+        ],
+        "KubeVirt shows false errors for a VM whose claims do not exist"
+    );
+    assert_eq!(cluster.status().phase, Some(Phase::Creating));
+    // CDI makes the claims. That they exist is enough: they may be bound only when the VM starts.
+    plant::step(&mut cluster.server);
+    let decision = cluster.pass();
+    assert!(decision.apply.is_empty());
+    assert_eq!(decision.apply_vm.unwrap().expect, Expect::Absent);
+    cluster.live();
+    let status = cluster.status();
+    assert_eq!(status.phase, Some(Phase::Running), "{status:#?}");
+    assert_eq!(status.node_name.as_deref(), Some("node-1"));
+    assert_eq!(status.blocker, None);
+    assert_eq!(status.networks[0].ip_address.as_deref(), Some("10.244.0.0"));
+    assert_eq!(
+        status.networks[1].nad_name.as_deref(),
+        Some("web-lan-8d5d927d")
+    );
+    let volumes: Vec<_> = status
+        .volumes
+        .iter()
+        .map(|volume| (volume.name.as_str(), volume.bound))
+        .collect();
+    assert_eq!(volumes, [("root", true), ("data", true)]);
+}
+
+/// Children, the VM, and a status when there is something to tell that people wait for.
+#[test]
+fn the_way_to_running_takes_few_writes() {
+    let mut cluster = Cluster::new(COMPLETE);
+    for _ in 0..40 {
+        while !cluster.pass().is_settled() {}
+        plant::step(&mut cluster.server);
+        cluster.now += SignedDuration::from_millis(300);
+    }
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+    let done = cluster.done();
+    let writes = |what: &str| done.iter().filter(|done| done.starts_with(what)).count();
+    assert_eq!(writes("apply"), 5, "{done:#?}");
+    assert!(writes("write status") <= 3, "{done:#?}");
+    assert_eq!(done.len(), writes("apply") + writes("write status"));
+}
+
+#[test]
+fn what_runs_is_left_alone_also_by_an_operator_that_starts_anew() {
+    let mut cluster = Cluster::running(COMPLETE);
+    cluster.settle();
+    cluster.restart_operator();
+    let decision = cluster.settle();
+    assert_eq!(cluster.done(), [""; 0]);
+    assert_eq!((decision.write_status, decision.wake_at), (None, None));
+    assert_eq!(decision.notes, []);
+}
+
+#[test]
+fn an_edit_reaches_the_objects_that_it_concerns() {
+    let mut cluster = Cluster::running(COMPLETE);
+    cluster.edit(&format!("cpu: 4, {COMPLETE}"));
+    cluster.settle();
+    assert_eq!(cluster.done(), ["apply VirtualMachine/web", "write status"]);
+    assert_eq!(
+        cluster.vm()["spec"]["template"]["spec"]["domain"]["cpu"]["sockets"],
+        4
+    );
+    // Another login user changes the Secret, and its hash on the VM.
+    let other = COMPLETE.replace("name: web", "name: admin");
+    cluster.edit(&format!("cpu: 4, {other}"));
+    cluster.settle();
+    assert_eq!(
+        cluster.done(),
+        [
+            "apply Secret/web.cloud-init",
+            "apply VirtualMachine/web",
+            "write status"
+        ]
+    );
+}
+
+/// The VM says which Secret was applied before it, so it must not be applied before that.
+#[test]
+fn the_vm_waits_for_a_secret_or_network_that_is_refused() {
+    for refused in [
+        "Secret/web.cloud-init",
+        "NetworkAttachmentDefinition/web-lan-8d5d927d",
+    ] {
+        let mut cluster = Cluster::new(COMPLETE);
+        cluster
+            .refusals
+            .insert(refused.into(), (FailureKind::Denied, "not here"));
+        cluster.pass();
+        plant::step(&mut cluster.server);
+        for _ in 0..10 {
+            let decision = cluster.pass();
+            cluster.now = decision.wake_at.unwrap_or(cluster.now);
+        }
+        assert!(cluster.vm().is_null(), "{refused}");
+        let conditions = cluster.decide().status.conditions;
+        let created = conditions
+            .iter()
+            .find(|condition| condition.type_ == "Created")
+            .unwrap();
+        assert!(created.message.contains("not here"), "{created:#?}");
+        cluster.refusals.clear();
+        cluster.live();
+        assert_eq!(cluster.status().phase, Some(Phase::Running));
+    }
+}
+
+/// Its failure is about something that nobody asks for any more.
+#[test]
+fn a_refusal_is_forgotten_with_what_was_refused() {
+    let mut cluster = Cluster::new(COMPLETE);
+    let refused = "NetworkAttachmentDefinition/web-lan-8d5d927d";
+    cluster
+        .refusals
+        .insert(refused.into(), (FailureKind::Denied, "not here"));
+    cluster.pass();
+    cluster.edit("osImage: 'ubuntu:24.04', disks: [{name: root, size: 20Gi}]");
+    cluster.live();
+    let status = cluster.status();
+    assert_eq!((status.phase, status.blocker), (Some(Phase::Running), None));
+}
+
+#[test]
+fn one_that_is_being_deleted_is_only_watched() {
+    let mut cluster = Cluster::running(COMPLETE);
+    cluster.server.update("kubectl", "Wukong", "web", |wukong| {
+        wukong["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    });
+    cluster.server.delete("Wukong", "web");
+    cluster
+        .server
+        .delete("NetworkAttachmentDefinition", "web-lan-8d5d927d");
+    let decision = cluster.pass();
+    assert!(decision.is_settled());
+    assert_eq!(decision.status.phase, Some(Phase::Deleting));
+    assert_eq!(decision.status.blocker, None);
+}
+
+/// Garbage collection takes what has an owner; disks without a source stay, and come back.
+#[test]
+fn retained_disks_are_attached_again_by_the_next_of_that_name() {
+    let mut cluster = Cluster::running(COMPLETE);
+    let data = cluster
+        .server
+        .get("PersistentVolumeClaim", "web.data")
+        .unwrap();
+    cluster.server.delete("Wukong", "web");
+    plant::step(&mut cluster.server);
+    assert_eq!(
+        cluster.server.names(),
+        [
+            "DataVolume/web.data",
+            "PersistentVolumeClaim/web.data",
+            "StorageClass/standard"
+        ]
+    );
+    cluster.memory = Memory::default();
+    let mut next = manifests::stored(&manifests::spec(COMPLETE));
+    next["metadata"]["uid"] = json!("another");
+    cluster.server.create("kubectl", next);
+    cluster.live();
+    assert_eq!(
+        cluster.status().phase,
+        Some(Phase::Running),
+        "{:#?}",
+        cluster.status()
+    );
+    let again = cluster
+        .server
+        .get("PersistentVolumeClaim", "web.data")
+        .unwrap();
+    assert_eq!(again["metadata"]["uid"], data["metadata"]["uid"]);
+    assert!(
+        !cluster
+            .done()
+            .contains(&"apply DataVolume/web.data".to_owned())
+    );
+}

@@ -1,0 +1,69 @@
+//! Every rendered object is one that its API knows: no unknown field, no wrong type, nothing missing.
+
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use proptest::prelude::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wukong_api::ValidatedWukong;
+use wukong_engine::desired::{Surroundings, compose};
+
+use crate::support::manifests::{examples, objects, rendered, validated};
+use crate::support::{schema, strategies};
+
+fn problems(name: &str, object: &Value) -> Vec<String> {
+    match object["kind"].as_str().unwrap() {
+        "Secret" => lost::<Secret>(object),
+        "PersistentVolumeClaim" => lost::<PersistentVolumeClaim>(object),
+        _ => schema::problems(object),
+    }
+    .into_iter()
+    .map(|problem| format!("{name}: {problem}"))
+    .collect()
+}
+
+/// What Kubernetes' own type does not hold of an object.
+fn lost<T: DeserializeOwned + Serialize>(object: &Value) -> Vec<String> {
+    match serde_json::from_value::<T>(object.clone()).map(serde_json::to_value) {
+        Ok(Ok(again)) if again == *object => Vec::new(),
+        again => vec![format!("{object} comes back as {again:?}")],
+    }
+}
+
+fn all_problems(wukong: &ValidatedWukong) -> Vec<String> {
+    // Without CDI blank disks are plain claims.
+    let without_cdi = Surroundings {
+        cdi: false,
+        ..Surroundings::fresh(wukong)
+    };
+    rendered(wukong)
+        .into_iter()
+        .chain(objects(&compose(wukong, &without_cdi)))
+        .flat_map(|(name, object)| problems(&name, &object))
+        .collect()
+}
+
+#[test]
+fn an_unknown_field_is_a_problem() {
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {}, "spec": {"size": "1Gi"}});
+    assert_ne!(problems("x", &claim), [""; 0]);
+    let volume = json!({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataVolume", "metadata": {}, "spec": {"size": "1Gi"}});
+    assert_ne!(problems("x", &volume), [""; 0]);
+}
+
+#[test]
+fn the_objects_of_the_examples() {
+    for (name, wukong) in examples() {
+        assert_eq!(all_problems(&wukong), [""; 0], "{name}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn the_objects_of_any_wukong(spec in strategies::spec()) {
+        let wukong = validated(&spec).map_err(TestCaseError::fail)?;
+        prop_assert_eq!(all_problems(&wukong), [""; 0]);
+    }
+}

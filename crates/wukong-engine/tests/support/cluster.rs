@@ -1,0 +1,365 @@
+//! A simulated cluster with one Wukong, in which decisions are carried out.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use wukong_api::{FIELD_MANAGER, Policy, Wukong, WukongStatus, labels};
+use wukong_engine::facts::{Fact, Meta};
+use wukong_engine::{
+    Apply, Called, Decision, Expand, Expect, FailureKind, Kind, Memory, Observed, Presence, Prune,
+    Store, Target, World, decide,
+};
+
+use super::api_server::{ApiServer, NAMESPACE};
+use super::{manifests, plant};
+
+/// How long an operator waits before it tries again what was refused.
+const PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// Passes after which something that has not come to rest never will.
+const PASSES_MAX: usize = 100;
+
+/// A cluster with one Wukong, `web`, and what the operator knows and remembers of it.
+#[derive(Clone, Debug)]
+pub struct Cluster {
+    pub server: ApiServer,
+    pub world: World,
+    pub memory: Memory,
+    pub now: Timestamp,
+    /// Kinds that the API server does not serve, or does not let us see.
+    pub unserved: BTreeMap<&'static str, Presence>,
+    /// Kinds whose events are lost.
+    pub unheard: BTreeSet<&'static str>,
+    /// Writes that are refused, by `Kind/name`.
+    pub refusals: BTreeMap<String, (FailureKind, &'static str)>,
+    /// What was done, in order.
+    pub done: Vec<String>,
+}
+
+impl Cluster {
+    /// A cluster with everything installed, a default StorageClass, and a Wukong with these fields.
+    #[track_caller]
+    pub fn new(fields: &str) -> Self {
+        Self::with(&manifests::spec(fields))
+    }
+
+    /// The same with a whole spec.
+    pub fn with(spec: &Value) -> Self {
+        let mut server = ApiServer::default();
+        server.create("kubectl", json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
+            "metadata": {"name": plant::DEFAULT_CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
+            "volumeBindingMode": "Immediate", "allowVolumeExpansion": true,
+        }));
+        server.create("kubectl", manifests::stored(spec));
+        Self {
+            server,
+            world: World::default(),
+            memory: Memory::default(),
+            now: "2025-11-22T12:00:00Z".parse().unwrap(),
+            unserved: BTreeMap::new(),
+            unheard: BTreeSet::new(),
+            refusals: BTreeMap::new(),
+            done: Vec::new(),
+        }
+    }
+
+    /// A cluster in which this Wukong runs and all is quiet.
+    #[track_caller]
+    pub fn running(fields: &str) -> Self {
+        let mut cluster = Self::new(fields);
+        cluster.live();
+        cluster.done.clear();
+        cluster
+    }
+
+    /// The Wukong as stored.
+    pub fn wukong(&self) -> Wukong {
+        serde_json::from_value(self.server.get("Wukong", "web").unwrap()).unwrap()
+    }
+
+    pub fn status(&self) -> WukongStatus {
+        self.wukong().status.unwrap_or_default()
+    }
+
+    pub fn vm(&self) -> Value {
+        self.server.get("VirtualMachine", "web").unwrap_or_default()
+    }
+
+    pub fn instance(&self) -> Value {
+        self.server
+            .get("VirtualMachineInstance", "web")
+            .unwrap_or_default()
+    }
+
+    /// The user applies another spec.
+    #[track_caller]
+    pub fn edit(&mut self, fields: &str) {
+        self.edit_to(&manifests::spec(fields));
+    }
+
+    pub fn edit_to(&mut self, spec: &Value) {
+        self.server.update("kubectl", "Wukong", "web", |wukong| {
+            wukong["spec"] = spec.clone()
+        });
+    }
+
+    /// The operator starts anew: it has lists, and remembers nothing.
+    pub fn restart_operator(&mut self) {
+        self.memory = Memory::default();
+        self.world = World::default();
+    }
+
+    /// Everything that the watches tell.
+    pub fn observe(&mut self) {
+        let mut world = std::mem::take(&mut self.world);
+        self.fill(&mut world.virtual_machines, "VirtualMachine");
+        self.fill(&mut world.instances, "VirtualMachineInstance");
+        self.fill(&mut world.data_volumes, "DataVolume");
+        self.fill(&mut world.claims, "PersistentVolumeClaim");
+        self.fill(&mut world.definitions, "NetworkAttachmentDefinition");
+        self.fill(&mut world.storage_classes, "StorageClass");
+        self.fill(&mut world.snapshots, "VolumeSnapshot");
+        self.fill(&mut world.data_sources, "DataSource");
+        self.world = world;
+    }
+
+    fn fill<F: Fact>(&self, store: &mut Store<F>, kind: &'static str) {
+        if self.unheard.contains(kind) && store.presence() != Presence::Unknown {
+            return;
+        }
+        match self.unserved.get(kind) {
+            Some(presence) => drop(store.clear(*presence)),
+            None => drop(store.replace(self.server.list(kind).iter().map(F::project).collect())),
+        }
+    }
+
+    /// What is to be done now.
+    pub fn decide(&self) -> Decision {
+        decide(&Observed {
+            wukong: &self.wukong(),
+            world: &self.world,
+            memory: &self.memory,
+            policy: &Policy::default(),
+            now: self.now,
+        })
+    }
+
+    /// One pass of the operator.
+    pub fn pass(&mut self) -> Decision {
+        self.observe();
+        let decision = self.decide();
+        self.carry_out(&decision);
+        decision
+    }
+
+    /// Passes until there is nothing to do, now or later.
+    #[track_caller]
+    pub fn settle(&mut self) -> Decision {
+        for _ in 0..PASSES_MAX {
+            let decision = self.pass();
+            let write_due = decision.write_status.is_some_and(|at| at <= self.now);
+            if !decision.is_settled() || write_due {
+                continue;
+            }
+            match decision
+                .write_status
+                .into_iter()
+                .chain(decision.wake_at)
+                .min()
+            {
+                Some(at) => self.now = at,
+                None => return decision,
+            }
+        }
+        panic!("no rest after {PASSES_MAX} passes: {:#?}", self.done);
+    }
+
+    /// Lets the operator and everybody else work until all is quiet.
+    #[track_caller]
+    pub fn live(&mut self) -> Decision {
+        for _ in 0..PASSES_MAX {
+            let decision = self.settle();
+            if !plant::step(&mut self.server) {
+                return decision;
+            }
+        }
+        panic!("no rest after {PASSES_MAX} rounds: {:#?}", self.done);
+    }
+
+    /// What was done since the last time it was asked.
+    pub fn done(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.done)
+    }
+
+    pub fn carry_out(&mut self, decision: &Decision) {
+        let mut all_well = true;
+        for apply in &decision.apply {
+            all_well &= self.apply(apply);
+        }
+        if let Some(apply) = decision.apply_vm.as_ref().filter(|_| all_well) {
+            all_well &= self.apply(apply);
+        }
+        for expand in &decision.expand {
+            self.expand(expand);
+        }
+        for call in &decision.calls {
+            if let Some((kind, message)) = self.refusals.get("VirtualMachine/web").copied() {
+                let name = "web".into();
+                let vm = Target {
+                    kind: Kind::VirtualMachine,
+                    name,
+                };
+                self.refused(&vm, call.to_string(), kind, message);
+                continue;
+            }
+            self.done.push(format!("call {call}"));
+            plant::call(&mut self.server, call.as_ref(), "web");
+            self.memory.called = Some(Called {
+                call: *call,
+                at: self.now,
+            });
+        }
+        for prune in decision.prune.iter().filter(|_| all_well) {
+            self.prune(prune);
+        }
+        // What was just done is part of what there is to say.
+        if decision.is_settled() && decision.write_status.is_some_and(|at| at <= self.now) {
+            self.done.push("write status".into());
+            let status = serde_json::to_value(&decision.status).unwrap();
+            self.server
+                .update_status(FIELD_MANAGER, "Wukong", "web", status);
+            self.memory.status_written = Some(self.now);
+        }
+    }
+
+    fn apply(&mut self, apply: &Apply) -> bool {
+        let target = &apply.target;
+        let known = self.server.get(target.kind.as_ref(), &target.name);
+        let refusal = self
+            .refusals
+            .get(&target.to_string())
+            .copied()
+            .or_else(|| self.unmet(&apply.expect, known.as_ref()));
+        if let Some((kind, message)) = refusal {
+            self.refused(target, apply.hash.clone(), kind, message);
+            return false;
+        }
+        if let Some(known) = known {
+            self.assert_ours(&known);
+        }
+        self.done.push(format!("apply {target}"));
+        let object = self.server.apply(FIELD_MANAGER, &apply.body);
+        let stored = Meta::project(&object).owned_hash.unwrap();
+        self.memory
+            .record_applied(target.clone(), apply.hash.clone(), stored, self.now);
+        true
+    }
+
+    fn unmet(&self, expect: &Expect, known: Option<&Value>) -> Option<(FailureKind, &'static str)> {
+        let meta = known.map(Meta::project);
+        let met = match (expect, &meta) {
+            (Expect::Absent | Expect::AbsentOrControlledBy(_), None) => true,
+            (Expect::Absent, Some(_)) => return Some((FailureKind::NameTaken, "already exists")),
+            (Expect::AbsentOrControlledBy(uid), Some(meta)) => match meta.is_controlled_by(uid) {
+                true => true,
+                false => return Some((FailureKind::NameTaken, "already exists")),
+            },
+            (Expect::Present { .. }, None) => return Some((FailureKind::Gone, "not found")),
+            (
+                Expect::Present {
+                    uid,
+                    resource_version,
+                },
+                Some(meta),
+            ) => {
+                meta.uid == *uid
+                    && resource_version
+                        .as_ref()
+                        .is_none_or(|version| meta.resource_version == *version)
+            }
+        };
+        (!met).then_some((FailureKind::Stale, "the object has been modified"))
+    }
+
+    fn refused(&mut self, target: &Target, hash: String, kind: FailureKind, message: &str) {
+        self.done.push(format!("refused {target}"));
+        let retry_at = self.now + PAUSE;
+        self.memory
+            .record_failure(target.clone(), hash, kind, message.into(), retry_at);
+    }
+
+    fn expand(&mut self, expand: &Expand) {
+        let target = &expand.target;
+        if let Some((kind, message)) = self.refusals.get(&target.to_string()).copied() {
+            return self.refused(target, expand.hash(), kind, message);
+        }
+        let claim = self
+            .server
+            .get("PersistentVolumeClaim", &target.name)
+            .unwrap();
+        assert_eq!(claim["metadata"]["uid"], json!(expand.uid));
+        self.assert_ours(&claim);
+        self.done
+            .push(format!("expand {} to {}", target.name, expand.to));
+        self.server.update(
+            FIELD_MANAGER,
+            "PersistentVolumeClaim",
+            &target.name,
+            |claim| {
+                claim["spec"]["resources"]["requests"]["storage"] = json!(expand.to.to_string());
+                claim["metadata"]["annotations"][labels::GUEST_SIZE] =
+                    json!(expand.guest_size.to_string());
+            },
+        );
+        self.memory.record_done(target);
+    }
+
+    fn prune(&mut self, prune: &Prune) {
+        let target = &prune.target;
+        let known = self
+            .server
+            .get(target.kind.as_ref(), &target.name)
+            .map(|object| Meta::project(&object));
+        let known = known.unwrap();
+        assert_eq!(
+            (&known.uid, &known.resource_version),
+            (&prune.uid, &prune.resource_version)
+        );
+        assert!(
+            known.is_controlled_by(manifests::UID),
+            "{target} is not ours"
+        );
+        assert_eq!(
+            target.kind,
+            Kind::NetworkAttachmentDefinition,
+            "nothing else is ever deleted"
+        );
+        self.done.push(format!("prune {target}"));
+        self.server.delete(target.kind.as_ref(), &target.name);
+        self.memory.record_done(target);
+    }
+
+    /// Nothing but our own objects is ever written: those that this Wukong controls, disks that were retained, and the
+    /// claims of our DataVolumes.
+    fn assert_ours(&self, object: &Value) {
+        let meta = Meta::project(object);
+        let uid = self.wukong().metadata.uid.unwrap();
+        let of_our_disk = || {
+            let kind = object["kind"].as_str().unwrap();
+            let labelled = meta.wukong.as_deref() == Some("web");
+            let owner = meta.controller.as_ref().map(|owner| owner.kind.as_str());
+            matches!(
+                (kind, owner),
+                ("DataVolume" | "PersistentVolumeClaim", None)
+                    | ("PersistentVolumeClaim", Some("DataVolume"))
+            ) && labelled
+        };
+        assert!(
+            meta.is_controlled_by(&uid) || of_our_disk(),
+            "{} is not ours",
+            meta.name
+        );
+        assert_eq!(meta.namespace, NAMESPACE);
+    }
+}
