@@ -10,6 +10,9 @@ use super::rules::{Finding, RULES, Rule, Scene, Severity};
 use super::{Environment, Platform};
 use crate::verdict::{Status, Verdict};
 
+/// Longest message and line of evidence, in characters.
+const LINE_MAX: usize = 1000;
+
 /// The outcome of one rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Check {
@@ -140,16 +143,19 @@ fn check(
     };
     Some(match finding {
         Finding::Irrelevant => return None,
-        Finding::Holds(evidence) => Check { evidence, ..passed },
+        Finding::Holds(evidence) => Check {
+            evidence: evidence.iter().map(|text| line(text)).collect(),
+            ..passed
+        },
         Finding::Found(found) => Check {
             status: match (rule.severity, found.mild) {
                 (Severity::Fail, false) => CheckStatus::Fail,
                 (Severity::Fail, true) | (Severity::Warn, _) => CheckStatus::Warn,
             },
-            subject: found.subject,
-            message: found.message,
+            subject: found.subject.as_deref().map(line),
+            message: line(&found.message),
             hint: Some(hint(rule, environment, platform)),
-            evidence: found.evidence,
+            evidence: found.evidence.iter().map(|text| line(text)).collect(),
             ..passed
         },
         Finding::NotPermitted(kind) => unknown(
@@ -174,6 +180,20 @@ fn check(
             None,
         ),
     })
+}
+
+/// On one line, without control characters, and of bounded length: names and messages of objects are other people's.
+fn line(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut line: String = chars
+        .by_ref()
+        .take(LINE_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    if chars.next().is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// What to do on this platform, with the name of the KubeVirt resource filled in.

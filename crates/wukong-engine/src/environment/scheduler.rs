@@ -18,7 +18,7 @@ pub struct Unschedulable {
     pub available: u32,
     /// Nodes of the cluster.
     pub total: u32,
-    /// What keeps the others away, in the scheduler's order.
+    /// What keeps the others away, in the scheduler's order: on how many nodes (0: on all), what, and its words.
     pub causes: Vec<(u32, Cause, String)>,
 }
 
@@ -173,22 +173,18 @@ pub fn parse(text: &str) -> Option<Unschedulable> {
         .unwrap_or(list.len());
     let list = list.get(..end).unwrap_or(list).trim_end_matches('.');
     let mut causes: Vec<(u32, Cause, String)> = Vec::new();
-    let mut open = 0;
-    for piece in list.split_inclusive(", ") {
-        // A comma inside of braces belongs to a taint.
-        let inside = open > 0;
-        open += piece.matches('{').count();
-        open = open.saturating_sub(piece.matches('}').count());
-        let piece = piece.strip_suffix(", ").unwrap_or(piece);
-        match causes.last_mut().filter(|_| inside) {
-            Some((_, _, text)) => *text = format!("{text}, {piece}"),
-            None => {
-                let (count, words) = counted(piece);
-                causes.push((count, Cause::of(words), bounded(words)));
-            }
+    for piece in list.split(", ").filter(|piece| !piece.is_empty()) {
+        match (counted(piece), causes.last_mut()) {
+            (Some((count, words)), _) => causes.push((count, Cause::Other, words.to_owned())),
+            (None, None) => causes.push((0, Cause::Other, piece.to_owned())),
+            // A comma inside of a cause: only a number begins the next.
+            (None, Some((_, _, text))) => *text = format!("{text}, {piece}"),
         }
     }
-    causes.retain(|(_, _, text)| !text.is_empty());
+    for (_, cause, text) in &mut causes {
+        *cause = Cause::of(text);
+        *text = bounded(text);
+    }
     Some(Unschedulable {
         available: available.parse().ok()?,
         total: total.parse().ok()?,
@@ -196,15 +192,13 @@ pub fn parse(text: &str) -> Option<Unschedulable> {
     })
 }
 
-/// `2 node(s) had ...` without its number. A text without a number is about every node.
-fn counted(piece: &str) -> (u32, &str) {
-    let Some((number, words)) = piece.trim().split_once(' ') else {
-        return (0, piece.trim());
-    };
-    match number.parse() {
-        Ok(count) => (count, words.trim_start_matches("node(s) ").trim()),
-        Err(_) => (0, piece.trim()),
-    }
+/// The number of nodes and the words of `2 node(s) had ...`.
+fn counted(piece: &str) -> Option<(u32, &str)> {
+    let (number, words) = piece.trim().split_once(' ')?;
+    Some((
+        number.parse().ok()?,
+        words.trim_start_matches("node(s) ").trim(),
+    ))
 }
 
 impl Unschedulable {

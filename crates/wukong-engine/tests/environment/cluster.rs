@@ -1,0 +1,213 @@
+//! A healthy cluster as the API server tells it (fixtures/healthy.json), to break in one place or two.
+
+use serde_json::{Value, json};
+use wukong_api::{ValidatedWukong, Wukong, WukongSpec};
+use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
+use wukong_engine::facts::Fact;
+use wukong_engine::{Presence, Store};
+
+/// Noon; the heartbeats of the fixture are 30 seconds older.
+pub const NOW: &str = "2026-08-01T12:00:00Z";
+
+pub struct Cluster {
+    objects: Vec<Value>,
+    presences: Vec<(&'static str, Presence)>,
+}
+
+impl Cluster {
+    /// A control plane, two workers with KVM, KubeVirt 1.9, CDI, Ceph, local-path, Multus, NMState, a roomy quota.
+    pub fn healthy() -> Self {
+        Self {
+            objects: serde_json::from_str(include_str!("fixtures/healthy.json")).unwrap(),
+            presences: Vec::new(),
+        }
+    }
+
+    /// Changes every object of a kind whose name begins like this.
+    pub fn change(mut self, kind: &str, name: &str, change: impl Fn(&mut Value)) -> Self {
+        let mut hit = false;
+        for object in &mut self.objects {
+            let named = object["metadata"]["name"].as_str().unwrap();
+            if object["kind"] == kind && named.starts_with(name) {
+                change(object);
+                hit = true;
+            }
+        }
+        assert!(hit, "the fixture has no {kind} {name}");
+        self
+    }
+
+    /// Takes the objects of a kind away whose name begins like this.
+    pub fn without(mut self, kind: &str, name: &str) -> Self {
+        let before = self.objects.len();
+        self.objects.retain(|object| {
+            object["kind"] != kind
+                || !object["metadata"]["name"]
+                    .as_str()
+                    .unwrap()
+                    .starts_with(name)
+        });
+        assert!(
+            self.objects.len() < before,
+            "the fixture has no {kind} {name}"
+        );
+        self
+    }
+
+    /// Says how the API server serves a kind; without, it serves it.
+    pub fn presence(mut self, kind: &'static str, presence: Presence) -> Self {
+        self.presences.push((kind, presence));
+        self
+    }
+
+    /// Sets a device of every node.
+    pub fn device(self, device: &str, capacity: Option<&str>, allocatable: Option<&str>) -> Self {
+        let key = format!("devices.kubevirt.io/{device}");
+        self.change("Node", "worker", |node| {
+            for (field, value) in [("capacity", capacity), ("allocatable", allocatable)] {
+                let resources = node["status"][field].as_object_mut().unwrap();
+                match value {
+                    Some(value) => resources.insert(key.clone(), json!(value)),
+                    None => resources.remove(&key),
+                };
+            }
+        })
+    }
+
+    /// virt-handler ends again and again, on every node, for a while already.
+    pub fn crashing_handler(self, words: &str) -> Self {
+        self.crashing("virt-handler", words)
+            .change("Node", "worker", |node| {
+                node["metadata"]["labels"]["kubevirt.io/schedulable"] = json!("false");
+                node["metadata"]["annotations"]["kubevirt.io/heartbeat"] =
+                    json!("2026-08-01T11:46:00Z");
+            })
+    }
+
+    pub fn crashing(self, pod: &str, words: &str) -> Self {
+        self.change("Pod", pod, |pod| {
+            pod["status"]["conditions"][1]["status"] = json!("False");
+            let name = pod["status"]["containerStatuses"][0]["name"].clone();
+            pod["status"]["containerStatuses"] = json!([{
+                "name": name, "ready": false, "restartCount": 7,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 5m0s restarting failed container"}},
+                "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "message": words}},
+            }]);
+        })
+    }
+
+    pub fn emulating(self) -> Self {
+        self.change("KubeVirt", "kubevirt", |kubevirt| {
+            kubevirt["spec"]["configuration"]["developerConfiguration"]["useEmulation"] =
+                json!(true);
+        })
+    }
+
+    pub fn unavailable(self, phase: &str, reason: &str, message: &str) -> Self {
+        self.change("KubeVirt", "kubevirt", |kubevirt| {
+            kubevirt["status"]["phase"] = json!(phase);
+            kubevirt["status"]["conditions"][0] =
+                json!({"type": "Available", "status": "False", "reason": reason, "message": message});
+        })
+    }
+
+    fn seen(&self, kind: &str) -> Presence {
+        let said = self.presences.iter().find(|(known, _)| *known == kind);
+        said.map_or(Presence::Served, |(_, presence)| *presence)
+    }
+
+    fn facts<T: Fact>(&self, kind: &str) -> Vec<T> {
+        let of_kind = self.objects.iter().filter(|object| object["kind"] == kind);
+        of_kind.map(T::project).collect()
+    }
+
+    fn store<T: Fact>(&self, kind: &str) -> Store<T> {
+        let mut store = Store::default();
+        match self.seen(kind) {
+            Presence::Served => store.replace(self.facts(kind)),
+            presence => store.clear(presence),
+        };
+        store
+    }
+
+    fn everywhere<T: Fact>(
+        &self,
+        kind: &str,
+        keep: impl Fn(&T) -> bool,
+    ) -> wukong_engine::environment::Everywhere<T> {
+        let mut store = wukong_engine::environment::Everywhere::default();
+        match self.seen(kind) {
+            Presence::Served => store.replace(
+                self.facts(kind)
+                    .into_iter()
+                    .filter(|fact| keep(fact))
+                    .collect(),
+            ),
+            presence => store.clear(presence),
+        };
+        store
+    }
+
+    pub fn environment(&self) -> Environment {
+        use wukong_engine::environment::facts::{DaemonSetFact, PodFact};
+        use wukong_engine::environment::{is_multus, is_provisioner};
+        Environment {
+            virtual_machines: self.seen("VirtualMachine"),
+            data_volumes: self.seen("DataVolume"),
+            definitions: self.seen("NetworkAttachmentDefinition"),
+            kubevirts: self.everywhere("KubeVirt", |_| true),
+            kubevirt_pods: self
+                .everywhere("Pod", |pod: &PodFact| pod.component.starts_with("virt-")),
+            nodes: self.store("Node"),
+            cdis: self.store("CDI"),
+            storage_classes: self.store("StorageClass"),
+            storage_profiles: self.store("StorageProfile"),
+            csi_drivers: self.store("CSIDriver"),
+            csi_nodes: self.store("CSINode"),
+            provisioner_pods: self
+                .everywhere("Pod", |pod: &PodFact| is_provisioner(&pod.meta.name)),
+            multus: self.everywhere("DaemonSet", |set: &DaemonSetFact| is_multus(&set.meta.name)),
+            node_networks: self.store("NodeNetworkState"),
+            quotas: self.store("ResourceQuota"),
+            limit_ranges: self.store("LimitRange"),
+        }
+    }
+
+    pub fn checks(&self, wukong: Option<&ValidatedWukong>) -> Vec<Check> {
+        preflight(&self.environment(), wukong, NOW.parse().unwrap())
+    }
+
+    pub fn verdict(&self, wukong: &ValidatedWukong) -> Check {
+        environment_verdict(&self.environment(), wukong, NOW.parse().unwrap())
+    }
+
+    /// The check of this name.
+    pub fn check(&self, id: &str, wukong: Option<&ValidatedWukong>) -> Check {
+        let checks = self.checks(wukong);
+        let found = checks.iter().find(|check| check.id == id);
+        found
+            .unwrap_or_else(|| panic!("no check {id} in {checks:#?}"))
+            .clone()
+    }
+}
+
+/// A small VM with a disk, and what `more` adds to its spec.
+pub fn wukong(more: Value) -> ValidatedWukong {
+    let mut spec = json!({"cpu": 2, "memory": "2Gi", "osImage": "ubuntu:24.04", "disks": [{"name": "root", "size": "20Gi"}]});
+    for (key, value) in more.as_object().unwrap() {
+        spec[key] = value.clone();
+    }
+    let spec: WukongSpec = serde_json::from_value(spec).unwrap();
+    let mut wukong = Wukong::new("web", spec);
+    wukong.metadata.namespace = Some("default".into());
+    ValidatedWukong::try_from(&wukong).unwrap()
+}
+
+/// What is not in order, in causal order.
+pub fn amiss(checks: &[Check]) -> Vec<(&'static str, CheckStatus)> {
+    checks
+        .iter()
+        .filter(|check| check.status != CheckStatus::Pass)
+        .map(|check| (check.id, check.status))
+        .collect()
+}
