@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, Wish};
 use crate::exit::{self, Exit};
-use crate::{ip, list, output, render, status};
+use crate::{ip, list, output, plan, render, status};
 
 /// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
 #[derive(Debug, Parser)]
@@ -42,6 +42,7 @@ enum Command {
     /// Move a running VM to another node
     Migrate(ActionArgs),
     Render(render::Args),
+    Plan(plan::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
     Completion {
@@ -54,6 +55,7 @@ impl Command {
     fn run(self) -> anyhow::Result<Exit> {
         match self {
             Self::Render(args) => render::run(&args),
+            Self::Plan(args) => with_cluster(plan::run(&args)),
             Self::Start(args) => with_cluster(action::set(&args, Wish::Start)),
             Self::Stop(args) => with_cluster(action::set(&args, Wish::Stop)),
             Self::Pause(args) => with_cluster(action::set(&args, Wish::Pause)),

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Done,
+    /// `plan` only: there are changes.
+    Changes,
     /// Not done; what is wrong was said.
     Failed,
     /// What was waited for did not come in time.
@@ -18,6 +20,7 @@ pub const HELP: &str = "\
 Exit codes:
   0  done
   1  failed, refused, or called in a wrong way
+  2  plan: there are changes
   3  what --wait waited for did not come in time";
 
 impl From<Exit> for ExitCode {
@@ -25,6 +28,7 @@ impl From<Exit> for ExitCode {
         Self::from(match exit {
             Exit::Done => 0,
             Exit::Failed => 1,
+            Exit::Changes => 2,
             Exit::NotInTime => 3,
         })
     }

@@ -12,6 +12,7 @@ mod list;
 mod live;
 mod manifest;
 mod output;
+mod plan;
 mod render;
 mod status;
 mod subresource;

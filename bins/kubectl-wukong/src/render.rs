@@ -67,6 +67,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let defaults = Defaults {
         namespace: args.namespace.as_deref(),
+        context_namespace: "default",
         uid: args.uid.as_deref(),
     };
     let manifests = manifest::read(
@@ -170,6 +171,26 @@ fn bodies<'a, K: Resource + Serialize + 'a>(
     objects
         .into_iter()
         .map(move |object| Body::of(kind, object).object)
+}
+
+/// What the operator would make for a new Wukong, as `Kind/name`.
+pub fn targets(wukong: &ValidatedWukong) -> Vec<String> {
+    let text = |object: &Value, pointer: &str| {
+        object
+            .pointer(pointer)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let rendered = Rendered::of(wukong, true, true);
+    let target = |object| {
+        format!(
+            "{}/{}",
+            text(object, "/kind"),
+            text(object, "/metadata/name")
+        )
+    };
+    rendered.objects.iter().map(target).collect()
 }
 
 fn table(objects: &[Value]) -> String {

@@ -15,7 +15,7 @@ use crate::output;
 use goal::{Goal, Reached};
 
 pub use move_now::{migrate, restart};
-pub use power::{Wish, set};
+pub use power::{FIELD_MANAGER, Wish, set};
 
 /// Which VM, and whether to wait for it.
 #[derive(Debug, clap::Args)]

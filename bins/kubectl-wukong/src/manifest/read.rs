@@ -35,8 +35,10 @@ impl std::error::Error for Refused {}
 
 /// What is taken for a manifest that does not say it itself.
 pub struct Defaults<'a> {
-    /// Namespace.
+    /// Namespace that was asked for; a manifest that names another is refused.
     pub namespace: Option<&'a str>,
+    /// Namespace when none was asked for.
+    pub context_namespace: &'a str,
     /// Uid.
     pub uid: Option<&'a str>,
 }
@@ -53,18 +55,11 @@ pub fn read(
     let mut manifests = Vec::new();
     let mut refused = Vec::new();
     for file in files {
-        let shown = if file == Path::new("-") {
-            "standard input".into()
-        } else {
-            file.display().to_string()
-        };
-        let documents: Vec<Value> = serde_saphyr::from_multiple(&text(file)?)
-            .with_context(|| format!("{shown} is no YAML"))?;
-        for document in documents.into_iter().flat_map(items) {
+        for document in documents(file)? {
             if !is_wukong(&document) {
                 continue;
             }
-            let of = format!("{} in {shown}", title(&document));
+            let of = format!("{} in {}", title(&document), shown(file));
             match manifest(document, defaults, policy) {
                 Ok(manifest) => manifests.push(manifest),
                 Err(problems) => refused.push((of, problems)),
@@ -81,6 +76,23 @@ pub fn read(
         );
     }
     Ok(manifests)
+}
+
+/// The objects of a file, those inside a `List` one by one.
+///
+/// # Errors
+/// A file that cannot be read, or is no YAML.
+pub fn documents(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(&text(file)?)
+        .with_context(|| format!("{} is no YAML", shown(file)))?;
+    Ok(documents.into_iter().flat_map(items).collect())
+}
+
+fn shown(file: &Path) -> String {
+    match file == Path::new("-") {
+        true => "standard input".into(),
+        false => file.display().to_string(),
+    }
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {
@@ -139,7 +151,7 @@ fn manifest(
             return Err(problems);
         }
     };
-    let asked = defaults.namespace.unwrap_or("default");
+    let asked = defaults.namespace.unwrap_or(defaults.context_namespace);
     let namespace = wukong
         .meta_mut()
         .namespace

@@ -1,0 +1,124 @@
+//! What is stored: in a cluster, or in a file that kubectl printed.
+
+use std::path::Path;
+
+use anyhow::Context;
+use kube::api::{DynamicObject, ListParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use kube::{Api, ResourceExt};
+use serde_json::Value;
+use wukong_api::Wukong;
+use wukong_engine::changes::Rollout;
+use wukong_engine::environment::facts::KubeVirtFact;
+use wukong_engine::facts::Fact;
+
+use crate::action::FIELD_MANAGER;
+use crate::cluster::{self, Cluster};
+use crate::manifest::{self, Manifest};
+use crate::output;
+
+/// Where what is stored comes from.
+pub enum Known {
+    Cluster(Cluster),
+    Dump(Vec<Value>),
+}
+
+impl Known {
+    pub fn from_cluster(cluster: Cluster) -> Self {
+        Self::Cluster(cluster)
+    }
+
+    pub fn from_dump(file: &Path) -> anyhow::Result<Self> {
+        Ok(Self::Dump(manifest::documents(file)?))
+    }
+
+    /// Namespace of manifests that name none.
+    pub fn namespace(&self) -> &str {
+        match self {
+            Self::Cluster(cluster) => &cluster.namespace,
+            Self::Dump(_) => "default",
+        }
+    }
+
+    /// The Wukong that is stored under the name of a manifest.
+    pub async fn wukong(&self, manifest: &Manifest) -> anyhow::Result<Option<Wukong>> {
+        let identity = &manifest.validated.identity;
+        match self {
+            Self::Cluster(cluster) => {
+                let namespace = identity.namespace.clone();
+                let there = Cluster {
+                    namespace,
+                    ..cluster.clone()
+                };
+                let found = there.wukongs(false).get_opt(&identity.name).await;
+                found
+                    .map_err(cluster::readable)?
+                    .as_ref()
+                    .map(cluster::decode)
+                    .transpose()
+            }
+            Self::Dump(objects) => {
+                let wukongs = of_kind(objects, "Wukong").map(|object| {
+                    serde_json::from_value::<Wukong>(object.clone())
+                        .context("a Wukong of the dump cannot be read")
+                });
+                for wukong in wukongs {
+                    let wukong = wukong?;
+                    if wukong.name_any() == identity.name
+                        && wukong.namespace().as_ref() == Some(&identity.namespace)
+                    {
+                        return Ok(Some(wukong));
+                    }
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// How KubeVirt brings changes to running VMs.
+    pub async fn rollout(&self) -> Rollout {
+        let kubevirt = match self {
+            Self::Cluster(cluster) => kubevirt(cluster).await,
+            Self::Dump(objects) => of_kind(objects, "KubeVirt").next().cloned(),
+        };
+        let Some(kubevirt) = kubevirt else {
+            output::note(
+                "note: KubeVirt's configuration cannot be seen; taken for granted is its default, vmRolloutStrategy: LiveUpdate",
+            );
+            return Rollout::LiveUpdate;
+        };
+        match KubeVirtFact::project(&kubevirt).rollout_strategy.as_deref() {
+            Some("Stage") => Rollout::Stage,
+            _ => Rollout::LiveUpdate,
+        }
+    }
+}
+
+fn of_kind<'a>(objects: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
+    objects
+        .iter()
+        .filter(move |object| object.get("kind").is_some_and(|value| value == kind))
+}
+
+async fn kubevirt(cluster: &Cluster) -> Option<Value> {
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "KubeVirt"));
+    let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
+    let list = api.list(&ListParams::default()).await.ok()?;
+    serde_json::to_value(list.items.first()?).ok()
+}
+
+/// The manifest as it would be stored over `stored`: with its uid, and with the power state that this plugin set.
+pub fn as_stored(mut manifest: Wukong, stored: &Wukong) -> Wukong {
+    manifest.metadata.uid.clone_from(&stored.metadata.uid);
+    let set_by_us = stored.managed_fields().iter().any(|entry| {
+        entry.manager.as_deref() == Some(FIELD_MANAGER)
+            && entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0.pointer("/f:spec/f:powerState").is_some())
+    });
+    if set_by_us {
+        manifest.spec.power_state = manifest.spec.power_state.or(stored.spec.power_state);
+    }
+    manifest
+}

@@ -1,0 +1,184 @@
+//! `plan`: what applying a manifest would change, and what each change takes.
+
+mod known;
+mod view;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use wukong_api::{ValidatedWukong, Wukong};
+use wukong_engine::changes::{self, Change, Class, Rollout};
+
+use crate::cluster::ClusterArgs;
+use crate::exit::Exit;
+use crate::manifest::{self, Defaults, FileArgs, Manifest};
+use crate::output::{self, Format};
+use known::Known;
+
+/// Show what applying a manifest would change, and whether it disturbs the running VM.
+///
+/// Compares with the Wukongs that are stored in the cluster, or in --from, and classes each change:
+///
+///   in place         takes effect while the guest runs
+///   hot-plug         the running guest gets a device
+///   needs restart    takes effect with the next start of the VM
+///   first boot only  cloud-init does it on the first boot: this guest stays as it is
+///   refused          cannot be carried out, and holds up everything else in the manifest
+///   destroys data    takes effect with the next start, and what the guest wrote is lost
+///
+/// A powerState that was set with `kubectl wukong start`, `stop` or `pause` stays when the manifest names none.
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  kubectl wukong plan -f vm.yaml
+  kubectl get wukongs,kubevirts -A -o yaml > dump.yaml
+  kubectl wukong plan -f vm.yaml --from dump.yaml    # without a cluster
+
+Exit codes:
+  0  nothing would change
+  1  failed, or a manifest is invalid, or a change is refused
+  2  there are changes"
+)]
+pub struct Args {
+    #[command(flatten)]
+    manifests: FileArgs,
+
+    /// File with what is stored, as kubectl get -o yaml prints it, instead of a cluster
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+
+    /// Form of the output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// What would become of one Wukong.
+#[derive(Debug, Serialize)]
+struct Plan {
+    namespace: String,
+    name: String,
+    /// Whether it is new.
+    creates: bool,
+    /// What is made for a new one, as `Kind/name`.
+    objects: Vec<String>,
+    changes: Vec<Listed>,
+}
+
+/// A change as it is printed.
+#[derive(Debug, Serialize)]
+struct Listed {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to: Option<String>,
+    #[serde(serialize_with = "class_name")]
+    class: Class,
+    why: String,
+}
+
+fn class_name<S: serde::Serializer>(class: &Class, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(class)
+}
+
+pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let known = match &args.from {
+        Some(file) => Known::from_dump(file)?,
+        None => Known::from_cluster(args.cluster.connect().await?),
+    };
+    let policy = args.manifests.policy.policy();
+    let defaults = Defaults {
+        namespace: args.cluster.namespace.as_deref(),
+        context_namespace: known.namespace(),
+        uid: None,
+    };
+    let manifests = manifest::read(&args.manifests.files, &defaults, &policy)?;
+    let rollout = known.rollout().await;
+    let mut plans = Vec::new();
+    for manifest in manifests {
+        let stored = known.wukong(&manifest).await?;
+        plans.push(plan(manifest, stored, rollout, &policy)?);
+    }
+    output::print(&match args.output {
+        Format::Table => view::plans(&plans, rollout),
+        Format::Yaml => output::to_yaml(&plans)?,
+        Format::Json => output::to_json(&plans)?,
+    })?;
+    Ok(exit(&plans))
+}
+
+fn exit(plans: &[Plan]) -> Exit {
+    let mut changes = plans.iter().flat_map(|plan| &plan.changes);
+    if changes.any(|change| change.class == Class::Refused) {
+        return Exit::Failed;
+    }
+    match plans
+        .iter()
+        .any(|plan| plan.creates || !plan.changes.is_empty())
+    {
+        true => Exit::Changes,
+        false => Exit::Done,
+    }
+}
+
+fn plan(
+    manifest: Manifest,
+    stored: Option<Wukong>,
+    rollout: Rollout,
+    policy: &wukong_api::Policy,
+) -> anyhow::Result<Plan> {
+    let identity = &manifest.validated.identity;
+    let (namespace, name) = (identity.namespace.clone(), identity.name.clone());
+    // One that is stored and invalid was never carried out, or not as it is now.
+    let old = stored
+        .as_ref()
+        .and_then(|stored| ValidatedWukong::validate(stored, policy).ok());
+    let (Some(stored), Some(old)) = (&stored, old) else {
+        let objects = crate::render::targets(&manifest.validated);
+        return Ok(Plan {
+            namespace,
+            name,
+            creates: true,
+            objects,
+            changes: Vec::new(),
+        });
+    };
+    let new = known::as_stored(manifest.wukong, stored);
+    let new = ValidatedWukong::validate(&new, policy)?;
+    let changes = changes::classify(&old, &new, rollout)
+        .into_iter()
+        .map(Listed::from)
+        .collect();
+    Ok(Plan {
+        namespace,
+        name,
+        creates: false,
+        objects: Vec::new(),
+        changes,
+    })
+}
+
+impl From<Change> for Listed {
+    fn from(
+        Change {
+            path,
+            from,
+            to,
+            class,
+            why,
+        }: Change,
+    ) -> Self {
+        Self {
+            path,
+            from,
+            to,
+            class,
+            why,
+        }
+    }
+}

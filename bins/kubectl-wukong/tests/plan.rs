@@ -1,0 +1,106 @@
+//! `kubectl wukong plan`, against a dump.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use assert_cmd::Command;
+use serde_json::Value;
+
+const STORED: &str = include_str!("data/stored.yaml");
+
+/// Exit code, standard output and error of a plan for `spec` of shop/web.
+fn plan(stored: &str, spec: &str, args: &[&str]) -> (i32, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let dump = dir.path().join("dump.yaml");
+    std::fs::write(&dump, stored).unwrap();
+    let manifest = format!(
+        "{{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {{name: web, namespace: shop}}, spec: {{{spec}}}}}"
+    );
+    let output = Command::cargo_bin("kubectl-wukong")
+        .unwrap()
+        .args(["plan", "-f", "-", "--from"])
+        .arg(&dump)
+        .args(args)
+        .env("KUBECONFIG", "/nowhere/kubeconfig")
+        .write_stdin(manifest)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+const SAME: &str = "cpu: 2, memory: 4096Mi, osImage: 'ubuntu:24.04', cloudInitUser: {name: me, password: hunter2-old}, \
+    disks: [{name: root, size: 20Gi}, {name: old, size: 1Gi}]";
+const OTHER: &str = "cpu: 4, memory: 2Gi, osImage: 'ubuntu:24.04', cloudInitUser: {name: me, password: hunter2-new}, \
+    networks: [{name: lan, type: bridge}], disks: [{name: root, size: 30Gi}]";
+
+#[test]
+fn nothing_changes() {
+    let (code, out, err) = plan(STORED, SAME, &[]);
+    assert_eq!(
+        (code, out.as_str(), err.as_str()),
+        (
+            0,
+            "shop/web: nothing changes\n\nNothing would change.\n",
+            ""
+        )
+    );
+}
+
+#[test]
+fn changes_with_their_classes() {
+    let (code, out, err) = plan(STORED, OTHER, &[]);
+    assert_eq!((code, err.as_str()), (2, ""));
+    insta::assert_snapshot!("changes", out);
+    assert!(!out.contains("hunter2"), "a secret is shown");
+}
+
+#[test]
+fn a_staged_rollout_needs_a_restart() {
+    let staged = STORED.replace(
+        "configuration: {}",
+        "configuration: {vmRolloutStrategy: Stage}",
+    );
+    let (code, out, _) = plan(&staged, OTHER, &[]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!("changes-staged", out);
+}
+
+#[test]
+fn a_refused_change_fails() {
+    let (code, out, _) = plan(STORED, &SAME.replace("20Gi", "10Gi"), &[]);
+    assert_eq!(code, 1);
+    insta::assert_snapshot!("refused", out);
+}
+
+#[test]
+fn a_power_state_in_the_manifest_wins_over_the_one_that_was_set() {
+    let (code, out, _) = plan(
+        STORED,
+        &format!("{SAME}, powerState: Running"),
+        &["-o", "json"],
+    );
+    let plans: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 2);
+    assert_eq!(plans[0]["changes"][0]["path"], "spec.powerState");
+    assert_eq!(plans[0]["changes"][0]["class"], "in place");
+}
+
+#[test]
+fn a_new_one_lists_what_is_made() {
+    let (code, out, err) = plan("", OTHER, &[]);
+    assert_eq!(code, 2);
+    insta::assert_snapshot!("new", format!("{out}{err}"));
+}
+
+#[test]
+fn an_invalid_manifest_is_no_change() {
+    let (code, out, err) = plan(STORED, "cpu: 2, memroy: 4Gi", &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(
+        err.contains("spec.memroy: unknown field; did you mean memory?"),
+        "{err}"
+    );
+}
