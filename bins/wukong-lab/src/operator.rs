@@ -223,7 +223,14 @@ async fn cargo_build(progress: &Progress) -> Result<PathBuf> {
         Some(name) => name,
     };
     let task = progress.task("Building the operator");
-    let mut child = Command::new("cargo")
+    let mut cargo = Command::new("cargo");
+    // Cargo describes the package it runs in the environment. Build scripts that look there (ring's does) would run
+    // again for each kind of caller, and everything above them.
+    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
+        cargo.env_remove(name);
+    }
+    let mut child = cargo
         .args([
             "build",
             "--package",

@@ -1,5 +1,6 @@
 //! What `demo` and `up` start alike.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -34,17 +35,11 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) async fn start(name: &str, args: &ClusterArgs, progress: &Progress) -> Result<Self> {
-        let mut options = Options::new(name).progress(progress.clone());
-        for project in &args.without {
-            options = options.without(*project);
-        }
-        let (binary, lab) = tokio::join!(operator_binary(args, progress), Lab::start(options));
-        let (binary, lab) = (binary?, lab?);
-        let plant = if args.no_plant {
-            None
-        } else {
-            Some(lab.start_plant(PlantOptions::default())?)
-        };
+        let (binary, lab) = tokio::join!(
+            operator_binary(args, progress),
+            lab_with_plant(name, args, progress)
+        );
+        let (binary, (lab, plant)) = (binary?, lab?);
         let operator = match binary {
             Some(binary) => Some(
                 lab.start_operator(OperatorOptions::default().binary(binary))
@@ -52,14 +47,6 @@ impl Cluster {
             ),
             None => None,
         };
-        if let Some(plant) = &plant {
-            let task = progress.task("Starting the plant");
-            tokio::select! {
-                ready = lab.plant_ready() => ready?,
-                gone = ended(plant) => return Err(gone),
-            }
-            task.done("the plant plays KubeVirt, CDI and the nodes");
-        }
         Ok(Self {
             operator,
             plant,
@@ -90,12 +77,36 @@ impl Cluster {
 pub(super) async fn operator_binary(
     args: &ClusterArgs,
     progress: &Progress,
-) -> Result<Option<&'static std::path::Path>> {
+) -> Result<Option<&'static Path>> {
     if args.no_operator {
         Ok(None)
     } else {
         operator::build(progress).await.map(Some)
     }
+}
+
+async fn lab_with_plant(
+    name: &str,
+    args: &ClusterArgs,
+    progress: &Progress,
+) -> Result<(Lab, Option<Process>)> {
+    let options = Options::new(name).progress(progress.clone());
+    let options = args
+        .without
+        .iter()
+        .fold(options, |options, project| options.without(*project));
+    let lab = Lab::start(options).await?;
+    if args.no_plant {
+        return Ok((lab, None));
+    }
+    let task = progress.task("Starting the plant");
+    let plant = lab.start_plant(PlantOptions::default())?;
+    tokio::select! {
+        ready = lab.plant_ready() => ready?,
+        gone = ended(&plant) => return Err(gone),
+    }
+    task.done("the plant plays KubeVirt, CDI and the nodes");
+    Ok((lab, Some(plant)))
 }
 
 /// Completes with an error when the process ends.

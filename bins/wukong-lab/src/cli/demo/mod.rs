@@ -134,7 +134,7 @@ async fn make_key_secret(client: &Client, name: &str, progress: &Progress) -> Re
     };
     secrets.create(&PostParams::default(), &secret).await?;
     progress.say(format!(
-        "Made Secret {name}, to which the manifest refers, with a public key of nobody"
+        "Made the Secret {name} that the manifest refers to, with nobody's public key"
     ));
     Ok(())
 }

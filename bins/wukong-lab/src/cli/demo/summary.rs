@@ -16,18 +16,20 @@ pub(super) fn running(picture: &Picture, took: &Took, state: &State, keep: bool)
     let status = &picture.status;
     let node = status.node_name.as_deref().unwrap_or("an unknown node");
     let mut text = format!(
-        "\n{} runs on {node}: {:.1} s from the manifest to an address on every NIC, after {:.1} s for the cluster.\n",
+        "\n{} runs on {node}, with an address on every NIC.\n\
+         The cluster took {:.1} s, the machine {:.1} s from its manifest.\n\n",
         picture.name,
-        took.machine.as_secs_f64(),
         took.cluster.as_secs_f64(),
+        took.machine.as_secs_f64(),
     );
     for network in &status.networks {
         let address = network.ip_address.as_deref().unwrap_or("no address");
         let _ = writeln!(text, "  {:<20}{address}", network.name);
     }
+    text += &blocker(picture);
     text.push_str(
-        "\nThe API server, its controllers and the operator are real. KubeVirt, CDI and the node were simulated:\n\
-         no guest booted, and no image was downloaded.\n",
+        "\nThe API server, its controllers and the operator are real.\n\
+         KubeVirt, CDI and the node were simulated: no image was downloaded, no guest booted.\n",
     );
     text + &epilogue(picture, state, keep)
 }
@@ -43,21 +45,28 @@ pub(super) fn blocked(picture: &Picture, deadline: Duration, state: &State, keep
         picture.name,
         deadline.as_secs()
     );
-    match &picture.status.blocker {
-        Some(blocker) => {
-            let object = blocker.object.as_deref().unwrap_or("the Wukong");
-            let _ = writeln!(
-                text,
-                "  {}/{}: {object}: {}",
-                blocker.condition, blocker.reason, blocker.message
-            );
-            if let Some(hint) = &blocker.hint {
-                let _ = writeln!(text, "  {hint}");
-            }
-        }
-        None => text.push_str("  The operator names no blocker; its log may.\n"),
+    if picture.status.blocker.is_none() {
+        text.push_str("  The operator names no blocker; its log may.\n");
     }
+    text += &blocker(picture);
     text + &epilogue(picture, state, keep)
+}
+
+/// The one thing that stands in the way, with what to do about it.
+fn blocker(picture: &Picture) -> String {
+    let Some(blocker) = &picture.status.blocker else {
+        return String::new();
+    };
+    let object = blocker.object.as_deref().unwrap_or("the Wukong");
+    let hint = blocker
+        .hint
+        .as_ref()
+        .map(|hint| format!("  {hint}\n"))
+        .unwrap_or_default();
+    format!(
+        "\n  {} is False, {}: {object}: {}\n{hint}",
+        blocker.condition, blocker.reason, blocker.message
+    )
 }
 
 fn epilogue(picture: &Picture, state: &State, keep: bool) -> String {
@@ -75,8 +84,8 @@ fn epilogue(picture: &Picture, state: &State, keep: bool) -> String {
     }
     format!(
         "\nThe cluster ends with the demo. To look around in one that stays:\n  \
-         cargo lab demo --keep      the same until Ctrl-C, and says where its kubeconfig is\n  \
-         cargo lab up               a cluster in the background until `cargo lab down`\n\
-         Its kubectl: {kubectl}"
+         cargo lab demo --keep   stays until Ctrl-C and names its kubeconfig\n  \
+         cargo lab up            a cluster in the background, until `cargo lab down`\n\
+         The kubectl to use: {kubectl}"
     )
 }
