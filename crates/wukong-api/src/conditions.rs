@@ -50,7 +50,7 @@ pub enum ConditionType {
 
 /// Why a condition has its status.
 #[derive(AsRefStr, Clone, Copy, Debug, Display, EnumIter, EnumString, Eq, Hash, PartialEq)]
-#[allow(missing_docs)] // Each reason is documented where it is decided, and in docs/api.md.
+#[allow(missing_docs)] // Each reason is documented in the engine's `reasons`, and in docs/troubleshooting.md.
 pub enum Reason {
     Valid,
     InvalidSpec,

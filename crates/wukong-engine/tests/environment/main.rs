@@ -6,5 +6,6 @@ mod facts;
 mod order;
 mod platform;
 mod properties;
+mod reasons;
 mod rules;
 mod scheduler;

@@ -1,0 +1,162 @@
+//! What the manifest says and names, and how it is written.
+
+use wukong_api::ConditionType::{
+    Created, DependenciesResolved, NetworksConfigured, Ready, SpecValid,
+};
+use wukong_api::Reason;
+
+use super::ReasonDoc;
+use super::Tone::{Fine, Waits, Wrong};
+
+pub(super) const VALID: ReasonDoc = ReasonDoc {
+    reason: Reason::Valid,
+    tone: Fine,
+    conditions: &[SpecValid],
+    meaning: "The manifest can be carried out.",
+    fix: "",
+    platforms: &[],
+};
+
+pub(super) const INVALID_SPEC: ReasonDoc = ReasonDoc {
+    reason: Reason::InvalidSpec,
+    tone: Wrong,
+    conditions: &[SpecValid],
+    meaning: "Something in the manifest cannot be carried out. The message lists every problem at once, each with the path of its field. Nothing of the VM is changed meanwhile.",
+    fix: "Correct the fields that the message names and apply the manifest again. `kubectl wukong render -f FILE` tells the same without a cluster.",
+    platforms: &[],
+};
+
+pub(super) const IMMUTABLE_FIELD_CHANGED: ReasonDoc = ReasonDoc {
+    reason: Reason::ImmutableFieldChanged,
+    tone: Wrong,
+    conditions: &[SpecValid],
+    meaning: "A field was changed that cannot change once its object exists, such as the source or the size of a disk downwards. The objects stay as they were.",
+    fix: "Write the old value again. To replace a disk, add one under another name and remove the old entry: its claim is kept.",
+    platforms: &[],
+};
+
+pub(super) const NAME_CONFLICT: ReasonDoc = ReasonDoc {
+    reason: Reason::NameConflict,
+    tone: Wrong,
+    conditions: &[SpecValid],
+    meaning: "An object of somebody else has a name that this Wukong needs. It is never changed or taken over.",
+    fix: "Rename or delete the object that the message names, when it is not needed, or give the Wukong another name.",
+    platforms: &[],
+};
+
+pub(super) const RESOLVED: ReasonDoc = ReasonDoc {
+    reason: Reason::Resolved,
+    tone: Fine,
+    conditions: &[DependenciesResolved],
+    meaning: "Everything that the manifest names exists.",
+    fix: "",
+    platforms: &[],
+};
+
+pub(super) const SECRET_NOT_FOUND: ReasonDoc = ReasonDoc {
+    reason: Reason::SecretNotFound,
+    tone: Wrong,
+    conditions: &[DependenciesResolved],
+    meaning: "A Secret that the manifest names does not exist, or lacks a key. The operator may not read Secrets: it knows from the events of the VM's pod.",
+    fix: "Make the Secret in the namespace of the Wukong. `sshKeySecret` takes any keys with public keys as values; `userDataSecret` needs the key `userdata`. The VM then starts by itself.",
+    platforms: &[],
+};
+
+pub(super) const STORAGE_CLASS_NOT_FOUND: ReasonDoc = ReasonDoc {
+    reason: Reason::StorageClassNotFound,
+    tone: Wrong,
+    conditions: &[DependenciesResolved],
+    meaning: "A disk names a StorageClass that does not exist.",
+    fix: "Make the class, or name one that exists: `kubectl get storageclass`. A disk that has a claim already keeps its class, so give it another name to change that.",
+    platforms: &[],
+};
+
+pub(super) const NO_DEFAULT_STORAGE_CLASS: ReasonDoc = ReasonDoc {
+    reason: Reason::NoDefaultStorageClass,
+    tone: Wrong,
+    conditions: &[DependenciesResolved],
+    meaning: "A disk names no StorageClass, and no class of the cluster is the default.",
+    fix: "Mark a class as default, or write `storageClassName`.",
+    platforms: &[],
+};
+
+pub(super) const NAD_NOT_FOUND: ReasonDoc = ReasonDoc {
+    reason: Reason::NADNotFound,
+    tone: Wrong,
+    conditions: &[DependenciesResolved],
+    meaning: "A NetworkAttachmentDefinition that the manifest names does not exist in the namespace of the Wukong.",
+    fix: "Make it, or drop `nadName` to have one made.",
+    platforms: &[],
+};
+
+pub(super) const SOURCE_NOT_FOUND: ReasonDoc = ReasonDoc {
+    reason: Reason::SourceNotFound,
+    tone: Wrong,
+    conditions: &[DependenciesResolved],
+    meaning: "The claim, VolumeSnapshot or DataSource that a disk is to be copied from does not exist in the namespace of the Wukong.",
+    fix: "Make it. The copy starts by itself then.",
+    platforms: &[],
+};
+
+pub(super) const CREATED: ReasonDoc = ReasonDoc {
+    reason: Reason::Created,
+    tone: Fine,
+    conditions: &[Created],
+    meaning: "The VirtualMachine exists.",
+    fix: "",
+    platforms: &[],
+};
+
+pub(super) const CREATING: ReasonDoc = ReasonDoc {
+    reason: Reason::Creating,
+    tone: Waits,
+    conditions: &[Created, NetworksConfigured],
+    meaning: "Objects of the VM are being written, or wait for others: the VirtualMachine is made when its claims exist.",
+    fix: "Nothing, unless it stays so: then an earlier condition tells what is missing.",
+    platforms: &[],
+};
+
+pub(super) const APPLY_FAILED: ReasonDoc = ReasonDoc {
+    reason: Reason::ApplyFailed,
+    tone: Waits,
+    conditions: &[Created],
+    meaning: "The API server did not take an object for the moment: it was unreachable, overloaded, or somebody changed the object at the same time.",
+    fix: "Nothing: the operator tries again, less and less often. When it stays so, look at the API server and at the webhooks of KubeVirt and CDI.",
+    platforms: &[],
+};
+
+pub(super) const APPLY_CONFLICT: ReasonDoc = ReasonDoc {
+    reason: Reason::ApplyConflict,
+    tone: Wrong,
+    conditions: &[NetworksConfigured],
+    meaning: "The NetworkAttachmentDefinition of a NIC cannot be written. The message has the API server's words.",
+    fix: "See what the message says; the operator tries again.",
+    platforms: &[],
+};
+
+pub(super) const FIELD_MANAGER_CONFLICT: ReasonDoc = ReasonDoc {
+    reason: Reason::FieldManagerConflict,
+    tone: Wrong,
+    conditions: &[Created],
+    meaning: "Somebody keeps changing fields that this Wukong decides. The operator changed them back several times and now pauses.",
+    fix: "Keep the manager that the message names (another operator, GitOps, a script) from writing the object, or change the Wukong instead.",
+    platforms: &[],
+};
+
+pub(super) const ADMISSION_DENIED: ReasonDoc = ReasonDoc {
+    reason: Reason::AdmissionDenied,
+    tone: Wrong,
+    conditions: &[Created],
+    meaning: "The API server or a webhook refuses an object: KubeVirt, CDI, a policy, or missing rights of the operator. The message has its words.",
+    fix: "Do what the message says. The operator tries again now and then, and at once when the Wukong changes.",
+    platforms: &[],
+};
+
+pub(super) const DELETING: ReasonDoc = ReasonDoc {
+    reason: Reason::Deleting,
+    tone: Waits,
+    conditions: &[Ready],
+    meaning: "The Wukong is being deleted. Its objects follow; retained disks stay.",
+    fix: "Nothing. When it hangs, look for finalizers on the objects that are left: `kubectl get vm,dv,pvc -l vm.novasphere.dev/wukong=NAME`.",
+    platforms: &[],
+};

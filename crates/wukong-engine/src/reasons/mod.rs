@@ -1,0 +1,142 @@
+//! What every reason means, and what to do about it.
+//!
+//! The troubleshooting guide and `kubectl wukong explain-reason` are made of this. What a check advises is in the
+//! [`RULES`], and is told here along with the reason.
+
+mod cluster;
+mod disks;
+mod guest;
+mod manifest;
+mod networks;
+
+use wukong_api::{ConditionType, Reason};
+
+use crate::environment::Platform;
+use crate::environment::rules::{RULES, Rule};
+
+/// What a reason means.
+#[derive(Debug)]
+pub struct ReasonDoc {
+    /// The reason.
+    pub reason: Reason,
+    /// Whether it is a good or a bad sign.
+    pub tone: Tone,
+    /// The conditions that may have it.
+    pub conditions: &'static [ConditionType],
+    /// What it means, in Markdown.
+    pub meaning: &'static str,
+    /// What to do, in Markdown; empty when there is nothing to do.
+    pub fix: &'static str,
+    /// What to do on platforms where that differs, besides what the rules advise.
+    pub platforms: &'static [(Platform, &'static str)],
+}
+
+/// Whether a reason is a good or a bad sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tone {
+    /// All is well.
+    Fine,
+    /// It works, and is worth knowing.
+    Worth,
+    /// It comes by itself.
+    Waits,
+    /// Something is wrong.
+    Wrong,
+}
+
+impl ReasonDoc {
+    /// The checks that find it.
+    pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
+        let reason = self.reason;
+        RULES.iter().filter(move |rule| rule.reason == reason)
+    }
+}
+
+/// The documentation of a reason.
+pub fn doc(reason: Reason) -> &'static ReasonDoc {
+    match reason {
+        Reason::Valid => &manifest::VALID,
+        Reason::InvalidSpec => &manifest::INVALID_SPEC,
+        Reason::ImmutableFieldChanged => &manifest::IMMUTABLE_FIELD_CHANGED,
+        Reason::NameConflict => &manifest::NAME_CONFLICT,
+        Reason::Resolved => &manifest::RESOLVED,
+        Reason::SecretNotFound => &manifest::SECRET_NOT_FOUND,
+        Reason::StorageClassNotFound => &manifest::STORAGE_CLASS_NOT_FOUND,
+        Reason::NoDefaultStorageClass => &manifest::NO_DEFAULT_STORAGE_CLASS,
+        Reason::NADNotFound => &manifest::NAD_NOT_FOUND,
+        Reason::SourceNotFound => &manifest::SOURCE_NOT_FOUND,
+        Reason::Created => &manifest::CREATED,
+        Reason::Creating => &manifest::CREATING,
+        Reason::ApplyFailed => &manifest::APPLY_FAILED,
+        Reason::ApplyConflict => &manifest::APPLY_CONFLICT,
+        Reason::FieldManagerConflict => &manifest::FIELD_MANAGER_CONFLICT,
+        Reason::AdmissionDenied => &manifest::ADMISSION_DENIED,
+        Reason::Deleting => &manifest::DELETING,
+        Reason::Available => &cluster::AVAILABLE,
+        Reason::KubeVirtNotInstalled => &cluster::KUBEVIRT_NOT_INSTALLED,
+        Reason::KubeVirtNotAvailable => &cluster::KUBEVIRT_NOT_AVAILABLE,
+        Reason::PlacementTooNarrow => &cluster::PLACEMENT_TOO_NARROW,
+        Reason::VirtHandlerNotReady => &cluster::VIRT_HANDLER_NOT_READY,
+        Reason::NoVirtualizationDevices => &cluster::NO_VIRTUALIZATION_DEVICES,
+        Reason::DevicePluginUnhealthy => &cluster::DEVICE_PLUGIN_UNHEALTHY,
+        Reason::FeatureGateDisabled => &cluster::FEATURE_GATE_DISABLED,
+        Reason::BindingNotRegistered => &cluster::BINDING_NOT_REGISTERED,
+        Reason::EmulationOnly => &cluster::EMULATION_ONLY,
+        Reason::CDINotInstalled => &cluster::CDI_NOT_INSTALLED,
+        Reason::CDINotAvailable => &cluster::CDI_NOT_AVAILABLE,
+        Reason::MultusNotInstalled => &cluster::MULTUS_NOT_INSTALLED,
+        Reason::MultusUnhealthy => &cluster::MULTUS_UNHEALTHY,
+        Reason::NMStateNotInstalled => &cluster::NMSTATE_NOT_INSTALLED,
+        Reason::NotPermitted => &cluster::NOT_PERMITTED,
+        Reason::NotObserved => &cluster::NOT_OBSERVED,
+        Reason::Configured => &networks::CONFIGURED,
+        Reason::DegradedToPodNetwork => &networks::DEGRADED_TO_POD_NETWORK,
+        Reason::BridgeMissingOnNodes => &networks::BRIDGE_MISSING_ON_NODES,
+        Reason::Bound => &disks::BOUND,
+        Reason::Pending => &disks::PENDING,
+        Reason::Importing => &disks::IMPORTING,
+        Reason::ImportFailed => &disks::IMPORT_FAILED,
+        Reason::ImagePullFailed => &disks::IMAGE_PULL_FAILED,
+        Reason::ProvisionerNotReady => &disks::PROVISIONER_NOT_READY,
+        Reason::StorageProfileIncomplete => &disks::STORAGE_PROFILE_INCOMPLETE,
+        Reason::QuotaExceeded => &disks::QUOTA_EXCEEDED,
+        Reason::ClaimLost => &disks::CLAIM_LOST,
+        Reason::Resizing => &disks::RESIZING,
+        Reason::ResizeRefused => &disks::RESIZE_REFUSED,
+        Reason::WaitingForFirstConsumer => &disks::WAITING_FOR_FIRST_CONSUMER,
+        Reason::PlainTextPassword => &guest::PLAIN_TEXT_PASSWORD,
+        Reason::Scheduled => &guest::SCHEDULED,
+        Reason::Scheduling => &guest::SCHEDULING,
+        Reason::InsufficientDevices => &guest::INSUFFICIENT_DEVICES,
+        Reason::InsufficientMemory => &guest::INSUFFICIENT_MEMORY,
+        Reason::InsufficientCPU => &guest::INSUFFICIENT_CPU,
+        Reason::NodeSelectorMismatch => &guest::NODE_SELECTOR_MISMATCH,
+        Reason::UntoleratedTaint => &guest::UNTOLERATED_TAINT,
+        Reason::VolumeNodeAffinity => &guest::VOLUME_NODE_AFFINITY,
+        Reason::Unschedulable => &guest::UNSCHEDULABLE,
+        Reason::PodNotStarted => &guest::POD_NOT_STARTED,
+        Reason::Running => &guest::RUNNING,
+        Reason::Starting => &guest::STARTING,
+        Reason::Stopping => &guest::STOPPING,
+        Reason::Migrating => &guest::MIGRATING,
+        Reason::CrashLoop => &guest::CRASH_LOOP,
+        Reason::Paused => &guest::PAUSED,
+        Reason::Halted => &guest::HALTED,
+        Reason::StoppedElsewhere => &guest::STOPPED_ELSEWHERE,
+        Reason::Completed => &guest::COMPLETED,
+        Reason::InternalError => &guest::INTERNAL_ERROR,
+        Reason::AgentConnected => &guest::AGENT_CONNECTED,
+        Reason::AgentNotReady => &guest::AGENT_NOT_READY,
+        Reason::AgentVersionNotSupported => &guest::AGENT_VERSION_NOT_SUPPORTED,
+        Reason::AddressMismatch => &guest::ADDRESS_MISMATCH,
+        Reason::Applied => &guest::APPLIED,
+        Reason::RestartRequired => &guest::RESTART_REQUIRED,
+        Reason::Migratable => &guest::MIGRATABLE,
+        Reason::DisksNotShared => &guest::DISKS_NOT_SHARED,
+        Reason::PodNetworkBridge => &guest::POD_NETWORK_BRIDGE,
+        Reason::HostDevices => &guest::HOST_DEVICES,
+        Reason::SingleNode => &guest::SINGLE_NODE,
+        Reason::NotMigratable => &guest::NOT_MIGRATABLE,
+        Reason::Ready => &guest::READY,
+    }
+}

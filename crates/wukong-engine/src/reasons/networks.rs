@@ -1,0 +1,34 @@
+//! Networks.
+
+use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady};
+use wukong_api::Reason;
+
+use super::ReasonDoc;
+use super::Tone::{Fine, Wrong};
+
+pub(super) const CONFIGURED: ReasonDoc = ReasonDoc {
+    reason: Reason::Configured,
+    tone: Fine,
+    conditions: &[NetworksConfigured],
+    meaning: "Every NIC has its NetworkAttachmentDefinition.",
+    fix: "",
+    platforms: &[],
+};
+
+pub(super) const DEGRADED_TO_POD_NETWORK: ReasonDoc = ReasonDoc {
+    reason: Reason::DegradedToPodNetwork,
+    tone: Wrong,
+    conditions: &[NetworksConfigured],
+    meaning: "Multus is not installed, so the VM runs with the NIC on the pod network only, as `onMissingMultus: PodNetwork` allows.",
+    fix: "Install Multus, and the NICs are planned. `onMissingMultus: Block` makes the VM wait for it instead.",
+    platforms: &[],
+};
+
+pub(super) const BRIDGE_MISSING_ON_NODES: ReasonDoc = ReasonDoc {
+    reason: Reason::BridgeMissingOnNodes,
+    tone: Wrong,
+    conditions: &[NodeNetworkReady],
+    meaning: "A bridge that a network names is missing on nodes that the VM may be placed on. The CNI plugin would make one there without an uplink, and the VM would be cut off.",
+    fix: "Make the bridge on these nodes, or let NMState make it (`nodeNetwork`), or keep the VM away from them.",
+    platforms: &[],
+};

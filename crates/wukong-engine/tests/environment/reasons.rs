@@ -1,0 +1,62 @@
+//! Every reason is documented, and those of this module are reached.
+
+use strum::IntoEnumIterator;
+use wukong_api::Reason;
+use wukong_engine::environment::rules::RULES;
+use wukong_engine::environment::{CheckStatus, Environment};
+use wukong_engine::reasons::{Tone, doc};
+
+use crate::cluster::NOW;
+use crate::rules::CASES;
+
+#[test]
+fn every_reason_says_what_it_means_and_what_to_do() {
+    for reason in Reason::iter() {
+        let doc = doc(reason);
+        assert_eq!(doc.reason, reason);
+        assert!(
+            doc.meaning.ends_with('.') && !doc.conditions.is_empty(),
+            "{reason}"
+        );
+        assert_eq!(doc.fix.is_empty(), doc.tone == Tone::Fine, "{reason}");
+        let mut platforms: Vec<_> = doc.platforms.iter().map(|(platform, _)| platform).collect();
+        platforms.dedup();
+        assert_eq!(platforms.len(), doc.platforms.len(), "{reason}");
+    }
+}
+
+#[test]
+fn rules_and_reasons_agree_on_their_conditions() {
+    for rule in RULES {
+        assert!(
+            doc(rule.reason).conditions.contains(&rule.condition),
+            "{}",
+            rule.id
+        );
+    }
+}
+
+#[test]
+fn every_rule_has_a_reason_that_a_case_reaches() {
+    for rule in RULES {
+        assert!(
+            CASES.iter().any(|case| case.reason == rule.reason),
+            "{}",
+            rule.reason
+        );
+    }
+}
+
+#[test]
+fn a_cluster_of_which_nothing_is_known_is_not_blamed() {
+    let checks =
+        wukong_engine::environment::preflight(&Environment::default(), None, NOW.parse().unwrap());
+    assert!(!checks.is_empty());
+    for check in checks {
+        assert_eq!(
+            (check.status, check.reason),
+            (CheckStatus::Unknown, Reason::NotObserved),
+            "{check:#?}"
+        );
+    }
+}
