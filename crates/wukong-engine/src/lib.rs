@@ -13,6 +13,7 @@ mod notes;
 pub mod owned;
 mod planning;
 mod power;
+pub mod reasons;
 mod report;
 mod status;
 mod verdict;
