@@ -1,0 +1,134 @@
+//! A lab in which the plant plays.
+
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use serde_json::Value;
+use wukong_lab::audit::{Mark, Requests};
+use wukong_lab::wait::eventually;
+use wukong_lab::{Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream};
+
+use super::{DEADLINE, Space};
+
+pub const SHIM: &str = env!("CARGO_BIN_EXE_wukong-lab");
+
+/// Milliseconds that a step of the simulation takes.
+const PACE: &str = "30";
+
+/// A lab in which the plant plays.
+pub struct Cluster {
+    pub lab: Lab,
+    _plant: Process,
+}
+
+impl Cluster {
+    /// With the CRDs of all projects but `absent`.
+    pub async fn start(name: &str, absent: &[Upstream]) -> Self {
+        let options = Options::new(name).shim(SHIM);
+        let options = absent
+            .iter()
+            .fold(options, |options, project| options.without(*project));
+        let lab = Lab::start(options).await.unwrap();
+        let plant = lab
+            .start_plant(PlantOptions::default().arg("--pace").arg(PACE))
+            .unwrap();
+        let cluster = Self { lab, _plant: plant };
+        cluster
+            .plant_plays(absent.contains(&Upstream::KubeVirt))
+            .await;
+        cluster
+    }
+
+    /// With the CRDs of all projects, and an operator that is never stopped.
+    pub async fn with_operator(name: &str) -> (Self, Operator) {
+        let cluster = Self::start(name, &[]).await;
+        let operator = cluster.operator().await;
+        (cluster, operator)
+    }
+
+    /// KubeVirt reports that it is available; without KubeVirt, the last of what the plant sets up is there.
+    async fn plant_plays(&self, without_kubevirt: bool) {
+        let client = self.lab.client().await.unwrap();
+        if !without_kubevirt {
+            let kubevirt = Space::existing(self, "kubevirt").await;
+            kubevirt
+                .until("KubeVirt", "kubevirt", "available", |kubevirt| {
+                    let conditions = kubevirt["status"]["conditions"].as_array()?;
+                    conditions
+                        .iter()
+                        .any(|it| it["type"] == "Available" && it["status"] == "True")
+                        .then_some(())
+                })
+                .await;
+            return;
+        }
+        let nodes: Api<Node> = Api::all(client);
+        eventually("the plant has its nodes", DEADLINE, async || {
+            match nodes.list(&Default::default()).await {
+                Ok(list) if list.items.len() == 2 => Ok(()),
+                other => Err(other.map(|list| list.items.len())),
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Starts an operator and waits until it knows the cluster.
+    pub async fn operator(&self) -> Operator {
+        let operator = self.operator_with(OperatorOptions::default()).await;
+        operator.ready().await.unwrap();
+        operator
+    }
+
+    pub async fn operator_with(&self, options: OperatorOptions) -> Operator {
+        self.lab.start_operator(options).await.unwrap()
+    }
+
+    /// A namespace of its own for a test.
+    pub async fn space(&self, prefix: &str) -> Space<'_> {
+        let name = self.lab.namespace(prefix).await.unwrap();
+        Space::existing(self, &name).await
+    }
+
+    /// What the operator asked since then, without its watches, leases and events.
+    pub fn asked(&self, mark: Mark) -> Requests {
+        operators(self.lab.audit().since(mark).unwrap())
+    }
+}
+
+/// What the operator asked, without its watches, leases and events.
+pub fn operators(requests: Requests) -> Requests {
+    requests
+        .of_user(wukong_lab::operator::USER)
+        .complete()
+        .filter(|request| !request.is_watch() && !request.is_lease() && !request.is_event())
+}
+
+/// The last lines of the operators' logs that speak of a namespace.
+pub fn operator_log(lab: &Lab, namespace: &str) -> String {
+    let mut lines = Vec::new();
+    for entry in std::fs::read_dir(lab.dir().join("logs"))
+        .into_iter()
+        .flatten()
+    {
+        let path = entry.unwrap().path();
+        if path.to_string_lossy().contains("operator-") {
+            let text = std::fs::read(&path).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            lines.extend(
+                text.lines()
+                    .filter(|line| line.contains(namespace))
+                    .map(str::to_owned),
+            );
+        }
+    }
+    lines.split_off(lines.len().saturating_sub(30)).join("\n")
+}
+
+/// An object for a message: without what nobody wants to read.
+pub fn shown(object: &Value) -> String {
+    let mut object = object.clone();
+    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    serde_json::to_string_pretty(&object).unwrap()
+}

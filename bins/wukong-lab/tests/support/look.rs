@@ -1,0 +1,55 @@
+//! Looking at objects.
+
+use serde_json::Value;
+
+/// Status, reason and message of a condition; empty when there is none.
+pub fn condition<'a>(object: &'a Value, type_: &str) -> (&'a str, &'a str, &'a str) {
+    let conditions = object["status"]["conditions"].as_array();
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == type_);
+    let text = |key: &str| {
+        found
+            .and_then(|condition| condition[key].as_str())
+            .unwrap_or_default()
+    };
+    (text("status"), text("reason"), text("message"))
+}
+
+pub fn phase(wukong: &Value) -> &str {
+    wukong["status"]["phase"].as_str().unwrap_or_default()
+}
+
+/// The reason of the blocker; empty when nothing blocks.
+pub fn blocker(wukong: &Value) -> &str {
+    wukong["status"]["blocker"]["reason"]
+        .as_str()
+        .unwrap_or_default()
+}
+
+/// Whether the status speaks of the spec as it is now.
+pub fn is_settled(wukong: &Value) -> bool {
+    let generation = &wukong["metadata"]["generation"];
+    generation.is_number() && *generation == wukong["status"]["observedGeneration"]
+}
+
+/// The strings in a list.
+pub fn strings(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// What people and controllers wished: the object without its status and without what the API server notes.
+pub fn without_bookkeeping(object: &Value) -> Value {
+    let mut object = object.clone();
+    object.as_object_mut().unwrap().remove("status");
+    let metadata = object["metadata"].as_object_mut().unwrap();
+    for key in ["managedFields", "resourceVersion", "generation"] {
+        metadata.remove(key);
+    }
+    object
+}

@@ -1,0 +1,281 @@
+//! A namespace in which one test plays.
+
+use futures::StreamExt;
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams,
+    PropagationPolicy,
+};
+use kube::core::params::ValidationDirective;
+use kube::runtime::watcher::{self, Event};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use wukong_lab::Lab;
+use wukong_lab::audit::{Mark, Requests};
+
+use super::cluster::{Cluster, operator_log, operators, shown};
+use super::look::{condition, is_settled, phase};
+use super::{DEADLINE, SCENARIO};
+
+/// A namespace in which one test plays.
+#[derive(Clone)]
+pub struct Space<'a> {
+    pub cluster: &'a Cluster,
+    pub lab: &'a Lab,
+    pub client: Client,
+    pub name: String,
+    mark: Mark,
+}
+
+impl<'a> Space<'a> {
+    pub async fn existing(cluster: &'a Cluster, name: &str) -> Self {
+        let lab = &cluster.lab;
+        Self {
+            cluster,
+            lab,
+            client: lab.client().await.unwrap(),
+            name: name.to_owned(),
+            mark: lab.audit().mark(),
+        }
+    }
+
+    pub fn api(&self, kind: &str) -> Api<DynamicObject> {
+        let (resource, namespaced) = resource(kind);
+        if namespaced {
+            Api::namespaced_with(self.client.clone(), &self.name, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    /// Applies an object strictly, as a user would.
+    pub async fn apply(&self, object: &Value) -> Value {
+        self.try_apply(object).await.unwrap()
+    }
+
+    pub async fn try_apply(&self, object: &Value) -> kube::Result<Value> {
+        let params = PatchParams {
+            field_validation: Some(ValidationDirective::Strict),
+            ..PatchParams::apply("a-user").force()
+        };
+        let name = object["metadata"]["name"].as_str().unwrap();
+        let api = self.api(object["kind"].as_str().unwrap());
+        let stored = api.patch(name, &params, &Patch::Apply(object)).await?;
+        Ok(json_of(stored))
+    }
+
+    /// Merges `patch` into an object, as `kubectl edit` does.
+    pub async fn merge(&self, kind: &str, name: &str, patch: Value) -> Value {
+        self.try_merge(kind, name, patch).await.unwrap()
+    }
+
+    pub async fn try_merge(&self, kind: &str, name: &str, patch: Value) -> kube::Result<Value> {
+        let params = PatchParams {
+            field_manager: Some("a-user-edits".into()),
+            ..PatchParams::default()
+        };
+        let stored = self
+            .api(kind)
+            .patch(name, &params, &Patch::Merge(patch))
+            .await?;
+        Ok(json_of(stored))
+    }
+
+    pub async fn json_patch(&self, kind: &str, name: &str, patch: Value) -> Value {
+        let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
+        let stored = self
+            .api(kind)
+            .patch(name, &PatchParams::default(), &patch)
+            .await
+            .unwrap();
+        json_of(stored)
+    }
+
+    /// Edits the spec of a Wukong.
+    pub async fn edit(&self, name: &str, spec: Value) -> Value {
+        self.merge("Wukong", name, json!({"spec": spec})).await
+    }
+
+    /// Gives a Wukong another scenario; `None` heals.
+    pub async fn scenario(&self, name: &str, scenario: Option<&str>) {
+        let patch = json!({"metadata": {"annotations": {SCENARIO: scenario}}});
+        self.merge("Wukong", name, patch).await;
+    }
+
+    /// The object; `Null` when there is none.
+    pub async fn get(&self, kind: &str, name: &str) -> Value {
+        let found = self.api(kind).get_opt(name).await.unwrap();
+        found.map_or(Value::Null, json_of)
+    }
+
+    pub async fn list(&self, kind: &str) -> Vec<Value> {
+        let list = self.api(kind).list(&Default::default()).await.unwrap();
+        list.items.into_iter().map(json_of).collect()
+    }
+
+    pub async fn names(&self, kind: &str) -> Vec<String> {
+        let list = self.api(kind).list(&Default::default()).await.unwrap();
+        list.items.iter().map(ResourceExt::name_any).collect()
+    }
+
+    /// Asks for deletion.
+    pub async fn delete(&self, kind: &str, name: &str) {
+        self.delete_with(kind, name, PropagationPolicy::Background)
+            .await;
+    }
+
+    pub async fn delete_with(&self, kind: &str, name: &str, policy: PropagationPolicy) {
+        let params = DeleteParams {
+            propagation_policy: Some(policy),
+            ..DeleteParams::default()
+        };
+        self.api(kind).delete(name, &params).await.unwrap();
+    }
+
+    /// Waits until the object is gone.
+    pub async fn gone(&self, kind: &str, name: &str) {
+        self.until(kind, name, "gone", |object| object.is_null().then_some(()))
+            .await;
+    }
+
+    /// Watches an object until `look` finds what it looks for; it is shown `Null` while there is no such object.
+    /// Panics with what was seen last, and the operator's words, when that does not come.
+    pub async fn until<T>(
+        &self,
+        kind: &str,
+        name: &str,
+        what: &str,
+        mut look: impl FnMut(&Value) -> Option<T>,
+    ) -> T {
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        let mut events = watcher::watcher(self.api(kind), config).boxed();
+        let (mut seen, mut listed) = (Value::Null, Value::Null);
+        let mut trouble = String::new();
+        let found = async {
+            loop {
+                match events.next().await.unwrap() {
+                    Ok(Event::Init) => {
+                        listed = Value::Null;
+                        continue;
+                    }
+                    Ok(Event::InitApply(object)) => {
+                        listed = json_of(object);
+                        continue;
+                    }
+                    Ok(Event::InitDone) => seen = listed.take(),
+                    Ok(Event::Apply(object)) => seen = json_of(object),
+                    Ok(Event::Delete(_)) => seen = Value::Null,
+                    Err(error) => {
+                        trouble = format!("{error}\n");
+                        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                        continue;
+                    }
+                }
+                if let Some(found) = look(&seen) {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, found).await;
+        match found {
+            Ok(found) => found,
+            Err(_) => panic!(
+                "not within {DEADLINE:?}: {kind} {}/{name} is {what}; last seen:\n{}\n{trouble}\n{}",
+                self.name,
+                shown(&seen),
+                operator_log(self.lab, &self.name),
+            ),
+        }
+    }
+
+    /// Waits until a Wukong, its status being of its present spec, is as `look` says; returns it.
+    pub async fn wukong(
+        &self,
+        name: &str,
+        what: &str,
+        mut look: impl FnMut(&Value) -> bool,
+    ) -> Value {
+        self.until("Wukong", name, what, |wukong| {
+            (is_settled(wukong) && look(wukong)).then(|| wukong.clone())
+        })
+        .await
+    }
+
+    /// Waits until a Wukong runs and is ready.
+    pub async fn running(&self, name: &str) -> Value {
+        self.wukong(name, "running and ready", |wukong| {
+            phase(wukong) == "Running" && condition(wukong, "Ready").0 == "True"
+        })
+        .await
+    }
+
+    /// Waits until a Wukong says that something blocks it.
+    pub async fn blocked(&self, name: &str, reason: &str) -> Value {
+        self.wukong(name, &format!("blocked by {reason}"), |wukong| {
+            super::blocker(wukong) == reason
+        })
+        .await
+    }
+
+    /// What the operator asked in this namespace, without watches and events.
+    pub fn asked(&self) -> Requests {
+        self.asked_since(self.mark)
+    }
+
+    pub fn asked_since(&self, mark: Mark) -> Requests {
+        let all = self.lab.audit().since(mark).unwrap();
+        operators(all).in_namespace(&self.name)
+    }
+
+    pub fn mark(&self) -> Mark {
+        self.lab.audit().mark()
+    }
+}
+
+fn json_of(object: DynamicObject) -> Value {
+    serde_json::to_value(object).unwrap()
+}
+
+/// A kind, and whether it is namespaced.
+pub fn resource(kind: &str) -> (ApiResource, bool) {
+    let (group, version, plural, namespaced) = match kind {
+        "Wukong" => ("vm.novasphere.dev", "v1alpha1", "wukongs", true),
+        "VirtualMachine" => ("kubevirt.io", "v1", "virtualmachines", true),
+        "VirtualMachineInstance" => ("kubevirt.io", "v1", "virtualmachineinstances", true),
+        "KubeVirt" => ("kubevirt.io", "v1", "kubevirts", true),
+        "DataVolume" => ("cdi.kubevirt.io", "v1beta1", "datavolumes", true),
+        "NetworkAttachmentDefinition" => (
+            "k8s.cni.cncf.io",
+            "v1",
+            "network-attachment-definitions",
+            true,
+        ),
+        "PersistentVolumeClaim" => ("", "v1", "persistentvolumeclaims", true),
+        "Secret" => ("", "v1", "secrets", true),
+        "Pod" => ("", "v1", "pods", true),
+        "ResourceQuota" => ("", "v1", "resourcequotas", true),
+        "Event" => ("events.k8s.io", "v1", "events", true),
+        "Lease" => ("coordination.k8s.io", "v1", "leases", true),
+        "StorageClass" => ("storage.k8s.io", "v1", "storageclasses", false),
+        "CustomResourceDefinition" => (
+            "apiextensions.k8s.io",
+            "v1",
+            "customresourcedefinitions",
+            false,
+        ),
+        "ValidatingAdmissionPolicy" => (
+            "admissionregistration.k8s.io",
+            "v1",
+            "validatingadmissionpolicies",
+            false,
+        ),
+        "ValidatingAdmissionPolicyBinding" => (
+            "admissionregistration.k8s.io",
+            "v1",
+            "validatingadmissionpolicybindings",
+            false,
+        ),
+        other => panic!("no kind {other} is known here"),
+    };
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    (ApiResource::from_gvk_with_plural(&kind, plural), namespaced)
+}
