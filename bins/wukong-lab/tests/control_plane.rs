@@ -14,7 +14,7 @@ use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use wukong_lab::wait::eventually;
-use wukong_lab::{ADMIN, Lab, Options, Upstream};
+use wukong_lab::{ADMIN, Lab, Operator, OperatorOptions, Options, Upstream};
 
 const SHIM: &str = env!("CARGO_BIN_EXE_wukong-lab");
 const SOON: Duration = Duration::from_secs(60);
@@ -200,6 +200,70 @@ async fn processes_and_files_go_with_the_lab() {
     let left: Vec<&u32> = pids.iter().filter(|pid| is_running(**pid)).collect();
     assert!(left.is_empty(), "still running: {left:?}");
     assert!(!dir.exists());
+}
+
+/// A stand-in for an operator, which shows how the lab treats its processes.
+fn script(text: &str) -> OperatorOptions {
+    OperatorOptions::default()
+        .binary("/bin/sh")
+        .arg("-c")
+        .arg(text)
+}
+
+async fn says(operator: &Operator, expected: &str) {
+    eventually(&format!("it says {expected}"), SOON, async || {
+        let logs = operator.logs();
+        if logs.contains(expected) {
+            Ok(())
+        } else {
+            Err(logs)
+        }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_is_stopped_gently_and_killed_at_once() {
+    let lab = lab().await;
+    let polite = "trap 'exit 7' TERM; echo with $KUBECONFIG; while :; do sleep 0.05; done";
+    let operator = lab.start_operator(script(polite)).await.unwrap();
+    says(&operator, lab.operator_kubeconfig().to_str().unwrap()).await;
+    assert_eq!(operator.stop().await.unwrap().code(), Some(7));
+
+    let operator = lab.start_operator(script(polite)).await.unwrap();
+    says(&operator, "with").await;
+    assert_eq!(operator.kill().await.unwrap().code(), Some(128 + 9));
+
+    let deaf = "trap '' TERM; echo deaf; while :; do sleep 0.05; done";
+    let operator = lab
+        .start_operator(script(deaf).grace(Duration::from_secs(1)))
+        .await
+        .unwrap();
+    says(&operator, "deaf").await;
+    assert_eq!(operator.stop().await.unwrap().code(), Some(128 + 9));
+}
+
+#[tokio::test]
+async fn a_frozen_operator_does_nothing_until_it_is_thawed() {
+    let lab = lab().await;
+    let counting = "n=0; while :; do n=$((n+1)); echo line $n; sleep 0.02; done";
+    let operator = lab.start_operator(script(counting)).await.unwrap();
+    says(&operator, "line 3").await;
+    operator.process().freeze();
+    let state = || {
+        let stat =
+            std::fs::read_to_string(format!("/proc/{}/stat", operator.process().pid())).unwrap();
+        stat.rsplit(") ").next().unwrap().chars().next().unwrap()
+    };
+    eventually("it is stopped", SOON, async || {
+        if state() == 'T' { Ok(()) } else { Err(state()) }
+    })
+    .await
+    .unwrap();
+    let lines = operator.logs().lines().count();
+    operator.process().thaw();
+    says(&operator, &format!("line {}", lines + 3)).await;
 }
 
 /// A lab in a process of its own, as `up --foreground` starts it, killed without a chance to clean up.
