@@ -82,6 +82,7 @@ pub fn run_all(args: &Args) -> anyhow::Result<()> {
 
 fn generated_files() -> anyhow::Result<()> {
     cargo(&["xtask", "gen-crds", "--check"])?;
+    cargo(&["xtask", "gen-docs", "--check"])?;
     cargo(&["xtask", "upstream-schemas", "--check"])
 }
 

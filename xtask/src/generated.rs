@@ -22,7 +22,9 @@ pub fn write(path: &Path, content: &str, check: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if check {
-        bail!("{shown} is out of date: run `cargo xtask gen-crds` and commit the result");
+        bail!(
+            "{shown} is out of date: make it anew (`cargo xtask gen-crds`, `gen-docs`) and commit the result"
+        );
     }
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;

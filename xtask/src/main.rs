@@ -6,6 +6,7 @@ mod dependencies;
 mod generated;
 mod licences;
 mod reference;
+mod troubleshooting;
 mod upstream;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +25,8 @@ enum Chore {
     Ci(ci::Args),
     /// Write the CustomResourceDefinition (deploy/crds) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
+    /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
+    GenDocs(troubleshooting::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
 }
@@ -32,6 +35,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci(args) => ci::run_all(&args),
         Chore::GenCrds(args) => crds::run(&args),
+        Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
     }
 }

@@ -308,10 +308,6 @@ pub static RULES: &[Rule] = &[
                 OpenShift,
                 "Multus is part of OpenShift: see kubectl get network.operator cluster",
             ),
-            (
-                Minikube,
-                "minikube start --cni=... with a CNI other than the built-in bridge, then apply Multus' daemonset",
-            ),
         ],
         judge: network::multus_installed,
     },

@@ -1,0 +1,124 @@
+//! `gen-docs`: the troubleshooting guide, from the reasons and the rules.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use strum::IntoEnumIterator;
+use wukong_api::{ConditionType, Reason};
+use wukong_engine::environment::Platform;
+use wukong_engine::environment::rules::{RULES, Rule};
+use wukong_engine::reasons::{ReasonDoc, Tone, doc};
+
+use crate::generated;
+
+/// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Change nothing; fail when a file is out of date.
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    generated::write(
+        Path::new("docs/troubleshooting.md"),
+        &markdown(),
+        args.check,
+    )
+}
+
+const HEAD: &str = "\
+<!-- Made by `cargo xtask gen-docs` from crates/wukong-engine/src/reasons and environment/rules. Do not edit. -->
+
+# Troubleshooting
+
+`kubectl get wukong` shows the reason for which a VM is not as asked, `kubectl describe wukong NAME` the message and what to
+do. Of several causes the first in causal order is named: mend that one, and look again. `kubectl wukong preflight` runs the
+checks below before anything is applied.
+";
+
+fn markdown() -> String {
+    let mut text = HEAD.to_owned();
+    contents(&mut text);
+    for doc in sections() {
+        section(doc, &mut text);
+    }
+    text
+}
+
+/// The reasons in causal order: of the first condition that has them, then of the rules that find them.
+fn sections() -> Vec<&'static ReasonDoc> {
+    let place = |doc: &ReasonDoc| RULES.iter().position(|rule| rule.reason == doc.reason);
+    let mut docs: Vec<&ReasonDoc> = Reason::iter().map(doc).collect();
+    docs.sort_by_key(|doc| {
+        (
+            doc.conditions.iter().min(),
+            place(doc).unwrap_or(RULES.len()),
+        )
+    });
+    docs
+}
+
+/// A table of the conditions with the reasons that keep them from being true.
+fn contents(text: &mut String) {
+    text.push_str("\n| condition | reasons |\n|---|---|\n");
+    for condition in ConditionType::iter() {
+        let reasons: Vec<String> = sections()
+            .into_iter()
+            .filter(|doc| doc.conditions.contains(&condition) && doc.tone != Tone::Fine)
+            .map(|doc| link(doc.reason))
+            .collect();
+        if !reasons.is_empty() {
+            let _ = writeln!(text, "| `{condition}` | {} |", reasons.join(", "));
+        }
+    }
+}
+
+fn link(reason: Reason) -> String {
+    format!("[{reason}](#{})", reason.to_string().to_lowercase())
+}
+
+fn section(doc: &ReasonDoc, text: &mut String) {
+    let conditions: Vec<String> = doc.conditions.iter().map(|c| format!("`{c}`")).collect();
+    let tone = match doc.tone {
+        Tone::Fine => "all is well",
+        Tone::Worth => "works, and worth knowing",
+        Tone::Waits => "usually comes by itself",
+        Tone::Wrong => "needs a hand",
+    };
+    let _ = write!(
+        text,
+        "\n## {}\n\n*{}: {tone}.* {}\n",
+        doc.reason,
+        conditions.join(", "),
+        doc.meaning
+    );
+    if !doc.fix.is_empty() {
+        let _ = write!(text, "\n**What to do.** {}\n", doc.fix);
+    }
+    for rule in doc.rules() {
+        let _ = write!(text, "\n*Check `{}`*: {}.\n", rule.id, hint(rule.hint));
+        platforms(rule_platforms(rule), text);
+    }
+    platforms(doc.platforms.iter().copied().collect(), text);
+}
+
+fn rule_platforms(rule: &Rule) -> BTreeMap<Platform, &'static str> {
+    rule.platforms.iter().copied().collect()
+}
+
+fn platforms(fixes: BTreeMap<Platform, &'static str>, text: &mut String) {
+    if fixes.is_empty() {
+        return;
+    }
+    text.push_str("\n| platform | what to do there |\n|---|---|\n");
+    for (platform, fix) in fixes {
+        let _ = writeln!(text, "| {platform} | {} |", hint(fix).replace('|', "\\|"));
+    }
+}
+
+/// A hint with the usual name of the KubeVirt resource.
+fn hint(text: &str) -> String {
+    text.replace("{kubevirt}", "kubevirt -n kubevirt")
+}
