@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, Wish};
 use crate::exit::{self, Exit};
-use crate::{ip, list, output, plan, render, status};
+use crate::{ip, list, output, plan, preflight, render, status};
 
 /// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
 #[derive(Debug, Parser)]
@@ -43,6 +43,7 @@ enum Command {
     Migrate(ActionArgs),
     Render(render::Args),
     Plan(plan::Args),
+    Preflight(preflight::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
     Completion {
@@ -56,6 +57,7 @@ impl Command {
         match self {
             Self::Render(args) => render::run(&args),
             Self::Plan(args) => with_cluster(plan::run(&args)),
+            Self::Preflight(args) => with_cluster(preflight::run(&args)),
             Self::Start(args) => with_cluster(action::set(&args, Wish::Start)),
             Self::Stop(args) => with_cluster(action::set(&args, Wish::Stop)),
             Self::Pause(args) => with_cluster(action::set(&args, Wish::Pause)),

@@ -52,15 +52,18 @@ impl ClusterArgs {
             ..KubeConfigOptions::default()
         };
         let kubeconfig = match &self.kubeconfig {
-            Some(path) => Kubeconfig::read_from(path)
-                .with_context(|| format!("cannot read {}", path.display()))?,
-            None if self.context.is_some() => {
-                Kubeconfig::read().context("cannot read the kubeconfig")?
-            }
-            None => {
-                return Config::infer()
-                    .await
-                    .context("there is no cluster to speak to");
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let kubeconfig = match kubeconfig {
+            Ok(kubeconfig) => kubeconfig,
+            // A pod has no kubeconfig, and needs none.
+            Err(error) => {
+                let asked = self.kubeconfig.is_some() || self.context.is_some();
+                return match Config::incluster() {
+                    Ok(config) if !asked => Ok(config),
+                    _ => bail!("there is no cluster to speak to: {error}"),
+                };
             }
         };
         Config::from_custom_kubeconfig(kubeconfig, &options)

@@ -13,9 +13,11 @@ mod live;
 mod manifest;
 mod output;
 mod plan;
+mod preflight;
 mod render;
 mod status;
 mod subresource;
+mod survey;
 mod text;
 
 pub use cli::main;

@@ -1,0 +1,225 @@
+//! `preflight`: whether this cluster can run VMs, before one is made.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use anstyle::{AnsiColor, Style};
+use jiff::Timestamp;
+use serde::Serialize;
+use wukong_engine::environment::{Check, CheckStatus, preflight};
+
+use crate::cluster::ClusterArgs;
+use crate::exit::Exit;
+use crate::manifest::{self, Defaults, PolicyArgs};
+use crate::output::{self, Format};
+use crate::survey::Survey;
+use crate::text;
+
+/// Check whether this cluster can run VMs, or the VM of a manifest, and say what to do where it cannot.
+///
+/// The checks go in causal order, and what follows from a failure is not judged: the first that fails is where to begin.
+/// Nothing is written. What you may not read is said, and not judged.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl wukong preflight
+  kubectl wukong preflight -f vm.yaml
+  kubectl wukong preflight --from dump.yaml    # without a cluster
+
+Exit codes:
+  0  nothing stands in the way of what could be judged
+  1  something does, or the checks could not be made")]
+pub struct Args {
+    /// File with Wukongs to check the cluster for; `-` for standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    #[command(flatten)]
+    policy: PolicyArgs,
+
+    /// File with objects of a cluster, as kubectl get -o yaml prints them, instead of a cluster
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+
+    /// Form of the output
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
+    output: Format,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// The checks of the cluster, or of one Wukong.
+#[derive(Serialize)]
+struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wukong: Option<String>,
+    checks: Vec<Listed>,
+}
+
+/// A check as it is printed.
+#[derive(Serialize)]
+struct Listed {
+    check: &'static str,
+    condition: String,
+    reason: String,
+    status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<String>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+    documentation: String,
+    evidence: Vec<String>,
+}
+
+pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let (cluster, context_namespace) = match &args.from {
+        Some(_) => (None, "default".to_owned()),
+        None => {
+            let cluster = args.cluster.connect().await?;
+            let namespace = cluster.namespace.clone();
+            (Some(cluster), namespace)
+        }
+    };
+    let manifests = match args.files.is_empty() {
+        true => Vec::new(),
+        false => {
+            let defaults = Defaults {
+                namespace: args.cluster.namespace.as_deref(),
+                context_namespace: &context_namespace,
+                uid: None,
+            };
+            manifest::read(&args.files, &defaults, &args.policy.policy())?
+        }
+    };
+    let now = Timestamp::now();
+    let mut reports = Vec::new();
+    let mut survey = match (&args.from, &cluster) {
+        (Some(file), _) => Survey::of_objects(&manifest::documents(file)?),
+        (None, Some(cluster)) => Survey::of_cluster(cluster).await?,
+        (None, None) => Survey::default(),
+    };
+    if manifests.is_empty() {
+        reports.push((None, preflight(&survey.environment(), None, now)));
+    }
+    for manifest in &manifests {
+        // Quotas and limits are those of the manifest's namespace.
+        if let Some(cluster) = &cluster {
+            survey
+                .look_at_namespace(cluster, &manifest.validated.identity.namespace)
+                .await?;
+        }
+        let checks = preflight(&survey.environment(), Some(&manifest.validated), now);
+        reports.push((Some(manifest.to_string()), checks));
+    }
+    output::print(&match args.output {
+        Format::Table => reports
+            .iter()
+            .map(|(of, checks)| view(of.as_deref(), checks))
+            .collect(),
+        Format::Yaml => output::to_yaml(&listed(reports.clone()))?,
+        Format::Json => output::to_json(&listed(reports.clone()))?,
+    })?;
+    let failed = reports
+        .iter()
+        .flat_map(|(_, checks)| checks)
+        .any(|check| check.status == CheckStatus::Fail);
+    Ok(if failed { Exit::Failed } else { Exit::Done })
+}
+
+fn listed(reports: Vec<(Option<String>, Vec<Check>)>) -> Vec<Report> {
+    let one = |check: Check| Listed {
+        check: check.id,
+        condition: check.condition.to_string(),
+        reason: check.reason.to_string(),
+        status: check.status.to_string(),
+        object: check.subject,
+        message: check.message,
+        hint: check.hint,
+        documentation: check.anchor,
+        evidence: check.evidence,
+    };
+    let report = |(wukong, checks): (Option<String>, Vec<Check>)| Report {
+        wukong,
+        checks: checks.into_iter().map(one).collect(),
+    };
+    reports.into_iter().map(report).collect()
+}
+
+/// The checks as text.
+fn view(of: Option<&str>, checks: &[Check]) -> String {
+    const DIM: Style = Style::new().dimmed();
+    let mut text = String::new();
+    let width = checks.iter().map(|check| check.id.len()).max().unwrap_or(0);
+    for check in checks {
+        let (mark, colour) = match check.status {
+            CheckStatus::Pass => ('✓', AnsiColor::Green),
+            CheckStatus::Warn => ('!', AnsiColor::Yellow),
+            CheckStatus::Fail => ('✗', AnsiColor::Red),
+            CheckStatus::Unknown => ('?', AnsiColor::Yellow),
+        };
+        let style = colour.on_default();
+        // Writing into a string cannot fail.
+        let _ = writeln!(
+            text,
+            "{style}{mark}{style:#} {:width$}  {}",
+            check.id,
+            text::plain(&check.message)
+        );
+        if matches!(check.status, CheckStatus::Pass | CheckStatus::Unknown) {
+            continue;
+        }
+        for line in &check.evidence {
+            let _ = writeln!(text, "  {:width$}  {DIM}{}{DIM:#}", "", text::plain(line));
+        }
+        for (label, value) in [
+            ("do", check.hint.as_deref()),
+            ("see", Some(check.anchor.as_str())),
+        ] {
+            if let Some(value) = value {
+                let _ = writeln!(
+                    text,
+                    "  {:width$}  {DIM}{label}:{DIM:#} {}",
+                    "",
+                    text::plain(value)
+                );
+            }
+        }
+    }
+    format!("{text}\n{}\n", sentence(of, checks))
+}
+
+/// The end of the checks in one sentence.
+fn sentence(of: Option<&str>, checks: &[Check]) -> String {
+    let subject = of.map_or_else(|| "VMs".to_owned(), |of| format!("Wukong {of}"));
+    let count = |status| checks.iter().filter(|check| check.status == status).count();
+    if let Some(first) = checks
+        .iter()
+        .find(|check| check.status == CheckStatus::Fail)
+    {
+        let more = match count(CheckStatus::Fail) {
+            1 => String::new(),
+            number => format!(", and {} more", number - 1),
+        };
+        return format!("This cluster cannot run {subject}: {}{more}.", first.reason);
+    }
+    let asides = [
+        (CheckStatus::Warn, "to know"),
+        (CheckStatus::Unknown, "not judged"),
+    ];
+    let asides: Vec<String> = asides
+        .into_iter()
+        .filter(|(status, _)| count(*status) > 0)
+        .map(|(status, words)| format!("{} {words}", count(status)))
+        .collect();
+    let asides = if asides.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", asides.join(", "))
+    };
+    match checks.iter().any(|check| check.status == CheckStatus::Pass) {
+        true => format!("Nothing stands in the way of {subject}{asides}."),
+        false => format!("Nothing is known about {subject}{asides}."),
+    }
+}

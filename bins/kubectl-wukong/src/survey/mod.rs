@@ -1,0 +1,231 @@
+//! A survey: everything that the rules look at, as the cluster shows it, or as a file holds it.
+
+mod source;
+
+use futures::stream::{self, StreamExt};
+use kube::Api;
+use kube::api::{DynamicObject, ListParams};
+use serde_json::Value;
+use wukong_engine::environment::{Environment, is_multus, is_provisioner};
+use wukong_engine::facts::Fact;
+use wukong_engine::world::Presence;
+
+use crate::cluster::{self, Cluster};
+use source::{SOURCES, Scope, Source};
+
+/// How many kinds are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// What is known of the kinds that the rules look at.
+#[derive(Debug, Default)]
+pub struct Survey {
+    parts: Vec<Part>,
+}
+
+/// What is known of one kind.
+#[derive(Debug)]
+struct Part {
+    plural: &'static str,
+    presence: Presence,
+    objects: Vec<Value>,
+}
+
+impl Survey {
+    /// Looks at the cluster. Quotas and limits are those of the cluster's namespace. What may not be seen, or is not
+    /// there, is noted as such.
+    ///
+    /// # Errors
+    /// The API server cannot be reached.
+    pub async fn of_cluster(cluster: &Cluster) -> anyhow::Result<Self> {
+        let parts: Vec<anyhow::Result<Part>> = stream::iter(SOURCES)
+            .map(|source| read(cluster, source))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        Ok(Self {
+            parts: parts.into_iter().collect::<anyhow::Result<_>>()?,
+        })
+    }
+
+    /// Looks at what belongs to another namespace, instead of what was seen of one.
+    pub async fn look_at_namespace(
+        &mut self,
+        cluster: &Cluster,
+        namespace: &str,
+    ) -> anyhow::Result<()> {
+        let there = Cluster {
+            namespace: namespace.to_owned(),
+            ..cluster.clone()
+        };
+        for source in SOURCES
+            .iter()
+            .filter(|source| source.scope == Scope::Namespace)
+        {
+            let part = read(&there, source).await?;
+            self.parts.retain(|known| known.plural != part.plural);
+            self.parts.push(part);
+        }
+        Ok(())
+    }
+
+    /// The objects of a dump. Of a kind without objects nothing is known: it may not have been dumped.
+    pub fn of_objects(objects: &[Value]) -> Self {
+        let parts = SOURCES.iter().map(|source| {
+            let of_kind = |object: &&Value| source.is_kind_of(object);
+            let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
+            // One kind of a project tells that its others are there.
+            let known = match source.scope {
+                Scope::Kind => objects.iter().any(|object| source.is_group_of(object)),
+                Scope::Everywhere | Scope::Namespace => !found.is_empty(),
+            };
+            Part {
+                plural: source.plural,
+                presence: if known {
+                    Presence::Served
+                } else {
+                    Presence::Unknown
+                },
+                objects: found,
+            }
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+
+    /// What the rules judge.
+    pub fn environment(&self) -> Environment {
+        let mut environment = Environment {
+            virtual_machines: self.presence("virtualmachines"),
+            data_volumes: self.presence("datavolumes"),
+            definitions: self.presence("network-attachment-definitions"),
+            ..Environment::default()
+        };
+        // Stores of one namespace and of all have the same two functions, and no trait in common.
+        macro_rules! fill {
+            ($($store:ident: $plural:literal, $keep:expr;)*) => {$(
+                match self.presence($plural) {
+                    Presence::Served => environment.$store.replace(self.facts($plural, $keep)),
+                    other => environment.$store.clear(other),
+                };
+            )*};
+        }
+        fill! {
+            kubevirts: "kubevirts", any;
+            kubevirt_pods: "pods", is_kubevirt_pod;
+            nodes: "nodes", any;
+            cdis: "cdis", any;
+            storage_classes: "storageclasses", any;
+            storage_profiles: "storageprofiles", any;
+            csi_drivers: "csidrivers", any;
+            csi_nodes: "csinodes", any;
+            provisioner_pods: "pods", |pod| is_provisioner(name(pod));
+            multus: "daemonsets", |daemon_set| is_multus(name(daemon_set));
+            node_networks: "nodenetworkstates", any;
+            quotas: "resourcequotas", any;
+            limit_ranges: "limitranges", any;
+        }
+        environment
+    }
+
+    fn part(&self, plural: &str) -> Option<&Part> {
+        self.parts.iter().find(|part| part.plural == plural)
+    }
+
+    fn presence(&self, plural: &str) -> Presence {
+        self.part(plural)
+            .map_or(Presence::Unknown, |part| part.presence)
+    }
+
+    fn facts<F: Fact>(&self, plural: &str, keep: impl Fn(&Value) -> bool) -> Vec<F> {
+        let objects = self.part(plural).into_iter().flat_map(|part| &part.objects);
+        objects
+            .filter(|object| keep(object))
+            .map(F::project)
+            .collect()
+    }
+}
+
+fn any(_: &Value) -> bool {
+    true
+}
+
+fn name(object: &Value) -> &str {
+    object
+        .pointer("/metadata/name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// The pods that [`wukong_engine::environment::KUBEVIRT_PODS`] selects.
+fn is_kubevirt_pod(pod: &Value) -> bool {
+    let component = pod
+        .pointer("/metadata/labels/kubevirt.io")
+        .and_then(Value::as_str);
+    component.is_some_and(|component| {
+        matches!(
+            component,
+            "virt-api" | "virt-controller" | "virt-handler" | "virt-operator"
+        )
+    })
+}
+
+async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part> {
+    let part = |presence, objects| Part {
+        plural: source.plural,
+        presence,
+        objects,
+    };
+    if source.scope == Scope::Kind {
+        let presence = match serves(cluster, source).await {
+            Ok(true) => Presence::Served,
+            Ok(false) => Presence::Missing,
+            Err(error) => denied(error)?,
+        };
+        return Ok(part(presence, Vec::new()));
+    }
+    let resource = source.api_resource();
+    let api: Api<DynamicObject> = match source.scope {
+        Scope::Namespace => {
+            Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource)
+        }
+        _ => Api::all_with(cluster.client.clone(), &resource),
+    };
+    match api.list(&ListParams::default()).await {
+        Ok(list) => {
+            let objects = list.items.into_iter().map(|mut object| {
+                object.types = Some(kube::core::TypeMeta {
+                    api_version: source.api_version(),
+                    kind: source.kind.to_owned(),
+                });
+                serde_json::to_value(object)
+            });
+            Ok(part(Presence::Served, objects.collect::<Result<_, _>>()?))
+        }
+        Err(error) => Ok(part(denied(error)?, Vec::new())),
+    }
+}
+
+/// Whether the API server knows the kind. Discovery is open to everybody who is logged in.
+async fn serves(cluster: &Cluster, source: &Source) -> Result<bool, kube::Error> {
+    let found = cluster
+        .client
+        .list_api_group_resources(&source.api_version())
+        .await?;
+    Ok(found
+        .resources
+        .iter()
+        .any(|resource| resource.name == source.plural))
+}
+
+/// What an answer without objects says about a kind.
+///
+/// # Errors
+/// It says nothing: the API server could not answer.
+fn denied(error: kube::Error) -> anyhow::Result<Presence> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Ok(Presence::Missing),
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => Ok(Presence::Forbidden),
+        error => Err(cluster::readable(error)),
+    }
+}
