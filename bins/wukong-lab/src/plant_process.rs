@@ -57,7 +57,7 @@ pub(crate) async fn ready(client: &Client) -> Result<()> {
         CONTROL_PLANE_DEADLINE,
         async || match installations.list(&params).await {
             Ok(list) if list.iter().any(is_available) => Ok(()),
-            Err(kube::Error::Api(answer)) if answer.is_not_found() => {
+            Err(kube::Error::Api(answer)) if answer.code == 404 => {
                 match nodes.list(&params).await {
                     Ok(nodes) if !nodes.items.is_empty() => Ok(()),
                     other => Err(format!("no KubeVirt kind, nodes: {other:?}")),

@@ -24,6 +24,9 @@ pub(super) struct ClusterArgs {
     /// Start no plant: nothing plays KubeVirt, CDI and the nodes.
     #[arg(long)]
     pub no_plant: bool,
+    /// Milliseconds that one simulated step takes: 1000 to watch at leisure.
+    #[arg(long, value_name = "MS", default_value_t = 60)]
+    pub pace: u64,
 }
 
 /// A lab with what runs in it. Dropping it ends everything.
@@ -100,7 +103,11 @@ async fn lab_with_plant(
         return Ok((lab, None));
     }
     let task = progress.task("Starting the plant");
-    let plant = lab.start_plant(PlantOptions::default())?;
+    let plant = lab.start_plant(
+        PlantOptions::default()
+            .arg("--pace")
+            .arg(args.pace.to_string()),
+    )?;
     tokio::select! {
         ready = lab.plant_ready() => ready?,
         gone = ended(&plant) => return Err(gone),

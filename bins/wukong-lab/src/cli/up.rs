@@ -86,7 +86,13 @@ async fn detach(args: &Args) -> Result<ExitCode> {
 fn spawn(args: &Args, operator: Option<&Path>, log: &Path) -> Result<Child> {
     let output = File::create(log)?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["up", "--foreground", "--detached"]);
+    command.args([
+        "up",
+        "--foreground",
+        "--detached",
+        "--pace",
+        &args.cluster.pace.to_string(),
+    ]);
     for project in &args.cluster.without {
         let name = project
             .to_possible_value()
