@@ -76,7 +76,7 @@ pub struct Lab {
 
 impl Lab {
     /// Starts a cluster with the CRDs of the upstream projects and ours, and with the operator's account under the
-    /// shipped roles. Returns when it serves all of it.
+    /// shipped roles and policies. Returns when it serves all of it.
     ///
     /// The control plane is built first if this machine has none. When something does not start, the error has the end
     /// of its log and says where the logs are kept.
@@ -126,15 +126,18 @@ impl Lab {
 
         let task = progress.task("Installing the schemas and the operator's roles");
         let client = access::client(&control_plane.admin_kubeconfig, "wukong-lab").await?;
-        let (crds, rbac) = (repository("deploy/crds"), repository("deploy/rbac"));
-        let (upstream, ours, roles) = tokio::join!(
+        let [crds, rbac, policies] =
+            ["deploy/crds", "deploy/rbac", "deploy/policies"].map(repository);
+        let (upstream, ours, roles, rules) = tokio::join!(
             upstream::install(&client, upstream),
             manifests::establish_dir(&client, &crds),
             manifests::apply_dir(&client, &rbac),
+            manifests::apply_dir(&client, &policies),
         );
         upstream?;
         ours?;
         roles?;
+        rules?;
         match &binaries.kube_controller_manager {
             Some(program) => control_plane.start_controllers(program.clone(), shim, dir)?,
             None => progress.say(

@@ -5,8 +5,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod conflicts;
 mod creation;
+mod deletion;
+mod drift;
 mod edits;
+mod power;
 
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;

@@ -46,7 +46,9 @@ pub fn strings(list: &Value) -> Vec<&str> {
 /// What people and controllers wished: the object without its status and without what the API server notes.
 pub fn without_bookkeeping(object: &Value) -> Value {
     let mut object = object.clone();
-    object.as_object_mut().unwrap().remove("status");
+    // Items of a list have no kind of their own.
+    let fields = object.as_object_mut().unwrap();
+    fields.retain(|key, _| !["status", "apiVersion", "kind"].contains(&key.as_str()));
     let metadata = object["metadata"].as_object_mut().unwrap();
     for key in ["managedFields", "resourceVersion", "generation"] {
         metadata.remove(key);

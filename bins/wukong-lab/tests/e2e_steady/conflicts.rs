@@ -1,0 +1,100 @@
+//! What somebody else made under our names is never touched.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use wukong_api::names;
+
+use crate::cluster;
+use crate::support::{condition, phase, root, without_bookkeeping, wukong};
+
+/// Somebody else's objects under the names of what the Wukong `name` needs.
+fn foreign(kind: &str, name: &str) -> Value {
+    let (api_version, object) = match kind {
+        "VirtualMachine" => (
+            "kubevirt.io/v1",
+            json!({"metadata": {"name": name}, "spec": {"runStrategy": "Halted", "template": {"spec":
+                {"domain": {"devices": {}, "memory": {"guest": "1Gi"}}}}}}),
+        ),
+        "NetworkAttachmentDefinition" => (
+            "k8s.cni.cncf.io/v1",
+            json!({"metadata": {"name": names::network_attachment_definition(name, "lan")}, "spec": {"config": "{}"}}),
+        ),
+        "DataVolume" => (
+            "cdi.kubevirt.io/v1beta1",
+            json!({"metadata": {"name": names::claim(name, "root")}, "spec": {"source": {"blank": {}},
+                "storage": {"resources": {"requests": {"storage": "3Gi"}}}}}),
+        ),
+        "PersistentVolumeClaim" => (
+            "v1",
+            // Of no class: nobody ever touches it.
+            json!({"metadata": {"name": names::claim(name, "root")}, "spec": {"storageClassName": "",
+                "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}}}),
+        ),
+        "Secret" => (
+            "v1",
+            json!({"metadata": {"name": names::cloud_init_secret(name)}, "stringData": {"userdata": "theirs"}}),
+        ),
+        other => panic!("{other}"),
+    };
+    let mut object = object;
+    object["apiVersion"] = json!(api_version);
+    object["kind"] = json!(kind);
+    object["metadata"]["labels"] = json!({"whose": "theirs"});
+    if kind == "Secret" {
+        object.as_object_mut().unwrap().remove("stringData");
+        object["data"] = json!({"userdata": "dGhlaXJz"});
+    }
+    object
+}
+
+#[tokio::test]
+async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
+    let space = &cluster().await.space("conflicts").await;
+    let rows = [
+        ("vm", "VirtualMachine"),
+        ("nad", "NetworkAttachmentDefinition"),
+        ("dv", "DataVolume"),
+        ("pvc", "PersistentVolumeClaim"),
+        ("secret", "Secret"),
+    ];
+    let looks = rows.map(|(name, kind)| async move {
+        let mut object = foreign(kind, name);
+        object["metadata"]["namespace"] = json!(space.name);
+        let taken = object["metadata"]["name"].as_str().unwrap().to_owned();
+        space.apply(&object).await;
+        // CDI and KubeVirt complete what they find: their part of it is done.
+        let before = space
+            .until(kind, &taken, "complete", |object| {
+                let status = &object["status"];
+                let done = match kind {
+                    "VirtualMachine" => status["printableStatus"] == "Stopped",
+                    "DataVolume" => status["phase"] == "Succeeded",
+                    _ => true,
+                };
+                (!object.is_null() && done).then(|| object.clone())
+            })
+            .await;
+        space
+            .apply(&wukong(name, json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]})))
+            .await;
+        let said = space.blocked(name, "NameConflict").await;
+        let object_name = format!("{kind}/{taken}");
+        assert_eq!(said["status"]["blocker"]["object"], json!(object_name), "{said}");
+        assert_eq!(phase(&said), "Error");
+        let (status, _, message) = condition(&said, "SpecValid");
+        assert_eq!(status, "False");
+        assert!(message.contains(&object_name), "{message}");
+        let after = space.get(kind, &taken).await;
+        assert_eq!(without_bookkeeping(&after), without_bookkeeping(&before), "{kind}");
+        assert_eq!(
+            after["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"],
+            "{kind} was written"
+        );
+        space.delete(kind, &taken).await;
+        space.running(name).await;
+        let ours = space.get(kind, &taken).await;
+        assert_ne!(ours["metadata"]["uid"], before["metadata"]["uid"]);
+        assert!(ours["metadata"]["labels"]["whose"].is_null(), "{ours}");
+    });
+    join_all(looks).await;
+}
