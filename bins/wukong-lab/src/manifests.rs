@@ -13,9 +13,8 @@ use crate::upstream::{FIELD_MANAGER, establish};
 
 /// A path in the source tree that the lab was built from.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .join(path)
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).join(path)
 }
 
 /// The objects of one file.
