@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use strum::{AsRefStr, Display};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use super::nodes::Nodes;
 use super::rules::{Finding, RULES, Rule, Scene, Severity};
 use super::{Environment, Platform};
 use crate::verdict::{Status, Verdict};
@@ -57,7 +58,13 @@ pub fn preflight(
     wukong: Option<&ValidatedWukong>,
     now: Timestamp,
 ) -> Vec<Check> {
-    judge(environment, wukong, now, RULES.iter())
+    let scene = Scene {
+        environment,
+        wukong,
+        nodes: Nodes::new(environment, wukong, now),
+        now,
+    };
+    judge(&scene, RULES.iter())
 }
 
 /// The condition `EnvironmentReady` of one Wukong: the first check that fails, in causal order; else the first that could
@@ -70,7 +77,14 @@ pub fn environment_verdict(
     let rules = RULES
         .iter()
         .filter(|rule| rule.condition == ConditionType::EnvironmentReady);
-    let mut checks = judge(environment, Some(wukong), now, rules);
+    let wukong = Some(wukong);
+    let scene = Scene {
+        environment,
+        wukong,
+        nodes: Nodes::first_fit(environment, wukong, now),
+        now,
+    };
+    let mut checks = judge(&scene, rules);
     let first = [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn]
         .iter()
         .find_map(|status| checks.iter().position(|check| check.status == *status));
@@ -90,13 +104,8 @@ pub fn environment_verdict(
     )
 }
 
-fn judge<'a>(
-    environment: &Environment,
-    wukong: Option<&ValidatedWukong>,
-    now: Timestamp,
-    rules: impl Iterator<Item = &'a Rule>,
-) -> Vec<Check> {
-    let scene = Scene::new(environment, wukong, now);
+fn judge<'a>(scene: &Scene, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
+    let environment = scene.environment;
     let platform = Platform::of(environment);
     let mut unmet = BTreeSet::new();
     let mut checks = Vec::new();
@@ -104,7 +113,7 @@ fn judge<'a>(
         let cause = rule.after.iter().find(|id| unmet.contains(*id));
         let finding = match cause {
             Some(cause) => Finding::Consequence(cause),
-            None => (rule.judge)(&scene),
+            None => (rule.judge)(scene),
         };
         // A warning stands in nothing's way.
         let broken = matches!(&finding, Finding::Found(found) if !found.mild);

@@ -97,25 +97,19 @@ impl<'a> Demand<'a> {
             |device: &str| node.capacity.device(device) > 0 || node.allocatable.device(device) > 0;
         let needed = &self.devices;
         let lacks = |device: &str| needed.contains(&device) && !offers(device);
-        let stages = [
-            (Stage::Placement, self.misplaced(node).is_some()),
-            (Stage::Handler, !self.is_handled(node)),
-            (Stage::Kvm, lacks(KVM)),
-            (Stage::Tun, lacks(TUN)),
-            (Stage::VhostNet, lacks(VHOST_NET)),
-            (
-                Stage::DevicePlugin,
-                needed
-                    .iter()
-                    .any(|device| node.allocatable.device(device) == 0),
-            ),
-            (Stage::MachineType, self.lacks_machine_type(node).is_some()),
-            (Stage::Memory, self.too_little_memory(node).is_some()),
-            (Stage::Cpu, self.too_few_cpus(node).is_some()),
-        ];
-        stages
-            .into_iter()
-            .find_map(|(stage, stops)| stops.then_some(stage))
+        let at = |stage: Stage, stops: bool| stops.then_some(stage);
+        at(Stage::Placement, self.misplaced(node).is_some())
+            .or_else(|| at(Stage::Handler, !self.is_handled(node)))
+            .or_else(|| at(Stage::Kvm, lacks(KVM)))
+            .or_else(|| at(Stage::Tun, lacks(TUN)))
+            .or_else(|| at(Stage::VhostNet, lacks(VHOST_NET)))
+            .or_else(|| {
+                let idle = |device: &&str| node.allocatable.device(device) == 0;
+                at(Stage::DevicePlugin, needed.iter().any(idle))
+            })
+            .or_else(|| at(Stage::MachineType, self.lacks_machine_type(node).is_some()))
+            .or_else(|| at(Stage::Memory, self.too_little_memory(node).is_some()))
+            .or_else(|| at(Stage::Cpu, self.too_few_cpus(node).is_some()))
     }
 
     pub(super) fn cause(&self, node: &NodeFact, stage: Stage) -> String {

@@ -28,6 +28,24 @@ impl<'a> Nodes<'a> {
         Self { demand, judged }
     }
 
+    /// The same with one node only, where one passes every stage: what is amiss with the others does not matter to a
+    /// verdict that is asked for all the time.
+    pub(super) fn first_fit(
+        environment: &'a Environment,
+        wukong: Option<&'a ValidatedWukong>,
+        now: Timestamp,
+    ) -> Self {
+        let demand = Demand::new(environment, wukong, now);
+        let mut nodes = environment.nodes.in_namespace("");
+        match nodes.find(|node| demand.stopped(node).is_none()) {
+            Some(fit) => Self {
+                demand,
+                judged: vec![(fit, None)],
+            },
+            None => Self::new(environment, wukong, now),
+        }
+    }
+
     /// What the VM asks of a node.
     pub(super) fn demand(&self) -> &Demand<'a> {
         &self.demand

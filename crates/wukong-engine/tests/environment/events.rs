@@ -7,7 +7,7 @@ use wukong_api::ConditionType::{
 use wukong_api::Reason;
 use wukong_engine::environment::events::{Children, of_event, of_pod};
 use wukong_engine::environment::facts::{EventFact, PodFact};
-use wukong_engine::environment::{CheckStatus, Platform, migration};
+use wukong_engine::environment::{Check, CheckStatus, Platform, migration};
 use wukong_engine::facts::{ConditionFact, Fact};
 
 fn event(kind: &str, reason: &str, message: &str) -> Value {
@@ -219,28 +219,65 @@ fn pods_tell_what_is_wrong_with_them() {
     assert_eq!(of_pod(&starting), None);
 }
 
+/// KubeVirt's reasons for its condition `LiveMigratable`, and ours.
+const MIGRATION: &[(&str, &str, CheckStatus, Reason)] = &[
+    ("True", "", CheckStatus::Pass, Reason::Migratable),
+    (
+        "False",
+        "DisksNotLiveMigratable",
+        CheckStatus::Fail,
+        Reason::DisksNotShared,
+    ),
+    (
+        "False",
+        "InterfaceNotLiveMigratable",
+        CheckStatus::Fail,
+        Reason::PodNetworkBridge,
+    ),
+    (
+        "False",
+        "HostDeviceNotLiveMigratable",
+        CheckStatus::Fail,
+        Reason::HostDevices,
+    ),
+    (
+        "False",
+        "SEVNotLiveMigratable",
+        CheckStatus::Fail,
+        Reason::NotMigratable,
+    ),
+];
+
+fn migration(status: &str, reason: &str) -> Check {
+    let condition = ConditionFact {
+        type_: "LiveMigratable".into(),
+        status: status.into(),
+        reason: reason.into(),
+        message: "cannot migrate VMI: PVC web.root is not shared".into(),
+    };
+    migration::live_migratable("web", &[condition]).unwrap()
+}
+
 #[test]
 fn kubevirts_word_on_live_migration_is_passed_on() {
-    let said = |status: &str, reason: &str| {
-        let condition = ConditionFact {
-            type_: "LiveMigratable".into(),
-            status: status.into(),
-            reason: reason.into(),
-            message: "cannot migrate VMI: PVC web.root is not shared".into(),
-        };
-        let check = migration::live_migratable("web", &[condition]).unwrap();
-        (check.condition, check.status, check.reason)
-    };
-    use CheckStatus::{Fail, Pass};
-    use ConditionType::LiveMigratable;
-    assert_eq!(said("True", ""), (LiveMigratable, Pass, Reason::Migratable));
-    for (theirs, ours) in [
-        ("DisksNotLiveMigratable", Reason::DisksNotShared),
-        ("InterfaceNotLiveMigratable", Reason::PodNetworkBridge),
-        ("HostDeviceNotLiveMigratable", Reason::HostDevices),
-        ("SEVNotLiveMigratable", Reason::NotMigratable),
-    ] {
-        assert_eq!(said("False", theirs), (LiveMigratable, Fail, ours));
+    for (status, theirs, expected, ours) in MIGRATION {
+        let check = migration(status, theirs);
+        assert_eq!(check.condition, ConditionType::LiveMigratable);
+        assert_eq!((check.status, check.reason), (*expected, *ours));
     }
     assert_eq!(migration::live_migratable("web", &[]), None);
+}
+
+/// The reasons that these tests reach.
+pub fn reached() -> Vec<Reason> {
+    let of_events = EVENTS.iter().filter_map(|(reason, message, ..)| {
+        of_event(&EventFact::project(&event("Pod", reason, message)), None)
+    });
+    let of_migration = MIGRATION
+        .iter()
+        .map(|(status, reason, ..)| migration(status, reason));
+    of_events
+        .chain(of_migration)
+        .map(|check| check.reason)
+        .collect()
 }

@@ -189,3 +189,10 @@ fn what_is_wrong_with_some_nodes_is_no_failure_while_another_can_run_the_vm() {
         "{check:#?}"
     );
 }
+
+#[test]
+fn one_node_that_fits_is_enough_for_the_verdict() {
+    let mostly_broken = Cluster::healthy().crashing("virt-handler-9xq2m", "panic");
+    assert_eq!(mostly_broken.verdict(&demanding()).id, "environment");
+    assert_eq!(failing(&mostly_broken), Vec::<&str>::new());
+}

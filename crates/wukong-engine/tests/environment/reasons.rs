@@ -1,12 +1,15 @@
 //! Every reason is documented, and those of this module are reached.
 
+use serde_json::json;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
+use wukong_engine::Presence;
 use wukong_engine::environment::rules::RULES;
 use wukong_engine::environment::{CheckStatus, Environment};
 use wukong_engine::reasons::{Tone, doc};
 
-use crate::cluster::NOW;
+use crate::cluster::{Cluster, NOW, wukong};
+use crate::events;
 use crate::rules::CASES;
 
 #[test]
@@ -44,6 +47,54 @@ fn every_rule_has_a_reason_that_a_case_reaches() {
             "{}",
             rule.reason
         );
+    }
+}
+
+/// Reasons that only a cluster gives, not the objects of a VM: those are reached in the tests of the decisions.
+const OF_THE_CLUSTER: [Reason; 24] = [
+    Reason::Available,
+    Reason::BindingNotRegistered,
+    Reason::BridgeMissingOnNodes,
+    Reason::CDINotAvailable,
+    Reason::DevicePluginUnhealthy,
+    Reason::DisksNotShared,
+    Reason::EmulationOnly,
+    Reason::FeatureGateDisabled,
+    Reason::HostDevices,
+    Reason::KubeVirtNotAvailable,
+    Reason::Migratable,
+    Reason::MultusUnhealthy,
+    Reason::NMStateNotInstalled,
+    Reason::NoVirtualizationDevices,
+    Reason::NotMigratable,
+    Reason::NotPermitted,
+    Reason::PlacementTooNarrow,
+    Reason::PlainTextPassword,
+    Reason::PodNetworkBridge,
+    Reason::ProvisionerNotReady,
+    Reason::SecretNotFound,
+    Reason::SingleNode,
+    Reason::StorageProfileIncomplete,
+    Reason::VirtHandlerNotReady,
+];
+
+#[test]
+fn every_reason_of_the_cluster_is_reached() {
+    let mut reached: Vec<Reason> = CASES
+        .iter()
+        .map(|case| {
+            (case.cluster)()
+                .check(case.rule, Some(&wukong((case.wish)())))
+                .reason
+        })
+        .chain(events::reached())
+        .collect();
+    let healthy = Cluster::healthy();
+    reached.push(healthy.verdict(&wukong(json!({}))).reason);
+    let hidden = healthy.presence("Node", Presence::Forbidden);
+    reached.push(hidden.check("placement", None).reason);
+    for reason in OF_THE_CLUSTER {
+        assert!(reached.contains(&reason), "{reason}");
     }
 }
 

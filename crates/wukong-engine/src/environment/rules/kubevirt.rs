@@ -46,8 +46,11 @@ pub(super) fn available(scene: &Scene) -> Finding {
     if let Some(gap) = gap(environment.kubevirts.presence(), "KubeVirt") {
         return gap;
     }
+    if environment.kubevirts.presence() == Presence::Missing {
+        // VMs can be made, so KubeVirt was installed by other means than its operator.
+        return Finding::Irrelevant;
+    }
     let Some(kubevirt) = environment.kubevirt() else {
-        // The kinds are there without the resource: somebody is removing KubeVirt, or installs it by other means.
         return Finding::found(
             "There is no KubeVirt resource, so nothing deploys and configures KubeVirt",
         );

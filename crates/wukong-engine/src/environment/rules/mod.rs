@@ -65,21 +65,6 @@ pub(super) struct Scene<'a> {
     pub(super) now: Timestamp,
 }
 
-impl<'a> Scene<'a> {
-    pub(super) fn new(
-        environment: &'a Environment,
-        wukong: Option<&'a ValidatedWukong>,
-        now: Timestamp,
-    ) -> Self {
-        Self {
-            environment,
-            wukong,
-            nodes: Nodes::new(environment, wukong, now),
-            now,
-        }
-    }
-}
-
 /// What a rule found.
 pub(super) enum Finding {
     /// It does not concern this Wukong.
