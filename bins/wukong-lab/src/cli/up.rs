@@ -12,6 +12,7 @@ use super::cluster::{self, Cluster};
 use super::interrupted;
 use super::state::State;
 use crate::binaries::Binaries;
+use crate::manifests::repository;
 use crate::{Progress, dirs};
 
 pub(super) const NAME: &str = "up";
@@ -117,9 +118,11 @@ fn spawn(args: &Args, operator: Option<&Path>, log: &Path) -> Result<Child> {
 fn describe(state: &State) -> String {
     let kubeconfig = state.kubeconfig.display();
     let kubectl = state.kubectl.display();
+    let example = repository("deploy/examples/minimal.yaml");
+    let example = example.display();
     format!(
         "{}\nTry:\n  export KUBECONFIG={kubeconfig}\n  alias kubectl={kubectl}\n  \
-         kubectl apply -f deploy/examples/ubuntu.yaml\n  kubectl get wukong --watch\n\n\
+         kubectl apply -f {example}\n  kubectl get wukong --watch\n\n\
          `cargo lab down` ends it.",
         state.hints()
     )
