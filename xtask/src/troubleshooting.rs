@@ -120,5 +120,5 @@ fn platforms(fixes: BTreeMap<Platform, &'static str>, text: &mut String) {
 
 /// A hint with the usual name of the KubeVirt resource.
 fn hint(text: &str) -> String {
-    text.replace("{kubevirt}", "kubevirt -n kubevirt")
+    Rule::advice(text, "kubevirt", "kubevirt")
 }

@@ -1,9 +1,11 @@
 //! What the rules say about a cluster and, where one is given, a Wukong.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use jiff::Timestamp;
-use strum::{AsRefStr, Display};
+use serde::{Serialize, Serializer};
+use strum::AsRefStr;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use super::nodes::Nodes;
@@ -15,30 +17,40 @@ use crate::verdict::{Status, Verdict};
 const LINE_MAX: usize = 1000;
 
 /// The outcome of one rule.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Check {
     /// Name of the rule, such as `kvm-device`.
     pub id: &'static str,
     /// The condition that it is about.
+    #[serde(serialize_with = "as_text")]
     pub condition: ConditionType,
     /// The reason that it looks for; `NotPermitted` or `NotObserved` where it could not look.
+    #[serde(serialize_with = "as_text")]
     pub reason: Reason,
     /// How it came out.
+    #[serde(serialize_with = "as_text")]
     pub status: CheckStatus,
     /// The object that it is about, as `Kind/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// What is the matter, in one sentence; for a check that passes, what holds.
     pub message: String,
     /// What to do next; nothing for a check that passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Section of the troubleshooting guide.
     pub anchor: String,
     /// What the message rests on, a line each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
 }
 
+fn as_text<S: Serializer>(name: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(name)
+}
+
 /// How a check came out.
-#[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, PartialEq)]
+#[derive(AsRefStr, Clone, Copy, Debug, strum::Display, Eq, PartialEq)]
 pub enum CheckStatus {
     /// All is well.
     Pass,
@@ -212,11 +224,12 @@ fn hint(rule: &Rule, environment: &Environment, platform: Option<Platform>) -> S
         .iter()
         .find(|(known, _)| Some(*known) == platform);
     let text = special.map_or(rule.hint, |(_, hint)| hint);
-    let kubevirt = environment.kubevirt().map_or_else(
-        || "kubevirt -n kubevirt".to_owned(),
-        |kubevirt| format!("{} -n {}", kubevirt.meta.name, kubevirt.meta.namespace),
-    );
-    text.replace("{kubevirt}", &kubevirt)
+    let (name, namespace) = environment
+        .kubevirt()
+        .map_or(("kubevirt", "kubevirt"), |kubevirt| {
+            (&kubevirt.meta.name, &kubevirt.meta.namespace)
+        });
+    Rule::advice(text, name, namespace)
 }
 
 /// The section of docs/troubleshooting.md about a reason.

@@ -182,13 +182,19 @@ impl<'a> Demand<'a> {
         Some(format!("taint {}{value}:{}", taint.key, taint.effect))
     }
 
-    /// Whether virt-handler looks after the node. The label alone is not enough: it stays for minutes after a crash.
+    /// Whether virt-handler looks after the node. The label alone is not enough: it stays for minutes after a crash, and
+    /// it may be missing because a device is, which is then the cause.
     fn is_handled(&self, node: &NodeFact) -> bool {
+        let pod = self.handler(&node.meta.name);
+        if pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
+            return false;
+        }
         let labelled = node.labels.get(SCHEDULABLE).map(String::as_str) == Some("true");
-        let failing = self
-            .handler(&node.meta.name)
-            .is_some_and(|pod| pod.failure().is_some());
-        labelled && !failing && !self.is_silent(node)
+        let at_work = pod.is_some_and(PodFact::is_ready) && node.heartbeat.is_some();
+        let offers = |device: &&str| is_offered(node, device);
+        let partly = self.devices.iter().any(|device| offers(device))
+            && !self.devices.iter().all(|device| offers(device));
+        labelled || (at_work && partly)
     }
 
     fn is_silent(&self, node: &NodeFact) -> bool {
@@ -282,6 +288,11 @@ pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     };
     let overhead = 276 * MEBIBYTE + 8 * MEBIBYTE * u64::from(wukong.cpu) + guest / 512 + devices;
     Bytes(guest.saturating_add(overhead))
+}
+
+/// Whether the node has the device at all, be it that it does not give it out.
+fn is_offered(node: &NodeFact, device: &str) -> bool {
+    node.capacity.device(device) > 0 || node.allocatable.device(device) > 0
 }
 
 fn repels(taint: &TaintFact) -> bool {

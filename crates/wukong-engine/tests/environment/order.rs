@@ -196,3 +196,20 @@ fn one_node_that_fits_is_enough_for_the_verdict() {
     assert_eq!(mostly_broken.verdict(&demanding()).id, "environment");
     assert_eq!(failing(&mostly_broken), Vec::<&str>::new());
 }
+
+#[test]
+fn a_node_that_is_not_declared_fit_for_want_of_a_device_is_blamed_on_the_device() {
+    let unfit = || {
+        Cluster::healthy().change("Node", "worker", |node| {
+            node["metadata"]["labels"]["kubevirt.io/schedulable"] = json!("false");
+        })
+    };
+    assert_eq!(failing(&unfit()), ["virt-handler"]);
+    assert_eq!(failing(&unfit().device("kvm", None, None)), ["kvm-device"]);
+    // Without any device it is virt-handler that has not got to offering them.
+    let bare = unfit()
+        .device("kvm", None, None)
+        .device("tun", None, None)
+        .device("vhost-net", None, None);
+    assert_eq!(failing(&bare), ["virt-handler"]);
+}

@@ -580,7 +580,7 @@ fn is_presentable(check: &Check) {
     );
     let hint = check.hint.as_deref().unwrap_or_default();
     assert!(
-        !hint.is_empty() && !hint.contains("{kubevirt}"),
+        !hint.is_empty() && !hint.contains("{kubevirt}") && !hint.contains("{namespace}"),
         "{check:#?}"
     );
     assert_eq!(
@@ -755,4 +755,18 @@ fn nodes_with_kvm_are_good_news_even_when_the_kubevirt_resource_may_not_be_read(
         .presence("KubeVirt", Presence::Forbidden)
         .device("kvm", None, None);
     assert_eq!(without.check("kvm-device", None).status, Unknown);
+}
+
+#[test]
+fn checks_are_written_as_json() {
+    let check = Cluster::healthy()
+        .device("kvm", None, None)
+        .check("kvm-device", None);
+    let written = serde_json::to_value(&check).unwrap();
+    assert_eq!(written["id"], "kvm-device");
+    assert_eq!(written["condition"], "EnvironmentReady");
+    assert_eq!(written["reason"], "NoVirtualizationDevices");
+    assert_eq!(written["status"], "Fail");
+    assert_eq!(written["evidence"].as_array().unwrap().len(), 3);
+    assert_eq!(written.get("subject"), None);
 }

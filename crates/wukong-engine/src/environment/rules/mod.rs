@@ -33,7 +33,8 @@ pub struct Rule {
     pub after: &'static [&'static str],
     /// What to say when all is well.
     pub holds: &'static str,
-    /// What to do otherwise. `{kubevirt}` stands for the name of the KubeVirt resource.
+    /// What to do otherwise. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and `{namespace}` for its
+    /// namespace: see [`Rule::advice`].
     pub hint: &'static str,
     /// What to do instead on platforms where that differs.
     pub platforms: &'static [(Platform, &'static str)],
@@ -42,6 +43,12 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// What to do, with the KubeVirt resource of a cluster filled in.
+    pub fn advice(text: &str, name: &str, namespace: &str) -> String {
+        text.replace("{kubevirt}", &format!("{name} -n {namespace}"))
+            .replace("{namespace}", namespace)
+    }
+
     /// The rule's name as the subject of a sentence.
     pub(super) fn subject(&self) -> String {
         format!("Check {}", self.id)

@@ -65,15 +65,15 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Fail,
         after: &["kubevirt-installed", "kubevirt-available", "placement"],
         holds: "virt-handler runs on nodes that VMs may be placed on",
-        hint: "see what virt-handler says: kubectl logs -l kubevirt.io=virt-handler --all-containers --previous in KubeVirt's namespace; the label kubevirt.io/schedulable comes by itself once it runs, so do not set it by hand",
+        hint: "see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; the label kubevirt.io/schedulable comes by itself once it runs, so do not set it by hand",
         platforms: &[
             (
                 DockerDesktop,
-                "give Docker Desktop's virtual machine more memory, and see what virt-handler says: kubectl logs -l kubevirt.io=virt-handler --all-containers --previous in KubeVirt's namespace; without nested virtualization also set useEmulation in the KubeVirt resource",
+                "give Docker Desktop's virtual machine more memory, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; without nested virtualization also set useEmulation in the KubeVirt resource",
             ),
             (
                 Kind,
-                "raise fs.inotify.max_user_watches (524288) and fs.inotify.max_user_instances (512) on the host, and see what virt-handler says: kubectl logs -l kubevirt.io=virt-handler --all-containers --previous in KubeVirt's namespace",
+                "raise fs.inotify.max_user_watches (524288) and fs.inotify.max_user_instances (512) on the host, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous",
             ),
         ],
         judge: nodes::virt_handler,
@@ -223,7 +223,7 @@ pub static RULES: &[Rule] = &[
             "vhost-net-device",
         ],
         holds: "The devices are allocatable",
-        hint: "restart virt-handler on these nodes: delete its pod, and it registers the devices with the kubelet anew",
+        hint: "restart virt-handler on these nodes: delete its pod in namespace {namespace}, and it registers the devices with the kubelet anew; when they stay away, see that the files are on the node: ls -l /dev/kvm /dev/net/tun /dev/vhost-net",
         platforms: &[],
         judge: nodes::device_plugin,
     },
