@@ -8,7 +8,7 @@ use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, Wish};
 use crate::exit::{self, Exit};
-use crate::{ip, list, output, plan, preflight, render, status};
+use crate::{bundle, doctor, explain_reason, ip, list, output, plan, preflight, render, status};
 
 /// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
 #[derive(Debug, Parser)]
@@ -43,6 +43,9 @@ enum Command {
     Migrate(ActionArgs),
     Render(render::Args),
     Plan(plan::Args),
+    Doctor(doctor::Args),
+    Bundle(bundle::Args),
+    ExplainReason(explain_reason::Args),
     Preflight(preflight::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
@@ -58,6 +61,9 @@ impl Command {
             Self::Render(args) => render::run(&args),
             Self::Plan(args) => with_cluster(plan::run(&args)),
             Self::Preflight(args) => with_cluster(preflight::run(&args)),
+            Self::Doctor(args) => with_cluster(doctor::run(&args)),
+            Self::Bundle(args) => with_cluster(bundle::run(&args)),
+            Self::ExplainReason(args) => explain_reason::run(&args),
             Self::Start(args) => with_cluster(action::set(&args, Wish::Start)),
             Self::Stop(args) => with_cluster(action::set(&args, Wish::Stop)),
             Self::Pause(args) => with_cluster(action::set(&args, Wish::Pause)),

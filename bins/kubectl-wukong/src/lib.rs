@@ -3,9 +3,12 @@
 //! What it says about a manifest comes from the functions that the operator runs, so the two cannot disagree.
 
 mod action;
+mod bundle;
 mod cli;
 mod cluster;
+mod doctor;
 mod exit;
+mod explain_reason;
 mod ip;
 mod kubevirt;
 mod list;
@@ -14,6 +17,7 @@ mod manifest;
 mod output;
 mod plan;
 mod preflight;
+mod redact;
 mod render;
 mod status;
 mod subresource;

@@ -1,5 +1,7 @@
 //! A survey: everything that the rules look at, as the cluster shows it, or as a file holds it.
 
+mod children;
+mod kept;
 mod source;
 
 use futures::stream::{self, StreamExt};
@@ -11,6 +13,7 @@ use wukong_engine::facts::Fact;
 use wukong_engine::world::Presence;
 
 use crate::cluster::{self, Cluster};
+pub use kept::Kept;
 use source::{SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.

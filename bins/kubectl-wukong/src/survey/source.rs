@@ -24,7 +24,7 @@ pub enum Scope {
     Kind,
 }
 
-const fn source(
+pub const fn source(
     group: &'static str,
     version: &'static str,
     kind: &'static str,

@@ -1,0 +1,158 @@
+//! `bundle`: an archive of everything that `doctor` looks at, without secrets.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use jiff::Timestamp;
+use kube::ResourceExt;
+use serde::{Deserialize, Serialize};
+use wukong_api::Wukong;
+
+use crate::cluster::{Cluster, ClusterArgs};
+use crate::exit::Exit;
+use crate::output;
+use crate::redact::redact;
+use crate::survey::{Kept, Survey};
+
+/// The largest file of an archive that is read, in bytes.
+const FILE_MAX: u64 = 64 << 20;
+const ABOUT: &str = "about.yaml";
+const WUKONG: &str = "wukong.yaml";
+
+/// Pack everything that doctor looks at into an archive, to be judged elsewhere or sent along with a bug report.
+///
+/// Secrets are never read. Passwords in the manifest, cloud-init data inside VMs and the environment of containers are
+/// replaced; names, addresses and image URLs stay. The archive holds YAML files: look into it before you hand it on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl wukong bundle web
+  kubectl wukong bundle web -o /tmp/web.tar.gz
+  kubectl wukong doctor --from web-bundle.tar.gz")]
+pub struct Args {
+    /// Name of the Wukong
+    name: String,
+
+    /// The archive [default: NAME-bundle.tar.gz]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let cluster = args.cluster.connect().await?;
+    let bundle = Bundle::take(&cluster, &args.name).await?;
+    let path = args
+        .output
+        .clone()
+        .unwrap_or_else(|| format!("{}-bundle.tar.gz", args.name).into());
+    bundle.write(&path)?;
+    output::print(&format!("{}\n", path.display()))?;
+    Ok(Exit::Done)
+}
+
+/// A Wukong and everything that is known around it, at one time.
+#[derive(Debug)]
+pub struct Bundle {
+    pub taken: Timestamp,
+    pub wukong: Wukong,
+    pub survey: Survey,
+}
+
+/// What the archive says about itself.
+#[derive(Debug, Deserialize, Serialize)]
+struct About {
+    taken: Timestamp,
+    made_by: String,
+}
+
+impl Bundle {
+    /// Looks at the cluster.
+    pub async fn take(cluster: &Cluster, name: &str) -> anyhow::Result<Self> {
+        let wukong = cluster.wukong(name).await?;
+        let survey = Survey::of_wukong(cluster).await?;
+        Ok(Self {
+            taken: Timestamp::now(),
+            wukong,
+            survey,
+        })
+    }
+
+    /// Writes the archive, which must not be there yet.
+    fn write(&self, path: &Path) -> anyhow::Result<()> {
+        let file =
+            File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+        let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
+        let about = About {
+            taken: self.taken,
+            made_by: format!("kubectl-wukong {}", env!("CARGO_PKG_VERSION")),
+        };
+        let mut add = |name: &str, text: String| -> anyhow::Result<()> {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(u64::try_from(text.len())?);
+            header.set_mode(0o600);
+            header.set_mtime(u64::try_from(self.taken.as_second())?);
+            Ok(archive.append_data(&mut header, name, text.as_bytes())?)
+        };
+        add(ABOUT, output::to_yaml(&about)?)?;
+        let mut wukong = serde_json::to_value(&self.wukong)?;
+        redact(&mut wukong);
+        add(WUKONG, output::to_yaml(&wukong)?)?;
+        for mut kept in self.survey.kept(&self.wukong) {
+            kept.objects.iter_mut().for_each(redact);
+            add(&format!("{}.yaml", kept.plural), output::to_yaml(&kept)?)?;
+        }
+        archive.into_inner()?.finish()?;
+        Ok(())
+    }
+
+    /// Reads an archive that [`Bundle::write`] made.
+    ///
+    /// # Errors
+    /// It is no such archive.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let shown = path.display();
+        let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
+        let mut archive = tar::Archive::new(GzDecoder::new(file));
+        let (mut about, mut wukong, mut kept): (Option<About>, Option<Wukong>, Vec<Kept>) =
+            (None, None, Vec::new());
+        for entry in archive
+            .entries()
+            .with_context(|| format!("{shown} is no bundle"))?
+        {
+            let mut entry = entry.with_context(|| format!("{shown} is no bundle"))?;
+            if entry.size() > FILE_MAX {
+                bail!("{shown} holds a file that is larger than any bundle has");
+            }
+            let name = entry.path()?.display().to_string();
+            let mut text = String::new();
+            entry
+                .read_to_string(&mut text)
+                .with_context(|| format!("{name} in {shown} is no text"))?;
+            let wrong = || format!("{name} in {shown} cannot be read");
+            match name.as_str() {
+                ABOUT => about = Some(serde_saphyr::from_str(&text).with_context(wrong)?),
+                WUKONG => wukong = Some(serde_saphyr::from_str(&text).with_context(wrong)?),
+                _ => kept.push(serde_saphyr::from_str(&text).with_context(wrong)?),
+            }
+        }
+        let (Some(about), Some(wukong)) = (about, wukong) else {
+            bail!("{shown} is no bundle")
+        };
+        let wukong_name = wukong.name_any();
+        let survey = Survey::of_kept(kept)
+            .with_context(|| format!("the bundle of {wukong_name} cannot be used"))?;
+        Ok(Self {
+            taken: about.taken,
+            wukong,
+            survey,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! `explain-reason`: what a reason means, and what to do about it.
+
+use std::fmt::Write;
+
+use anstyle::Style;
+use anyhow::bail;
+use strum::IntoEnumIterator;
+use wukong_api::Reason;
+use wukong_engine::reasons::{ReasonDoc, doc};
+
+use crate::exit::Exit;
+use crate::output;
+
+/// How alike a name has to be to be suggested, from 0 to 1.
+const ALIKE: f64 = 0.75;
+
+/// Explain a reason that a condition or a blocker has, and what to do about it.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl wukong explain-reason ImportFailed
+  kubectl wukong explain-reason                 # every reason
+  kubectl wukong explain-reason $(kubectl get wk web -o jsonpath='{.status.blocker.reason}')")]
+pub struct Args {
+    /// The reason, in any case; left out, every reason is listed
+    reason: Option<String>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<Exit> {
+    let text = match &args.reason {
+        Some(written) => explain(doc(find(written)?)),
+        None => all(),
+    };
+    output::print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn find(written: &str) -> anyhow::Result<Reason> {
+    if let Some(reason) =
+        Reason::iter().find(|reason| reason.as_ref().eq_ignore_ascii_case(written))
+    {
+        return Ok(reason);
+    }
+    let likeness = |reason: &Reason| {
+        strsim::jaro_winkler(&written.to_lowercase(), &reason.as_ref().to_lowercase())
+    };
+    let nearest = Reason::iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
+        Some(nearest) => bail!("there is no reason {written}; did you mean {nearest}?"),
+        None => bail!("there is no reason {written}: kubectl wukong explain-reason lists them"),
+    }
+}
+
+fn explain(doc: &ReasonDoc) -> String {
+    const BOLD: Style = Style::new().bold();
+    let conditions: Vec<&str> = doc.conditions.iter().map(AsRef::as_ref).collect();
+    // Writing into a string cannot fail.
+    let mut text = format!(
+        "{BOLD}{}{BOLD:#} (of {})\n\n{}\n",
+        doc.reason,
+        conditions.join(", "),
+        doc.meaning.trim()
+    );
+    if !doc.fix.is_empty() {
+        let _ = write!(text, "\n{BOLD}What to do{BOLD:#}\n{}\n", doc.fix.trim());
+    }
+    for (platform, fix) in doc.platforms {
+        let _ = write!(text, "\n{BOLD}On {platform}{BOLD:#}\n{}\n", fix.trim());
+    }
+    for rule in doc.rules() {
+        let _ = write!(text, "\n{BOLD}Check {}{BOLD:#}\n{}\n", rule.id, rule.hint);
+        for (platform, hint) in rule.platforms {
+            let _ = writeln!(text, "On {platform}: {hint}");
+        }
+    }
+    text
+}
+
+fn all() -> String {
+    let mut table = output::table(["REASON", "CONDITIONS", "MEANING"]);
+    for reason in Reason::iter() {
+        let doc = doc(reason);
+        let conditions: Vec<&str> = doc.conditions.iter().map(AsRef::as_ref).collect();
+        let first = doc
+            .meaning
+            .trim()
+            .split_once(['\n', '.'])
+            .map_or(doc.meaning, |(first, _)| first);
+        table.add_row([reason.as_ref(), &conditions.join(", "), first]);
+    }
+    output::lines(&table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_found_whatever_its_case_and_is_explained() {
+        for reason in Reason::iter() {
+            let found = find(&reason.as_ref().to_lowercase()).unwrap();
+            assert_eq!(found, reason);
+            let text = anstream::adapter::strip_str(&explain(doc(found))).to_string();
+            assert!(
+                text.starts_with(reason.as_ref()) && text.lines().count() > 2,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        let error = find("ImportFaild").unwrap_err().to_string();
+        assert!(error.ends_with("did you mean ImportFailed?"), "{error}");
+    }
+}

@@ -1,0 +1,79 @@
+//! Takes secrets out of what is handed on.
+
+use serde_json::Value;
+
+/// Written where something was. It begins like a crypt(3) string, so that a password hash stays one.
+const REDACTED: &str = "$REDACTED";
+
+/// Fields whose text is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines.
+const SECRET: &[&str] = &[
+    "password",
+    "passwordHash",
+    "userData",
+    "userDataBase64",
+    "networkData",
+    "networkDataBase64",
+];
+
+/// The annotation in which kubectl keeps the whole manifest, secrets included.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Replaces secrets in an object of any kind.
+pub fn redact(object: &mut Value) {
+    match object {
+        Value::Object(fields) => {
+            fields.remove(LAST_APPLIED);
+            for (name, value) in fields.iter_mut() {
+                match value {
+                    Value::String(text) if SECRET.contains(&name.as_str()) => {
+                        REDACTED.clone_into(text)
+                    }
+                    Value::Array(variables) if name == "env" => {
+                        variables.iter_mut().for_each(redact_variable)
+                    }
+                    other => redact(other),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(redact),
+        _ => {}
+    }
+}
+
+/// The environment of a container: names stay, values go.
+fn redact_variable(variable: &mut Value) {
+    if let Some(value) = variable.get_mut("value") {
+        *value = REDACTED.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn secrets_go_and_the_rest_stays() {
+        let mut object = json!({
+            "metadata": {"name": "web", "annotations": {LAST_APPLIED: "hunter2", "a": "b"}},
+            "spec": {
+                "cloudInitUser": {"name": "me", "password": "hunter2", "passwordHash": "$6$hunter2"},
+                "volumes": [{"cloudInitNoCloud": {"userData": "hunter2", "secretRef": {"name": "s"}}}],
+                "containers": [{"env": [{"name": "TOKEN", "value": "hunter2"}], "image": "x"}],
+            },
+        });
+        redact(&mut object);
+        assert_eq!(
+            object,
+            json!({
+                "metadata": {"name": "web", "annotations": {"a": "b"}},
+                "spec": {
+                    "cloudInitUser": {"name": "me", "password": REDACTED, "passwordHash": REDACTED},
+                    "volumes": [{"cloudInitNoCloud": {"userData": REDACTED, "secretRef": {"name": "s"}}}],
+                    "containers": [{"env": [{"name": "TOKEN", "value": REDACTED}], "image": "x"}],
+                },
+            })
+        );
+    }
+}
