@@ -191,9 +191,11 @@ impl<'a> Demand<'a> {
         }
         let labelled = node.labels.get(SCHEDULABLE).map(String::as_str) == Some("true");
         let at_work = pod.is_some_and(PodFact::is_ready) && node.heartbeat.is_some();
-        let offers = |device: &&str| is_offered(node, device);
-        let partly = self.devices.iter().any(|device| offers(device))
-            && !self.devices.iter().all(|device| offers(device));
+        let offered = self
+            .devices
+            .iter()
+            .filter(|device| is_offered(node, device));
+        let partly = (1..self.devices.len()).contains(&offered.count());
         labelled || (at_work && partly)
     }
 

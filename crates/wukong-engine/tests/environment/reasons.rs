@@ -8,9 +8,9 @@ use wukong_engine::environment::rules::RULES;
 use wukong_engine::environment::{CheckStatus, Environment};
 use wukong_engine::reasons::{Tone, doc};
 
+use crate::cases::CASES;
 use crate::cluster::{Cluster, NOW, wukong};
 use crate::events;
-use crate::rules::CASES;
 
 #[test]
 fn every_reason_says_what_it_means_and_what_to_do() {

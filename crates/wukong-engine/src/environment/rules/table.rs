@@ -11,6 +11,13 @@ use crate::environment::Platform::{
     Aks, BareMetal, DockerDesktop, Eks, Gke, K3s, Kind, Minikube, OpenShift,
 };
 
+/// The command that switches software emulation on.
+macro_rules! emulate {
+    () => {
+        "kubectl patch kubevirt {kubevirt} --type merge -p '{\"spec\":{\"configuration\":{\"developerConfiguration\":{\"useEmulation\":true}}}}'"
+    };
+}
+
 /// Every rule.
 pub static RULES: &[Rule] = &[
     Rule {
@@ -69,7 +76,7 @@ pub static RULES: &[Rule] = &[
         platforms: &[
             (
                 DockerDesktop,
-                "give Docker Desktop's virtual machine more memory, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; without nested virtualization also set useEmulation in the KubeVirt resource",
+                "give Docker Desktop's virtual machine more memory, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; without nested virtualization also switch useEmulation on in the KubeVirt resource",
             ),
             (
                 Kind,
@@ -90,15 +97,24 @@ pub static RULES: &[Rule] = &[
             "virt-handler",
         ],
         holds: "There is hardware virtualization",
-        hint: "switch on virtualization in the firmware, or nested virtualization in the hypervisor, of the nodes; or let KubeVirt emulate, slowly, with useEmulation: true in the KubeVirt resource {kubevirt} (spec.configuration.developerConfiguration)",
+        hint: concat!(
+            "switch on virtualization in the firmware, or nested virtualization in the hypervisor, of the nodes; or let KubeVirt emulate, slowly: ",
+            emulate!()
+        ),
         platforms: &[
             (
                 DockerDesktop,
-                "Docker Desktop usually has no nested virtualization (on Windows: nestedVirtualization=true in .wslconfig): let KubeVirt emulate with useEmulation: true in the KubeVirt resource {kubevirt} (spec.configuration.developerConfiguration)",
+                concat!(
+                    "Docker Desktop usually has no nested virtualization (on Windows: nestedVirtualization=true in .wslconfig): let KubeVirt emulate: ",
+                    emulate!()
+                ),
             ),
             (
                 Kind,
-                "the nodes share the host's kernel: load kvm_intel or kvm_amd on the host, so that /dev/kvm is there, and restart virt-handler; or set useEmulation: true in the KubeVirt resource {kubevirt} (spec.configuration.developerConfiguration)",
+                concat!(
+                    "the nodes share the host's kernel: load kvm_intel or kvm_amd on the host, so that /dev/kvm is there, and restart virt-handler; or let KubeVirt emulate: ",
+                    emulate!()
+                ),
             ),
             (
                 K3s,
@@ -126,7 +142,10 @@ pub static RULES: &[Rule] = &[
             ),
             (
                 BareMetal,
-                "switch on VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd; nodes that are virtual machines need nested virtualization of their hypervisor; or set useEmulation: true in the KubeVirt resource {kubevirt} (spec.configuration.developerConfiguration)",
+                concat!(
+                    "switch on VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd; nodes that are virtual machines need nested virtualization of their hypervisor; or let KubeVirt emulate: ",
+                    emulate!()
+                ),
             ),
         ],
         judge: nodes::kvm,
@@ -243,7 +262,7 @@ pub static RULES: &[Rule] = &[
             "device-plugin",
         ],
         holds: "The nodes have the machine type",
-        hint: "restart virt-handler on these nodes: its node labeller tells the machine types; when the label stays away, correct machineType in the KubeVirt resource {kubevirt} (spec.configuration.architectureConfiguration)",
+        hint: "restart virt-handler on these nodes: its node labeller tells the machine types; when the label stays away, correct machineType in spec.configuration.architectureConfiguration: kubectl edit kubevirt {kubevirt}",
         platforms: &[],
         judge: nodes::machine_type,
     },
@@ -254,7 +273,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Fail,
         after: &["kubevirt-installed", "kubevirt-available"],
         holds: "The feature gates that the VM needs are on",
-        hint: "add the gate to spec.configuration.developerConfiguration.featureGates of the KubeVirt resource {kubevirt}",
+        hint: "add the gate to spec.configuration.developerConfiguration.featureGates: kubectl edit kubevirt {kubevirt}",
         platforms: &[],
         judge: kubevirt::feature_gate,
     },
@@ -360,7 +379,7 @@ pub static RULES: &[Rule] = &[
         severity: Severity::Warn,
         after: &["kubevirt-installed"],
         holds: "Guests run on hardware virtualization",
-        hint: "good for trying things out; for real work use nodes with hardware virtualization, and switch useEmulation off in the KubeVirt resource {kubevirt}",
+        hint: "good for trying things out; for real work use nodes with hardware virtualization, and switch useEmulation off: kubectl edit kubevirt {kubevirt}",
         platforms: &[],
         judge: kubevirt::emulation,
     },
