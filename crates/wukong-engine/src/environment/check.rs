@@ -1,6 +1,6 @@
 //! What the rules say about a cluster and, where one is given, a Wukong.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use jiff::Timestamp;
@@ -119,18 +119,19 @@ pub fn environment_verdict(
 fn judge<'a>(scene: &Scene, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
     let environment = scene.environment;
     let platform = Platform::of(environment);
-    let mut unmet = BTreeSet::new();
+    // Rules that do not hold or are not judged, each with the rule at the root of that.
+    let mut unmet: BTreeMap<&str, &'static str> = BTreeMap::new();
     let mut checks = Vec::new();
     for rule in rules {
-        let cause = rule.after.iter().find(|id| unmet.contains(*id));
-        let finding = match cause {
-            Some(cause) => Finding::Consequence(cause),
+        let root = rule.after.iter().find_map(|id| unmet.get(id)).copied();
+        let finding = match root {
+            Some(root) => Finding::Consequence(root),
             None => (rule.judge)(scene),
         };
         // A warning stands in nothing's way.
         let broken = matches!(&finding, Finding::Found(found) if !found.mild);
-        if cause.is_some() || broken {
-            unmet.insert(rule.id);
+        if let Some(root) = root.or(broken.then_some(rule.id)) {
+            unmet.insert(rule.id, root);
         }
         checks.extend(check(rule, finding, environment, platform));
     }

@@ -4,6 +4,7 @@ use wukong_api::{ConditionType, Reason};
 
 use super::check::{Check, CheckStatus, anchor};
 use super::facts::{EventFact, PodFact};
+use super::rules::MULTUS_ON_K3S;
 use super::{Platform, scheduler};
 use crate::facts::Fact;
 use crate::world::Store;
@@ -49,10 +50,7 @@ const KNOWN: &[Known] = &[
         condition: ConditionType::EnvironmentReady,
         reason: Reason::MultusUnhealthy,
         hint: "see that Multus runs on this node, and that the CNI plugin that the message names is in /opt/cni/bin",
-        platforms: &[(
-            Platform::K3s,
-            "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for configuration and kubeconfig, /var/lib/rancher/k3s/data/cni for plugins; correct the hostPath volumes of its daemonset",
-        )],
+        platforms: &[(Platform::K3s, MULTUS_ON_K3S)],
     },
     Known {
         events: &["FailedMount"],

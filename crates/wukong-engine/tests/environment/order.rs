@@ -117,6 +117,20 @@ fn a_single_fault_is_the_only_thing_that_is_blamed() {
 }
 
 #[test]
+fn what_follows_from_a_fault_is_not_judged_and_says_which_fault() {
+    let checks = Cluster::healthy().crashing_handler("panic").checks(None);
+    let last = checks
+        .iter()
+        .find(|check| check.id == "machine-type")
+        .unwrap();
+    assert_eq!(last.status, Unknown);
+    assert!(
+        last.message.contains("before virt-handler is in order"),
+        "{last:#?}"
+    );
+}
+
+#[test]
 fn of_two_faults_the_first_in_causal_order_is_named() {
     for (index, (first, fault)) in FAULTS.iter().enumerate() {
         for (second, other) in FAULTS.iter().skip(index + 1) {

@@ -16,6 +16,7 @@ use super::{Environment, Platform};
 use crate::world::Presence;
 
 pub(super) use storage::IN_CLUSTER_PROVISIONERS;
+pub(super) use table::MULTUS_ON_K3S;
 pub use table::RULES;
 
 /// One thing that can be wrong.
@@ -29,7 +30,7 @@ pub struct Rule {
     pub reason: Reason,
     /// How bad that is.
     pub severity: Severity,
-    /// Rules that have to hold before this one is judged: what they find would cause what this one finds.
+    /// Rules that have to hold, or be judged at all, before this one is: what they find would cause what this one finds.
     pub after: &'static [&'static str],
     /// What to say when all is well.
     pub holds: &'static str,

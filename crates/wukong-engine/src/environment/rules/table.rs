@@ -11,6 +11,9 @@ use crate::environment::Platform::{
     Aks, BareMetal, DockerDesktop, Eks, Gke, K3s, Kind, Minikube, OpenShift,
 };
 
+/// What a Multus that does not work on k3s needs most often.
+pub(in crate::environment) const MULTUS_ON_K3S: &str = "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for configuration and kubeconfig, /var/lib/rancher/k3s/data/cni for plugins; correct the hostPath volumes of its daemonset";
+
 /// The command that switches software emulation on.
 macro_rules! emulate {
     () => {
@@ -70,7 +73,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::VirtHandlerNotReady,
         severity: Severity::Fail,
-        after: &["kubevirt-installed", "kubevirt-available", "placement"],
+        after: &["kubevirt-available", "placement"],
         holds: "virt-handler runs on nodes that VMs may be placed on",
         hint: "see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; the label kubevirt.io/schedulable comes by itself once it runs, so do not set it by hand",
         platforms: &[
@@ -90,12 +93,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::NoVirtualizationDevices,
         severity: Severity::Fail,
-        after: &[
-            "kubevirt-installed",
-            "kubevirt-available",
-            "placement",
-            "virt-handler",
-        ],
+        after: &["virt-handler"],
         holds: "There is hardware virtualization",
         hint: concat!(
             "switch on virtualization in the firmware, or nested virtualization in the hypervisor, of the nodes; or let KubeVirt emulate, slowly: ",
@@ -155,13 +153,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::NoVirtualizationDevices,
         severity: Severity::Fail,
-        after: &[
-            "kubevirt-installed",
-            "kubevirt-available",
-            "placement",
-            "virt-handler",
-            "kvm-device",
-        ],
+        after: &["kvm-device"],
         holds: "There is a tun device for NICs",
         hint: "on the nodes: modprobe tun, and a file in /etc/modules-load.d that names tun to keep it so",
         platforms: &[
@@ -195,14 +187,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::NoVirtualizationDevices,
         severity: Severity::Fail,
-        after: &[
-            "kubevirt-installed",
-            "kubevirt-available",
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-        ],
+        after: &["tun-device"],
         holds: "There is a vhost-net device for NICs",
         hint: "on the nodes: modprobe vhost_net, and a file in /etc/modules-load.d that names vhost_net to keep it so",
         platforms: &[
@@ -232,15 +217,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::DevicePluginUnhealthy,
         severity: Severity::Fail,
-        after: &[
-            "kubevirt-installed",
-            "kubevirt-available",
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-            "vhost-net-device",
-        ],
+        after: &["vhost-net-device"],
         holds: "The devices are allocatable",
         hint: "restart virt-handler on these nodes: delete its pod in namespace {namespace}, and it registers the devices with the kubelet anew; when they stay away, see that the files are on the node: ls -l /dev/kvm /dev/net/tun /dev/vhost-net",
         platforms: &[],
@@ -251,16 +228,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::VirtHandlerNotReady,
         severity: Severity::Fail,
-        after: &[
-            "kubevirt-installed",
-            "kubevirt-available",
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-            "vhost-net-device",
-            "device-plugin",
-        ],
+        after: &["device-plugin"],
         holds: "The nodes have the machine type",
         hint: "restart virt-handler on these nodes: its node labeller tells the machine types; when the label stays away, correct machineType in spec.configuration.architectureConfiguration: kubectl edit kubevirt {kubevirt}",
         platforms: &[],
@@ -271,7 +239,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::FeatureGateDisabled,
         severity: Severity::Fail,
-        after: &["kubevirt-installed", "kubevirt-available"],
+        after: &["kubevirt-available"],
         holds: "The feature gates that the VM needs are on",
         hint: "add the gate to spec.configuration.developerConfiguration.featureGates: kubectl edit kubevirt {kubevirt}",
         platforms: &[],
@@ -282,7 +250,7 @@ pub static RULES: &[Rule] = &[
         condition: EnvironmentReady,
         reason: Reason::BindingNotRegistered,
         severity: Severity::Fail,
-        after: &["kubevirt-installed", "kubevirt-available"],
+        after: &["kubevirt-available"],
         holds: "The network bindings that the VM needs are registered",
         hint: "register it: kubectl patch kubevirt {kubevirt} --type merge -p '{\"spec\":{\"configuration\":{\"network\":{\"binding\":{\"macvtap\":{\"domainAttachmentType\":\"tap\"}}}}}}'; or use type: bridge",
         platforms: &[],
@@ -338,10 +306,7 @@ pub static RULES: &[Rule] = &[
         after: &["multus-installed"],
         holds: "Multus runs",
         hint: "see why its pods do not run: kubectl describe daemonset and kubectl logs of Multus; it often needs more memory than its manifest allows",
-        platforms: &[(
-            K3s,
-            "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for configuration and kubeconfig, /var/lib/rancher/k3s/data/cni for plugins; correct the hostPath volumes of its daemonset",
-        )],
+        platforms: &[(K3s, MULTUS_ON_K3S)],
         judge: network::multus_healthy,
     },
     Rule {
@@ -519,15 +484,7 @@ pub static RULES: &[Rule] = &[
         condition: Scheduled,
         reason: Reason::InsufficientMemory,
         severity: Severity::Fail,
-        after: &[
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-            "vhost-net-device",
-            "device-plugin",
-            "machine-type",
-        ],
+        after: &["machine-type"],
         holds: "A node is big enough",
         hint: "lower spec.memory, or add a bigger node",
         platforms: &[
@@ -547,16 +504,7 @@ pub static RULES: &[Rule] = &[
         condition: Scheduled,
         reason: Reason::InsufficientCPU,
         severity: Severity::Fail,
-        after: &[
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-            "vhost-net-device",
-            "device-plugin",
-            "machine-type",
-            "node-memory",
-        ],
+        after: &["node-memory"],
         holds: "A node has CPUs enough",
         hint: "lower spec.cpu, or add a bigger node",
         platforms: &[],
@@ -589,15 +537,7 @@ pub static RULES: &[Rule] = &[
         condition: LiveMigratable,
         reason: Reason::SingleNode,
         severity: Severity::Warn,
-        after: &[
-            "placement",
-            "virt-handler",
-            "kvm-device",
-            "tun-device",
-            "vhost-net-device",
-            "device-plugin",
-            "machine-type",
-        ],
+        after: &["machine-type"],
         holds: "There is another node to move to",
         hint: "add a node that can run VMs, or use evictionStrategy: None",
         platforms: &[],
