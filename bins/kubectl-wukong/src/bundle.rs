@@ -156,3 +156,77 @@ impl Bundle {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wukong_api::Policy;
+
+    use super::*;
+    use crate::doctor::Diagnosis;
+    use crate::manifest::documents;
+
+    fn judged(bundle: &Bundle) -> String {
+        let diagnosis = Diagnosis::of(
+            &bundle.wukong,
+            &bundle.survey,
+            &Policy::default(),
+            bundle.taken,
+        );
+        output::to_yaml(&diagnosis).unwrap()
+    }
+
+    /// A Wukong whose import fails, with a secret wherever one may be.
+    fn failing() -> Bundle {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+        let mut objects = documents(&data.join("cluster.yaml")).unwrap();
+        objects.extend(documents(&data.join("failing.yaml")).unwrap());
+        let wukong = objects
+            .iter()
+            .find(|object| object["kind"] == "Wukong")
+            .unwrap();
+        Bundle {
+            taken: "2026-01-20T12:00:00Z".parse().unwrap(),
+            wukong: serde_json::from_value(wukong.clone()).unwrap(),
+            survey: Survey::of_objects(&objects),
+        }
+    }
+
+    #[test]
+    fn an_archive_is_judged_like_the_cluster_and_holds_no_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.tar.gz");
+        let live = failing();
+        live.write(&path).unwrap();
+        let read = Bundle::read(&path).unwrap();
+        assert_eq!(judged(&read), judged(&live));
+        insta::assert_snapshot!("doctor", judged(&read));
+
+        let mut plain = String::new();
+        GzDecoder::new(File::open(&path).unwrap())
+            .read_to_string(&mut plain)
+            .unwrap();
+        assert!(!plain.contains("canary"), "a secret is in the archive");
+        assert!(
+            plain.contains("registry.example"),
+            "what doctor needs is there"
+        );
+        assert!(
+            !plain.contains("somebody-else"),
+            "other people's VMs are not there"
+        );
+        let again = live.write(&path).unwrap_err().to_string();
+        assert!(
+            again.starts_with("cannot make"),
+            "nothing is overwritten: {again}"
+        );
+    }
+
+    #[test]
+    fn what_is_no_bundle_is_said_to_be_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        std::fs::write(&path, "no archive").unwrap();
+        let error = Bundle::read(&path).unwrap_err().to_string();
+        assert!(error.ends_with("is no bundle"), "{error}");
+    }
+}

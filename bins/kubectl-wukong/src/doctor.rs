@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
-use wukong_api::status::WukongStatus;
+use wukong_api::status::{Phase, WukongStatus};
 use wukong_api::{ConditionType, Policy, ValidatedWukong, Wukong};
 use wukong_engine::environment::{Check, CheckStatus, Platform, preflight};
 use wukong_engine::{Memory, Observed, decide};
@@ -95,6 +96,12 @@ pub struct Diagnosis {
 pub struct Finding {
     #[serde(skip)]
     order: Option<ConditionType>,
+    /// Whether it is the operator's blocker.
+    #[serde(skip)]
+    blocks: bool,
+    /// Whether a check or an event tells, and not a condition.
+    #[serde(skip)]
+    from_check: bool,
     condition: String,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,34 +127,39 @@ impl Diagnosis {
         })
         .status;
         let mut found = of_status(&status);
-        let environment = survey.environment();
-        let asked = ValidatedWukong::validate(wukong, policy).ok();
         let blocked = status.blocker.is_some();
         // What is wrong with the cluster is no matter for a VM that runs, or that nobody wants to run.
-        if let Some(asked) = asked.filter(|_| blocked) {
-            let checks = preflight(&environment, Some(&asked), now);
-            found.extend(
-                checks
-                    .into_iter()
-                    .filter(|check| check.status == CheckStatus::Fail)
-                    .map(Finding::from),
-            );
+        let asked = ValidatedWukong::validate(wukong, policy)
+            .ok()
+            .filter(|_| blocked);
+        if let Some(asked) = asked {
+            let environment = survey.environment();
+            let checks = preflight(&environment, Some(&asked), now).into_iter();
             let namespace = wukong.namespace().unwrap_or_default();
             let trouble = survey
                 .children(wukong)
                 .trouble(&namespace, Platform::of(&environment));
-            found.extend(trouble.map(Finding::from));
+            let failed = checks
+                .filter(|check| check.status == CheckStatus::Fail)
+                .chain(trouble);
+            // What has happened already cannot be prevented by what a check finds.
+            let open = failed.filter(|check| !is_true(&status, check.condition));
+            open.for_each(|check| take_in(&mut found, check.into()));
         }
-        // Of equals the one with evidence knows more.
-        found.sort_by_key(|finding| (finding.order, finding.evidence.is_empty()));
-        let mut seen = Vec::new();
-        found.retain(|finding| {
-            let key = (finding.condition.clone(), finding.reason.clone());
-            let new = !seen.contains(&key);
-            seen.push(key);
-            new
+        let definite = status.phase == Some(Phase::Error);
+        found.sort_by_key(|finding| {
+            let rank = match (finding.blocks && definite, finding.evidence.is_empty()) {
+                (true, _) => 0,
+                (false, false) => 1,
+                (false, true) => 2,
+            };
+            (finding.order, rank)
         });
         let blocker = blocked.then(|| found.remove(0));
+        if let Some(blocker) = &blocker {
+            // What the operator says of later conditions only follows from it.
+            found.retain(|other| other.order == blocker.order || other.from_check);
+        }
         let mut warnings = survey.warnings(wukong);
         warnings.drain(..warnings.len().saturating_sub(WARNINGS_MAX));
         Self {
@@ -157,6 +169,28 @@ impl Diagnosis {
             warnings,
         }
     }
+}
+
+/// Adds a finding; one of the same condition and reason gets its evidence instead.
+fn take_in(found: &mut Vec<Finding>, new: Finding) {
+    let same =
+        |known: &&mut Finding| known.condition == new.condition && known.reason == new.reason;
+    match found.iter_mut().find(same) {
+        Some(known) => {
+            known.evidence.extend(new.evidence);
+            known.hint = known.hint.take().or(new.hint);
+        }
+        None => found.push(new),
+    }
+}
+
+fn is_true(status: &WukongStatus, type_: ConditionType) -> bool {
+    let of_type = |condition: &&Condition| condition.type_ == type_.as_ref();
+    status
+        .conditions
+        .iter()
+        .find(of_type)
+        .is_some_and(|condition| condition.status == "True")
 }
 
 /// How many warnings are shown.
@@ -177,6 +211,8 @@ fn of_status(status: &WukongStatus) -> Vec<Finding> {
                 .filter(|blocker| blocker.condition == condition.type_);
             Finding {
                 order: condition.type_.parse().ok(),
+                blocks: blocker.is_some(),
+                from_check: false,
                 condition: condition.type_.clone(),
                 reason: condition.reason.clone(),
                 object: blocker.and_then(|blocker| blocker.object.clone()),
@@ -194,6 +230,8 @@ impl From<Check> for Finding {
     fn from(check: Check) -> Self {
         Self {
             order: Some(check.condition),
+            blocks: false,
+            from_check: true,
             condition: check.condition.to_string(),
             reason: check.reason.to_string(),
             object: check.subject,
@@ -204,8 +242,11 @@ impl From<Check> for Finding {
     }
 }
 
+const DIM: Style = Style::new().dimmed();
+
 fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
     const BOLD: Style = Style::new().bold();
+    // Writing into a string cannot fail.
     let name = format!(
         "{}/{}",
         wukong.namespace().unwrap_or_default(),
@@ -214,7 +255,14 @@ fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
     let phase = diagnosis.phase.as_deref().unwrap_or("unknown");
     let mut text = format!("{BOLD}{name}{BOLD:#}  {phase}\n\n");
     match &diagnosis.blocker {
-        Some(blocker) => text += &finding(blocker, AnsiColor::Red.on_default().bold()),
+        Some(blocker) => {
+            text += &finding(blocker, AnsiColor::Red.on_default().bold());
+            let _ = writeln!(
+                text,
+                "  {DIM}more{DIM:#}    kubectl wukong explain-reason {}",
+                blocker.reason
+            );
+        }
         None => text += "Nothing stands in the way of it.\n",
     }
     if !diagnosis.others.is_empty() {
@@ -226,7 +274,6 @@ fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
     if !diagnosis.warnings.is_empty() && diagnosis.blocker.is_some() {
         text += "\nWarnings about its objects, the newest last:\n";
         for warning in &diagnosis.warnings {
-            // Writing into a string cannot fail.
             let _ = writeln!(text, "  {}", text::plain(warning));
         }
     }

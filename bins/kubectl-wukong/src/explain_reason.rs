@@ -77,16 +77,15 @@ fn explain(doc: &ReasonDoc) -> String {
 }
 
 fn all() -> String {
-    let mut table = output::table(["REASON", "CONDITIONS", "MEANING"]);
+    let mut table = output::table(["REASON", "MEANING"]);
     for reason in Reason::iter() {
         let doc = doc(reason);
-        let conditions: Vec<&str> = doc.conditions.iter().map(AsRef::as_ref).collect();
         let first = doc
             .meaning
             .trim()
             .split_once(['\n', '.'])
             .map_or(doc.meaning, |(first, _)| first);
-        table.add_row([reason.as_ref(), &conditions.join(", "), first]);
+        table.add_row([reason.as_ref(), first]);
     }
     output::lines(&table)
 }

@@ -118,14 +118,14 @@ impl Survey {
         children
     }
 
-    /// The warnings among the events, the newest last, a line each.
+    /// The warnings among the events about its objects, the newest last, a line each.
     pub fn warnings(&self, wukong: &Wukong) -> Vec<String> {
         let children = self.children(wukong);
         let namespace = wukong.metadata.namespace.as_deref().unwrap_or_default();
         let mut warnings: Vec<_> = children
             .events
             .in_namespace(namespace)
-            .filter(|event| event.warning)
+            .filter(|event| event.warning && event.kind != "Wukong")
             .collect();
         warnings.sort_by_key(|event| event.last);
         warnings

@@ -13,6 +13,7 @@ use wukong_engine::facts::Fact;
 use wukong_engine::world::Presence;
 
 use crate::cluster::{self, Cluster};
+use children::CHILDREN;
 pub use kept::Kept;
 use source::{SOURCES, Scope, Source};
 
@@ -73,10 +74,10 @@ impl Survey {
 
     /// The objects of a dump. Of a kind without objects nothing is known: it may not have been dumped.
     pub fn of_objects(objects: &[Value]) -> Self {
-        let parts = SOURCES.iter().map(|source| {
+        let parts = CHILDREN.iter().chain(SOURCES).map(|source| {
             let of_kind = |object: &&Value| source.is_kind_of(object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
-            // One kind of a project tells that its others are there.
+            // One kind of a project tells that its others are there; those of Kubernetes are everywhere.
             let known = match source.scope {
                 Scope::Kind => objects.iter().any(|object| source.is_group_of(object)),
                 Scope::Everywhere | Scope::Namespace => !found.is_empty(),
