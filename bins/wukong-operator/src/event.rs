@@ -29,7 +29,7 @@ const TOLD_MAX: usize = 20;
 pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
     let event = Event {
         metadata: ObjectMeta {
-            generate_name: Some(format!("{}.", subject.name)),
+            generate_name: Some(format!("{}-", subject.name)),
             namespace: Some(subject.namespace.clone()),
             ..ObjectMeta::default()
         },

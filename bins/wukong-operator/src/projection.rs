@@ -149,10 +149,14 @@ impl Project for StoredWukong {
             own("/metadata/uid"),
         );
         let version = own("/metadata/resourceVersion").parse().unwrap_or_default();
-        let content = match Wukong::deserialize(&object) {
+        let content = match serde_path_to_error::deserialize(&object) {
             Ok(wukong) => Content::Readable(Box::new(wukong)),
             Err(error) => Content::Unreadable {
-                error: error.to_string(),
+                error: format!(
+                    "{}: {}",
+                    error.path(),
+                    without_value(&error.inner().to_string())
+                ),
                 generation: object
                     .pointer("/metadata/generation")
                     .and_then(Value::as_i64),
@@ -169,6 +173,20 @@ impl Project for StoredWukong {
             version,
             content,
         }
+    }
+}
+
+/// An error of serde without the value that it is about: `invalid type: string "secret", expected u32`.
+fn without_value(error: &str) -> String {
+    let unexpected = error
+        .strip_prefix("invalid type: ")
+        .or(error.strip_prefix("invalid value: "));
+    match unexpected.and_then(|rest| rest.rsplit_once(", expected ")) {
+        Some((value, expected)) => {
+            let kind = value.split([' ', '`', '"']).next().unwrap_or_default();
+            format!("{kind} instead of {expected}")
+        }
+        None => error.to_owned(),
     }
 }
 
@@ -227,9 +245,23 @@ mod tests {
         else {
             panic!("it is readable")
         };
-        assert!(error.contains("many"), "{error}");
+        assert_eq!(error, "spec.cpu: string instead of u32");
         assert_eq!(generation, Some(3));
         assert!(status.phase.is_some());
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_may_be_a_secret() {
+        let spec =
+            json!({"cpu": 1, "memory": "1Gi", "cloudInitUser": {"name": "ada", "password": 4711}});
+        let Content::Unreadable { error, .. } = stored(spec, "7").content else {
+            panic!("it is readable")
+        };
+        assert_eq!(
+            error,
+            "spec.cloudInitUser.password: integer instead of a string"
+        );
+        assert_eq!(without_value("missing field `cpu`"), "missing field `cpu`");
     }
 
     #[test]

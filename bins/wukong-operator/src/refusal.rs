@@ -163,6 +163,10 @@ fn cause(code: StatusCode, status: &Status) -> Cause {
             Cause::TestFailed
         }
         StatusCode::FORBIDDEN if status.message.contains("exceeded quota") => Cause::Quota,
+        // "create not allowed while custom resource definition is terminating": the kind is as good as gone.
+        StatusCode::FORBIDDEN if status.message.contains("definition is terminating") => {
+            Cause::Gone
+        }
         _ => Cause::Denied,
     }
 }
@@ -186,6 +190,7 @@ mod tests {
         let mismatch = json!({"reason": "Conflict", "message": "Operation cannot be fulfilled on secrets \"c\": uid mismatch: the provided object specified uid 1, and no existing object was found"});
         let modified = json!({"reason": "Conflict", "message": "Operation cannot be fulfilled on secrets \"a\": the object has been modified; please apply your changes to the latest version and try again"});
         let quota = json!({"reason": "Forbidden", "message": "persistentvolumeclaims \"a\" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1, used: 1, limited: 1"});
+        let terminating = json!({"reason": "Forbidden", "message": "network-attachment-definitions.k8s.cni.cncf.io \"a\" is forbidden: create not allowed while custom resource definition is terminating"});
         let webhook = json!({"reason": "InternalError", "message": "Internal error occurred: failed calling webhook \"x\": connection refused"});
         for (code, answer, cause) in [
             (429, json!({"reason": "TooManyRequests"}), Cause::Outage),
@@ -198,6 +203,7 @@ mod tests {
             (422, uid, Cause::Gone),
             (404, json!({"reason": "NotFound"}), Cause::Gone),
             (403, quota, Cause::Quota),
+            (403, terminating, Cause::Gone),
             (403, json!({"reason": "Forbidden"}), Cause::Denied),
             (422, json!({"reason": "Invalid"}), Cause::Denied),
             (

@@ -124,8 +124,9 @@ async fn terms(
         cluster.start_over();
         tokio::select! {
             () = work(cluster, reconciler, concurrency) => {}
-            () = leadership.lost() => warn!("no longer the leader: stopping all work"),
+            () = leadership.lost() => warn!("no longer the leader: all work has stopped"),
         }
+        cluster.queue.clear();
     }
 }
 

@@ -104,33 +104,30 @@ async fn run(client: Client, known: watch::Sender<Known>) {
             attempts = 0;
             match event {
                 Event::Init => list.clear(),
-                Event::InitApply(crd) => {
-                    list.insert(crd.name_any(), version(&crd));
-                }
+                Event::InitApply(crd) => note(&mut list, &crd),
                 Event::InitDone => {
                     known.send_replace(Known::Listed(std::mem::take(&mut list)));
                 }
-                Event::Apply(crd) => {
-                    known.send_modify(|known| {
-                        known.update(|all| all.insert(crd.name_any(), version(&crd)));
-                    });
-                }
-                Event::Delete(crd) => {
-                    known.send_modify(|known| known.update(|all| all.remove(&crd.name_any())));
-                }
+                Event::Apply(crd) => known.send_modify(|known| {
+                    if let Known::Listed(versions) = known {
+                        note(versions, &crd);
+                    }
+                }),
+                Event::Delete(crd) => known.send_modify(|known| {
+                    if let Known::Listed(versions) = known {
+                        versions.remove(&crd.name_any());
+                    }
+                }),
             }
         }
     }
 }
 
-fn version(crd: &Crd) -> String {
-    crd.resource_version().unwrap_or_default()
-}
-
-impl Known {
-    fn update(&mut self, change: impl FnOnce(&mut HashMap<String, String>) -> Option<String>) {
-        if let Self::Listed(versions) = self {
-            change(versions);
-        }
+/// A definition that is being deleted takes no new objects, and those that there are go with it.
+fn note(versions: &mut HashMap<String, String>, crd: &Crd) {
+    if crd.metadata.deletion_timestamp.is_some() {
+        versions.remove(&crd.name_any());
+    } else {
+        versions.insert(crd.name_any(), crd.resource_version().unwrap_or_default());
     }
 }

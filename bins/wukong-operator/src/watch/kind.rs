@@ -128,15 +128,23 @@ impl<S: Sink> KindWatch<S> {
     fn take(&self, event: Event<Projected<S::Kept>>, list: &mut Vec<S::Kept>) {
         match event {
             Event::Init => list.clear(),
-            Event::InitApply(object) => list.push(object.kept),
+            Event::InitApply(object) => {
+                self.metrics.watched(&self.resource.kind);
+                list.push(object.kept);
+            }
             Event::InitDone => {
                 self.sink.listed(std::mem::take(list));
                 self.told();
             }
-            Event::Apply(object) => self.sink.seen(object.kept),
-            Event::Delete(object) => self.sink.gone(object.kept),
+            Event::Apply(object) => {
+                self.metrics.watched(&self.resource.kind);
+                self.sink.seen(object.kept);
+            }
+            Event::Delete(object) => {
+                self.metrics.watched(&self.resource.kind);
+                self.sink.gone(object.kept);
+            }
         }
-        self.metrics.watched(&self.resource.kind);
     }
 
     fn unseen(&self, presence: Presence) {

@@ -6,6 +6,8 @@
 mod crds;
 mod kind;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
