@@ -95,9 +95,7 @@ impl Quantity {
         let exponent = !text.ends_with('E') && text.contains(['e', 'E']) && !text.ends_with('i');
         let small = nanos.abs() < 1024 * NANO;
         if text.ends_with('i') && !small {
-            let (number, power) = without_factor(div_ceil(nanos, NANO), 1024);
-            let suffix = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(power);
-            return Ok(format!("{number}{}", suffix.unwrap_or(&"Ei")));
+            return Ok(binary(div_ceil(nanos, NANO)));
         }
         let (number, power) = without_factor(nanos, 1000);
         let suffix = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"].get(power);
@@ -120,10 +118,22 @@ impl Quantity {
         clamp(div_ceil(self.nanos, NANO / 1000))
     }
 
+    /// Units as `4Gi` and the like.
+    #[must_use]
+    pub fn to_binary(self) -> String {
+        binary(div_ceil(self.nanos, NANO))
+    }
+
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.nanos == 0
     }
+}
+
+fn binary(units: i128) -> String {
+    let (number, power) = without_factor(units, 1024);
+    let suffix = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"].get(power);
+    format!("{number}{}", suffix.unwrap_or(&"Ei"))
 }
 
 /// How often `factor` divides a number, at most nine times, and what is left.

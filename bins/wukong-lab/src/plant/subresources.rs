@@ -236,7 +236,12 @@ async fn migrate(objects: &Objects) -> Result<(), Problem> {
     objects
         .api(Kind::Migration)
         .create(&PostParams::default(), &object)
-        .await?;
+        .await
+        .map_err(|error| {
+            let Problem(_, message) = error.into();
+            let code = StatusCode::INTERNAL_SERVER_ERROR;
+            Problem(code, format!("Internal error occurred: {message}"))
+        })?;
     Ok(())
 }
 

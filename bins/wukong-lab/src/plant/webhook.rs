@@ -5,6 +5,7 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kube::api::{DynamicObject, ListParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -20,6 +21,7 @@ pub fn router(client: Client) -> Router {
     Router::new()
         .route("/vm/mutate", post(mutate_vm))
         .route("/vm/validate", post(validate_vm))
+        .route("/migration/validate", post(validate_migration))
         .route("/datavolume/validate", post(validate_data_volume))
         .with_state(client)
 }
@@ -62,6 +64,14 @@ pub fn configurations(port: u16, authority: &str) -> Vec<(&'static str, Value)> 
         "/vm/validate",
         both(),
     );
+    let migrate = hook(
+        "migration-create-validator.kubevirt.io",
+        "/migration/validate",
+        "kubevirt.io",
+        "v1",
+        "virtualmachineinstancemigrations",
+        json!(["CREATE"]),
+    );
     let data_volume = hook(
         "datavolume-validate.cdi.kubevirt.io",
         "/datavolume/validate",
@@ -84,7 +94,7 @@ pub fn configurations(port: u16, authority: &str) -> Vec<(&'static str, Value)> 
             configuration(
                 "ValidatingWebhookConfiguration",
                 "virt-api-validator",
-                json!([validate]),
+                json!([validate, migrate]),
             ),
         ),
         (
@@ -172,6 +182,33 @@ async fn validate_vm(Json(review): Json<Value>) -> Json<Value> {
     ))
 }
 
+async fn validate_migration(
+    State(client): State<Client>,
+    Json(review): Json<Value>,
+) -> Json<Value> {
+    let request = Request::of(&review);
+    let migration = request.object();
+    let field = Field::new("", &migration);
+    let name = field.at("spec.vmiName").text();
+    let vmi = stored(&client, Kind::Vmi, &migration, name).await;
+    let others = Api::<DynamicObject>::namespaced_with(
+        client,
+        field.at("metadata.namespace").text(),
+        &Kind::Migration.resource(),
+    );
+    let others = others.list(&ListParams::default()).await;
+    let others: Vec<Value> = others
+        .into_iter()
+        .flat_map(|list| list.items)
+        .filter_map(|other| serde_json::to_value(other).ok())
+        .collect();
+    request.verdict(admission::admit_migration(
+        &migration,
+        vmi.as_ref(),
+        &others,
+    ))
+}
+
 async fn validate_data_volume(
     State(client): State<Client>,
     Json(review): Json<Value>,
@@ -179,7 +216,14 @@ async fn validate_data_volume(
     let request = Request::of(&review);
     let object = request.object();
     let claim = if request.is_creation() {
-        claim_of(client, &object).await
+        let field = Field::new("", &object);
+        stored(
+            &client,
+            Kind::Claim,
+            &object,
+            field.child("metadata").name(),
+        )
+        .await
     } else {
         None
     };
@@ -188,12 +232,10 @@ async fn validate_data_volume(
     request.verdict(verdict.map_err(|denial| Denial(format!(" {denial}"))))
 }
 
-/// The claim of the same name, as CDI looks it up.
-async fn claim_of(client: Client, dv: &Value) -> Option<Value> {
-    let dv = Field::new("", dv);
-    let namespace = dv.at("metadata.namespace").text();
-    let claims: Api<kube::core::DynamicObject> =
-        Api::namespaced_with(client, namespace, &Kind::Claim.resource());
-    let found = claims.get_opt(dv.child("metadata").name()).await.ok()??;
-    serde_json::to_value(found).ok()
+/// The object of another kind in the same namespace, as the real webhooks look it up.
+async fn stored(client: &Client, kind: Kind, object: &Value, name: &str) -> Option<Value> {
+    let namespace = Field::new("", object).at("metadata.namespace").text();
+    let objects: Api<DynamicObject> =
+        Api::namespaced_with(client.clone(), namespace, &kind.resource());
+    serde_json::to_value(objects.get_opt(name).await.ok()??).ok()
 }

@@ -4,15 +4,16 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Field;
+use super::{Field, schema};
 use crate::plant::field::{place, put, text};
 use crate::plant::quantity::Quantity;
 
 const ARCHITECTURE: &str = "amd64";
 const PCI_TOPOLOGY: &str = "kubevirt.io/pci-topology-version";
 
-/// Quantities as they are stored: the mutating webhook sends typed objects back.
+/// Quantities and required fields as they are stored: the mutating webhook sends typed objects back.
 pub fn canonicalize_vm(object: &mut Value) {
+    schema::complete_vm(object);
     let Some(domain) = object.pointer_mut("/spec/template/spec/domain") else {
         return;
     };

@@ -13,6 +13,7 @@ mod defaults;
 mod devices;
 mod disks;
 mod guest;
+mod migration;
 mod names;
 mod network;
 mod placement;
@@ -28,6 +29,7 @@ use serde_json::Value;
 use super::field::Field;
 pub use data_volume::admit_data_volume;
 pub use defaults::{canonicalize_vm, default_vm, for_validation};
+pub use migration::admit_migration;
 
 /// What the rules need to know about the installation.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 
 use std::sync::OnceLock;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{Causes, Denial, names};
 use crate::UPSTREAM_CRDS;
@@ -49,6 +49,52 @@ pub fn check_vm(object: &Value) -> Result<(), Denial> {
         check("spec", spec, schema, &mut causes);
     }
     causes.into_result()
+}
+
+/// Gives required fields the zero value that they have in typed objects. Pointers have none there: lists, the template,
+/// `virtiofs`.
+pub fn complete_vm(object: &mut Value) {
+    let schema = virtual_machine().pointer("/properties/spec/properties/template");
+    if let (Some(schema), Some(template)) = (schema, object.pointer_mut("/spec/template")) {
+        complete(template, schema);
+    }
+}
+
+fn complete(value: &mut Value, schema: &Value) {
+    match value {
+        Value::Object(map) => {
+            let required = schema.get("required").and_then(Value::as_array);
+            for key in required.into_iter().flatten().filter_map(Value::as_str) {
+                let zero = schema.pointer(&format!("/properties/{key}")).and_then(zero);
+                if let Some(zero) = zero.filter(|_| key != "virtiofs") {
+                    map.entry(key).or_insert(zero);
+                }
+            }
+            for (key, value) in map.iter_mut() {
+                if let Some(schema) = schema.pointer(&format!("/properties/{key}")) {
+                    complete(value, schema);
+                }
+            }
+        }
+        Value::Array(items) => {
+            if let Some(schema) = schema.get("items") {
+                items.iter_mut().for_each(|item| complete(item, schema));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn zero(schema: &Value) -> Option<Value> {
+    if schema.get("x-kubernetes-int-or-string").is_some() {
+        return Some(json!(0));
+    }
+    match text(schema, "type") {
+        "object" => Some(json!({})),
+        "string" => Some(json!("")),
+        "integer" => Some(json!(0)),
+        _ => None,
+    }
 }
 
 fn check(path: &str, value: &Value, schema: &Value, causes: &mut Causes) {

@@ -7,6 +7,7 @@ use super::{CONTROLLER_FINALIZER, FOREGROUND_FINALIZER, VIRT};
 use crate::plant::admission;
 use crate::plant::change::Change;
 use crate::plant::field::{Field, place, put};
+use crate::plant::quantity::Quantity;
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, Ref, World};
 
@@ -164,7 +165,11 @@ pub fn instance(vm: &Field<'_>, scenario: &Scenario) -> Value {
     }
     let maximum = guest.quantity().value().saturating_mul(HOTPLUG_RATIO);
     if !spec.at("domain.memory.maxGuest").is_set() && admission::can_grow_memory(&spec, maximum) {
-        put(domain, ["memory", "maxGuest"], json!(maximum.to_string()));
+        put(
+            domain,
+            ["memory", "maxGuest"],
+            json!(Quantity::units(maximum).to_binary()),
+        );
     }
     if !spec.child("evictionStrategy").is_set() {
         put(&mut object, ["spec", "evictionStrategy"], json!("None"));
