@@ -5,12 +5,16 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acceptance;
 mod conflicts;
+mod create_only;
 mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod failures;
 mod power;
+mod privileges;
 
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;

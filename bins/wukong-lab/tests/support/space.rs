@@ -53,9 +53,20 @@ impl<'a> Space<'a> {
     }
 
     pub async fn try_apply(&self, object: &Value) -> kube::Result<Value> {
+        self.try_apply_with(object, PatchParams::apply("a-user").force())
+            .await
+    }
+
+    /// Asks whether an object would be accepted.
+    pub async fn try_dry_run(&self, object: &Value) -> kube::Result<Value> {
+        let params = PatchParams::apply("a-user").force().dry_run();
+        self.try_apply_with(object, params).await
+    }
+
+    async fn try_apply_with(&self, object: &Value, params: PatchParams) -> kube::Result<Value> {
         let params = PatchParams {
             field_validation: Some(ValidationDirective::Strict),
-            ..PatchParams::apply("a-user").force()
+            ..params
         };
         let name = object["metadata"]["name"].as_str().unwrap();
         let api = self.api(object["kind"].as_str().unwrap());
@@ -170,7 +181,17 @@ impl<'a> Space<'a> {
                         continue;
                     }
                 }
-                if std::env::var_os("E2E_TRACE").is_some() { eprintln!("{} {kind} {name} rv={} phase={} blocker={} run={} status={}", jiff::Timestamp::now(), seen["metadata"]["resourceVersion"], seen["status"]["phase"], seen["status"]["blocker"]["reason"], condition(&seen, "Running").1, seen["status"]["printableStatus"]); }
+                if std::env::var_os("E2E_TRACE").is_some() {
+                    eprintln!(
+                        "{} {kind} {name} rv={} phase={} blocker={} run={} status={}",
+                        jiff::Timestamp::now(),
+                        seen["metadata"]["resourceVersion"],
+                        seen["status"]["phase"],
+                        seen["status"]["blocker"]["reason"],
+                        condition(&seen, "Running").1,
+                        seen["status"]["printableStatus"]
+                    );
+                }
                 if let Some(found) = look(&seen) {
                     return found;
                 }
@@ -252,6 +273,12 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
         ),
         "PersistentVolumeClaim" => ("", "v1", "persistentvolumeclaims", true),
         "Secret" => ("", "v1", "secrets", true),
+        "NodeNetworkConfigurationPolicy" => (
+            "nmstate.io",
+            "v1",
+            "nodenetworkconfigurationpolicies",
+            false,
+        ),
         "Pod" => ("", "v1", "pods", true),
         "ResourceQuota" => ("", "v1", "resourcequotas", true),
         "Event" => ("events.k8s.io", "v1", "events", true),
