@@ -14,11 +14,14 @@ const QUIET: Duration = Duration::from_secs(10);
 
 /// One network, one imported disk, one blank disk and a user.
 fn complete(name: &str) -> Value {
-    wukong(name, json!({
-        "cloudInitUser": {"name": "me"},
-        "networks": [{"name": "lan", "type": "bridge", "ipConfig": {"address": "10.0.0.2/24"}}],
-        "disks": [root(), {"name": "data", "size": "1Gi"}],
-    }))
+    wukong(
+        name,
+        json!({
+            "cloudInitUser": {"name": "me"},
+            "networks": [{"name": "lan", "type": "bridge", "ipConfig": {"address": "10.0.0.2/24"}}],
+            "disks": [root(), {"name": "data", "size": "1Gi"}],
+        }),
+    )
 }
 /// The VM, two disks, the network, the Secret.
 const CHILDREN: usize = 5;
@@ -44,7 +47,11 @@ async fn a_vm_costs_its_children_and_three_writes() {
     let asked = of_the_operator(&space, mark);
     let events = asked.clone().filter(Request::is_event);
     let writes = asked.clone().writes().filter(|request| !request.is_event());
-    println!("up to Running: {} writes, {} events\n{asked}", writes.len(), events.len());
+    println!(
+        "up to Running: {} writes, {} events\n{asked}",
+        writes.len(),
+        events.len()
+    );
     assert!(writes.len() <= CHILDREN + 3, "{writes}");
     assert!(events.len() <= 3, "{events}");
     let others = asked.filter(|request| !request.is_write());
@@ -55,17 +62,41 @@ async fn a_vm_costs_its_children_and_three_writes() {
 /// Wukongs in every state in which one can stay.
 async fn all_kinds(cluster: &Cluster) -> Space<'_> {
     let space = cluster.space("settled").await;
-    let theirs = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "taken.cloud-init"}});
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "taken.cloud-init"}});
     space.apply(&theirs).await;
     space.apply(&complete("running")).await;
-    space.apply(&wukong("halted", json!({"disks": [root()], "powerState": "Stopped"}))).await;
-    space.apply(&wukong("paused", json!({"powerState": "Paused"}))).await;
-    space.apply(&wukong("manual", json!({"startStrategy": {"runStrategy": "Manual"}}))).await;
-    space.apply(&wukong("invalid", json!({"memory": "4"}))).await;
+    space
+        .apply(&wukong(
+            "halted",
+            json!({"disks": [root()], "powerState": "Stopped"}),
+        ))
+        .await;
+    space
+        .apply(&wukong("paused", json!({"powerState": "Paused"})))
+        .await;
+    space
+        .apply(&wukong(
+            "manual",
+            json!({"startStrategy": {"runStrategy": "Manual"}}),
+        ))
+        .await;
+    space
+        .apply(&wukong("invalid", json!({"memory": "4"})))
+        .await;
     space.apply(&wukong("taken", json!({}))).await;
-    space.apply(&failing(wukong("nowhere", json!({})), "unschedulable=kvm")).await;
-    space.apply(&failing(wukong("silent", json!({})), "agent-never")).await;
-    space.apply(&failing(wukong("pull", json!({"disks": [root()]})), "image-pull")).await;
+    space
+        .apply(&failing(wukong("nowhere", json!({})), "unschedulable=kvm"))
+        .await;
+    space
+        .apply(&failing(wukong("silent", json!({})), "agent-never"))
+        .await;
+    space
+        .apply(&failing(
+            wukong("pull", json!({"disks": [root()]})),
+            "image-pull",
+        ))
+        .await;
     for (name, expected) in [
         ("running", "Running"),
         ("halted", "Stopped"),
@@ -133,7 +164,11 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
         .await
         .unwrap();
     let asked = audit.since(mark).unwrap().filter(settled);
-    assert!(asked.clone().writes().is_empty(), "{}\n{metrics}", asked.writes());
+    assert!(
+        asked.clone().writes().is_empty(),
+        "{}\n{metrics}",
+        asked.writes()
+    );
     assert!(asked.clone().gets().is_empty(), "{}", asked.gets());
     assert_eq!(snapshot(&space).await, before);
     operator.stop().await.unwrap();
@@ -142,10 +177,19 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
 /// The versions of everything in the namespace.
 async fn snapshot(space: &Space<'_>) -> Vec<String> {
     let mut versions = Vec::new();
-    for kind in ["Wukong", "VirtualMachine", "DataVolume", "NetworkAttachmentDefinition", "Secret"] {
+    for kind in [
+        "Wukong",
+        "VirtualMachine",
+        "DataVolume",
+        "NetworkAttachmentDefinition",
+        "Secret",
+    ] {
         for object in space.list(kind).await {
             let metadata = &object["metadata"];
-            versions.push(format!("{kind} {} {}", metadata["name"], metadata["resourceVersion"]));
+            versions.push(format!(
+                "{kind} {} {}",
+                metadata["name"], metadata["resourceVersion"]
+            ));
         }
     }
     versions

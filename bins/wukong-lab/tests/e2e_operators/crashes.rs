@@ -18,10 +18,13 @@ const KINDS: [&str; 5] = [
 ];
 
 fn web() -> Value {
-    wukong("web", json!({
-        "networks": [{"name": "lan", "type": "bridge"}],
-        "disks": [root(), {"name": "data", "size": "1Gi"}],
-    }))
+    wukong(
+        "web",
+        json!({
+            "networks": [{"name": "lan", "type": "bridge"}],
+            "disks": [root(), {"name": "data", "size": "1Gi"}],
+        }),
+    )
 }
 
 /// What was made, by kind and name, with its uid.
@@ -60,7 +63,11 @@ async fn killed_after_any_write_it_is_followed_to_the_same_objects() {
         space.apply(&web()).await;
         eventually("it has begun to write", DEADLINE, async || {
             let seen = space.asked().writes();
-            if seen.len() >= writes { Ok(()) } else { Err(seen) }
+            if seen.len() >= writes {
+                Ok(())
+            } else {
+                Err(seen)
+            }
         })
         .await
         .unwrap();
@@ -69,9 +76,16 @@ async fn killed_after_any_write_it_is_followed_to_the_same_objects() {
         operator = cluster.operator_with(hasty()).await;
         space.running("web").await;
         let after = made(&space).await;
-        assert_eq!(after.keys().cloned().collect::<Vec<_>>(), expected, "after {writes} writes");
+        assert_eq!(
+            after.keys().cloned().collect::<Vec<_>>(),
+            expected,
+            "after {writes} writes"
+        );
         for (object, uid) in before {
-            assert_eq!(after[&object], uid, "{object} was made twice, after {writes} writes");
+            assert_eq!(
+                after[&object], uid,
+                "{object} was made twice, after {writes} writes"
+            );
         }
     }
     operator.stop().await.unwrap();
@@ -124,6 +138,9 @@ async fn what_happens_while_no_operator_runs_is_made_up_for() {
             assert_eq!(after.get(&object), Some(&uid), "{object}");
         }
     }
-    assert!(!after.keys().any(|object| object.contains("doomed")), "{after:?}");
+    assert!(
+        !after.keys().any(|object| object.contains("doomed")),
+        "{after:?}"
+    );
     operator.stop().await.unwrap();
 }

@@ -10,9 +10,7 @@ use crate::support::{Cluster, DEADLINE, Space, wukong};
 use crate::turn;
 
 async fn replica(cluster: &Cluster, identity: &str) -> Operator {
-    let options = OperatorOptions::default()
-        .arg("--identity")
-        .arg(identity);
+    let options = OperatorOptions::default().arg("--identity").arg(identity);
     let operator = cluster.operator_with(options).await;
     operator.ready().await.unwrap();
     operator
@@ -21,16 +19,27 @@ async fn replica(cluster: &Cluster, identity: &str) -> Operator {
 async fn holder(cluster: &Cluster) -> String {
     let system = Space::existing(cluster, wukong_lab::operator::NAMESPACE).await;
     let lease = system.get("Lease", "wukong-operator").await;
-    lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned()
+    lease["spec"]["holderIdentity"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Waits until a replica leads; how long that took.
 async fn leads(cluster: &Cluster, operator: &Operator, identity: &str) -> Duration {
     let start = Instant::now();
     eventually(&format!("{identity} leads"), DEADLINE, async || {
-        let leader = operator.get("/metrics").await.unwrap().contains("wukong_leader 1");
+        let leader = operator
+            .get("/metrics")
+            .await
+            .unwrap()
+            .contains("wukong_leader 1");
         let holder = holder(cluster).await;
-        if leader && holder == identity { Ok(()) } else { Err(holder) }
+        if leader && holder == identity {
+            Ok(())
+        } else {
+            Err(holder)
+        }
     })
     .await
     .unwrap();
@@ -69,7 +78,10 @@ async fn one_works_and_the_next_takes_over() {
     assert!(status.success(), "{status}");
     leads(&cluster, &second, "second").await;
     println!("taken over {:?} after SIGTERM", stopped.elapsed());
-    assert!(stopped.elapsed() < Duration::from_secs(4), "the lease did not have to run out");
+    assert!(
+        stopped.elapsed() < Duration::from_secs(4),
+        "the lease did not have to run out"
+    );
     vm_runs(&space, "two").await;
 
     // SIGKILL: its lease runs out.
@@ -98,10 +110,18 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up() {
     space.running("one").await;
     let mark = space.mark();
     sleeper.process().thaw();
-    eventually("the sleeper knows that it leads no more", DEADLINE, async || {
-        let metrics = sleeper.get("/metrics").await.unwrap();
-        if metrics.contains("wukong_leader 0") { Ok(()) } else { Err(metrics) }
-    })
+    eventually(
+        "the sleeper knows that it leads no more",
+        DEADLINE,
+        async || {
+            let metrics = sleeper.get("/metrics").await.unwrap();
+            if metrics.contains("wukong_leader 0") {
+                Ok(())
+            } else {
+                Err(metrics)
+            }
+        },
+    )
     .await
     .unwrap();
     let before = writes(&sleeper).await;

@@ -14,7 +14,9 @@ async fn with_schema(space: &Space<'_>, schema: Value) -> Value {
     let definition = space.get("CustomResourceDefinition", DEFINITION).await;
     let before = definition.pointer(SPEC).unwrap().clone();
     let patch = json!([{"op": "replace", "path": SPEC, "value": schema}]);
-    space.json_patch("CustomResourceDefinition", DEFINITION, patch).await;
+    space
+        .json_patch("CustomResourceDefinition", DEFINITION, patch)
+        .await;
     before
 }
 
@@ -26,19 +28,25 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
     let open = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let strict = with_schema(&space, open).await;
     let mut malformed = wukong("malformed", json!({}));
-    malformed["spec"] = json!({"cpu": "two", "memory": ["1Gi"], "disks": "none"});
-    eventually("it is stored", DEADLINE, async || {
-        space.try_apply(&malformed).await.map(drop)
-    })
-    .await
-    .unwrap();
+    malformed["spec"] = json!({"cpu": "two", "memory": ["1Gi"]});
+    // So malformed that the API server's own rules stumble over it, and it takes not even a status.
+    let mut hopeless = wukong("hopeless", json!({}));
+    hopeless["spec"] = json!({"cpu": 1, "memory": "1Gi", "disks": "none"});
+    for object in [&malformed, &hopeless] {
+        eventually("it is stored", DEADLINE, async || {
+            space.try_apply(object).await.map(drop)
+        })
+        .await
+        .unwrap();
+    }
     with_schema(&space, strict).await;
     let probe = wukong("probe", json!({"cpu": "two"}));
-    eventually("the schema is strict again", DEADLINE, async || {
-        match space.try_dry_run(&probe).await {
-            Err(kube::Error::Api(status)) if status.message.contains("cpu") => Ok(()),
-            other => Err(other),
-        }
+    eventually("the schema is strict again", DEADLINE, async || match space
+        .try_dry_run(&probe)
+        .await
+    {
+        Err(kube::Error::Api(status)) if status.message.contains("cpu") => Ok(()),
+        other => Err(other),
     })
     .await
     .unwrap();
@@ -54,8 +62,28 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
     assert_eq!(phase(&said), "Error");
     assert_eq!(condition(&said, "SpecValid").1, "InvalidSpec");
     let message = condition(&said, "SpecValid").2;
-    assert!(message.contains("cpu") || message.contains("two"), "{message}");
+    assert!(
+        message.contains("cpu") || message.contains("two"),
+        "{message}"
+    );
     assert!(space.get("VirtualMachine", "malformed").await.is_null());
+    eventually(
+        "an event speaks of the hopeless one",
+        DEADLINE,
+        async || {
+            let events = space.list("Event").await;
+            let about = |event: &&Value| {
+                event["regarding"]["name"] == "hopeless" && event["reason"] == "InvalidSpec"
+            };
+            events
+                .iter()
+                .find(about)
+                .map(drop)
+                .ok_or_else(|| events.clone())
+        },
+    )
+    .await
+    .unwrap();
 
     // The others live on: made, changed, deleted.
     space.edit("before", json!({"powerState": "Stopped"})).await;
@@ -67,8 +95,12 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
     space.delete("Wukong", "before").await;
     space.gone("VirtualMachine", "before").await;
 
-    // Made right, it is like the others.
-    space.json_patch("Wukong", "malformed", json!([{"op": "replace", "path": "/spec", "value": {"cpu": 1, "memory": "1Gi"}}])).await;
-    space.running("malformed").await;
+    // Made right, they are like the others.
+    for name in ["malformed", "hopeless"] {
+        let spec =
+            json!([{"op": "replace", "path": "/spec", "value": {"cpu": 1, "memory": "1Gi"}}]);
+        space.json_patch("Wukong", name, spec).await;
+        space.running(name).await;
+    }
     operator.stop().await.unwrap();
 }

@@ -75,17 +75,28 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
             })
             .await;
         space
-            .apply(&wukong(name, json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]})))
+            .apply(&wukong(
+                name,
+                json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}),
+            ))
             .await;
         let said = space.blocked(name, "NameConflict").await;
         let object_name = format!("{kind}/{taken}");
-        assert_eq!(said["status"]["blocker"]["object"], json!(object_name), "{said}");
+        assert_eq!(
+            said["status"]["blocker"]["object"],
+            json!(object_name),
+            "{said}"
+        );
         assert_eq!(phase(&said), "Error");
         let (status, _, message) = condition(&said, "SpecValid");
         assert_eq!(status, "False");
         assert!(message.contains(&object_name), "{message}");
         let after = space.get(kind, &taken).await;
-        assert_eq!(without_bookkeeping(&after), without_bookkeeping(&before), "{kind}");
+        assert_eq!(
+            without_bookkeeping(&after),
+            without_bookkeeping(&before),
+            "{kind}"
+        );
         assert_eq!(
             after["metadata"]["resourceVersion"], before["metadata"]["resourceVersion"],
             "{kind} was written"

@@ -7,12 +7,20 @@ use serde_json::{Value, json};
 use crate::cluster;
 use crate::support::Space;
 
-async fn apply_expecting_nothing(space: &Space<'_>, kind: &str, object: &Value) -> kube::Result<()> {
+async fn apply_expecting_nothing(
+    space: &Space<'_>,
+    kind: &str,
+    object: &Value,
+) -> kube::Result<()> {
     let mut object = object.clone();
     object["metadata"]["resourceVersion"] = json!("1");
     let params = PatchParams::apply("wukong-operator").force();
     let name = object["metadata"]["name"].as_str().unwrap().to_owned();
-    space.api(kind).patch(&name, &params, &Patch::Apply(object)).await.map(drop)
+    space
+        .api(kind)
+        .patch(&name, &params, &Patch::Apply(object))
+        .await
+        .map(drop)
 }
 
 fn refused(answer: kube::Result<()>) -> bool {
@@ -23,7 +31,10 @@ fn refused(answer: kube::Result<()>) -> bool {
 fn objects() -> [(&'static str, Value); 5] {
     let small = json!({"resources": {"requests": {"storage": "1Gi"}}});
     [
-        ("Secret", json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}})),
+        (
+            "Secret",
+            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}}),
+        ),
         (
             "PersistentVolumeClaim",
             json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "x"}, "spec": {
@@ -51,11 +62,16 @@ fn objects() -> [(&'static str, Value); 5] {
 async fn an_apply_that_expects_nothing_creates_or_is_refused() {
     let space = cluster().await.space("create-only").await;
     for (kind, object) in objects() {
-        apply_expecting_nothing(&space, kind, &object).await.unwrap();
+        apply_expecting_nothing(&space, kind, &object)
+            .await
+            .unwrap();
         let name = object["metadata"]["name"].as_str().unwrap();
         let stored = space.get(kind, name).await;
         assert!(stored["metadata"]["uid"].is_string(), "{kind}");
-        assert!(refused(apply_expecting_nothing(&space, kind, &object).await), "{kind}");
+        assert!(
+            refused(apply_expecting_nothing(&space, kind, &object).await),
+            "{kind}"
+        );
     }
 }
 
@@ -69,7 +85,11 @@ async fn of_two_that_expect_nothing_one_creates() {
             let one = apply_expecting_nothing(&space, kind, &object);
             let other = apply_expecting_nothing(&space, kind, &object);
             let (one, other) = join(one, other).await;
-            assert_eq!(one.is_ok() as u8 + other.is_ok() as u8, 1, "{kind}: {one:?} {other:?}");
+            assert_eq!(
+                one.is_ok() as u8 + other.is_ok() as u8,
+                1,
+                "{kind}: {one:?} {other:?}"
+            );
             assert!(refused(if one.is_ok() { other } else { one }), "{kind}");
         }
     }

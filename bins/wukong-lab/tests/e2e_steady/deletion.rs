@@ -9,16 +9,19 @@ use crate::support::{Space, condition, phase, root, wukong};
 const CLAIM: &str = "PersistentVolumeClaim";
 
 fn database() -> Value {
-    wukong("db", json!({
-        "cloudInitUser": {"name": "me"},
-        "networks": [{"name": "lan", "type": "bridge"}],
-        "disks": [
-            root(),
-            {"name": "data", "size": "1Gi"},
-            {"name": "kept", "size": "1Gi", "image": "http://images.example.com/seed.qcow2", "reclaimPolicy": "Retain"},
-            {"name": "scratch", "size": "1Gi", "reclaimPolicy": "Delete"},
-        ],
-    }))
+    wukong(
+        "db",
+        json!({
+            "cloudInitUser": {"name": "me"},
+            "networks": [{"name": "lan", "type": "bridge"}],
+            "disks": [
+                root(),
+                {"name": "data", "size": "1Gi"},
+                {"name": "kept", "size": "1Gi", "image": "http://images.example.com/seed.qcow2", "reclaimPolicy": "Retain"},
+                {"name": "scratch", "size": "1Gi", "reclaimPolicy": "Delete"},
+            ],
+        }),
+    )
 }
 
 async fn uid(space: &Space<'_>, kind: &str, name: &str) -> Value {
@@ -46,7 +49,9 @@ async fn everything_goes_but_the_disks_that_are_retained() {
     assert_eq!(space.names("DataVolume").await, ["db.data", "db.kept"]);
     assert_eq!(space.names(CLAIM).await, ["db.data", "db.kept"]);
     // It is the garbage collector's work.
-    let writes = space.asked_since(mark).filter(|request| request.is_write() && request.subresource != "status");
+    let writes = space
+        .asked_since(mark)
+        .filter(|request| request.is_write() && request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }
 
@@ -57,7 +62,10 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
     space.running("db").await;
     let mut before = Vec::new();
     for name in ["db.data", "db.kept"] {
-        before.push((uid(&space, CLAIM, name).await, uid(&space, "DataVolume", name).await));
+        before.push((
+            uid(&space, CLAIM, name).await,
+            uid(&space, "DataVolume", name).await,
+        ));
     }
     let root = uid(&space, CLAIM, "db.root").await;
     space.delete("Wukong", "db").await;
@@ -68,14 +76,22 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
     assert_eq!(condition(&again, "VolumesBound").0, "True");
     let mut after = Vec::new();
     for name in ["db.data", "db.kept"] {
-        after.push((uid(&space, CLAIM, name).await, uid(&space, "DataVolume", name).await));
+        after.push((
+            uid(&space, CLAIM, name).await,
+            uid(&space, "DataVolume", name).await,
+        ));
     }
     assert_eq!(after, before);
     // The others are made anew.
     assert_ne!(uid(&space, CLAIM, "db.root").await, root);
     let vm = space.get("VirtualMachine", "db").await;
-    let volumes = vm["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
-    assert!(volumes.iter().any(|volume| volume["name"] == "data"), "{volumes:?}");
+    let volumes = vm["spec"]["template"]["spec"]["volumes"]
+        .as_array()
+        .unwrap();
+    assert!(
+        volumes.iter().any(|volume| volume["name"] == "data"),
+        "{volumes:?}"
+    );
 }
 
 #[tokio::test]
@@ -86,7 +102,9 @@ async fn a_claim_whose_data_volume_is_gone_is_used_as_it_is() {
     let before = uid(&space, CLAIM, "db.data").await;
     space.delete("Wukong", "db").await;
     space.gone("VirtualMachine", "db").await;
-    space.delete_with("DataVolume", "db.data", PropagationPolicy::Orphan).await;
+    space
+        .delete_with("DataVolume", "db.data", PropagationPolicy::Orphan)
+        .await;
     space.gone("DataVolume", "db.data").await;
     space.apply(&database()).await;
     space.running("db").await;
@@ -94,28 +112,47 @@ async fn a_claim_whose_data_volume_is_gone_is_used_as_it_is() {
     // A DataVolume would be an import over the data.
     assert_eq!(space.get("DataVolume", "db.data").await, Value::Null);
     let vm = space.get("VirtualMachine", "db").await;
-    let volumes = vm["spec"]["template"]["spec"]["volumes"].as_array().unwrap();
-    let data = volumes.iter().find(|volume| volume["name"] == "data").unwrap();
+    let volumes = vm["spec"]["template"]["spec"]["volumes"]
+        .as_array()
+        .unwrap();
+    let data = volumes
+        .iter()
+        .find(|volume| volume["name"] == "data")
+        .unwrap();
     assert_eq!(data["persistentVolumeClaim"]["claimName"], "db.data");
 }
 
 #[tokio::test]
 async fn orphans_stay_and_are_not_adopted_silently() {
     let space = cluster().await.space("orphan").await;
-    space.apply(&wukong("web", json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}))).await;
+    space
+        .apply(&wukong(
+            "web",
+            json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}),
+        ))
+        .await;
     space.running("web").await;
     let vm = uid(&space, "VirtualMachine", "web").await;
     let claim = uid(&space, CLAIM, "web.root").await;
-    space.delete_with("Wukong", "web", PropagationPolicy::Orphan).await;
+    space
+        .delete_with("Wukong", "web", PropagationPolicy::Orphan)
+        .await;
     space.gone("Wukong", "web").await;
     let orphan = space
         .until("VirtualMachine", "web", "an orphan", |vm| {
-            vm["metadata"]["ownerReferences"].is_null().then(|| vm.clone())
+            vm["metadata"]["ownerReferences"]
+                .is_null()
+                .then(|| vm.clone())
         })
         .await;
     assert_eq!(orphan["metadata"]["uid"], vm);
 
-    space.apply(&wukong("web", json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}))).await;
+    space
+        .apply(&wukong(
+            "web",
+            json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}),
+        ))
+        .await;
     let said = space.blocked("web", "NameConflict").await;
     assert_eq!(phase(&said), "Error");
     let message = condition(&said, "SpecValid").2;

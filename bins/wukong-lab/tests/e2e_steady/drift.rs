@@ -32,20 +32,34 @@ async fn fields_that_are_ours_return_and_others_stay() {
     let before = space.get(NAD, &definition).await;
     let config = before["spec"]["config"].clone();
 
-    let theirs = json!({"metadata": {"labels": {"team": "blue"}, "annotations": {"note": "by hand"}}});
+    let theirs =
+        json!({"metadata": {"labels": {"team": "blue"}, "annotations": {"note": "by hand"}}});
     space.merge(VM, "web", theirs.clone()).await;
     space.merge(NAD, &definition, theirs.clone()).await;
     // Changed.
     space
-        .merge(VM, "web", json!({"spec": {"template": {"spec": {"domain": {"cpu": {"sockets": 4}}}}}}))
+        .merge(
+            VM,
+            "web",
+            json!({"spec": {"template": {"spec": {"domain": {"cpu": {"sockets": 4}}}}}}),
+        )
         .await;
     returns(&space, VM, "web", SOCKETS, &json!(1)).await;
-    space.merge(NAD, &definition, json!({"spec": {"config": "{}"}})).await;
+    space
+        .merge(NAD, &definition, json!({"spec": {"config": "{}"}}))
+        .await;
     returns(&space, NAD, &definition, "/spec/config", &config).await;
     // Removed.
     let label = json!({"metadata": {"labels": {"vm.novasphere.dev/wukong": null}}});
     space.merge(VM, "web", label).await;
-    returns(&space, VM, "web", "/metadata/labels/vm.novasphere.dev~1wukong", &json!("web")).await;
+    returns(
+        &space,
+        VM,
+        "web",
+        "/metadata/labels/vm.novasphere.dev~1wukong",
+        &json!("web"),
+    )
+    .await;
     // Deleted.
     space.delete(NAD, &definition).await;
     space

@@ -385,8 +385,7 @@ async fn each_field_reaches_its_object_and_no_other() {
     space.apply(&base).await;
     space
         .wukong("web", "stopped, with its disks", |wukong| {
-            phase(wukong) == "Stopped"
-                && condition(wukong, "VolumesBound").0 == "True"
+            phase(wukong) == "Stopped" && condition(wukong, "VolumesBound").0 == "True"
         })
         .await;
     let before = children(&space).await;
@@ -437,10 +436,17 @@ async fn identity(space: &Space<'_>, disk: &str) -> (Value, Value) {
 #[tokio::test]
 async fn a_larger_size_grows_the_claim_and_leaves_the_data_volume() {
     let space = cluster().await.space("grow").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     let before = identity(&space, "web.root").await;
-    space.edit("web", json!({"disks": [{"name": "root", "size": "5Gi", "image": root()["image"]}]})).await;
+    space
+        .edit(
+            "web",
+            json!({"disks": [{"name": "root", "size": "5Gi", "image": root()["image"]}]}),
+        )
+        .await;
     let grown = space
         .wukong("web", "grown", |wukong| {
             let volume = &wukong["status"]["volumes"][0];
@@ -453,14 +459,19 @@ async fn a_larger_size_grows_the_claim_and_leaves_the_data_volume() {
     let claim = space.get("PersistentVolumeClaim", "web.root").await;
     let capacity = text(&claim["status"]["capacity"]["storage"]);
     // What the guest sees, and CDI's overhead for the file system.
-    assert!(capacity.starts_with("569") || capacity.starts_with("5Gi"), "{capacity}");
+    assert!(
+        capacity.starts_with("569") || capacity.starts_with("5Gi"),
+        "{capacity}"
+    );
     assert_eq!(identity(&space, "web.root").await, before);
 }
 
 #[tokio::test]
 async fn nics_come_and_go_with_their_definitions() {
     let space = cluster().await.space("nics").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     space.edit("web", lan(json!({}))).await;
     // Hot-plugged: bridge NICs reach the running VM.
@@ -490,19 +501,27 @@ async fn a_disk_that_is_taken_out_keeps_its_claim_and_comes_back_with_it() {
     space.edit("web", json!({"disks": [root()]})).await;
     space.wukong("web", "carried out", |_| true).await;
     let vm = space.get(VM, "web").await;
-    assert!(vm.pointer("/spec/template/spec/domain/devices/disks/1").is_none_or(|disk| disk["name"] != "data"));
+    assert!(
+        vm.pointer("/spec/template/spec/domain/devices/disks/1")
+            .is_none_or(|disk| disk["name"] != "data")
+    );
     assert_eq!(identity(&space, "web.data").await, before);
     space.edit("web", data(json!({}))).await;
     space.wukong("web", "carried out", |_| true).await;
     let vm = space.get(VM, "web").await;
-    assert_eq!(vm.pointer("/spec/template/spec/domain/devices/disks/1/name"), Some(&json!("data")));
+    assert_eq!(
+        vm.pointer("/spec/template/spec/domain/devices/disks/1/name"),
+        Some(&json!("data"))
+    );
     assert_eq!(identity(&space, "web.data").await, before);
 }
 
 #[tokio::test]
 async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
     let space = cluster().await.space("restart").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     let instance = async || {
         let instance = space.get("VirtualMachineInstance", "web").await;
@@ -520,7 +539,9 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
     assert_eq!(condition(&said, "Ready").0, "True");
     assert_eq!(instance().await, first);
 
-    space.edit("web", json!({"restartApproval": "Automatic"})).await;
+    space
+        .edit("web", json!({"restartApproval": "Automatic"}))
+        .await;
     space
         .wukong("web", "restarted with its configuration", |wukong| {
             phase(wukong) == "Running" && condition(wukong, "ConfigurationApplied").1 == "Applied"
@@ -532,29 +553,56 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
 #[tokio::test]
 async fn what_cannot_be_changed_is_refused_and_leaves_everything_as_it_is() {
     let space = cluster().await.space("refused").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     let before = children(&space).await;
     let mark = space.mark();
-    let smaller = json!({"spec": {"disks": [{"name": "root", "size": "1Gi", "image": root()["image"]}]}});
+    let smaller =
+        json!({"spec": {"disks": [{"name": "root", "size": "1Gi", "image": root()["image"]}]}});
     let refusal = space.try_merge("Wukong", "web", smaller).await.unwrap_err();
-    assert!(refusal.to_string().contains("a disk cannot shrink"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("a disk cannot shrink"),
+        "{refusal}"
+    );
     for (what, disk, part) in [
-        ("other source", json!({"image": "http://images.example.com/other.qcow2"}), "another source"),
-        ("other class", json!({"storageClassName": "fixed"}), "other settings"),
+        (
+            "other source",
+            json!({"image": "http://images.example.com/other.qcow2"}),
+            "another source",
+        ),
+        (
+            "other class",
+            json!({"storageClassName": "fixed"}),
+            "other settings",
+        ),
     ] {
         let mut changed = root();
         merge(&mut changed, disk);
         // What else is in the edit waits, too.
-        space.edit("web", json!({"cpu": 2, "disks": [changed]})).await;
+        space
+            .edit("web", json!({"cpu": 2, "disks": [changed]}))
+            .await;
         let said = space.blocked("web", "ImmutableFieldChanged").await;
         let (status, _, message) = condition(&said, "SpecValid");
-        assert!(status == "False" && message.contains(part) && message.contains("spec.disks[0]"), "{what}: {message}");
-        assert_eq!(changed_kinds(&before, &space).await, BTreeSet::new(), "{what}");
-        space.edit("web", json!({"cpu": 1, "disks": [root()]})).await;
+        assert!(
+            status == "False" && message.contains(part) && message.contains("spec.disks[0]"),
+            "{what}: {message}"
+        );
+        assert_eq!(
+            changed_kinds(&before, &space).await,
+            BTreeSet::new(),
+            "{what}"
+        );
+        space
+            .edit("web", json!({"cpu": 1, "disks": [root()]}))
+            .await;
         space.running("web").await;
     }
-    let writes = space.asked_since(mark).filter(|request| request.subresource != "status");
+    let writes = space
+        .asked_since(mark)
+        .filter(|request| request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }
 

@@ -27,34 +27,58 @@ fn said(
     part: &'static str,
     object: &'static str,
 ) -> Said {
-    Said { condition, reason, part, object }
+    Said {
+        condition,
+        reason,
+        part,
+        object,
+    }
 }
 
 /// Makes each Wukong with its scenario, looks what its status says, takes the scenario away and waits until it runs.
 async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
-    let looks = rows.into_iter().map(|(name, scenario, spec, said)| async move {
-        space.apply(&failing(wukong(name, spec), scenario)).await;
-        let Said { condition: type_, reason, part, object } = said;
-        let found = space
-            .wukong(name, &format!("{scenario}: {type_} is {reason}"), |wukong| {
-                let (status, found, message) = condition(wukong, type_);
-                status == "False" && found == reason && message.contains(part)
-            })
-            .await;
-        let blocker = &found["status"]["blocker"];
-        assert_eq!(blocker["reason"], reason, "{name}: {blocker}");
-        assert_eq!(blocker["condition"], type_, "{name}: {blocker}");
-        assert_eq!(blocker["object"], json!(object.replace("NAME", name)), "{name}: {blocker}");
-        let message = blocker["message"].as_str().unwrap();
-        assert!(message.contains(part), "{name}: {message}");
-        let hint = blocker["hint"].as_str().unwrap_or_default();
-        assert!(!hint.is_empty(), "{name}: {blocker}");
-        assert_eq!(condition(&found, "Ready"), ("False", reason, message), "{name}");
-        assert_eq!(phase(&found), "Error", "{name}");
-        space.scenario(name, None).await;
-        let healed = space.running(name).await;
-        assert!(healed["status"]["blocker"].is_null(), "{name}: {healed}");
-    });
+    let looks = rows
+        .into_iter()
+        .map(|(name, scenario, spec, said)| async move {
+            space.apply(&failing(wukong(name, spec), scenario)).await;
+            let Said {
+                condition: type_,
+                reason,
+                part,
+                object,
+            } = said;
+            let found = space
+                .wukong(
+                    name,
+                    &format!("{scenario}: {type_} is {reason}"),
+                    |wukong| {
+                        let (status, found, message) = condition(wukong, type_);
+                        status == "False" && found == reason && message.contains(part)
+                    },
+                )
+                .await;
+            let blocker = &found["status"]["blocker"];
+            assert_eq!(blocker["reason"], reason, "{name}: {blocker}");
+            assert_eq!(blocker["condition"], type_, "{name}: {blocker}");
+            assert_eq!(
+                blocker["object"],
+                json!(object.replace("NAME", name)),
+                "{name}: {blocker}"
+            );
+            let message = blocker["message"].as_str().unwrap();
+            assert!(message.contains(part), "{name}: {message}");
+            let hint = blocker["hint"].as_str().unwrap_or_default();
+            assert!(!hint.is_empty(), "{name}: {blocker}");
+            assert_eq!(
+                condition(&found, "Ready"),
+                ("False", reason, message),
+                "{name}"
+            );
+            assert_eq!(phase(&found), "Error", "{name}");
+            space.scenario(name, None).await;
+            let healed = space.running(name).await;
+            assert!(healed["status"]["blocker"].is_null(), "{name}: {healed}");
+        });
     join_all(looks).await;
 }
 
@@ -76,10 +100,20 @@ async fn an_import_that_fails_says_why() {
             ("format", "import-format", http(), failed("(Format)")),
             ("checksum", "checksum", http(), failed("(Checksum)")),
             ("registry-dns", "import-dns", registry(), failed("(DNS)")),
-            ("registry-network", "import-network", registry(), failed("(Network)")),
+            (
+                "registry-network",
+                "import-network",
+                registry(),
+                failed("(Network)"),
+            ),
             ("registry-tls", "import-tls", registry(), failed("(TLS)")),
             ("registry-auth", "import-auth", registry(), failed("(Auth)")),
-            ("registry-notfound", "import-notfound", registry(), failed("(NotFound)")),
+            (
+                "registry-notfound",
+                "import-notfound",
+                registry(),
+                failed("(NotFound)"),
+            ),
         ],
     )
     .await;
@@ -89,20 +123,33 @@ async fn an_import_that_fails_says_why() {
 async fn the_cause_of_a_failing_import_stays_while_the_importer_restarts() {
     let space = cluster().await.space("flapping").await;
     space
-        .apply(&failing(wukong("web", json!({"disks": [root()]})), "import-dns"))
+        .apply(&failing(
+            wukong("web", json!({"disks": [root()]})),
+            "import-dns",
+        ))
         .await;
     space.blocked("web", "ImportFailed").await;
     // CDI's own words come and go with each restart of the importer.
     let mut restarts = 0;
     space
-        .until("DataVolume", "web.root", "restarted three times", |volume| {
-            restarts = volume["status"]["restartCount"].as_i64().unwrap_or_default();
-            (restarts >= 3).then_some(())
-        })
+        .until(
+            "DataVolume",
+            "web.root",
+            "restarted three times",
+            |volume| {
+                restarts = volume["status"]["restartCount"]
+                    .as_i64()
+                    .unwrap_or_default();
+                (restarts >= 3).then_some(())
+            },
+        )
         .await;
     let wukong = space.get("Wukong", "web").await;
     let message = condition(&wukong, "VolumesBound").2;
-    assert!(message.contains("(DNS)") && message.contains("no such host"), "{message}");
+    assert!(
+        message.contains("(DNS)") && message.contains("no such host"),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -114,9 +161,24 @@ async fn a_disk_that_cannot_be_made_says_why() {
     fail_and_heal(
         &space,
         vec![
-            ("pull", "image-pull", spec(), said("VolumesBound", "ImagePullFailed", "cdi-importer", volume)),
-            ("quota", "quota", spec(), said("VolumesBound", "QuotaExceeded", "exceeded quota", volume)),
-            ("lost", "claim-lost=early", spec(), said("VolumesBound", "ClaimLost", "lost", claim)),
+            (
+                "pull",
+                "image-pull",
+                spec(),
+                said("VolumesBound", "ImagePullFailed", "cdi-importer", volume),
+            ),
+            (
+                "quota",
+                "quota",
+                spec(),
+                said("VolumesBound", "QuotaExceeded", "exceeded quota", volume),
+            ),
+            (
+                "lost",
+                "claim-lost=early",
+                spec(),
+                said("VolumesBound", "ClaimLost", "lost", claim),
+            ),
         ],
     )
     .await;
@@ -130,13 +192,48 @@ async fn a_vm_that_finds_no_node_says_why() {
     fail_and_heal(
         &space,
         vec![
-            ("kvm", "unschedulable=kvm", spec(), nowhere("InsufficientDevices", "devices.kubevirt.io/kvm")),
-            ("memory", "unschedulable=memory", spec(), nowhere("InsufficientMemory", "Insufficient memory")),
-            ("cpu", "unschedulable=cpu", spec(), nowhere("InsufficientCPU", "Insufficient cpu")),
-            ("selector", "unschedulable=selector", spec(), nowhere("NodeSelectorMismatch", "node affinity/selector")),
-            ("taint", "unschedulable=taint", spec(), nowhere("UntoleratedTaint", "untolerated taint")),
-            ("cordon", "unschedulable=cordon", spec(), nowhere("Unschedulable", "unschedulable")),
-            ("volume", "unschedulable=volume-affinity", spec(), nowhere("VolumeNodeAffinity", "volume node affinity")),
+            (
+                "kvm",
+                "unschedulable=kvm",
+                spec(),
+                nowhere("InsufficientDevices", "devices.kubevirt.io/kvm"),
+            ),
+            (
+                "memory",
+                "unschedulable=memory",
+                spec(),
+                nowhere("InsufficientMemory", "Insufficient memory"),
+            ),
+            (
+                "cpu",
+                "unschedulable=cpu",
+                spec(),
+                nowhere("InsufficientCPU", "Insufficient cpu"),
+            ),
+            (
+                "selector",
+                "unschedulable=selector",
+                spec(),
+                nowhere("NodeSelectorMismatch", "node affinity/selector"),
+            ),
+            (
+                "taint",
+                "unschedulable=taint",
+                spec(),
+                nowhere("UntoleratedTaint", "untolerated taint"),
+            ),
+            (
+                "cordon",
+                "unschedulable=cordon",
+                spec(),
+                nowhere("Unschedulable", "unschedulable"),
+            ),
+            (
+                "volume",
+                "unschedulable=volume-affinity",
+                spec(),
+                nowhere("VolumeNodeAffinity", "volume node affinity"),
+            ),
         ],
     )
     .await;
@@ -149,13 +246,28 @@ async fn a_vm_that_does_not_start_says_why() {
     fail_and_heal(
         &space,
         vec![
-            ("refused", "vm-create-failure", json!({}), said("Running", "InternalError", "denied the request", vm)),
-            ("crash", "guest-crash", json!({}), said("Running", "CrashLoop", "failed", vm)),
+            (
+                "refused",
+                "vm-create-failure",
+                json!({}),
+                said("Running", "InternalError", "denied the request", vm),
+            ),
+            (
+                "crash",
+                "guest-crash",
+                json!({}),
+                said("Running", "CrashLoop", "failed", vm),
+            ),
             (
                 "launcher",
                 "launcher-image-pull",
                 json!({}),
-                said("Scheduled", "PodNotStarted", "image", "VirtualMachineInstance/NAME"),
+                said(
+                    "Scheduled",
+                    "PodNotStarted",
+                    "image",
+                    "VirtualMachineInstance/NAME",
+                ),
             ),
         ],
     )
@@ -170,7 +282,9 @@ async fn a_silent_or_old_guest_agent_is_said_and_blocks_nothing() {
         ("old", "agent-old", "AgentVersionNotSupported"),
     ];
     let looks = rows.map(|(name, scenario, reason)| async move {
-        space.apply(&failing(wukong(name, json!({})), scenario)).await;
+        space
+            .apply(&failing(wukong(name, json!({})), scenario))
+            .await;
         let found = space
             .wukong(name, reason, |wukong| {
                 let (status, found, _) = condition(wukong, "GuestReady");
@@ -233,20 +347,37 @@ async fn what_is_named_and_missing_is_waited_for() {
         crate::support::merge(&mut disk, change);
         json!({"disks": [disk]})
     };
-    let class = |name: &str| json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
-        "provisioner": "csi.plant.wukong.dev", "volumeBindingMode": "Immediate", "allowVolumeExpansion": true});
+    let class = |name: &str| {
+        json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+        "provisioner": "csi.plant.wukong.dev", "volumeBindingMode": "Immediate", "allowVolumeExpansion": true})
+    };
     let definition = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
         "metadata": {"name": "backup-net"}, "spec": {"config": "{}"}});
     let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "golden"},
         "spec": {"accessModes": ["ReadWriteMany"], "storageClassName": "standard",
             "resources": {"requests": {"storage": "1Gi"}}}});
     let rows = [
-        ("class", disk(json!({"storageClassName": "arrives-later", "accessModes": ["ReadWriteOnce"]})),
-            "StorageClassNotFound", "StorageClass/arrives-later", class("arrives-later")),
-        ("nad", json!({"networks": [{"name": "backup", "type": "bridge", "nadName": "backup-net"}]}),
-            "NADNotFound", "NetworkAttachmentDefinition/backup-net", definition),
-        ("source", disk(json!({"source": {"pvc": {"name": "golden"}}})),
-            "SourceNotFound", "PersistentVolumeClaim/golden", claim),
+        (
+            "class",
+            disk(json!({"storageClassName": "arrives-later", "accessModes": ["ReadWriteOnce"]})),
+            "StorageClassNotFound",
+            "StorageClass/arrives-later",
+            class("arrives-later"),
+        ),
+        (
+            "nad",
+            json!({"networks": [{"name": "backup", "type": "bridge", "nadName": "backup-net"}]}),
+            "NADNotFound",
+            "NetworkAttachmentDefinition/backup-net",
+            definition,
+        ),
+        (
+            "source",
+            disk(json!({"source": {"pvc": {"name": "golden"}}})),
+            "SourceNotFound",
+            "PersistentVolumeClaim/golden",
+            claim,
+        ),
     ];
     let looks = rows.map(|(name, spec, reason, object, missing)| async move {
         space.apply(&wukong(name, spec)).await;
@@ -298,7 +429,10 @@ async fn a_class_that_cannot_expand_refuses_growth_and_nothing_else() {
     let message = condition(&said, "VolumesBound").2;
     assert!(message.contains("fixed"), "{message}");
     let vm = space.get("VirtualMachine", "web").await;
-    assert_eq!(vm.pointer("/spec/template/spec/domain/cpu/sockets"), Some(&json!(2)));
+    assert_eq!(
+        vm.pointer("/spec/template/spec/domain/cpu/sockets"),
+        Some(&json!(2))
+    );
     space.edit("web", disk("1Gi")).await;
     space.running("web").await;
 }
@@ -314,7 +448,9 @@ async fn the_server_s_refusals_are_passed_on() {
             quota["status"]["hard"].is_object().then_some(())
         })
         .await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     let said = space.blocked("web", "QuotaExceeded").await;
     let (_, _, message) = condition(&said, "Created");
     assert!(message.contains("exceeded quota: no-vms"), "{message}");
@@ -345,10 +481,17 @@ async fn the_server_s_refusals_are_passed_on() {
     let (_, _, message) = condition(&said, "NetworksConfigured");
     assert!(message.contains("only allowed networks"), "{message}");
     assert_eq!(phase(&said), "Running");
-    space.delete("ValidatingAdmissionPolicyBinding", &space.name).await;
+    space
+        .delete("ValidatingAdmissionPolicyBinding", &space.name)
+        .await;
     space.delete("ValidatingAdmissionPolicy", &space.name).await;
     // An edit is tried at once.
-    space.edit("web", json!({"networks": [{"name": "lan", "type": "bridge", "vlanId": 5}]})).await;
+    space
+        .edit(
+            "web",
+            json!({"networks": [{"name": "lan", "type": "bridge", "vlanId": 5}]}),
+        )
+        .await;
     space.running("web").await;
 }
 
@@ -356,12 +499,14 @@ async fn the_server_s_refusals_are_passed_on() {
 async fn in_force(space: &Space<'_>) {
     let probe = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
         "metadata": {"name": "probe"}, "spec": {"config": "{}"}});
-    wukong_lab::wait::eventually("the policy is in force", crate::support::DEADLINE, async || {
-        match space.try_dry_run(&probe).await {
+    wukong_lab::wait::eventually(
+        "the policy is in force",
+        crate::support::DEADLINE,
+        async || match space.try_dry_run(&probe).await {
             Err(error) if error.to_string().contains("only allowed") => Ok(()),
             other => Err(other),
-        }
-    })
+        },
+    )
     .await
     .unwrap();
 }
@@ -381,7 +526,13 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
     let said = space.blocked("web", "InvalidSpec").await;
     assert_eq!(phase(&said), "Error");
     let message = condition(&said, "SpecValid").2;
-    for part in ["spec.memory", "4Gi", "spec.networks[0].macAddress", "spec.networks[1].ipConfig.gateway", "spec.disks[0].image"] {
+    for part in [
+        "spec.memory",
+        "4Gi",
+        "spec.networks[0].macAddress",
+        "spec.networks[1].ipConfig.gateway",
+        "spec.disks[0].image",
+    ] {
         assert!(message.contains(part), "{part} is not in: {message}");
     }
     assert!(!message.contains("hunter2"), "{message}");
@@ -394,6 +545,8 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
     space.edit("web", json!({"memory": "5"})).await;
     let said = space.blocked("web", "InvalidSpec").await;
     assert_eq!(phase(&said), "Running");
-    let writes = space.asked_since(mark).filter(|request| request.is_write() && request.subresource != "status");
+    let writes = space
+        .asked_since(mark)
+        .filter(|request| request.is_write() && request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }

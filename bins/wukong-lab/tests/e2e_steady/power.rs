@@ -36,7 +36,10 @@ async fn left_alone(space: &Space<'_>, since: Mark) -> Requests {
             && !request.is_event()
     };
     let audit = space.lab.audit();
-    audit.wait_quiet(since, QUIET, DEADLINE, writes).await.unwrap()
+    audit
+        .wait_quiet(since, QUIET, DEADLINE, writes)
+        .await
+        .unwrap()
 }
 
 async fn instance(space: &Space<'_>, name: &str) -> Value {
@@ -50,17 +53,25 @@ async fn run_strategy(space: &Space<'_>, name: &str) -> Value {
 #[tokio::test]
 async fn today_s_wish_is_carried_out() {
     let space = cluster().await.space("wish").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     let first = instance(&space, "web").await;
 
     space.edit("web", json!({"powerState": "Paused"})).await;
-    let paused = space.wukong("web", "paused", |wukong| phase(wukong) == "Paused").await;
+    let paused = space
+        .wukong("web", "paused", |wukong| phase(wukong) == "Paused")
+        .await;
     // As asked.
     assert_eq!(condition(&paused, "Ready").0, "True", "{paused}");
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
-    assert_eq!(instance(&space, "web").await, first, "pausing is no restart");
+    assert_eq!(
+        instance(&space, "web").await,
+        first,
+        "pausing is no restart"
+    );
 
     space.edit("web", json!({"powerState": "Stopped"})).await;
     let stopped = space
@@ -73,8 +84,17 @@ async fn today_s_wish_is_carried_out() {
     space.edit("web", json!({"powerState": null})).await;
     space.running("web").await;
 
-    space.apply(&wukong("asleep", json!({"disks": [root()], "powerState": "Paused"}))).await;
-    space.wukong("asleep", "paused from the start", |wukong| phase(wukong) == "Paused").await;
+    space
+        .apply(&wukong(
+            "asleep",
+            json!({"disks": [root()], "powerState": "Paused"}),
+        ))
+        .await;
+    space
+        .wukong("asleep", "paused from the start", |wukong| {
+            phase(wukong) == "Paused"
+        })
+        .await;
 }
 
 #[tokio::test]
@@ -84,15 +104,60 @@ async fn each_start_strategy_means_what_it_says() {
     let policy = |value: &str| json!({"highAvailability": {"restartPolicy": value}});
     let rows = [
         ("nothing", json!({}), "Always", "Running"),
-        ("always", strategy(json!({"runStrategy": "Always"})), "Always", "Running"),
-        ("auto-start", strategy(json!({"autoStart": true})), "Always", "Running"),
-        ("no-auto-start", strategy(json!({"autoStart": false})), "Halted", "Stopped"),
-        ("halted", strategy(json!({"runStrategy": "Halted"})), "Halted", "Stopped"),
-        ("rerun", strategy(json!({"runStrategy": "RerunOnFailure"})), "RerunOnFailure", "Running"),
-        ("once", strategy(json!({"runStrategy": "Once"})), "Once", "Running"),
-        ("manual", strategy(json!({"runStrategy": "Manual"})), "Manual", "Running"),
-        ("by-hand", strategy(json!({"runStrategy": "Manual", "autoStart": false})), "Manual", "Stopped"),
-        ("on-failure", policy("OnFailure"), "RerunOnFailure", "Running"),
+        (
+            "always",
+            strategy(json!({"runStrategy": "Always"})),
+            "Always",
+            "Running",
+        ),
+        (
+            "auto-start",
+            strategy(json!({"autoStart": true})),
+            "Always",
+            "Running",
+        ),
+        (
+            "no-auto-start",
+            strategy(json!({"autoStart": false})),
+            "Halted",
+            "Stopped",
+        ),
+        (
+            "halted",
+            strategy(json!({"runStrategy": "Halted"})),
+            "Halted",
+            "Stopped",
+        ),
+        (
+            "rerun",
+            strategy(json!({"runStrategy": "RerunOnFailure"})),
+            "RerunOnFailure",
+            "Running",
+        ),
+        (
+            "once",
+            strategy(json!({"runStrategy": "Once"})),
+            "Once",
+            "Running",
+        ),
+        (
+            "manual",
+            strategy(json!({"runStrategy": "Manual"})),
+            "Manual",
+            "Running",
+        ),
+        (
+            "by-hand",
+            strategy(json!({"runStrategy": "Manual", "autoStart": false})),
+            "Manual",
+            "Stopped",
+        ),
+        (
+            "on-failure",
+            policy("OnFailure"),
+            "RerunOnFailure",
+            "Running",
+        ),
         ("never", policy("Never"), "Once", "Running"),
         ("policy-always", policy("Always"), "Always", "Running"),
     ];
@@ -116,7 +181,9 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
     let looks = rows.map(|strategy| async move {
         let name = strategy.to_lowercase();
         let spec = json!({"startStrategy": {"runStrategy": strategy}});
-        space.apply(&failing(wukong(&name, spec), "guest-shutdown")).await;
+        space
+            .apply(&failing(wukong(&name, spec), "guest-shutdown"))
+            .await;
         let down = space
             .wukong(&name, "shut down by its guest", |wukong| {
                 phase(wukong) == "Stopped" && condition(wukong, "Ready").0 == "True"
@@ -127,12 +194,18 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
         space.scenario(&name, None).await;
         // Nobody starts it again.
         left_alone(space, mark).await;
-        assert_eq!(phase(&space.get("Wukong", &name).await), "Stopped", "{name}");
+        assert_eq!(
+            phase(&space.get("Wukong", &name).await),
+            "Stopped",
+            "{name}"
+        );
     });
     join_all(looks).await;
 
     // `Always` starts it again.
-    space.apply(&failing(wukong("always", json!({})), "guest-shutdown")).await;
+    space
+        .apply(&failing(wukong("always", json!({})), "guest-shutdown"))
+        .await;
     let first = space
         .until("VirtualMachineInstance", "always", "there", |instance| {
             let uid = &instance["metadata"]["uid"];
@@ -140,10 +213,15 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
         })
         .await;
     space
-        .until("VirtualMachineInstance", "always", "another one", |instance| {
-            let uid = &instance["metadata"]["uid"];
-            (uid.is_string() && *uid != first).then_some(())
-        })
+        .until(
+            "VirtualMachineInstance",
+            "always",
+            "another one",
+            |instance| {
+                let uid = &instance["metadata"]["uid"];
+                (uid.is_string() && *uid != first).then_some(())
+            },
+        )
         .await;
     space.scenario("always", None).await;
     space.running("always").await;
@@ -164,7 +242,9 @@ async fn a_manual_vm_is_started_once_and_then_left_to_people() {
     space.edit("web", json!({"cpu": 2})).await;
     left_alone(&space, mark).await;
     assert_eq!(phase(&space.get("Wukong", "web").await), "Stopped");
-    let starts = space.asked().filter(|request| request.subresource == "start");
+    let starts = space
+        .asked()
+        .filter(|request| request.subresource == "start");
     assert_eq!(starts.len(), 1, "{starts}");
     virtctl(&space, "start", "web").await;
     space.running("web").await;
@@ -173,7 +253,9 @@ async fn a_manual_vm_is_started_once_and_then_left_to_people() {
 #[tokio::test]
 async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes() {
     let space = cluster().await.space("virtctl").await;
-    space.apply(&wukong("web", json!({"disks": [root()]}))).await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
     space.running("web").await;
     let mark = space.mark();
     virtctl(&space, "stop", "web").await;
@@ -181,7 +263,9 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
     assert_eq!(phase(&stopped), "Stopped");
     assert_eq!(condition(&stopped, "Ready").0, "False");
     // At most one, which takes note of what somebody else decided.
-    let writes = left_alone(&space, mark).await.filter(|request| request.subresource != "status");
+    let writes = left_alone(&space, mark)
+        .await
+        .filter(|request| request.subresource != "status");
     assert!(writes.len() <= 1, "{writes}");
     assert_eq!(run_strategy(&space, "web").await, "Halted");
 
@@ -190,7 +274,10 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
     space.edit("web", json!({"cpu": 2})).await;
     left_alone(&space, mark).await;
     assert_eq!(run_strategy(&space, "web").await, "Halted");
-    assert_eq!(blocker(&space.get("Wukong", "web").await), "StoppedElsewhere");
+    assert_eq!(
+        blocker(&space.get("Wukong", "web").await),
+        "StoppedElsewhere"
+    );
 
     // A new wish does.
     space.edit("web", json!({"powerState": "Running"})).await;
@@ -198,10 +285,14 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
 
     // The other way round.
     space.edit("web", json!({"powerState": "Stopped"})).await;
-    space.wukong("web", "stopped", |wukong| phase(wukong) == "Stopped").await;
+    space
+        .wukong("web", "stopped", |wukong| phase(wukong) == "Stopped")
+        .await;
     virtctl(&space, "start", "web").await;
     space
-        .wukong("web", "started by somebody", |wukong| phase(wukong) == "Running")
+        .wukong("web", "started by somebody", |wukong| {
+            phase(wukong) == "Running"
+        })
         .await;
     let mark = space.mark();
     left_alone(&space, mark).await;

@@ -15,7 +15,13 @@ use wukong_lab::operator::USER;
 use crate::cluster;
 use crate::support::{condition, phase, root, wukong};
 
-async fn allowed(client: &Client, verb: &str, group: &str, resource: &str, namespace: &str) -> bool {
+async fn allowed(
+    client: &Client,
+    verb: &str,
+    group: &str,
+    resource: &str,
+    namespace: &str,
+) -> bool {
     let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
@@ -44,18 +50,42 @@ async fn what_the_operator_must_not_do_it_cannot() {
     let client = space.lab.operator_client("rights-test").await.unwrap();
     for (verbs, group, resource) in [
         ("get list watch update delete", "", "secrets"),
-        ("get update delete deletecollection", "", "persistentvolumeclaims"),
-        ("get update delete deletecollection", "cdi.kubevirt.io", "datavolumes"),
-        ("get update delete deletecollection", "kubevirt.io", "virtualmachines"),
-        ("create patch delete", "kubevirt.io", "virtualmachineinstances"),
+        (
+            "get update delete deletecollection",
+            "",
+            "persistentvolumeclaims",
+        ),
+        (
+            "get update delete deletecollection",
+            "cdi.kubevirt.io",
+            "datavolumes",
+        ),
+        (
+            "get update delete deletecollection",
+            "kubevirt.io",
+            "virtualmachines",
+        ),
+        (
+            "create patch delete",
+            "kubevirt.io",
+            "virtualmachineinstances",
+        ),
         ("create patch update delete", "vm.novasphere.dev", "wukongs"),
         ("create delete get list", "", "pods"),
         ("create", "", "pods/exec"),
         ("get list create patch", "", "configmaps"),
         ("create", "", "serviceaccounts/token"),
         ("impersonate", "", "users"),
-        ("patch update create", "rbac.authorization.k8s.io", "clusterroles"),
-        ("patch update", "admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        (
+            "patch update create",
+            "rbac.authorization.k8s.io",
+            "clusterroles",
+        ),
+        (
+            "patch update",
+            "admissionregistration.k8s.io",
+            "validatingadmissionpolicies",
+        ),
         ("patch update", "", "nodes"),
     ] {
         for verb in verbs.split(' ') {
@@ -66,7 +96,16 @@ async fn what_the_operator_must_not_do_it_cannot() {
         }
     }
     // And the review can say yes.
-    assert!(allowed(&client, "patch", "kubevirt.io", "virtualmachines", &space.name).await);
+    assert!(
+        allowed(
+            &client,
+            "patch",
+            "kubevirt.io",
+            "virtualmachines",
+            &space.name
+        )
+        .await
+    );
 }
 
 #[tokio::test]
@@ -84,13 +123,23 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
     for params in [PatchParams::default(), PatchParams::default().dry_run()] {
         let patch = Patch::Merge(json!({"metadata": {"annotations": {"seen": "yes"}}}));
         let refusal = secrets.patch("theirs", &params, &patch).await.unwrap_err();
-        assert!(refusal.to_string().contains("only what it made"), "{refusal}");
-        let labelled = Patch::Merge(json!({"metadata": {"labels": {"vm.novasphere.dev/wukong": "web"}}}));
-        secrets.patch("theirs", &params, &labelled).await.unwrap_err();
+        assert!(
+            refusal.to_string().contains("only what it made"),
+            "{refusal}"
+        );
+        let labelled =
+            Patch::Merge(json!({"metadata": {"labels": {"vm.novasphere.dev/wukong": "web"}}}));
+        secrets
+            .patch("theirs", &params, &labelled)
+            .await
+            .unwrap_err();
     }
     let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, &space.name);
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"seen": "yes"}}}));
-    claims.patch("theirs", &PatchParams::default(), &patch).await.unwrap_err();
+    claims
+        .patch("theirs", &PatchParams::default(), &patch)
+        .await
+        .unwrap_err();
 }
 
 /// Everything that a Wukong can make the operator do.
@@ -107,11 +156,17 @@ async fn what_is_granted_is_what_is_used() {
     space.apply(&wukong("web", spec)).await;
     space.running("web").await;
     let instance = space.get("VirtualMachineInstance", "web").await["metadata"]["uid"].clone();
-    space.edit("web", json!({"firmware": "UEFI", "networks": [], "cloudInitUser": {"name": "you"},
-        "disks": [{"name": "root", "size": "3Gi", "image": root()["image"]}]})).await;
+    space
+        .edit(
+            "web",
+            json!({"firmware": "UEFI", "networks": [], "cloudInitUser": {"name": "you"},
+        "disks": [{"name": "root", "size": "3Gi", "image": root()["image"]}]}),
+        )
+        .await;
     space
         .until("VirtualMachineInstance", "web", "restarted", |found| {
-            (found["status"]["phase"] == "Running" && found["metadata"]["uid"] != instance).then_some(())
+            (found["status"]["phase"] == "Running" && found["metadata"]["uid"] != instance)
+                .then_some(())
         })
         .await;
     space
@@ -122,7 +177,9 @@ async fn what_is_granted_is_what_is_used() {
         })
         .await;
     space.edit("web", json!({"powerState": "Paused"})).await;
-    space.wukong("web", "paused", |wukong| phase(wukong) == "Paused").await;
+    space
+        .wukong("web", "paused", |wukong| phase(wukong) == "Paused")
+        .await;
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
 
@@ -133,22 +190,42 @@ async fn what_is_granted_is_what_is_used() {
         for resource in rule.resources.iter().flatten() {
             for verb in &rule.verbs {
                 let group = rule.api_groups.as_ref().unwrap()[0].clone();
-                assert!([verb, resource, &group].iter().all(|text| *text != "*"), "{rule:?}");
+                assert!(
+                    [verb, resource, &group].iter().all(|text| *text != "*"),
+                    "{rule:?}"
+                );
                 granted.insert((group, resource.clone(), verb.clone()));
             }
         }
     }
     // Where CDI is missing, empty disks are claims; where the API server cannot stream lists, they are asked for.
-    granted.remove(&(String::new(), "persistentvolumeclaims".into(), "create".into()));
+    granted.remove(&(
+        String::new(),
+        "persistentvolumeclaims".into(),
+        "create".into(),
+    ));
     granted.retain(|(_, _, verb)| verb != "list");
 
-    let requests = space.lab.audit().all().unwrap().of_user(USER).filter(|request| {
-        // The tests of this file ask with the operator's account, too.
-        request.user_agent.starts_with("wukong-operator/")
-    });
-    let refused: Vec<_> = requests.iter().filter(|request| request.code == 403).map(ToString::to_string).collect();
+    let requests = space
+        .lab
+        .audit()
+        .all()
+        .unwrap()
+        .of_user(USER)
+        .filter(|request| {
+            // The tests of this file ask with the operator's account, too.
+            request.user_agent.starts_with("wukong-operator/")
+        });
+    let refused: Vec<_> = requests
+        .iter()
+        .filter(|request| request.code == 403)
+        .map(ToString::to_string)
+        .collect();
     // A quota's refusal is a 403, too; a test here fills one on purpose.
-    let refused: Vec<_> = refused.into_iter().filter(|line| !line.contains("/refusals-")).collect();
+    let refused: Vec<_> = refused
+        .into_iter()
+        .filter(|line| !line.contains("/refusals-"))
+        .collect();
     assert!(refused.is_empty(), "{}", refused.join("\n"));
     let mut used = BTreeSet::new();
     for request in requests.iter().filter(|request| !request.is_lease()) {
@@ -156,7 +233,8 @@ async fn what_is_granted_is_what_is_used() {
             "" => request.resource.clone(),
             subresource => format!("{}/{subresource}", request.resource),
         };
-        let mut note = |verb: &str| used.insert((request.group.clone(), resource.clone(), verb.to_owned()));
+        let mut note =
+            |verb: &str| used.insert((request.group.clone(), resource.clone(), verb.to_owned()));
         note(&request.verb);
         // An apply that creates.
         if request.code == 201 {
@@ -165,4 +243,4 @@ async fn what_is_granted_is_what_is_used() {
     }
     let unused: Vec<_> = granted.difference(&used).collect();
     assert!(unused.is_empty(), "granted and never used: {unused:?}");
-    }
+}

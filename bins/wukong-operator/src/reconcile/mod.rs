@@ -352,34 +352,43 @@ impl Reconciler {
         status: &WukongStatus,
         notes: Vec<Note>,
     ) -> Result<(), Option<Duration>> {
-        let result = self.port.write_status(&work.subject, status).await;
-        let notes = {
-            let mut remembered = work.entry.remembered.lock();
-            match result {
-                Ok(wukong) => {
-                    self.cluster.status_written(wukong);
-                    remembered.memory.status_written = Some(Timestamp::now());
-                    remembered.status_refused = 0;
-                }
-                // It is gone, and so is whoever would read it.
-                Err(refusal) if refusal.cause == Cause::Gone => return Err(None),
-                Err(refusal) => {
-                    self.report(work, "status", &refusal);
-                    remembered.status_refused += 1;
-                    return Err(Some(refusal.pause(remembered.status_refused)));
-                }
+        let refusal = match self.port.write_status(&work.subject, status).await {
+            Ok(wukong) => {
+                self.cluster.status_written(wukong);
+                let mut remembered = work.entry.remembered.lock();
+                remembered.memory.status_written = Some(Timestamp::now());
+                remembered.status_refused = 0;
+                None
             }
-            let now = Instant::now();
-            let mut notes = notes;
-            notes.retain(|note| remembered.told.admit(note, now));
-            notes
+            // It is gone, and so is whoever would read it.
+            Err(refusal) if refusal.cause == Cause::Gone => return Err(None),
+            Err(refusal) => Some(refusal),
         };
+        // The server takes no status at all of an object that it cannot read itself: then only events can say so.
+        if refusal
+            .as_ref()
+            .is_none_or(|refusal| refusal.cause == Cause::Denied)
+        {
+            self.tell(work, notes).await;
+        }
+        let Some(refusal) = refusal else {
+            return Ok(());
+        };
+        self.report(work, "status", &refusal);
+        let mut remembered = work.entry.remembered.lock();
+        remembered.status_refused += 1;
+        Err(Some(refusal.pause(remembered.status_refused)))
+    }
+
+    /// Publishes what was not told lately.
+    async fn tell(&self, work: &Work, mut notes: Vec<Note>) {
+        let now = Instant::now();
+        notes.retain(|note| work.entry.remembered.lock().told.admit(note, now));
         for note in notes {
             if let Err(refusal) = self.port.publish(&work.subject, &note).await {
                 debug!(name = work.subject.name, %refusal, "an event was not published");
             }
         }
-        Ok(())
     }
 
     fn report(&self, work: &Work, what: &str, refusal: &Refusal) {

@@ -328,6 +328,24 @@ async fn one_that_cannot_be_read_gets_a_status_once_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_the_server_takes_no_status_of_is_told_by_one_event() {
+    let mut broken = wukong();
+    broken["spec"]["disks"] = json!("none");
+    let (log, cluster) = (Log::default(), cluster(broken));
+    let refuse = |what: &str| what.starts_with("status").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, refuse));
+    for _ in 0..3 {
+        reconciler.reconcile(&key()).await;
+    }
+    let log = log.lock();
+    let told: Vec<_> = log
+        .iter()
+        .filter(|what| what.starts_with("event"))
+        .collect();
+    assert_eq!(told, ["event InvalidSpec"]);
+}
+
+#[tokio::test]
 async fn a_drifted_child_is_applied_to_that_very_object() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
     let expects: Arc<Mutex<Vec<Expect>>> = Arc::default();
