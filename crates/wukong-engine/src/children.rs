@@ -137,7 +137,7 @@ pub(crate) fn disks<'a>(wukong: &'a ValidatedWukong, observed: &Observed<'a>) ->
 pub(crate) fn existing(disks: &[DiskSeen]) -> BTreeMap<String, Existing> {
     disks
         .iter()
-        .map(|seen| (seen.disk.name.clone(), seen.existing.clone()))
+        .map(|seen| (seen.disk.name.clone(), seen.existing))
         .collect()
 }
 

@@ -51,14 +51,13 @@ fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
     if let Seen::Present(vm) = observed.world.virtual_machines.get(&namespace, &name)
         && vm.meta.is_controlled_by(&uid)
     {
-        let instance = observed.world.instances.get(&namespace, &name);
-        let (scheduled, running) = running::verdicts(vm, instance, None);
+        let instances = &observed.world.instances;
+        let (scheduled, running) = running::verdicts(vm, instances, None);
         verdicts.extend(scheduled);
         verdicts.push(running);
+        let instance = instances.get(&namespace, &name).present();
         found.vm_name = Some(name);
-        found.node_name = instance
-            .present()
-            .and_then(|instance| instance.node.clone());
+        found.node_name = instance.and_then(|instance| instance.node.clone());
     }
     found.verdicts = verdicts;
     finish(observed, found, Decision::nothing())

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::Resource;
+use kube::core::ObjectMeta;
 use serde::Serialize;
 use serde_json::{Value, json};
-use wukong_api::ValidatedWukong;
+use wukong_api::owner::owner_reference;
 use wukong_api::spec::RunStrategy;
 use wukong_api::validated::Nic;
+use wukong_api::{ValidatedWukong, labels, names};
 use wukong_network::nad::NetworkAttachmentDefinition;
 use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
@@ -32,6 +34,8 @@ pub struct Surroundings<'a> {
     pub run_strategy: RunStrategy,
     /// The power wish to note on the VM.
     pub power_wish: String,
+    /// The hash, noted on the VM, of a Secret of ours that is no longer asked for and still holds its data.
+    pub left_secret: Option<String>,
 }
 
 impl<'a> Surroundings<'a> {
@@ -43,6 +47,7 @@ impl<'a> Surroundings<'a> {
             existing: BTreeMap::new(),
             run_strategy: wukong.desired_run_strategy(),
             power_wish: crate::power::Wish::of(wukong).first_annotation(),
+            left_secret: None,
         }
     }
 }
@@ -89,10 +94,10 @@ pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> Desired
     }
     let network_data = wukong_network::guest_network_data(wukong, &surroundings.nics);
     let secret = wukong_vm::cloud_init_secret(wukong, &network_data);
-    let cloud_init_hash = secret
-        .as_ref()
-        .map(|secret| Body::of(Kind::Secret, secret).hash)
-        .unwrap_or_default();
+    let cloud_init_hash = match &secret {
+        Some(secret) => Body::of(Kind::Secret, secret).hash,
+        None => surroundings.left_secret.clone().unwrap_or_default(),
+    };
     DesiredSet {
         definitions: wukong_network::definitions(wukong, &surroundings.nics),
         node_policies: wukong_network::node_policies(wukong),
@@ -141,6 +146,22 @@ impl Body {
             hash,
         }
     }
+}
+
+/// Our Secret without its data, for a VM that no longer reads it. (Deleting it would need a right to delete Secrets.)
+pub(crate) fn emptied_secret(wukong: &ValidatedWukong) -> Body {
+    let identity = &wukong.identity;
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(names::cloud_init_secret(&identity.name)),
+            namespace: Some(identity.namespace.clone()),
+            labels: Some(labels::of_child(&identity.name)),
+            owner_references: Some(vec![owner_reference(identity)]),
+            ..ObjectMeta::default()
+        },
+        ..Secret::default()
+    };
+    Body::of(Kind::Secret, &secret)
 }
 
 /// Everything that a VM needs, as it is applied.

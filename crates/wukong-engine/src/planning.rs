@@ -7,12 +7,14 @@ use wukong_api::validated::Nic;
 use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, spec, volumes};
 use crate::decide::finish;
-use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Observed, Prune, Target};
-use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose};
+use crate::decision::{
+    Applied, Apply, Call, Decision, Expand, Expect, Kind, Observed, Prune, Target,
+};
+use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
 use crate::power::{self, Wish};
 use crate::report::Report;
-use crate::world::{Presence, Seen};
+use crate::world::Presence;
 
 /// One valid Wukong beside what is known of its objects.
 pub(crate) struct Planning<'a> {
@@ -20,7 +22,7 @@ pub(crate) struct Planning<'a> {
     pub observed: &'a Observed<'a>,
     /// The VirtualMachine, if it is ours.
     pub vm: Option<&'a VirtualMachineFact>,
-    pub instance: Seen<&'a VirtualMachineInstanceFact>,
+    pub instance: Option<&'a VirtualMachineInstanceFact>,
     pub disks: Vec<DiskSeen<'a>>,
     /// The NICs that the VM gets, or the ones that it waits for.
     pub nics: Result<Vec<&'a Nic>, Vec<&'a Nic>>,
@@ -34,10 +36,7 @@ impl<'a> Planning<'a> {
         let world = observed.world;
         let vm = world.virtual_machines.get(namespace, name).present();
         let vm = vm.filter(|vm| vm.meta.is_controlled_by(&wukong.identity.uid));
-        let instance = match vm {
-            Some(_) => world.instances.get(namespace, name),
-            None => Seen::Absent,
-        };
+        let instance = vm.and_then(|_| world.instances.get(namespace, name).present());
         let multus = world.definitions.presence() != Presence::Missing;
         Self {
             vm,
@@ -52,7 +51,7 @@ impl<'a> Planning<'a> {
     }
 
     pub(crate) fn decision(mut self) -> Decision {
-        let power = self.wish.power(self.vm, self.instance.present());
+        let power = self.wish.power(self.vm, self.instance);
         let set = compose(
             self.wukong,
             &Surroundings {
@@ -61,6 +60,7 @@ impl<'a> Planning<'a> {
                 existing: children::existing(&self.disks),
                 run_strategy: power.run_strategy,
                 power_wish: power.annotation.clone(),
+                left_secret: self.left_secret(),
             },
         );
         let bodies = Bodies::of(&set);
@@ -76,10 +76,8 @@ impl<'a> Planning<'a> {
         let mut decision = Decision::nothing();
         let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
         let attached_by_hand = self.attached_by_hand(&set);
-        let instance = self.instance.present();
-        let wanted_call = power
-            .call
-            .or_else(|| power::restart(self.wukong, self.vm, instance));
+        let restart = || power::restart(self.wukong, self.vm, self.instance);
+        let wanted_call = power.call.or_else(restart);
         let mut vm_waits_for = None;
         // A manifest that cannot be carried out changes nothing: children stay as they are.
         if refusal.is_none() {
@@ -89,7 +87,16 @@ impl<'a> Planning<'a> {
                 self.plan_vm(&pending, power.repeats_observed, &mut decision);
             }
             self.plan_call(wanted_call, &mut decision);
-            self.plan_prunes(&bodies, &pending, &mut decision);
+            // What is no longer asked for goes once the VM no longer names it.
+            let vm_pending = pending
+                .iter()
+                .any(|body| body.target.kind == Kind::VirtualMachine);
+            if self.vm.is_some() && !vm_pending {
+                self.plan_prunes(&bodies, &mut decision);
+                if set.secret.is_none() {
+                    self.plan_emptying(&mut decision);
+                }
+            }
         }
         decision.wake_at = self.wake_at;
         let report = Report {
@@ -107,22 +114,23 @@ impl<'a> Planning<'a> {
 
     /// Whether the object is stored as we want it.
     fn is_settled(&self, body: &Body) -> bool {
-        let applied = self
-            .observed
-            .memory
-            .applied
-            .get(&body.target)
-            .filter(|applied| applied.sent == body.hash);
+        let applied = self.observed.memory.applied.get(&body.target);
+        let same = |applied: &&Applied| applied.sent == body.hash;
         if body.target.kind == Kind::Secret {
-            let noted = self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
-            return applied.is_some() || noted == Some(&body.hash);
+            // What was applied last counts, also where the VM could not be told of it.
+            let noted = || self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
+            let last = applied.map(|applied| applied.sent.as_str());
+            return last.or_else(noted) == Some(&body.hash);
         }
         let Some(stored) = children::meta(&body.target, self.wukong, self.observed.world)
             .and_then(|meta| meta.owned_hash.as_deref())
         else {
             return false;
         };
-        stored == body.hash || applied.is_some_and(|applied| applied.stored == stored)
+        stored == body.hash
+            || applied
+                .filter(same)
+                .is_some_and(|applied| applied.stored == stored)
     }
 
     pub(crate) fn vm_target(&self) -> Target {
@@ -337,14 +345,25 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// NetworkAttachmentDefinitions of ours that are no longer asked for, once the VM no longer names them.
-    fn plan_prunes(&mut self, bodies: &Bodies, pending: &[&Body], decision: &mut Decision) {
-        let vm_pending = pending
-            .iter()
-            .any(|body| body.target.kind == Kind::VirtualMachine);
-        if vm_pending || self.vm.is_none() {
-            return;
+    /// The hash of our Secret as we applied it last, which the VM notes, unless it was emptied since.
+    fn left_secret(&self) -> Option<String> {
+        let emptied = emptied_secret(self.wukong);
+        let applied = self.observed.memory.applied.get(&emptied.target);
+        let noted = || self.vm?.cloud_init_hash.clone();
+        let last = applied.map(|applied| applied.sent.clone()).or_else(noted);
+        last.filter(|last| !last.is_empty() && *last != emptied.hash)
+    }
+
+    /// Takes the data out of a Secret that the VM no longer reads.
+    fn plan_emptying(&mut self, decision: &mut Decision) {
+        let emptied = emptied_secret(self.wukong);
+        if self.left_secret().is_some() && !self.is_held_back(&emptied.target, &emptied.hash) {
+            decision.apply.push(self.apply(&emptied, false));
         }
+    }
+
+    /// NetworkAttachmentDefinitions of ours that are no longer asked for.
+    fn plan_prunes(&mut self, bodies: &Bodies, decision: &mut Decision) {
         let identity = &self.wukong.identity;
         let definitions = &self.observed.world.definitions;
         for fact in definitions.in_namespace(&identity.namespace) {

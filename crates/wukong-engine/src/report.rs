@@ -38,7 +38,7 @@ impl<'a> Report<'a> {
     /// What the status is made of.
     pub(crate) fn findings(&self) -> Findings<'a> {
         let planning = self.planning;
-        let instance = planning.instance.present();
+        let instance = planning.instance;
         Findings {
             verdicts: self.verdicts(),
             vm_name: planning.vm.map(|vm| vm.meta.name.clone()),
@@ -82,11 +82,11 @@ impl<'a> Report<'a> {
         }
         verdicts.push(self.created());
         if let Some(vm) = vm {
-            let (scheduled, running) = running::verdicts(vm, *instance, Some(wish));
+            let (scheduled, running) = running::verdicts(vm, &observed.world.instances, Some(wish));
             verdicts.extend(scheduled);
             let runs = running.reason == Reason::Running || running.reason == Reason::Migrating;
             verdicts.push(running);
-            if let Some(instance) = instance.present().filter(|_| runs) {
+            if let Some(instance) = instance.filter(|_| runs) {
                 verdicts.push(guest::ready(instance, self.nics()));
                 verdicts.push(guest::configuration(vm));
             }
@@ -123,12 +123,11 @@ impl<'a> Report<'a> {
         if wukong.nics.is_empty() {
             return None;
         }
+        let definitions = observed.world.definitions.presence();
         Some(match &self.planning.nics {
             Err(waiting) => networks::waiting(waiting),
             Ok(nics) if nics.is_empty() => networks::degraded(&wukong.nics),
-            Ok(_) if observed.world.definitions.presence() != Presence::Served => {
-                networks::unseen()
-            }
+            Ok(_) if definitions != Presence::Served => networks::unseen(definitions),
             Ok(_) => {
                 let first = self
                     .pending
@@ -143,9 +142,9 @@ impl<'a> Report<'a> {
         let Planning {
             wukong, observed, ..
         } = self.planning;
-        let machines = &observed.world.virtual_machines;
-        if machines.presence() == Presence::Missing {
-            return created::kubevirt_missing();
+        let kubevirt = observed.world.virtual_machines.presence();
+        if kubevirt != Presence::Served {
+            return created::without_kubevirt(kubevirt);
         }
         // The VirtualMachine says most, so its refusal comes first.
         let refused = self
@@ -168,7 +167,7 @@ impl<'a> Report<'a> {
         });
         created::verdict(
             wukong,
-            machines.get(&wukong.identity.namespace, &wukong.identity.name),
+            self.planning.vm,
             refused,
             contested,
             self.attached_by_hand,

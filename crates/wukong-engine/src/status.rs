@@ -171,7 +171,11 @@ fn condition(
         type_: verdict.type_.to_string(),
         status: status.into(),
         reason: verdict.reason.to_string(),
-        message: cut(&verdict.message),
+        message: match &verdict.hint {
+            // What blocks has its hint in the blocker.
+            Some(hint) if verdict.is_advisory() => cut(&format!("{} ({hint})", verdict.message)),
+            _ => cut(&verdict.message),
+        },
         last_transition_time: unmoved.unwrap_or_else(|| now.clone()),
         observed_generation: generation,
     }

@@ -2,6 +2,8 @@
 
 use wukong_api::{ConditionType, Reason};
 
+use crate::world::Presence;
+
 /// What is to be said about one condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Verdict {
@@ -75,8 +77,17 @@ impl Verdict {
         Self::new(type_, Status::False, reason, message)
     }
 
-    pub(crate) fn unknown(type_: ConditionType, message: impl Into<String>) -> Self {
-        Self::new(type_, Status::Unknown, Reason::NotObserved, message)
+    /// Something that cannot be told, because objects of that kind cannot be seen.
+    pub(crate) fn unseen(type_: ConditionType, presence: Presence, kind: &str) -> Self {
+        let unknown = |reason, message| Self::new(type_, Status::Unknown, reason, message);
+        match presence {
+            Presence::Forbidden => unknown(
+                Reason::NotPermitted,
+                format!("The operator has no right to see {kind}"),
+            )
+            .hint(format!("let its role list and watch {kind}")),
+            _ => unknown(Reason::NotObserved, format!("Not heard of {kind} yet")),
+        }
     }
 
     pub(crate) fn about(mut self, object: impl Into<String>) -> Self {
@@ -89,13 +100,17 @@ impl Verdict {
         self
     }
 
-    /// Whether it keeps the VM from being as asked. A silent agent and a change that waits for a restart do not: the
-    /// VM runs.
-    pub(crate) fn blocks(&self) -> bool {
-        let advisory = matches!(
+    /// Whether it says something about a VM that is as asked all the same: it runs, with a silent agent or with a change
+    /// that waits for a restart.
+    pub(crate) fn is_advisory(&self) -> bool {
+        matches!(
             self.type_,
             ConditionType::GuestReady | ConditionType::ConfigurationApplied
-        );
-        !matches!(self.status, Status::True | Status::Wished) && !advisory
+        )
+    }
+
+    /// Whether it keeps the VM from being as asked.
+    pub(crate) fn blocks(&self) -> bool {
+        !matches!(self.status, Status::True | Status::Wished) && !self.is_advisory()
     }
 }

@@ -5,7 +5,7 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 use crate::decision::{Failure, FailureKind, Kind, Target};
 use crate::facts::VirtualMachineFact;
 use crate::verdict::Verdict;
-use crate::world::Seen;
+use crate::world::Presence;
 
 const TYPE: ConditionType = ConditionType::Created;
 
@@ -13,7 +13,7 @@ const TYPE: ConditionType = ConditionType::Created;
 /// `attached` names the disks that somebody attached to the VM by hand, and `waits_for` says what the VM waits for.
 pub(crate) fn verdict(
     wukong: &ValidatedWukong,
-    vm: Seen<&VirtualMachineFact>,
+    vm: Option<&VirtualMachineFact>,
     refused: Option<(&Target, &Failure)>,
     contested: Option<(&Target, Option<&str>)>,
     attached: &[&str],
@@ -48,10 +48,7 @@ pub(crate) fn verdict(
         ));
     }
     match (vm, waits_for) {
-        (Seen::Present(vm), _) if vm.meta.is_controlled_by(&wukong.identity.uid) => {
-            Verdict::ok(TYPE, Reason::Created, "The VirtualMachine exists")
-        }
-        (Seen::Unknown, _) => Verdict::unknown(TYPE, "The operator cannot see VirtualMachines"),
+        (Some(_), _) => Verdict::ok(TYPE, Reason::Created, "The VirtualMachine exists"),
         (_, Some(waits_for)) => Verdict::progressing(TYPE, Reason::Creating, waits_for),
         (_, None) => Verdict::progressing(
             TYPE,
@@ -61,8 +58,11 @@ pub(crate) fn verdict(
     }
 }
 
-/// There is no KubeVirt.
-pub(crate) fn kubevirt_missing() -> Verdict {
+/// There is no KubeVirt, or it is hidden from us.
+pub(crate) fn without_kubevirt(presence: Presence) -> Verdict {
+    if presence != Presence::Missing {
+        return Verdict::unseen(TYPE, presence, "VirtualMachines");
+    }
     Verdict::bad(
         TYPE,
         Reason::KubeVirtNotInstalled,

@@ -6,6 +6,7 @@ use wukong_api::{ConditionType, Reason};
 use crate::decision::Memory;
 use crate::desired::Body;
 use crate::verdict::Verdict;
+use crate::world::Presence;
 
 const TYPE: ConditionType = ConditionType::NetworksConfigured;
 
@@ -41,8 +42,8 @@ pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
 }
 
 /// The operator cannot tell.
-pub(crate) fn unseen() -> Verdict {
-    Verdict::unknown(TYPE, "The operator cannot see NetworkAttachmentDefinitions")
+pub(crate) fn unseen(presence: Presence) -> Verdict {
+    Verdict::unseen(TYPE, presence, "NetworkAttachmentDefinitions")
 }
 
 /// Whether the NetworkAttachmentDefinitions that we make are there; `pending` is one that is not.
@@ -60,7 +61,8 @@ pub(crate) fn verdict(pending: Option<&Body>, memory: &Memory) -> Verdict {
             Reason::ApplyConflict,
             format!("{} cannot be written: {}", first.target, failure.message),
         )
-        .about(first.target.to_string()),
+        .about(first.target.to_string())
+        .hint("see what the message says; the operator tries again now and then"),
         None => Verdict::progressing(
             TYPE,
             Reason::Creating,

@@ -9,7 +9,7 @@ use crate::facts::{
 };
 use crate::power::Wish;
 use crate::verdict::Verdict;
-use crate::world::Seen;
+use crate::world::{Seen, Store};
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
@@ -18,23 +18,23 @@ const RUNNING: ConditionType = ConditionType::Running;
 /// `wish` (of a manifest that is not valid) the VM is taken to be as asked.
 pub(crate) fn verdicts(
     vm: &VirtualMachineFact,
-    instance: Seen<&VirtualMachineInstanceFact>,
+    instances: &Store<VirtualMachineInstanceFact>,
     wish: Option<&Wish>,
 ) -> (Option<Verdict>, Verdict) {
     if vm.meta.deleting {
         return (None, stopping("The VirtualMachine is being deleted"));
     }
-    let living = |instance: &&VirtualMachineInstanceFact| {
-        !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
-    };
-    let ended = match instance {
+    let ended = match instances.get(&vm.meta.namespace, &vm.meta.name) {
         Seen::Unknown => {
-            let message = "The operator cannot see VirtualMachineInstances";
-            return (None, Verdict::unknown(RUNNING, message));
+            let presence = instances.presence();
+            let unseen = Verdict::unseen(RUNNING, presence, "VirtualMachineInstances");
+            return (None, unseen);
         }
         Seen::Absent => None,
-        Seen::Present(instance) if living(&instance) => return alive(vm, instance, wish),
-        Seen::Present(instance) => Some(instance),
+        Seen::Present(instance) => match instance.phase.as_str() {
+            "Succeeded" | "Failed" => Some(instance),
+            _ => return alive(vm, instance, wish),
+        },
     };
     (None, without_instance(vm, ended, wish))
 }
@@ -208,7 +208,8 @@ fn scheduling(vm: &VirtualMachineFact, instance: &VirtualMachineInstanceFact) ->
             .about(object)
             .hint(hint)
         }
-        None => Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node"),
+        None => Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
+            .about(object),
     }
 }
 

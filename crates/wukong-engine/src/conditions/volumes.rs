@@ -49,8 +49,15 @@ fn disk(
 ) -> Verdict {
     let name = &seen.disk.name;
     if seen.unseen {
-        let message = format!("disk {name}: the operator cannot see DataVolumes or claims");
-        return Verdict::unknown(TYPE, message);
+        let presence = world.data_volumes.presence();
+        return match presence {
+            Presence::Unknown | Presence::Forbidden => {
+                Verdict::unseen(TYPE, presence, "DataVolumes")
+            }
+            Presence::Missing | Presence::Served => {
+                Verdict::unseen(TYPE, world.claims.presence(), "PersistentVolumeClaims")
+            }
+        };
     }
     let lost = |claim: &ClaimFact| {
         Verdict::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
@@ -66,6 +73,7 @@ fn disk(
             Reason::ResizeRefused,
             format!("disk {name} cannot grow: {}", refused.why),
         )
+        .about(format!("PersistentVolumeClaim/{}", seen.claim_name))
         .hint("use a StorageClass that can expand volumes, or write the old size again");
     }
     match (seen.data_volume, seen.claim) {
@@ -353,7 +361,8 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
             Reason::ResizeRefused,
             format!("disk {name} cannot grow: {}", error.message),
         )
-        .about(object);
+        .about(object)
+        .hint("see what the message says; or write the old size again");
     }
     match (claim.capacity, claim.request) {
         (Some(capacity), Some(request)) if capacity < request => Verdict::progressing(

@@ -204,3 +204,90 @@ fn retained_disks_are_attached_again_by_the_next_of_that_name() {
             .contains(&"apply DataVolume/web.data".to_owned())
     );
 }
+
+/// A password that was in it must not stay.
+#[test]
+fn a_secret_that_the_vm_no_longer_reads_is_emptied() {
+    let mut cluster = Cluster::running("cloudInitUser: {name: web, password: secret}");
+    cluster.edit("userDataSecret: mine");
+    cluster.settle();
+    assert_eq!(
+        cluster.done(),
+        [
+            "apply VirtualMachine/web",
+            "apply Secret/web.cloud-init",
+            "apply VirtualMachine/web",
+            "write status"
+        ]
+    );
+    let secret = cluster.server.get("Secret", "web.cloud-init").unwrap();
+    assert!(secret["data"].is_null(), "{secret:#}");
+    cluster.live();
+    cluster.done();
+    cluster.restart_operator();
+    cluster.live();
+    assert_eq!(cluster.done(), [""; 0]);
+    // And it comes back.
+    cluster.edit("cloudInitUser: {name: web}");
+    cluster.settle();
+    let secret = cluster.server.get("Secret", "web.cloud-init").unwrap();
+    assert!(secret["data"]["userdata"].is_string());
+}
+
+/// The VM waits for its claims, so it cannot note the Secret yet.
+#[test]
+fn a_secret_is_emptied_that_no_vm_ever_read() {
+    let mut cluster = Cluster::new(
+        "cloudInitUser: {name: web, password: secret}, disks: [{name: root, size: 1Gi}]",
+    );
+    cluster.settle();
+    cluster.edit("userDataSecret: mine, disks: [{name: root, size: 1Gi}]");
+    cluster.live();
+    assert!(cluster.server.get("Secret", "web.cloud-init").unwrap()["data"].is_null());
+    assert_eq!(
+        cluster.vm()["metadata"]["annotations"]["vm.novasphere.dev/cloud-init-hash"],
+        ""
+    );
+}
+
+/// The VM notes the Secret that it was last applied with, and the next was applied since.
+#[test]
+fn an_edit_that_is_taken_back_takes_the_secret_back() {
+    const BEFORE: &str = "cloudInitUser: {name: web}";
+    let mut cluster = Cluster::running(BEFORE);
+    let secret =
+        |cluster: &Cluster| cluster.server.get("Secret", "web.cloud-init").unwrap()["data"].clone();
+    let before = secret(&cluster);
+    cluster
+        .refusals
+        .insert("VirtualMachine/web".into(), (FailureKind::Denied, "no"));
+    cluster.edit("cloudInitUser: {name: admin}");
+    cluster.settle();
+    assert_ne!(secret(&cluster), before);
+    cluster.edit(BEFORE);
+    cluster.settle();
+    assert_eq!(secret(&cluster), before);
+}
+
+/// One line for what was made, one for the guest that runs.
+#[test]
+fn few_events_tell_of_the_way_to_running() {
+    let mut cluster = Cluster::new(COMPLETE);
+    let mut told = Vec::new();
+    for _ in 0..40 {
+        loop {
+            let decision = cluster.pass();
+            if decision.is_settled() {
+                if decision.write_status.is_some_and(|at| at <= cluster.now) {
+                    told.extend(decision.notes);
+                }
+                break;
+            }
+        }
+        plant::step(&mut cluster.server);
+        cluster.now += SignedDuration::from_millis(300);
+    }
+    assert!(told.len() <= 3, "{told:#?}");
+    assert!(told.iter().all(|note| !note.warning), "{told:#?}");
+    assert_eq!(told.last().unwrap().message, "the guest runs on node-1");
+}

@@ -1,11 +1,20 @@
 //! The engine as its users know it: manifests in, objects, actions and status out.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod conflicts;
+mod convergence;
 mod determinism;
+mod disks;
 mod drift;
 mod examples;
+mod hostile_facts;
 mod life;
+mod networks;
+mod nothing_ignored;
 mod power;
+mod reasons;
 #[path = "../support/mod.rs"]
 mod support;
+mod traps;
 mod upstream;
+mod world;

@@ -153,23 +153,20 @@ impl Cluster {
         decision
     }
 
-    /// Passes until there is nothing to do, now or later.
+    /// Passes until there is nothing to do, now or within a minute.
     #[track_caller]
     pub fn settle(&mut self) -> Decision {
+        let end = self.now + SignedDuration::from_mins(1);
         for _ in 0..PASSES_MAX {
             let decision = self.pass();
             let write_due = decision.write_status.is_some_and(|at| at <= self.now);
             if !decision.is_settled() || write_due {
                 continue;
             }
-            match decision
-                .write_status
-                .into_iter()
-                .chain(decision.wake_at)
-                .min()
-            {
-                Some(at) => self.now = at,
-                None => return decision,
+            let next = decision.write_status.into_iter().chain(decision.wake_at);
+            match next.min() {
+                Some(at) if at <= end => self.now = at,
+                _ => return decision,
             }
         }
         panic!("no rest after {PASSES_MAX} passes: {:#?}", self.done);
@@ -250,10 +247,24 @@ impl Cluster {
         }
         self.done.push(format!("apply {target}"));
         let object = self.server.apply(FIELD_MANAGER, &apply.body);
+        self.take_in(target.kind, &object);
         let stored = Meta::project(&object).owned_hash.unwrap();
         self.memory
             .record_applied(target.clone(), apply.hash.clone(), stored, self.now);
         true
+    }
+
+    /// The answer to a write is known before its event.
+    fn take_in(&mut self, kind: Kind, object: &Value) {
+        match kind {
+            Kind::Secret => false,
+            Kind::NetworkAttachmentDefinition => {
+                self.world.definitions.insert(Fact::project(object))
+            }
+            Kind::DataVolume => self.world.data_volumes.insert(Fact::project(object)),
+            Kind::PersistentVolumeClaim => self.world.claims.insert(Fact::project(object)),
+            Kind::VirtualMachine => self.world.virtual_machines.insert(Fact::project(object)),
+        };
     }
 
     fn unmet(&self, expect: &Expect, known: Option<&Value>) -> Option<(FailureKind, &'static str)> {
@@ -291,27 +302,25 @@ impl Cluster {
 
     fn expand(&mut self, expand: &Expand) {
         let target = &expand.target;
-        if let Some((kind, message)) = self.refusals.get(&target.to_string()).copied() {
+        let claim = self.server.get(target.kind.as_ref(), &target.name);
+        let same = claim.filter(|claim| claim["metadata"]["uid"] == json!(expand.uid));
+        let refusal = self.refusals.get(&target.to_string()).copied();
+        let Some(claim) = same.filter(|_| refusal.is_none()) else {
+            let (kind, message) = refusal.unwrap_or((FailureKind::Gone, "not found"));
             return self.refused(target, expand.hash(), kind, message);
-        }
-        let claim = self
-            .server
-            .get("PersistentVolumeClaim", &target.name)
-            .unwrap();
-        assert_eq!(claim["metadata"]["uid"], json!(expand.uid));
+        };
         self.assert_ours(&claim);
         self.done
             .push(format!("expand {} to {}", target.name, expand.to));
-        self.server.update(
-            FIELD_MANAGER,
-            "PersistentVolumeClaim",
-            &target.name,
-            |claim| {
-                claim["spec"]["resources"]["requests"]["storage"] = json!(expand.to.to_string());
-                claim["metadata"]["annotations"][labels::GUEST_SIZE] =
-                    json!(expand.guest_size.to_string());
-            },
-        );
+        let claim =
+            self.server
+                .update(FIELD_MANAGER, target.kind.as_ref(), &target.name, |claim| {
+                    claim["spec"]["resources"]["requests"]["storage"] =
+                        json!(expand.to.to_string());
+                    claim["metadata"]["annotations"][labels::GUEST_SIZE] =
+                        json!(expand.guest_size.to_string());
+                });
+        self.take_in(target.kind, &claim);
         self.memory.record_done(target);
     }
 
@@ -321,11 +330,17 @@ impl Cluster {
             .server
             .get(target.kind.as_ref(), &target.name)
             .map(|object| Meta::project(&object));
-        let known = known.unwrap();
-        assert_eq!(
-            (&known.uid, &known.resource_version),
-            (&prune.uid, &prune.resource_version)
-        );
+        let same = known.filter(|known| {
+            known.uid == prune.uid && known.resource_version == prune.resource_version
+        });
+        let Some(known) = same else {
+            return self.refused(
+                target,
+                prune.hash(),
+                FailureKind::Stale,
+                "the object has been modified",
+            );
+        };
         assert!(
             known.is_controlled_by(manifests::UID),
             "{target} is not ours"

@@ -230,6 +230,7 @@ fn disks_are_ready(server: &ApiServer, vm: &Value) -> bool {
 /// What virt-api does when a subresource is called.
 pub fn call(server: &mut ApiServer, call: &str, name: &str) {
     match call {
+        "start" if server.get("VirtualMachineInstance", name).is_some() => {}
         "start" => {
             server.update_status(
                 "virt-api",
@@ -242,9 +243,14 @@ pub fn call(server: &mut ApiServer, call: &str, name: &str) {
         }
         "restart" => server.delete("VirtualMachineInstance", name),
         "pause" | "unpause" => {
-            let instance = server.get("VirtualMachineInstance", name).unwrap();
+            let instance = server
+                .get("VirtualMachineInstance", name)
+                .unwrap_or_default();
             let mut status = instance["status"].clone();
-            let conditions = status["conditions"].as_array_mut().unwrap();
+            // "VM is not running", to somebody who comes late.
+            let Some(conditions) = status["conditions"].as_array_mut() else {
+                return;
+            };
             conditions.retain(|condition| condition["type"] != "Paused");
             if call == "pause" {
                 conditions

@@ -1,0 +1,123 @@
+//! Names that somebody else has.
+
+use serde_json::{Value, json};
+use wukong_api::names;
+use wukong_api::status::Phase;
+
+use crate::support::api_server::NAMESPACE;
+use crate::support::cluster::Cluster;
+
+const FIELDS: &str = "networks: [{name: lan, type: bridge}], disks: [{name: root, size: 1Gi}]";
+
+/// An object of each kind under the name that ours would have.
+fn objects() -> Vec<(&'static str, &'static str, String)> {
+    vec![
+        ("v1", "Secret", names::cloud_init_secret("web")),
+        ("v1", "PersistentVolumeClaim", names::claim("web", "root")),
+        (
+            "cdi.kubevirt.io/v1beta1",
+            "DataVolume",
+            names::claim("web", "root"),
+        ),
+        (
+            "k8s.cni.cncf.io/v1",
+            "NetworkAttachmentDefinition",
+            names::network_attachment_definition("web", "lan"),
+        ),
+        ("kubevirt.io/v1", "VirtualMachine", "web".into()),
+    ]
+}
+
+fn owner(kind: &str, name: &str, uid: &str) -> Value {
+    json!([{"apiVersion": "x/v1", "kind": kind, "name": name, "uid": uid, "controller": true}])
+}
+
+#[test]
+fn what_is_not_ours_is_left_as_it_is() {
+    for (version, kind, name) in objects() {
+        for owners in [
+            json!([]),
+            owner("Deployment", "other", "1"),
+            owner("Wukong", "other", "2"),
+        ] {
+            let mut cluster = Cluster::new(FIELDS);
+            let theirs = cluster.server.create("helm", json!({
+                "apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE, "ownerReferences": owners},
+                "spec": {"runStrategy": "Always"},
+            }));
+            cluster.settle();
+            cluster.settle();
+            assert_eq!(cluster.server.get(kind, &name), Some(theirs));
+            let decision = cluster.decide();
+            let blocker = decision.status.blocker.unwrap();
+            assert_eq!(blocker.reason, "NameConflict", "{kind}");
+            assert_eq!(blocker.object, Some(format!("{kind}/{name}")));
+            assert_eq!(decision.status.phase, Some(Phase::Error));
+            if kind != "VirtualMachine" {
+                assert!(cluster.vm().is_null(), "{kind}");
+            }
+            // They go, and we come.
+            cluster.server.delete(kind, &name);
+            cluster.live();
+            assert_eq!(
+                cluster.status().phase,
+                Some(Phase::Running),
+                "{kind}: {:#?}",
+                cluster.status().blocker
+            );
+        }
+    }
+}
+
+/// Children of an earlier Wukong of that name are neither taken for ours nor called a conflict.
+#[test]
+fn what_an_earlier_wukong_left_is_waited_for() {
+    for (version, kind, name) in objects().into_iter().skip(1) {
+        let mut cluster = Cluster::new(FIELDS);
+        let old = cluster.server.create("wukong-operator", json!({
+            "apiVersion": version, "kind": kind,
+            "metadata": {"name": name, "namespace": NAMESPACE, "ownerReferences": owner("Wukong", "web", "old"),
+                         "labels": {"vm.novasphere.dev/wukong": "web"}},
+            "spec": {"runStrategy": "Always"},
+        }));
+        cluster.settle();
+        assert_eq!(cluster.server.get(kind, &name), Some(old));
+        let status = cluster.status();
+        assert_ne!(status.blocker.unwrap().reason, "NameConflict", "{kind}");
+        assert_eq!(status.phase, Some(Phase::Creating), "{kind}");
+        assert!(kind == "VirtualMachine" || cluster.vm().is_null(), "{kind}");
+        cluster.server.delete(kind, &name);
+        cluster.live();
+        assert_eq!(cluster.status().phase, Some(Phase::Running), "{kind}");
+    }
+}
+
+/// `kubectl delete wukong --cascade=orphan`, and the manifest again.
+#[test]
+fn an_orphaned_vm_is_not_taken_over() {
+    let mut cluster = Cluster::running(FIELDS);
+    for kind in [
+        "VirtualMachine",
+        "NetworkAttachmentDefinition",
+        "DataVolume",
+        "Secret",
+    ] {
+        for object in cluster.server.list(kind) {
+            let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+            cluster.server.update("gc", kind, &name, |object| {
+                object["metadata"]["ownerReferences"] = json!([])
+            });
+        }
+    }
+    let before = cluster.vm();
+    cluster.settle();
+    assert_eq!(cluster.done(), ["write status"]);
+    assert_eq!(cluster.vm(), before);
+    let blocker = cluster.status().blocker.unwrap();
+    assert_eq!(blocker.reason, "NameConflict");
+    assert!(
+        blocker.message.contains("has lost its owner"),
+        "{}",
+        blocker.message
+    );
+}

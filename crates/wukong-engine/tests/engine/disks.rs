@@ -1,0 +1,360 @@
+//! Disks: adoption, growth, what cannot change, and what is missing.
+
+use serde_json::{Value, json};
+use wukong_api::status::Phase;
+use wukong_engine::{FailureKind, Presence};
+
+use crate::support::api_server::NAMESPACE;
+use crate::support::cluster::Cluster;
+use crate::support::plant;
+
+const DATA: &str = "disks: [{name: data, size: 20Gi}]";
+
+fn blocker(cluster: &Cluster) -> (String, String) {
+    let blocker = cluster.status().blocker.unwrap();
+    (blocker.reason, blocker.message)
+}
+
+fn request(cluster: &Cluster, claim: &str) -> Value {
+    let claim = cluster.server.get("PersistentVolumeClaim", claim).unwrap();
+    claim["spec"]["resources"]["requests"]["storage"].clone()
+}
+
+fn volume_of(cluster: &Cluster, disk: &str) -> Value {
+    let vm = cluster.vm();
+    let volumes = vm["spec"]["template"]["spec"]["volumes"]
+        .as_array()
+        .unwrap();
+    volumes
+        .iter()
+        .find(|volume| volume["name"] == disk)
+        .unwrap()
+        .clone()
+}
+
+#[test]
+fn a_disk_that_grows_grows_its_claim_and_nothing_else() {
+    let mut cluster = Cluster::running(DATA);
+    let volume = cluster.server.get("DataVolume", "web.data").unwrap();
+    cluster.edit("disks: [{name: data, size: 30Gi}]");
+    cluster.live();
+    let done = cluster.done();
+    let actions: Vec<_> = done.iter().filter(|done| *done != "write status").collect();
+    assert_eq!(actions, ["expand web.data to 30Gi"]);
+    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(
+        cluster.server.get("DataVolume", "web.data").unwrap(),
+        volume,
+        "CDI lets nobody change it"
+    );
+    let status = cluster.status();
+    assert_eq!((status.phase, status.blocker), (Some(Phase::Running), None));
+    assert_eq!(status.volumes[0].capacity.as_deref(), Some("30Gi"));
+    // And again.
+    cluster.edit("disks: [{name: data, size: 31Gi}]");
+    cluster.live();
+    assert_eq!(request(&cluster, "web.data"), "31Gi");
+}
+
+/// Only a bound claim can grow.
+#[test]
+fn growth_waits_for_the_import() {
+    let mut cluster = Cluster::new(DATA);
+    cluster.settle();
+    plant::step(&mut cluster.server);
+    cluster.edit("disks: [{name: data, size: 30Gi}]");
+    cluster.settle();
+    assert_eq!(request(&cluster, "web.data"), "20Gi");
+    cluster.live();
+    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(cluster.status().blocker, None);
+}
+
+#[test]
+fn growth_that_the_class_or_the_server_refuses_is_said() {
+    let mut cluster = Cluster::running(DATA);
+    cluster
+        .server
+        .update("kubectl", "StorageClass", plant::DEFAULT_CLASS, |class| {
+            class["allowVolumeExpansion"] = json!(false);
+        });
+    cluster.edit("disks: [{name: data, size: 30Gi}]");
+    cluster.live();
+    assert_eq!(request(&cluster, "web.data"), "20Gi");
+    let (reason, message) = blocker(&cluster);
+    assert_eq!(reason, "ResizeRefused");
+    assert!(message.contains(plant::DEFAULT_CLASS), "{message}");
+    assert_eq!(
+        cluster.status().phase,
+        Some(Phase::Running),
+        "the guest runs all the same"
+    );
+
+    cluster
+        .server
+        .update("kubectl", "StorageClass", plant::DEFAULT_CLASS, |class| {
+            class["allowVolumeExpansion"] = json!(true);
+        });
+    cluster.refusals.insert(
+        "PersistentVolumeClaim/web.data".into(),
+        (FailureKind::Quota, "exceeded quota: storage"),
+    );
+    cluster.settle();
+    let (reason, message) = blocker(&cluster);
+    assert_eq!(reason, "ResizeRefused");
+    assert!(message.contains("exceeded quota"), "{message}");
+    cluster.refusals.clear();
+    cluster.live();
+    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(cluster.status().blocker, None);
+}
+
+/// What cannot be carried out changes nothing, not even its other half.
+#[test]
+fn what_a_disk_cannot_become_is_refused() {
+    for (edit, reason, says) in [
+        (
+            "cpu: 7, disks: [{name: data, size: 10Gi}]",
+            "ImmutableFieldChanged",
+            "spec.disks[0].size: 10Gi is less than the 20Gi",
+        ),
+        (
+            "cpu: 7, disks: [{name: data, size: 20Gi, image: 'fedora:41'}]",
+            "ImmutableFieldChanged",
+            "spec.disks[0]: the disk was made from another source",
+        ),
+        (
+            "cpu: 7, disks: [{name: data, size: 20Gi, storageClassName: fast}]",
+            "ImmutableFieldChanged",
+            "spec.disks[0]: the disk was made",
+        ),
+        (
+            "cpu: 0, disks: [{name: data, size: 20Gi}]",
+            "InvalidSpec",
+            "spec.cpu",
+        ),
+    ] {
+        let mut cluster = Cluster::running(DATA);
+        let before = cluster.vm();
+        cluster.edit(edit);
+        cluster.live();
+        assert_eq!(cluster.done(), ["write status"], "{edit}");
+        assert_eq!(cluster.vm(), before);
+        let status = cluster.status();
+        assert_eq!(status.phase, Some(Phase::Running), "it is as it was");
+        let (found, message) = blocker(&cluster);
+        assert_eq!(found, reason);
+        assert!(message.contains(says), "{message}");
+        cluster.edit(&format!("cpu: 7, {DATA}"));
+        cluster.live();
+        assert_eq!(cluster.status().blocker, None);
+    }
+}
+
+/// Whatever else CDI writes into the spec of a DataVolume is not what we asked for.
+#[test]
+fn a_field_that_cdi_adds_is_no_change() {
+    let mut cluster = Cluster::running(DATA);
+    cluster
+        .server
+        .update("cdi-controller", "DataVolume", "web.data", |volume| {
+            volume["spec"]["contentType"] = json!("kubevirt");
+        });
+    cluster.restart_operator();
+    cluster.live();
+    assert_eq!(cluster.done(), [""; 0]);
+    assert_eq!(cluster.status().blocker, None);
+}
+
+#[test]
+fn without_cdi_empty_disks_are_plain_claims_and_others_wait() {
+    let mut cluster = Cluster::new(DATA);
+    cluster.unserved.insert("DataVolume", Presence::Missing);
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+    assert_eq!(
+        volume_of(&cluster, "data")["persistentVolumeClaim"]["claimName"],
+        "web.data"
+    );
+    cluster.done();
+    // A plain claim stays one when CDI appears, and grows as any other.
+    cluster.unserved.clear();
+    cluster.edit("disks: [{name: data, size: 30Gi}]");
+    cluster.live();
+    assert!(cluster.server.get("DataVolume", "web.data").is_none());
+    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(cluster.status().blocker, None);
+
+    let mut cluster = Cluster::new("disks: [{name: root, size: 20Gi, image: 'fedora:41'}]");
+    cluster.unserved.insert("DataVolume", Presence::Missing);
+    cluster.live();
+    assert_eq!(blocker(&cluster).0, "CDINotInstalled");
+    assert_eq!(cluster.status().phase, Some(Phase::Pending));
+    cluster.unserved.clear();
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+}
+
+/// A claim as `kubectl delete datavolume --cascade=orphan` leaves it, and one that garbage collection will take.
+#[test]
+fn a_claim_without_its_data_volume_is_mounted_once_it_is_nobodys() {
+    let mut cluster = Cluster::running(DATA);
+    let uid = cluster
+        .server
+        .get("PersistentVolumeClaim", "web.data")
+        .unwrap()["metadata"]["uid"]
+        .clone();
+    let owner = cluster
+        .server
+        .update("kubectl", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+        })["metadata"]["ownerReferences"]
+        .clone();
+    // Not collected yet: it still belongs to the DataVolume.
+    cluster
+        .server
+        .update("gc", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["ownerReferences"] = json!([]);
+        });
+    cluster.server.delete("DataVolume", "web.data");
+    cluster
+        .server
+        .update("gc", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["ownerReferences"] = owner;
+        });
+    cluster.settle();
+    assert!(cluster.done().iter().all(|done| done == "write status"));
+    cluster
+        .server
+        .update("gc", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["ownerReferences"] = json!([]);
+        });
+    cluster.live();
+    assert!(
+        cluster
+            .done()
+            .contains(&"apply VirtualMachine/web".to_owned())
+    );
+    assert!(
+        cluster.server.get("DataVolume", "web.data").is_none(),
+        "it would be imported again"
+    );
+    assert_eq!(
+        volume_of(&cluster, "data")["persistentVolumeClaim"]["claimName"],
+        "web.data"
+    );
+    let claim = cluster
+        .server
+        .get("PersistentVolumeClaim", "web.data")
+        .unwrap();
+    assert_eq!(claim["metadata"]["uid"], uid);
+    assert_eq!(cluster.status().blocker, None);
+}
+
+/// Without what the claims' labels say, a claim is somebody's.
+#[test]
+fn a_disk_that_is_still_going_is_waited_for() {
+    let mut cluster = Cluster::running(DATA);
+    cluster
+        .server
+        .update("kubelet", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["finalizers"] = json!(["kubernetes.io/pvc-protection"]);
+        });
+    cluster.server.delete("DataVolume", "web.data");
+    cluster.server.delete("VirtualMachine", "web");
+    plant::step(&mut cluster.server);
+    cluster.settle();
+    assert!(cluster.vm().is_null(), "its claim is going");
+    cluster
+        .server
+        .update("kubelet", "PersistentVolumeClaim", "web.data", |claim| {
+            claim["metadata"]["finalizers"] = json!([]);
+        });
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+}
+
+#[test]
+fn who_keeps_a_disk_takes_it_out_of_garbage_collection() {
+    let mut cluster = Cluster::running("disks: [{name: data, size: 20Gi, reclaimPolicy: Delete}]");
+    cluster.edit("disks: [{name: data, size: 20Gi, reclaimPolicy: Retain}]");
+    cluster.settle();
+    assert_eq!(
+        cluster.done(),
+        ["apply DataVolume/web.data", "write status"]
+    );
+    cluster.server.delete("Wukong", "web");
+    plant::step(&mut cluster.server);
+    assert!(
+        cluster
+            .server
+            .get("PersistentVolumeClaim", "web.data")
+            .is_some()
+    );
+}
+
+/// The message of a crashing importer comes and goes; how often it was restarted stays.
+#[test]
+fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
+    let importing = |restarts: u64, running: (&str, &str, &str)| {
+        json!({"phase": "ImportInProgress", "progress": "N/A", "restartCount": restarts, "conditions": [
+            {"type": "Bound", "status": "False", "reason": "Pending", "message": "target PVC web.data Pending"},
+            {"type": "Running", "status": running.0, "reason": running.1, "message": running.2},
+        ]})
+    };
+    let dns = "Unable to connect to http data source: Get \"http://nowhere/x\": dial tcp: lookup nowhere: no such host";
+    let mut cluster = Cluster::new("disks: [{name: data, size: 20Gi, image: 'http://nowhere/x'}]");
+    cluster.settle();
+    plant::step(&mut cluster.server);
+    let mut said = Vec::new();
+    for running in [
+        ("True", "Pod is running", ""),
+        ("False", "Error", dns),
+        ("True", "Pod is running", ""),
+        ("False", "Pod is running", ""),
+        ("False", "Error", dns),
+        ("False", "Completed", ""),
+    ] {
+        let restarts = u64::try_from(said.len()).unwrap() / 2;
+        cluster.server.update_status(
+            "cdi-controller",
+            "DataVolume",
+            "web.data",
+            importing(restarts, running),
+        );
+        cluster.settle();
+        said.push(blocker(&cluster));
+    }
+    assert_eq!(said[0].0, "Importing");
+    for (reason, message) in &said[1..] {
+        assert_eq!(reason, "ImportFailed");
+        assert_eq!(
+            message,
+            &format!("disk data: the import fails (DNS): {dns}")
+        );
+    }
+    let status = plant::data_volume_status("Succeeded", true, "Completed");
+    cluster
+        .server
+        .update_status("cdi-controller", "DataVolume", "web.data", status);
+    cluster.live();
+    assert_ne!(cluster.status().phase, Some(Phase::Error));
+}
+
+/// A claim of that name which is not ours is not touched, and no DataVolume is made over it.
+#[test]
+fn a_claim_of_somebody_else_is_a_conflict() {
+    let mut cluster = Cluster::new(DATA);
+    cluster.server.create("kubectl", json!({
+        "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+        "metadata": {"name": "web.data", "namespace": NAMESPACE}, "spec": {"storageClassName": "standard"},
+    }));
+    cluster.live();
+    assert!(cluster.done().iter().all(|done| done == "write status"));
+    let (reason, message) = blocker(&cluster);
+    assert_eq!(reason, "NameConflict");
+    assert!(
+        message.contains("PersistentVolumeClaim/web.data"),
+        "{message}"
+    );
+}

@@ -1,0 +1,141 @@
+//! NICs, with Multus and without.
+
+use serde_json::{Value, json};
+use wukong_api::names;
+use wukong_api::status::Phase;
+use wukong_engine::Presence;
+
+use crate::support::api_server::NAMESPACE;
+use crate::support::cluster::Cluster;
+
+const LAN: &str = "networks: [{name: lan, type: bridge}]";
+const NAD: &str = "NetworkAttachmentDefinition";
+
+fn nics(cluster: &Cluster) -> Vec<Value> {
+    let vm = cluster.vm();
+    let interfaces = vm["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"].as_array();
+    interfaces
+        .into_iter()
+        .flatten()
+        .map(|nic| nic["name"].clone())
+        .collect()
+}
+
+fn reason(cluster: &Cluster) -> String {
+    cluster.status().blocker.unwrap().reason
+}
+
+fn lan() -> String {
+    names::network_attachment_definition("web", "lan")
+}
+
+#[test]
+fn without_multus_the_vm_starts_on_the_pod_network_and_gets_its_nic_later() {
+    let mut cluster = Cluster::new(LAN);
+    cluster.unserved.insert(NAD, Presence::Missing);
+    cluster.live();
+    assert_eq!(nics(&cluster), ["pod-network"]);
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+    assert_eq!(reason(&cluster), "DegradedToPodNetwork");
+    cluster.unserved.clear();
+    cluster.live();
+    assert_eq!(nics(&cluster), ["pod-network", "lan"]);
+    assert_eq!(cluster.status().blocker, None);
+    assert_eq!(cluster.server.list(NAD).len(), 1);
+}
+
+#[test]
+fn without_multus_a_vm_that_must_not_degrade_waits() {
+    for fields in [
+        "networks: [{name: lan, type: bridge, onMissingMultus: Block}]",
+        "networks: [{name: lan, type: bridge}], podNetwork: None",
+    ] {
+        let mut cluster = Cluster::new(fields);
+        cluster.unserved.insert(NAD, Presence::Missing);
+        cluster.live();
+        assert!(cluster.vm().is_null(), "{fields}");
+        assert_eq!(
+            (reason(&cluster).as_str(), cluster.status().phase),
+            ("MultusNotInstalled", Some(Phase::Pending))
+        );
+        cluster.unserved.clear();
+        cluster.live();
+        assert_eq!(cluster.status().phase, Some(Phase::Running), "{fields}");
+    }
+}
+
+/// Nothing is known of definitions: it would be wrong to take the NIC away.
+#[test]
+fn definitions_that_the_operator_may_not_see_change_nothing() {
+    let mut cluster = Cluster::running(LAN);
+    cluster.unserved.insert(NAD, Presence::Forbidden);
+    cluster.live();
+    assert_eq!(cluster.done(), ["write status"]);
+    assert_eq!(nics(&cluster), ["pod-network", "lan"]);
+    assert_eq!(reason(&cluster), "NotPermitted");
+}
+
+/// Its pod would not start.
+#[test]
+fn a_vm_waits_for_a_definition_that_somebody_else_makes() {
+    let mut cluster = Cluster::new("networks: [{name: lan, type: bridge, nadName: shared}]");
+    cluster.live();
+    assert!(cluster.vm().is_null());
+    assert_eq!(reason(&cluster), "NADNotFound");
+    cluster.server.create("kubectl", json!({
+        "apiVersion": "k8s.cni.cncf.io/v1", "kind": NAD, "metadata": {"name": "shared", "namespace": NAMESPACE},
+        "spec": {"config": "{}"},
+    }));
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+    // It is never ours: it stays when the NIC goes.
+    cluster.edit("cpu: 3");
+    cluster.live();
+    assert!(cluster.server.get(NAD, "shared").is_some());
+}
+
+#[test]
+fn a_definition_goes_after_the_vm_no_longer_names_it() {
+    let mut cluster = Cluster::running(LAN);
+    cluster.edit("cpu: 2");
+    cluster.settle();
+    assert_eq!(
+        cluster.done(),
+        [
+            "apply Secret/web.cloud-init".to_owned(),
+            "apply VirtualMachine/web".to_owned(),
+            format!("prune {NAD}/{}", lan()),
+            "write status".to_owned(),
+        ]
+    );
+    assert_eq!(cluster.server.list(NAD), [Value::Null; 0]);
+}
+
+#[test]
+fn a_definition_that_only_looks_like_ours_is_not_pruned() {
+    let mut cluster = Cluster::running(LAN);
+    cluster.server.create(
+        "kubectl",
+        json!({
+            "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+            "metadata": {"name": "other", "namespace": NAMESPACE, "uid": "another"},
+        }),
+    );
+    for (name, owner) in [("mine", None), ("theirs", Some("another"))] {
+        let owners = owner.map(|uid| json!([{"apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong", "name": "web", "uid": uid, "controller": true}]));
+        cluster.server.create("kubectl", json!({
+            "apiVersion": "k8s.cni.cncf.io/v1", "kind": NAD,
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"vm.novasphere.dev/wukong": "web"}, "ownerReferences": owners},
+            "spec": {"config": "{}"},
+        }));
+    }
+    cluster.edit("cpu: 3");
+    cluster.live();
+    let left: Vec<_> = cluster
+        .server
+        .list(NAD)
+        .iter()
+        .map(|nad| nad["metadata"]["name"].clone())
+        .collect();
+    assert_eq!(left, ["mine", "theirs"]);
+}

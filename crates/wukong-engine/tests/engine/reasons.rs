@@ -1,0 +1,386 @@
+//! Every reason, and a cluster in which it is the one that is given. A reason that no cluster reaches does not exist.
+
+use std::fmt::Write;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::{Value, json};
+use strum::IntoEnumIterator;
+use wukong_api::status::Phase;
+use wukong_api::{ConditionType, Reason, WukongStatus};
+use wukong_engine::{FailureKind, Presence};
+
+use crate::support::api_server::NAMESPACE;
+use crate::support::cluster::Cluster;
+use crate::support::plant::{self, DEFAULT_CLASS};
+
+pub const IMAGE: &str = "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2'}]";
+const LAN: &str = "networks: [{name: lan, type: bridge, ipConfig: {address: 10.0.0.5/24}}]";
+
+/// A cluster in which decisions give this reason.
+fn cluster_with(reason: Reason) -> Option<Cluster> {
+    use Reason as R;
+    Some(match reason {
+        // All is well.
+        R::Valid | R::Resolved | R::Bound | R::Created | R::Scheduled | R::Running | R::AgentConnected | R::Applied
+        | R::Ready => Cluster::running(IMAGE),
+        R::Configured => Cluster::running("networks: [{name: lan, type: bridge}]"),
+
+        // The manifest, and what it names.
+        R::InvalidSpec => Cluster::new("memory: '4', disks: [{name: root, size: 1.5.2Gi}]"),
+        R::ImmutableFieldChanged => edited(IMAGE, &IMAGE.replace("20Gi", "10Gi")),
+        R::NameConflict => {
+            let mut cluster = Cluster::new(IMAGE);
+            let theirs = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "metadata": {"name": "web", "namespace": NAMESPACE}});
+            cluster.server.create("kubectl", theirs);
+            cluster
+        }
+        R::StorageClassNotFound => Cluster::new("disks: [{name: root, size: 1Gi, storageClassName: fast}]"),
+        R::NoDefaultStorageClass => {
+            let mut cluster = Cluster::new("disks: [{name: root, size: 1Gi}]");
+            cluster.server.update("kubectl", "StorageClass", DEFAULT_CLASS, |class| class["metadata"]["annotations"] = json!({}));
+            cluster
+        }
+        R::NADNotFound => Cluster::new("networks: [{name: lan, type: bridge, nadName: shared}]"),
+        R::SourceNotFound => Cluster::new("disks: [{name: root, size: 1Gi, source: {snapshot: {name: golden}}}]"),
+
+        // Networks.
+        R::DegradedToPodNetwork => without("NetworkAttachmentDefinition", LAN),
+        R::MultusNotInstalled => without("NetworkAttachmentDefinition", &LAN.replace("}}]", "}, onMissingMultus: Block}]")),
+        R::ApplyConflict => {
+            let definition = wukong_api::names::network_attachment_definition("web", "lan");
+            let target = format!("NetworkAttachmentDefinition/{definition}");
+            refused(LAN, &target, FailureKind::Denied, "VLANs are not for this namespace")
+        }
+
+        // Disks.
+        R::Pending => Cluster::new(IMAGE),
+        R::Importing => importing("ImportInProgress", &[("Running", "True", "Pod is running", "")], json!({"progress": "42.0%"})),
+        R::ImportFailed => importing(
+            "ImportInProgress",
+            &[("Running", "False", "Error", "Unable to connect to http data source: Get \"https://images.lan/x.qcow2\": dial tcp: lookup images.lan: no such host")],
+            json!({"restartCount": 3}),
+        ),
+        R::ImagePullFailed => importing(
+            "ImportScheduled",
+            &[("Running", "False", "ImagePullFailed", "failed to pull image: quay.io/kubevirt/cdi-importer:v1.66.0")],
+            json!({}),
+        ),
+        R::QuotaExceeded => importing(
+            "Pending",
+            &[("Bound", "False", "ErrExceededQuota", "persistentvolumeclaims \"web.root\" is forbidden: exceeded quota: storage, requested: requests.storage=21Gi, used: requests.storage=0, limited: requests.storage=20Gi")],
+            json!({}),
+        ),
+        R::ClaimLost => changed(IMAGE, "PersistentVolumeClaim", "web.root", json!({"phase": "Lost"})),
+        R::Resizing => {
+            let mut cluster = edited(IMAGE, &IMAGE.replace("20Gi", "30Gi"));
+            cluster.settle();
+            cluster
+        }
+        R::ResizeRefused => {
+            let mut cluster = edited(IMAGE, &IMAGE.replace("20Gi", "30Gi"));
+            cluster.server.update("kubectl", "StorageClass", DEFAULT_CLASS, |class| class["allowVolumeExpansion"] = json!(false));
+            cluster
+        }
+        R::WaitingForFirstConsumer => importing("PendingPopulation", &[("Bound", "False", "Pending", "PVC web.root Pending")], json!({})),
+        R::CDINotInstalled => without("DataVolume", IMAGE),
+
+        // The VirtualMachine.
+        R::KubeVirtNotInstalled => without("VirtualMachine", "cpu: 1"),
+        R::Creating => {
+            let mut cluster = Cluster::new(IMAGE);
+            cluster.settle();
+            cluster
+        }
+        R::ApplyFailed => refused("cpu: 1", "VirtualMachine/web", FailureKind::Transient, "the server did not answer within 10 seconds"),
+        R::AdmissionDenied => refused(
+            "cpu: 1", "VirtualMachine/web", FailureKind::Denied,
+            "admission webhook \"virtualmachine-validator.kubevirt.io\" denied the request: spec.template.spec.domain.machine.type is not supported: pc",
+        ),
+        R::FieldManagerConflict => {
+            let mut cluster = Cluster::running("cpu: 1");
+            cluster.server.update("virt-api", "VirtualMachine", "web", |vm| {
+                let disks = &mut vm["spec"]["template"]["spec"]["domain"]["devices"]["disks"];
+                disks.as_array_mut().unwrap().push(json!({"name": "hot", "disk": {"bus": "scsi"}}));
+            });
+            cluster
+        }
+        R::NotObserved => hidden(Presence::Unknown),
+        R::NotPermitted => hidden(Presence::Forbidden),
+
+        // Its node.
+        R::Scheduling => instance("Scheduling", "Starting", &[]),
+        R::InsufficientDevices => unschedulable("0/1 nodes are available: 1 Insufficient devices.kubevirt.io/kvm, 1 Insufficient devices.kubevirt.io/tun, 1 Insufficient devices.kubevirt.io/vhost-net. no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."),
+        R::InsufficientMemory => unschedulable("0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient memory."),
+        R::InsufficientCPU => unschedulable("0/2 nodes are available: 2 Insufficient cpu."),
+        R::NodeSelectorMismatch => unschedulable("0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."),
+        R::UntoleratedTaint => unschedulable("0/2 nodes are available: 2 node(s) had untolerated taint(s)."),
+        R::VolumeNodeAffinity => unschedulable("0/2 nodes are available: 2 node(s) had volume node affinity conflict."),
+        R::Unschedulable => unschedulable("no nodes available to schedule pods"),
+        R::PodNotStarted => instance("Pending", "Starting", &[("Synchronized", "False", "FailedCreate", "failed to render launch manifest: couldn't find configuration for network binding: macvtap")]),
+
+        // Its guest.
+        R::Starting => instance("Scheduled", "Starting", &[]),
+        R::Stopping => instance("Running", "Stopping", &[]),
+        R::CrashLoop => changed("cpu: 1", "VirtualMachine", "web", json!({"printableStatus": "CrashLoopBackOff", "startFailure": {"consecutiveFailCount": 4}})).without_instance(),
+        R::Paused => {
+            let mut cluster = Cluster::running("cpu: 1");
+            plant::call(&mut cluster.server, "pause", "web");
+            cluster
+        }
+        R::Halted => Cluster::running("powerState: Stopped"),
+        R::StoppedElsewhere => {
+            let mut cluster = Cluster::running("cpu: 1");
+            plant::virtctl(&mut cluster.server, "web", "Halted");
+            cluster.live();
+            cluster
+        }
+        R::Completed => changed("startStrategy: {runStrategy: Once}", "VirtualMachine", "web", json!({"printableStatus": "Stopped"})).without_instance(),
+        R::InternalError => changed(
+            "cpu: 1", "VirtualMachine", "web",
+            json!({"printableStatus": "Stopped", "conditions": [{"type": "Failure", "status": "True", "reason": "FailedCreate",
+                   "message": "error creating VMI: admission webhook denied the request: label value too long"}]}),
+        ).without_instance(),
+        R::Migrating => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "node-1",
+            "migrationState": {"startTimestamp": "2025-11-22T12:00:00Z", "targetNode": "node-2"}})),
+        R::AgentNotReady => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "node-1"})),
+        R::AgentVersionNotSupported => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "conditions": [
+            {"type": "AgentConnected", "status": "True"},
+            {"type": "AgentVersionNotSupported", "status": "True", "message": "This guest agent doesn't support required public key commands"}]})),
+        R::AddressMismatch => changed(LAN, "VirtualMachineInstance", "web", json!({"phase": "Running",
+            "interfaces": [{"name": "lan", "ipAddress": "10.0.0.77", "ipAddresses": ["10.0.0.77", "fe80::1"]}],
+            "conditions": [{"type": "AgentConnected", "status": "True"}]})),
+        R::RestartRequired => {
+            let mut cluster = edited("cpu: 1", "firmware: UEFI");
+            cluster.live();
+            cluster
+        }
+        R::Deleting => {
+            let mut cluster = Cluster::running("cpu: 1");
+            cluster.server.update("kubectl", "Wukong", "web", |wukong| wukong["metadata"]["finalizers"] = json!(["foregroundDeletion"]));
+            cluster.server.delete("Wukong", "web");
+            cluster
+        }
+
+        // What the rules about the environment say: see the tests of those.
+        R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
+        | R::NoVirtualizationDevices | R::DevicePluginUnhealthy | R::FeatureGateDisabled | R::BindingNotRegistered
+        | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::EmulationOnly | R::SecretNotFound
+        | R::BridgeMissingOnNodes | R::ProvisionerNotReady | R::StorageProfileIncomplete | R::PlainTextPassword
+        | R::Migratable | R::DisksNotShared | R::PodNetworkBridge | R::HostDevices | R::SingleNode | R::NotMigratable => return None,
+    })
+}
+
+/// One that runs, and whose disks we cannot see any more.
+fn hidden(presence: Presence) -> Cluster {
+    let mut cluster = Cluster::running(IMAGE);
+    cluster.unserved.insert("DataVolume", presence);
+    cluster
+}
+
+/// Every reason that decisions give, with its cluster.
+fn clusters() -> impl Iterator<Item = (Reason, Cluster)> {
+    Reason::iter().filter_map(|reason| Some((reason, cluster_with(reason)?)))
+}
+
+fn edited(before: &str, after: &str) -> Cluster {
+    let mut cluster = Cluster::running(before);
+    cluster.edit(after);
+    cluster
+}
+
+fn without(kind: &'static str, fields: &str) -> Cluster {
+    let mut cluster = Cluster::new(fields);
+    cluster.unserved.insert(kind, Presence::Missing);
+    cluster.live();
+    cluster
+}
+
+fn refused(fields: &str, target: &str, kind: FailureKind, message: &'static str) -> Cluster {
+    let mut cluster = Cluster::new(fields);
+    cluster.refusals.insert(target.to_owned(), (kind, message));
+    cluster.pass();
+    cluster
+}
+
+/// One that runs, and then an object has this status.
+pub fn changed(fields: &str, kind: &str, name: &str, status: Value) -> Cluster {
+    let mut cluster = Cluster::running(fields);
+    cluster.server.update_status("test", kind, name, status);
+    cluster
+}
+
+/// One whose DataVolume has this phase and these conditions (type, status, reason, message).
+pub fn importing(phase: &str, conditions: &[(&str, &str, &str, &str)], more: Value) -> Cluster {
+    let mut cluster = Cluster::new(IMAGE);
+    cluster.settle();
+    plant::step(&mut cluster.server);
+    let mut status = json!({"phase": phase, "conditions": all(conditions)});
+    status
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    cluster
+        .server
+        .update_status("cdi-controller", "DataVolume", "web.root", status);
+    cluster.settle();
+    cluster
+}
+
+/// One whose instance has this phase and these conditions, and its VM this printable status.
+fn instance(phase: &str, printable: &str, conditions: &[(&str, &str, &str, &str)]) -> Cluster {
+    let mut cluster = changed(
+        "cpu: 1",
+        "VirtualMachine",
+        "web",
+        json!({"printableStatus": printable}),
+    );
+    let status = json!({"phase": phase, "conditions": all(conditions)});
+    cluster
+        .server
+        .update_status("virt-controller", "VirtualMachineInstance", "web", status);
+    cluster
+}
+
+pub fn unschedulable(message: &str) -> Cluster {
+    instance(
+        "Scheduling",
+        "ErrorUnschedulable",
+        &[("PodScheduled", "False", "Unschedulable", message)],
+    )
+}
+
+pub fn all(conditions: &[(&str, &str, &str, &str)]) -> Value {
+    let condition = |(kind, status, reason, message): &(&str, &str, &str, &str)| json!({"type": kind, "status": status, "reason": reason, "message": message});
+    conditions.iter().map(condition).collect()
+}
+
+pub trait WithoutInstance {
+    fn without_instance(self) -> Self;
+}
+
+impl WithoutInstance for Cluster {
+    fn without_instance(mut self) -> Self {
+        self.server.delete("VirtualMachineInstance", "web");
+        self
+    }
+}
+
+/// What is said in that cluster.
+pub fn said(mut cluster: Cluster) -> WukongStatus {
+    cluster.observe();
+    cluster.decide().status
+}
+
+#[test]
+fn every_reason_is_reached_and_says_what_to_do() {
+    let mut text = String::new();
+    for (reason, cluster) in clusters() {
+        let status = said(cluster);
+        let condition = status
+            .conditions
+            .iter()
+            .find(|condition| condition.reason == reason.as_ref())
+            .unwrap_or_else(|| panic!("{reason} is not said: {status:#?}"));
+        let phase = status.phase.unwrap();
+        writeln!(
+            text,
+            "{reason}\n  {}={} in phase {phase}\n  {}",
+            condition.type_, condition.status, condition.message
+        )
+        .unwrap();
+        match &status.blocker {
+            Some(blocker) if blocker.reason == reason.as_ref() => {
+                writeln!(
+                    text,
+                    "  blocks; about {}; do: {}",
+                    blocker.object.as_deref().unwrap_or("-"),
+                    blocker.hint.as_deref().unwrap_or("-")
+                )
+                .unwrap();
+            }
+            Some(blocker) => writeln!(
+                text,
+                "  blocked by {} ({})",
+                blocker.reason, blocker.message
+            )
+            .unwrap(),
+            None => writeln!(text, "  Ready={}", status.conditions.last().unwrap().status).unwrap(),
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn every_status_keeps_the_rules() {
+    for (_, mut cluster) in clusters() {
+        cluster.observe();
+        let decision = cluster.decide();
+        keeps_the_rules(&decision.status);
+        assert_eq!(
+            decision,
+            cluster.decide(),
+            "the same input gives the same decision"
+        );
+    }
+}
+
+/// The rules of status: one blocker, causal order, bounded messages on one line.
+pub fn keeps_the_rules(status: &WukongStatus) {
+    let types: Vec<ConditionType> = status
+        .conditions
+        .iter()
+        .map(|condition| condition.type_.parse().unwrap())
+        .collect();
+    assert!(types.is_sorted_by(|a, b| a < b), "{types:?}");
+    let ready = status.conditions.last().unwrap();
+    assert_eq!(ready.type_, "Ready");
+    match &status.blocker {
+        Some(blocker) => {
+            assert_eq!(
+                (&blocker.reason, &blocker.message),
+                (&ready.reason, &ready.message)
+            );
+            assert_ne!(ready.status, "True");
+            assert!(
+                status.phase != Some(Phase::Error) || blocker.hint.is_some(),
+                "{blocker:?}"
+            );
+            let first = status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == blocker.condition)
+                .unwrap();
+            assert_eq!(
+                (&first.reason, &first.status),
+                (&ready.reason, &ready.status)
+            );
+        }
+        None => assert!(
+            ready.status == "True" || ready.reason == "Deleting",
+            "{ready:?}"
+        ),
+    }
+    for condition in &status.conditions {
+        let Condition {
+            message, reason, ..
+        } = condition;
+        assert!(!message.is_empty() && message.len() <= 1024, "{message}");
+        assert!(!message.chars().any(char::is_control), "{message:?}");
+        assert!(reason.parse::<Reason>().is_ok());
+    }
+}
+
+/// Between a failing disk and a node that is missing, the disk is why.
+#[test]
+fn the_first_cause_is_named() {
+    let mut cluster = importing(
+        "ImportInProgress",
+        &[("Running", "True", "Pod is running", "")],
+        json!({}),
+    );
+    cluster
+        .refusals
+        .insert("VirtualMachine/web".into(), (FailureKind::Denied, "no"));
+    cluster.settle();
+    assert_eq!(cluster.status().blocker.unwrap().reason, "Importing");
+}
