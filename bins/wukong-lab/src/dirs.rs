@@ -19,7 +19,7 @@ const RAM_NEEDED: u64 = 1 << 30;
 pub struct LabDir {
     path: PathBuf,
     ram: Option<PathBuf>,
-    _lock: File,
+    _locks: Vec<File>,
 }
 
 impl LabDir {
@@ -27,26 +27,31 @@ impl LabDir {
     pub fn create(name: &str) -> Result<Self> {
         let root = root()?;
         let ram_root = ram_root();
-        // Between making a directory and locking it, it looks dead.
-        let guard = File::create(root.join(".lock"))?;
-        guard.lock()?;
-        remove_dead(&root, ram_root.as_deref())?;
+        // Between making a directory and locking it, it looks dead. Labs of one user share the memory, also when their
+        // temporary directories differ.
+        let guards = [Some(&root), ram_root.as_ref()].into_iter().flatten();
+        let _guards: Vec<File> = guards
+            .map(|root| locked(&root.join(".lock")))
+            .collect::<Result<_>>()?;
+        for root in [Some(&root), ram_root.as_ref()].into_iter().flatten() {
+            remove_dead(root)?;
+        }
         let path = tempfile::Builder::new()
             .prefix(&format!("{name}-"))
             .tempdir_in(&root)?
             .keep();
-        let lock = File::create(path.join(LOCK))?;
-        lock.lock()?;
+        let mut locks = vec![locked(&path.join(LOCK))?];
         let id = path.file_name().context("a lab directory has a name")?;
         let ram = ram_root.map(|ram_root| ram_root.join(id));
         if let Some(ram) = &ram {
             private_dir(ram)?;
+            locks.push(locked(&ram.join(LOCK))?);
         }
         fs::create_dir(path.join("logs"))?;
         Ok(Self {
             path,
             ram,
-            _lock: lock,
+            _locks: locks,
         })
     }
 
@@ -124,22 +129,20 @@ fn ram_root() -> Option<PathBuf> {
 }
 
 /// What cannot be removed, because a process that is just being killed still writes there, is left to the next lab.
-fn remove_dead(root: &Path, ram_root: Option<&Path>) -> Result<()> {
+fn remove_dead(root: &Path) -> Result<()> {
     for dir in lab_dirs(root)? {
         if is_dead(&dir) {
             let _ = fs::remove_dir_all(&dir);
         }
     }
-    let Some(ram_root) = ram_root else {
-        return Ok(());
-    };
-    for entry in fs::read_dir(ram_root)? {
-        let entry = entry?;
-        if !root.join(entry.file_name()).exists() {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
     Ok(())
+}
+
+/// The file, locked as long as it is open.
+fn locked(path: &Path) -> Result<File> {
+    let file = File::create(path)?;
+    file.lock()?;
+    Ok(file)
 }
 
 fn lab_dirs(root: &Path) -> Result<Vec<PathBuf>> {

@@ -165,7 +165,9 @@ impl Cluster {
 
     /// Takes in the Wukong that a status write returned.
     pub fn status_written(&self, wukong: Value) {
-        self.wukongs.write().insert(StoredWukong::project(wukong));
+        self.wukongs
+            .write()
+            .status_written(StoredWukong::project(wukong));
     }
 
     fn look_at_concerned<'a>(&self, objects: impl IntoIterator<Item = &'a Meta>) {

@@ -121,6 +121,20 @@ impl StoredWukong {
         }
     }
 
+    /// Whether everything that a person can ask for is as in `other`.
+    pub fn asks_the_same(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Readable(own), Content::Readable(theirs)) => {
+                let (own, theirs) = (&own.metadata, &theirs.metadata);
+                own.generation == theirs.generation
+                    && own.labels == theirs.labels
+                    && own.deletion_timestamp == theirs.deletion_timestamp
+            }
+            (Content::Unreadable { .. }, Content::Unreadable { .. }) => true,
+            _ => false,
+        }
+    }
+
     /// Whether everything but the version is as in `other`.
     pub fn says_the_same(&self, other: &Self) -> bool {
         let mut other = other.clone();

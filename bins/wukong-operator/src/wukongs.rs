@@ -52,20 +52,21 @@ impl Wukongs {
         self.iter().map(key).collect()
     }
 
-    /// Takes in a Wukong that was seen or written. Returns whether it says anything new: an older version than the one
-    /// known does not, so the answer to a write can be taken in before its watch event.
+    /// Takes in a Wukong that was seen. Returns whether it says anything new: an older version than the one known, which
+    /// the answer to a status write may have brought, does not.
     pub fn insert(&mut self, wukong: StoredWukong) -> bool {
         let namespace = self.namespaces.entry(wukong.namespace.clone()).or_default();
         let mut remembered = Arc::default();
         let mut news = true;
-        if let Some(known) = namespace.entries.get(&wukong.name)
-            && known.wukong.uid == wukong.uid
-        {
+        if let Some(known) = namespace.entries.get(&wukong.name) {
+            // Of another uid, too: it is the one before.
             if known.wukong.version > wukong.version {
                 return false;
             }
-            news = !known.wukong.says_the_same(&wukong);
-            remembered = Arc::clone(&known.remembered);
+            if known.wukong.uid == wukong.uid {
+                news = !known.wukong.says_the_same(&wukong);
+                remembered = Arc::clone(&known.remembered);
+            }
         }
         namespace.forget(&wukong.name);
         for mention in mentions(&wukong) {
@@ -79,6 +80,20 @@ impl Wukongs {
         };
         namespace.entries.insert(name, entry);
         news
+    }
+
+    /// Takes in the answer to a status write. An answer about a Wukong that is gone or was made anew says nothing; one
+    /// that shows an edit is left to the watch, which has it looked at.
+    pub fn status_written(&mut self, answer: StoredWukong) {
+        let namespace = self.namespaces.get_mut(&answer.namespace);
+        let Some(known) = namespace.and_then(|namespace| namespace.entries.get_mut(&answer.name))
+        else {
+            return;
+        };
+        let same = known.wukong.uid == answer.uid && known.wukong.asks_the_same(&answer);
+        if same && known.wukong.version < answer.version {
+            known.wukong = Arc::new(answer);
+        }
     }
 
     /// Takes note that a Wukong is gone, unless one of another uid has its name.
@@ -300,5 +315,32 @@ mod tests {
         ]);
         assert_eq!(news, [Key::new("shop", "new")]);
         assert!(wukongs.get(&Key::new("shop", "old")).is_none());
+    }
+
+    #[test]
+    fn the_answer_to_a_status_write_hides_no_edit_and_brings_nothing_back() {
+        let mut wukongs = Wukongs::default();
+        let at = |uid: &str, version: u64| {
+            stored("web", uid, version, json!({"cpu": 1, "memory": "1Gi"}))
+        };
+        let edited = |version: u64| stored("web", "1", version, json!({"cpu": 2, "memory": "1Gi"}));
+        let generation = |mut wukong: StoredWukong, generation: i64| {
+            if let Content::Readable(content) = &mut wukong.content {
+                content.metadata.generation = Some(generation);
+            }
+            wukong
+        };
+        wukongs.insert(generation(at("1", 5), 1));
+        wukongs.status_written(generation(edited(7), 2));
+        assert!(
+            wukongs.insert(generation(edited(6), 2)),
+            "the edit is still news"
+        );
+        wukongs.remove(&at("1", 8));
+        wukongs.status_written(at("1", 7));
+        assert!(wukongs.keys().is_empty());
+        wukongs.insert(at("2", 9));
+        wukongs.status_written(at("1", 10));
+        assert_eq!(wukongs.iter().next().unwrap().wukong.uid, "2");
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that is known of the cluster.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::facts::{
     ClaimFact, DataVolumeFact, Fact, ObjectFact, StorageClassFact, VirtualMachineFact,
@@ -68,13 +68,19 @@ impl<T> Seen<T> {
 pub struct Store<T> {
     presence: Presence,
     facts: HashMap<String, BTreeMap<String, T>>,
+    /// Uids of objects that went lately: the answer to a write may come after the news that the object is gone.
+    gone: VecDeque<String>,
 }
+
+/// How many objects that went are remembered.
+const GONE_MAX: usize = 256;
 
 impl<T> Default for Store<T> {
     fn default() -> Self {
         Self {
             presence: Presence::Unknown,
             facts: HashMap::new(),
+            gone: VecDeque::new(),
         }
     }
 }
@@ -119,6 +125,9 @@ impl<T: Fact> Store<T> {
     /// write can be taken in before its watch event. Returns whether anything changed.
     pub fn insert(&mut self, fact: T) -> bool {
         let meta = fact.meta();
+        if self.gone.contains(&meta.uid) {
+            return false;
+        }
         let facts = self.facts.entry(meta.namespace.clone()).or_default();
         if let Some(known) = facts.get(&meta.name) {
             // Of another uid, too: the last events of an object may come after the answer that made its successor.
@@ -132,6 +141,8 @@ impl<T: Fact> Store<T> {
 
     /// Takes note that an object is gone. One of another uid under the same name stays. Returns whether it was known.
     pub fn remove(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
+        self.gone.truncate(GONE_MAX - 1);
+        self.gone.push_front(uid.to_owned());
         let Some(facts) = self.facts.get_mut(namespace) else {
             return false;
         };
@@ -188,4 +199,30 @@ impl<T: Fact> Store<T> {
 /// Resource versions are comparable as numbers (KEP-5504); one that is none counts as the oldest.
 fn version(meta: &crate::facts::Meta) -> u64 {
     meta.resource_version.parse().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::facts::ObjectFact;
+
+    #[test]
+    fn an_answer_that_comes_after_the_news_of_the_deletion_brings_nothing_back() {
+        let object = |uid: &str, version: &str| {
+            ObjectFact::project(
+                &json!({"metadata": {"name": "a", "namespace": "b", "uid": uid, "resourceVersion": version}}),
+            )
+        };
+        let mut store = Store::default();
+        store.replace(Vec::new());
+        assert!(!store.remove("b", "a", "1"), "not heard of yet");
+        assert!(!store.insert(object("1", "5")));
+        assert_eq!(store.get("b", "a"), Seen::Absent);
+        assert!(
+            store.insert(object("2", "6")),
+            "its successor is another object"
+        );
+    }
 }
