@@ -181,17 +181,6 @@ impl<'a> Space<'a> {
                         continue;
                     }
                 }
-                if std::env::var_os("E2E_TRACE").is_some() {
-                    eprintln!(
-                        "{} {kind} {name} rv={} phase={} blocker={} run={} status={}",
-                        jiff::Timestamp::now(),
-                        seen["metadata"]["resourceVersion"],
-                        seen["status"]["phase"],
-                        seen["status"]["blocker"]["reason"],
-                        condition(&seen, "Running").1,
-                        seen["status"]["printableStatus"]
-                    );
-                }
                 if let Some(found) = look(&seen) {
                     return found;
                 }
