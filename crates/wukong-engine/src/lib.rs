@@ -1,4 +1,4 @@
-//! The pure core of the operator: compose, classify, diagnose, decide.
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
 pub mod changes;
@@ -26,3 +26,8 @@ pub use decision::{
 };
 pub use power::Wish;
 pub use world::{Presence, Seen, Store, World};
+
+/// The example in the README of the repository compiles and holds.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

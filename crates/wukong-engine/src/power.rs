@@ -59,6 +59,18 @@ impl Wish {
         }
     }
 
+    /// The note on a VM on which this wish was carried out, so that what the VM does is somebody else's doing.
+    pub fn annotation(&self) -> String {
+        let strategy = self.run_strategy.as_ref();
+        match self.power_state {
+            Some(PowerState::Running) => format!("{strategy}/Running"),
+            Some(PowerState::Stopped) => format!("{strategy}/Stopped"),
+            Some(PowerState::Paused) => format!("{strategy}/Paused"),
+            None if self.starts_once => format!("{strategy}/Started"),
+            None => strategy.to_owned(),
+        }
+    }
+
     /// Whether the VM is asked to run.
     pub(crate) fn runs(&self) -> bool {
         match self.run_strategy {
@@ -73,20 +85,9 @@ impl Wish {
         self.power_state == Some(PowerState::Paused)
     }
 
-    /// Whether the VM had its share of this wish, so that what it does now is somebody else's doing.
+    /// Whether this wish was carried out on the VM.
     pub(crate) fn is_carried_out(&self, vm: &VirtualMachineFact) -> bool {
         vm.power_wish.as_deref() == Some(&self.annotation())
-    }
-
-    fn annotation(&self) -> String {
-        let strategy = self.run_strategy.as_ref();
-        match self.power_state {
-            Some(PowerState::Running) => format!("{strategy}/Running"),
-            Some(PowerState::Stopped) => format!("{strategy}/Stopped"),
-            Some(PowerState::Paused) => format!("{strategy}/Paused"),
-            None if self.starts_once => format!("{strategy}/Started"),
-            None => strategy.to_owned(),
-        }
     }
 
     /// What to send, given the VM as it is.

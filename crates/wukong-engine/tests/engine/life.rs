@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::json;
 use wukong_api::status::Phase;
-use wukong_engine::{Expect, FailureKind, Memory};
+use wukong_engine::{Expect, FailureKind, Memory, Presence, undecodable};
 
 use crate::support::cluster::Cluster;
 use crate::support::{manifests, plant};
@@ -290,4 +290,75 @@ fn few_events_tell_of_the_way_to_running() {
     assert!(told.len() <= 3, "{told:#?}");
     assert!(told.iter().all(|note| !note.warning), "{told:#?}");
     assert_eq!(told.last().unwrap().message, "the guest runs on node-1");
+}
+
+/// Everything else is made meanwhile.
+#[test]
+fn a_vm_is_created_when_kubevirt_appears() {
+    let mut cluster = Cluster::new(COMPLETE);
+    cluster.unserved.insert("VirtualMachine", Presence::Missing);
+    cluster
+        .unserved
+        .insert("VirtualMachineInstance", Presence::Missing);
+    cluster.live();
+    let status = cluster.status();
+    assert_eq!(status.phase, Some(Phase::Pending));
+    assert_eq!(status.blocker.unwrap().reason, "KubeVirtNotInstalled");
+    assert!(status.volumes.iter().all(|volume| volume.bound));
+    cluster.unserved.clear();
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+}
+
+/// A right that is missing costs what it is about, and nothing is taken for absent because of it.
+#[test]
+fn what_the_operator_may_not_see_stays_as_it_is() {
+    for kind in [
+        "VirtualMachine",
+        "VirtualMachineInstance",
+        "DataVolume",
+        "PersistentVolumeClaim",
+    ] {
+        let mut cluster = Cluster::running(COMPLETE);
+        cluster.unserved.insert(kind, Presence::Forbidden);
+        cluster.live();
+        assert!(
+            cluster.done().iter().all(|done| done == "write status"),
+            "{kind}"
+        );
+        let blocker = cluster.status().blocker.unwrap();
+        assert_eq!(blocker.reason, "NotPermitted", "{kind}");
+        assert!(blocker.message.contains(kind), "{}", blocker.message);
+        cluster.unserved.clear();
+        cluster.live();
+        assert!(
+            cluster.done().iter().all(|done| done == "write status"),
+            "{kind}"
+        );
+        assert_eq!(cluster.status().blocker, None, "{kind}");
+    }
+}
+
+#[test]
+fn one_that_cannot_be_read_says_so_and_keeps_what_was_known() {
+    let cluster = Cluster::running(COMPLETE);
+    let before = cluster.wukong();
+    let status = undecodable(
+        &before,
+        "invalid type: string \"many\", expected u32",
+        cluster.now,
+    );
+    let blocker = status.blocker.unwrap();
+    assert_eq!(blocker.reason, "InvalidSpec");
+    assert!(
+        blocker.message.contains("expected u32"),
+        "{}",
+        blocker.message
+    );
+    let known = before.status.unwrap();
+    assert_eq!(
+        (status.vm_name, status.networks, status.volumes),
+        (known.vm_name, known.networks, known.volumes)
+    );
+    assert_eq!(status.phase, Some(Phase::Error));
 }
