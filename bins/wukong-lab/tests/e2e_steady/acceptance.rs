@@ -9,7 +9,7 @@ use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 use wukong_lab::manifests::{self, repository};
 
 use crate::cluster;
-use crate::support::Space;
+use crate::support::{Space, merge};
 
 /// Every object of a Wukong, as it would be applied.
 fn rendered(wukong: &Wukong) -> Vec<Value> {
@@ -72,7 +72,7 @@ async fn every_object_of_a_wukong_with_everything_is_accepted_strictly() {
     let space = cluster().await.space("strict-all").await;
     let disk = |name: &str, rest: Value| {
         let mut disk = json!({"name": name, "size": "1Gi"});
-        crate::support::merge(&mut disk, rest);
+        merge(&mut disk, rest);
         disk
     };
     let manifest = crate::support::wukong(

@@ -6,6 +6,7 @@
 mod support;
 
 mod acceptance;
+mod changes;
 mod conflicts;
 mod create_only;
 mod creation;
@@ -15,6 +16,7 @@ mod edits;
 mod failures;
 mod power;
 mod privileges;
+mod refusals;
 
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;

@@ -76,10 +76,6 @@ impl<'a> Space<'a> {
 
     /// Merges `patch` into an object, as `kubectl edit` does.
     pub async fn merge(&self, kind: &str, name: &str, patch: Value) -> Value {
-        self.try_merge(kind, name, patch).await.unwrap()
-    }
-
-    pub async fn try_merge(&self, kind: &str, name: &str, patch: Value) -> kube::Result<Value> {
         let params = PatchParams {
             field_manager: Some("a-user-edits".into()),
             ..PatchParams::default()
@@ -87,8 +83,9 @@ impl<'a> Space<'a> {
         let stored = self
             .api(kind)
             .patch(name, &params, &Patch::Merge(patch))
-            .await?;
-        Ok(json_of(stored))
+            .await
+            .unwrap();
+        json_of(stored)
     }
 
     pub async fn json_patch(&self, kind: &str, name: &str, patch: Value) -> Value {

@@ -10,10 +10,7 @@ use super::Quantity;
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.image) && has(self.source))").message("image is a short form of source: keep one of the two"),
-    validation = Rule::new("type(self.size) != string || type(oldSelf.size) != string || !isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
-        .message("a disk cannot shrink: add a smaller disk under another name and copy the data")
-        .field_path(".size")
+    validation = Rule::new("!(has(self.image) && has(self.source))").message("image is a short form of source: keep one of the two")
 )]
 pub struct Disk {
     /// Name of the disk, its serial in the guest, and the second part of its claim's name.
@@ -23,7 +20,7 @@ pub struct Disk {
     )]
     pub name: String,
 
-    /// Size as the guest sees it. Growing it grows the claim; it cannot shrink.
+    /// Size as the guest sees it. Growing it grows the claim; a size below what the disk has is refused.
     pub size: Quantity,
 
     /// StorageClass. Absent: the cluster's default class.

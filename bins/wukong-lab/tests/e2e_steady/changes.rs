@@ -1,0 +1,182 @@
+//! Changes that take more than writing a field: growth, disks and NICs that come and go, restarts, and what is refused.
+
+use serde_json::{Value, json};
+use wukong_api::names;
+
+use crate::cluster;
+use crate::edits::{children, data, lan, text};
+use crate::support::{Space, condition, merge, phase, root, wukong};
+
+const VM: &str = "VirtualMachine";
+const NAD: &str = "NetworkAttachmentDefinition";
+const DV: &str = "DataVolume";
+
+/// What tells a disk from another: its claim's uid, and its DataVolume as it was made.
+async fn identity(space: &Space<'_>, disk: &str) -> (Value, Value) {
+    let claim = space.get("PersistentVolumeClaim", disk).await;
+    let volume = space.get(DV, disk).await;
+    (claim["metadata"]["uid"].clone(), volume["spec"].clone())
+}
+
+#[tokio::test]
+async fn a_larger_size_grows_the_claim_and_leaves_the_data_volume() {
+    let space = cluster().await.space("grow").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let before = identity(&space, "web.root").await;
+    space
+        .edit(
+            "web",
+            json!({"disks": [{"name": "root", "size": "5Gi", "image": root()["image"]}]}),
+        )
+        .await;
+    let grown = space
+        .wukong("web", "grown", |wukong| {
+            let volume = &wukong["status"]["volumes"][0];
+            volume["size"] == "5Gi"
+                && volume["requested"] == volume["capacity"]
+                && condition(wukong, "VolumesBound").1 == "Bound"
+        })
+        .await;
+    assert_eq!(phase(&grown), "Running");
+    let claim = space.get("PersistentVolumeClaim", "web.root").await;
+    let capacity = text(&claim["status"]["capacity"]["storage"]);
+    // What the guest sees, and CDI's overhead for the file system.
+    assert!(
+        capacity.starts_with("569") || capacity.starts_with("5Gi"),
+        "{capacity}"
+    );
+    assert_eq!(identity(&space, "web.root").await, before);
+}
+
+#[tokio::test]
+async fn nics_come_and_go_with_their_definitions() {
+    let space = cluster().await.space("nics").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    space.edit("web", lan(json!({}))).await;
+    // Hot-plugged: bridge NICs reach the running VM.
+    let with = space
+        .wukong("web", "with its NIC", |wukong| {
+            wukong["status"]["networks"][1]["ipAddress"].is_string()
+        })
+        .await;
+    let definition = names::network_attachment_definition("web", "lan");
+    assert_eq!(with["status"]["networks"][1]["nadName"], json!(definition));
+    assert_eq!(space.names(NAD).await, [definition.clone()]);
+
+    space.edit("web", json!({"networks": []})).await;
+    space.gone(NAD, &definition).await;
+    let without = space.wukong("web", "without its NIC", |_| true).await;
+    assert_eq!(without["status"]["networks"].as_array().unwrap().len(), 1);
+    let vm = space.get(VM, "web").await;
+    assert!(vm.pointer("/spec/template/spec/networks/1").is_none());
+}
+
+#[tokio::test]
+async fn a_disk_that_is_taken_out_keeps_its_claim_and_comes_back_with_it() {
+    let space = cluster().await.space("disks").await;
+    space.apply(&wukong("web", data(json!({})))).await;
+    space.running("web").await;
+    let before = identity(&space, "web.data").await;
+    space.edit("web", json!({"disks": [root()]})).await;
+    space.wukong("web", "carried out", |_| true).await;
+    let vm = space.get(VM, "web").await;
+    assert!(
+        vm.pointer("/spec/template/spec/domain/devices/disks/1")
+            .is_none_or(|disk| disk["name"] != "data")
+    );
+    assert_eq!(identity(&space, "web.data").await, before);
+    space.edit("web", data(json!({}))).await;
+    space.wukong("web", "carried out", |_| true).await;
+    let vm = space.get(VM, "web").await;
+    assert_eq!(
+        vm.pointer("/spec/template/spec/domain/devices/disks/1/name"),
+        Some(&json!("data"))
+    );
+    assert_eq!(identity(&space, "web.data").await, before);
+}
+
+#[tokio::test]
+async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
+    let space = cluster().await.space("restart").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let instance = async || {
+        let instance = space.get("VirtualMachineInstance", "web").await;
+        instance["metadata"]["uid"].clone()
+    };
+    let first = instance().await;
+    space.edit("web", json!({"firmware": "UEFI"})).await;
+    let said = space
+        .wukong("web", "in need of a restart", |wukong| {
+            condition(wukong, "ConfigurationApplied").1 == "RestartRequired"
+        })
+        .await;
+    // It runs, as asked; only not with what was asked last.
+    assert_eq!(phase(&said), "Running");
+    assert_eq!(condition(&said, "Ready").0, "True");
+    assert_eq!(instance().await, first);
+
+    space
+        .edit("web", json!({"restartApproval": "Automatic"}))
+        .await;
+    space
+        .wukong("web", "restarted with its configuration", |wukong| {
+            phase(wukong) == "Running" && condition(wukong, "ConfigurationApplied").1 == "Applied"
+        })
+        .await;
+    assert_ne!(instance().await, first);
+}
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_refused_and_leaves_everything_as_it_is() {
+    let space = cluster().await.space("refused").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let before = children(&space).await;
+    let mark = space.mark();
+    for (what, disk, part) in [
+        ("smaller", json!({"size": "1Gi"}), "cannot shrink"),
+        (
+            "other source",
+            json!({"image": "http://images.example.com/other.qcow2"}),
+            "another source",
+        ),
+        (
+            "other class",
+            json!({"storageClassName": "fixed"}),
+            "other settings",
+        ),
+    ] {
+        let mut changed = root();
+        merge(&mut changed, disk);
+        // What else is in the edit waits, too.
+        space
+            .edit("web", json!({"cpu": 2, "disks": [changed]}))
+            .await;
+        let said = space.blocked("web", "ImmutableFieldChanged").await;
+        let (status, _, message) = condition(&said, "SpecValid");
+        assert!(
+            status == "False" && message.contains(part) && message.contains("spec.disks[0]"),
+            "{what}: {message}"
+        );
+        assert_eq!(children(&space).await, before, "{what}");
+        space
+            .edit("web", json!({"cpu": 1, "disks": [root()]}))
+            .await;
+        space.running("web").await;
+    }
+    let writes = space
+        .asked_since(mark)
+        .filter(|request| request.subresource != "status");
+    assert!(writes.is_empty(), "{writes}");
+}
