@@ -6,6 +6,7 @@
 mod support;
 
 mod admission;
+mod late;
 mod machines;
 mod power;
 mod volumes;
