@@ -44,11 +44,13 @@ impl Owner {
         }
     }
 
-    /// Whose a disk's object is.
-    fn of_disk(meta: &Meta, wukong: &ValidatedWukong) -> Self {
+    /// Whose a disk's object is. A retained DataVolume is one that we applied; a claim may have our labels from CDI, which
+    /// copies them from its DataVolume.
+    fn of_disk(meta: &Meta, wukong: &ValidatedWukong, labels_suffice: bool) -> Self {
         match Self::of(meta, wukong) {
             Self::Other(_)
                 if meta.controller.is_none()
+                    && (labels_suffice || meta.owned_hash.is_some())
                     && meta.wukong.as_deref() == Some(&wukong.identity.name) =>
             {
                 Self::Retained
@@ -159,7 +161,11 @@ fn disk_seen<'a>(
             };
             (
                 existing,
-                state(Owner::of_disk(&volume.meta, wukong), "DataVolume", &name),
+                state(
+                    Owner::of_disk(&volume.meta, wukong, false),
+                    "DataVolume",
+                    &name,
+                ),
             )
         }
         // The claim of a DataVolume that is gone is collected with it.
@@ -181,7 +187,7 @@ fn disk_seen<'a>(
             (
                 existing,
                 state(
-                    Owner::of_disk(&claim.meta, wukong),
+                    Owner::of_disk(&claim.meta, wukong, true),
                     "PersistentVolumeClaim",
                     &name,
                 ),

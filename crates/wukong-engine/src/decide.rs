@@ -52,7 +52,8 @@ fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
         && vm.meta.is_controlled_by(&uid)
     {
         let instances = &observed.world.instances;
-        let (scheduled, running) = running::verdicts(vm, instances, None);
+        let (scheduled, running) =
+            running::verdicts(vm, instances, None, status::has_run(observed.wukong));
         verdicts.extend(scheduled);
         verdicts.push(running);
         let instance = instances.get(&namespace, &name).present();

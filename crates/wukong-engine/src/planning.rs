@@ -8,7 +8,7 @@ use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, spec, volumes};
 use crate::decide::finish;
 use crate::decision::{
-    Applied, Apply, Call, Decision, Expand, Expect, Kind, Observed, Prune, Target,
+    Applied, Apply, Call, Decision, Expand, Expect, FailureKind, Kind, Observed, Prune, Target,
 };
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
@@ -323,7 +323,9 @@ impl<'a> Planning<'a> {
                 guest_size: growth.guest_size,
             };
             let memory = self.observed.memory;
-            if let Some(failure) = memory.failure(&expand.target, &expand.hash()) {
+            if let Some(failure) = memory.failure(&expand.target, &expand.hash())
+                && matches!(failure.kind, FailureKind::Denied | FailureKind::Quota)
+            {
                 refuse(failure.message.clone());
             }
             // Only a bound claim can grow; the import goes first.

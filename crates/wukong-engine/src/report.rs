@@ -10,6 +10,7 @@ use crate::children;
 use crate::conditions::{created, dependencies, guest, networks, running, spec, volumes};
 use crate::decision::{Call, Failure, FailureKind, Kind, Target};
 use crate::desired::Body;
+use crate::facts::VirtualMachineInstanceFact;
 use crate::planning::Planning;
 use crate::status::{self, Findings};
 use crate::verdict::Verdict;
@@ -38,7 +39,11 @@ impl<'a> Report<'a> {
     /// What the status is made of.
     pub(crate) fn findings(&self) -> Findings<'a> {
         let planning = self.planning;
-        let instance = planning.instance;
+        // The address of a guest that ended is nobody's, or another's, now.
+        let living = |instance: &&VirtualMachineInstanceFact| {
+            !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
+        };
+        let instance = planning.instance.filter(living);
         Findings {
             verdicts: self.verdicts(),
             vm_name: planning.vm.map(|vm| vm.meta.name.clone()),
@@ -82,7 +87,12 @@ impl<'a> Report<'a> {
         }
         verdicts.push(self.created());
         if let Some(vm) = vm {
-            let (scheduled, running) = running::verdicts(vm, &observed.world.instances, Some(wish));
+            let (scheduled, running) = running::verdicts(
+                vm,
+                &observed.world.instances,
+                Some(wish),
+                status::has_run(observed.wukong),
+            );
             verdicts.extend(scheduled);
             let runs = running.reason == Reason::Running || running.reason == Reason::Migrating;
             verdicts.push(running);
@@ -104,7 +114,7 @@ impl<'a> Report<'a> {
         self.refusal
             .clone()
             .or_else(name_refused)
-            .unwrap_or_else(spec::valid)
+            .unwrap_or_else(|| spec::valid(self.planning.wukong))
     }
 
     /// The bodies that were refused and are still to be written.
@@ -133,7 +143,7 @@ impl<'a> Report<'a> {
                     .pending
                     .iter()
                     .find(|body| body.target.kind == Kind::NetworkAttachmentDefinition);
-                networks::verdict(first.copied(), observed.memory)
+                networks::verdict(&wukong.nics, first.copied(), observed.memory)
             }
         })
     }

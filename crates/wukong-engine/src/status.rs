@@ -327,3 +327,12 @@ pub(crate) fn reason(status: &WukongStatus) -> Option<&str> {
         .as_ref()
         .map(|blocker| blocker.reason.as_str())
 }
+
+/// Whether the guest ran at least once.
+pub(crate) fn has_run(wukong: &Wukong) -> bool {
+    let timings = wukong
+        .status
+        .as_ref()
+        .and_then(|status| status.timings.as_ref());
+    timings.is_some_and(|timings| timings.running.is_some())
+}

@@ -74,7 +74,7 @@ pub(crate) fn configuration(vm: &VirtualMachineFact) -> Verdict {
         None => Verdict::ok(
             TYPE,
             Reason::Applied,
-            "The running VM is what the manifest says",
+            "The VM runs with what the manifest says; cloud-init data count on the guest's first boot only",
         ),
     }
 }

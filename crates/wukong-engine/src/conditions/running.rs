@@ -20,6 +20,7 @@ pub(crate) fn verdicts(
     vm: &VirtualMachineFact,
     instances: &Store<VirtualMachineInstanceFact>,
     wish: Option<&Wish>,
+    has_run: bool,
 ) -> (Option<Verdict>, Verdict) {
     if vm.meta.deleting {
         return (None, stopping("The VirtualMachine is being deleted"));
@@ -36,7 +37,7 @@ pub(crate) fn verdicts(
             _ => return alive(vm, instance, wish),
         },
     };
-    (None, without_instance(vm, ended, wish))
+    (None, without_instance(vm, ended, wish, has_run))
 }
 
 fn alive(
@@ -107,6 +108,7 @@ fn without_instance(
     vm: &VirtualMachineFact,
     ended: Option<&VirtualMachineInstanceFact>,
     wish: Option<&Wish>,
+    has_run: bool,
 ) -> Verdict {
     let object = format!("VirtualMachine/{}", vm.meta.name);
     if let Some(failure) =
@@ -143,10 +145,10 @@ fn without_instance(
             .about(object)
             .hint(format!("virtctl start {}", vm.meta.name))
         }
-        ("Stopped", _) => Verdict::wished(
+        ("Stopped", _) if has_run || ended.is_some() => Verdict::wished(
             RUNNING,
             Reason::Completed,
-            "The guest shut itself down, and its run strategy leaves it so",
+            "The guest ended, shut down from inside or by hand, and its run strategy leaves it so",
         ),
         _ => starting("KubeVirt is about to start the guest"),
     }

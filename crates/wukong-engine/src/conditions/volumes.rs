@@ -191,10 +191,14 @@ fn data_volume(
         let progress = progress
             .map(|progress| format!(" ({progress})"))
             .unwrap_or_default();
+        let restarts = match volume.restart_count {
+            0 => String::new(),
+            count => format!(", after {count} restarts of the importer"),
+        };
         return Verdict::progressing(
             TYPE,
             Reason::Importing,
-            format!("disk {name} is being filled{progress}"),
+            format!("disk {name} is being filled{progress}{restarts}"),
         )
         .about(object);
     }
@@ -226,6 +230,16 @@ fn import_failure(
         .filter(failing)
         .map(|condition| condition.message.as_str());
     if now.is_none() && volume.restart_count == 0 && volume.phase != "Failed" {
+        return None;
+    }
+    // An importer that is at work again and gets somewhere.
+    let progress = volume
+        .progress
+        .as_deref()
+        .and_then(|text| text.trim_end_matches('%').parse::<f64>().ok());
+    if running.is_some_and(|running| running.status == "True")
+        && progress.is_some_and(|progress| progress > 0.0)
+    {
         return None;
     }
     let Some(text) = now else {

@@ -145,3 +145,42 @@ fn a_guest_that_is_started_again_is_starting() {
         Some("Starting")
     );
 }
+
+/// An importer that was restarted and gets somewhere is no failed import; one that only runs again still is.
+#[test]
+fn an_import_that_goes_on_after_a_restart_is_no_failure() {
+    for (progress, reason) in [("90.0%", "Importing"), ("N/A", "ImportFailed")] {
+        let status = said(importing(
+            "ImportInProgress",
+            &[("Running", "True", "Pod is running", "")],
+            json!({"progress": progress, "restartCount": 2}),
+        ));
+        assert_eq!(status.blocker.unwrap().reason, reason, "{progress}");
+    }
+}
+
+/// A VM of these strategies is "Stopped" also before KubeVirt makes its first instance.
+#[test]
+fn a_vm_that_never_ran_did_not_end() {
+    for strategy in ["RerunOnFailure", "Once"] {
+        let mut cluster = Cluster::new(&format!("startStrategy: {{runStrategy: {strategy}}}"));
+        cluster.settle();
+        cluster.server.update_status(
+            "virt-controller",
+            "VirtualMachine",
+            "web",
+            json!({"printableStatus": "Stopped"}),
+        );
+        let status = said(cluster);
+        assert_eq!(
+            reason_of(&status, ConditionType::Running),
+            Some("Starting"),
+            "{strategy}"
+        );
+        assert_eq!(
+            reason_of(&status, ConditionType::Ready),
+            Some("Starting"),
+            "{strategy}"
+        );
+    }
+}

@@ -83,7 +83,10 @@ pub fn objects(set: &DesiredSet) -> BTreeMap<String, Value> {
 }
 
 /// The example manifests by name, as they would be stored.
-#[allow(clippy::disallowed_methods, reason = "the library reads no files, its tests read the examples")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the library reads no files, its tests read the examples"
+)]
 pub fn examples() -> Vec<(String, ValidatedWukong)> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples");
     let files = std::fs::read_dir(directory).unwrap();
