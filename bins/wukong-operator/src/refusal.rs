@@ -40,7 +40,9 @@ pub enum Cause {
     TestFailed,
     /// A quota is exhausted.
     Quota,
-    /// Admission, validation or authorization said no.
+    /// The operator lacks the right, or the server has just started and does not know the roles yet.
+    Unauthorized,
+    /// Admission or validation said no.
     Denied,
 }
 
@@ -53,7 +55,7 @@ impl Cause {
             Self::Gone | Self::TestFailed => FailureKind::Gone,
             Self::NameTaken => FailureKind::NameTaken,
             Self::Quota => FailureKind::Quota,
-            Self::Denied => FailureKind::Denied,
+            Self::Denied | Self::Unauthorized => FailureKind::Denied,
         }
     }
 
@@ -66,7 +68,7 @@ impl Cause {
             Self::Outage => (Duration::from_millis(250), Duration::from_secs(4)),
             Self::Stale => (Duration::from_millis(50), Duration::from_secs(4)),
             Self::Gone | Self::TestFailed => (Duration::from_millis(250), Duration::from_secs(30)),
-            Self::Broken => (Duration::from_secs(1), Duration::from_secs(120)),
+            Self::Broken | Self::Unauthorized => (Duration::from_secs(1), Duration::from_secs(120)),
             Self::Quota => (Duration::from_secs(5), Duration::from_secs(300)),
             Self::NameTaken => (Duration::from_secs(1), Duration::from_secs(600)),
             Self::Denied => (Duration::from_secs(5), Duration::from_secs(1200)),
@@ -167,6 +169,12 @@ fn cause(code: StatusCode, status: &Status) -> Cause {
         StatusCode::FORBIDDEN if status.message.contains("definition is terminating") => {
             Cause::Gone
         }
+        // `secrets "a" is forbidden: User "u" cannot patch resource "secrets" in API group "" in the namespace "b"`
+        StatusCode::FORBIDDEN
+            if status.message.contains(" cannot ") && status.message.contains(" resource ") =>
+        {
+            Cause::Unauthorized
+        }
         _ => Cause::Denied,
     }
 }
@@ -190,6 +198,7 @@ mod tests {
         let mismatch = json!({"reason": "Conflict", "message": "Operation cannot be fulfilled on secrets \"c\": uid mismatch: the provided object specified uid 1, and no existing object was found"});
         let modified = json!({"reason": "Conflict", "message": "Operation cannot be fulfilled on secrets \"a\": the object has been modified; please apply your changes to the latest version and try again"});
         let quota = json!({"reason": "Forbidden", "message": "persistentvolumeclaims \"a\" is forbidden: exceeded quota: q, requested: persistentvolumeclaims=1, used: 1, limited: 1"});
+        let rbac = json!({"reason": "Forbidden", "message": "secrets \"a\" is forbidden: User \"system:serviceaccount:wukong-system:wukong-operator\" cannot patch resource \"secrets\" in API group \"\" in the namespace \"shop\""});
         let terminating = json!({"reason": "Forbidden", "message": "network-attachment-definitions.k8s.cni.cncf.io \"a\" is forbidden: create not allowed while custom resource definition is terminating"});
         let webhook = json!({"reason": "InternalError", "message": "Internal error occurred: failed calling webhook \"x\": connection refused"});
         for (code, answer, cause) in [
@@ -204,6 +213,7 @@ mod tests {
             (404, json!({"reason": "NotFound"}), Cause::Gone),
             (403, quota, Cause::Quota),
             (403, terminating, Cause::Gone),
+            (403, rbac, Cause::Unauthorized),
             (403, json!({"reason": "Forbidden"}), Cause::Denied),
             (422, json!({"reason": "Invalid"}), Cause::Denied),
             (

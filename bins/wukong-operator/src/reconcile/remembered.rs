@@ -11,8 +11,8 @@ use serde_json::Value;
 use crate::event::Told;
 use crate::refusal::{Cause, Refusal};
 
-/// How often in a row a write may come too late before the user hears of it. The watches are a moment behind at times,
-/// and then the next decision is made of newer facts.
+/// How often in a row a write may come at the wrong time before the user hears of it: the watches are a moment behind at
+/// times, and a server that has just started does not know the roles yet.
 const LATE_MAX: u32 = 5;
 /// No attempt is put off for longer; a clock that was set back must not put it off either.
 const PUT_OFF_MAX: SignedDuration = SignedDuration::from_mins(30);
@@ -141,13 +141,16 @@ impl Remembered {
     ) -> Duration {
         // Secrets are not watched: nothing newer will be known of them.
         let late = match refusal.cause {
-            Cause::Stale | Cause::Gone => true,
-            Cause::NameTaken => target.kind != Kind::Secret,
-            _ => false,
+            Cause::Stale | Cause::Gone => Some(Cause::Stale),
+            Cause::NameTaken if target.kind != Kind::Secret => Some(Cause::Stale),
+            Cause::Unauthorized => Some(Cause::Unauthorized),
+            _ => None,
         };
-        if late && self.late < LATE_MAX {
+        if let Some(late) = late
+            && self.late < LATE_MAX
+        {
             self.late += 1;
-            return Cause::Stale.backoff().pause(self.late);
+            return late.backoff().pause(self.late);
         }
         let kind: FailureKind = refusal.cause.kind();
         let pause = refusal.pause(self.memory.attempts(target) + 1);
@@ -198,6 +201,16 @@ mod tests {
         }
         remembered.refused(&vm, "h", &refusal(Cause::Stale), now());
         assert_eq!(remembered.memory.failures[&vm].kind, FailureKind::Stale);
+    }
+
+    #[test]
+    fn a_server_that_has_just_started_and_knows_no_roles_is_given_time() {
+        let mut remembered = Remembered::default();
+        let vm = target(Kind::VirtualMachine);
+        let refusal = refusal(Cause::Unauthorized);
+        let pauses = (0..LATE_MAX).map(|_| remembered.refused(&vm, "h", &refusal, now()));
+        assert!(pauses.sum::<Duration>() > Duration::from_secs(15));
+        assert!(remembered.memory.failures.is_empty());
     }
 
     #[test]

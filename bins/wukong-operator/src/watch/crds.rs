@@ -8,10 +8,10 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::stream::{FORBIDDEN, RETRY, Trouble, config};
+use super::stream::{BELIEVED, FORBIDDEN, RETRY, Trouble, config};
 
 type Crd = PartialObjectMeta<CustomResourceDefinition>;
 
@@ -75,17 +75,19 @@ async fn run(client: Client, known: watch::Sender<Known>) {
         let mut events = watcher(api.clone(), config(streaming)).boxed();
         let mut list = HashMap::new();
         let mut attempts = 0;
+        let mut failing_since = None;
         while let Some(event) = events.next().await {
             let event = match event {
                 Ok(event) => event,
                 Err(error) => {
                     attempts += 1;
+                    let since = *failing_since.get_or_insert_with(Instant::now);
                     match Trouble::of(&error) {
                         Trouble::NoStreaming => {
                             streaming = false;
                             break;
                         }
-                        Trouble::Forbidden => {
+                        Trouble::Forbidden if since.elapsed() >= BELIEVED => {
                             warn!(
                                 "not allowed to watch CustomResourceDefinitions: each kind is tried instead"
                             );
@@ -93,7 +95,7 @@ async fn run(client: Client, known: watch::Sender<Known>) {
                             sleep(FORBIDDEN.pause(attempts)).await;
                             break;
                         }
-                        Trouble::NotServed | Trouble::Passing => {
+                        _ => {
                             debug!(%error, "the watch of CustomResourceDefinitions failed");
                             sleep(RETRY.pause(attempts)).await;
                             continue;
@@ -102,6 +104,7 @@ async fn run(client: Client, known: watch::Sender<Known>) {
                 }
             };
             attempts = 0;
+            failing_since = None;
             match event {
                 Event::Init => list.clear(),
                 Event::InitApply(crd) => note(&mut list, &crd),

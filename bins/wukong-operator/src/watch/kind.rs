@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use wukong_engine::Presence;
 
 use super::crds::{Definition, Definitions};
-use super::stream::{FORBIDDEN, RETRY, Trouble, config};
+use super::stream::{BELIEVED, FORBIDDEN, RETRY, Trouble, config};
 use crate::metrics::Metrics;
 use crate::projection::{Project, Projected};
 
@@ -85,41 +85,44 @@ impl<S: Sink> KindWatch<S> {
     async fn follow(&mut self) {
         let api: Api<Projected<S::Kept>> = Api::all_with(self.client.clone(), &self.resource);
         let mut streaming = true;
-        let mut tries = Tries::new(self.known());
+        let mut failing: Option<Failing> = None;
         loop {
             let mut events = watcher(api.clone(), config(streaming)).boxed();
             let mut list = Vec::new();
             while let Some(event) = events.next().await {
                 let error = match event {
                     Ok(event) => {
-                        tries.attempts = 0;
+                        failing = None;
                         self.take(event, &mut list);
                         continue;
                     }
                     Err(error) => error,
                 };
-                tries.attempts += 1;
-                self.report(&error, tries.attempts);
-                match Trouble::of(&error) {
-                    Trouble::NoStreaming => {
-                        streaming = false;
-                        break;
-                    }
-                    Trouble::NotServed => {
+                let trouble = Trouble::of(&error);
+                if trouble == Trouble::NoStreaming {
+                    streaming = false;
+                    break;
+                }
+                let known = self.known();
+                let failing = failing.get_or_insert_with(|| Failing::now(known));
+                failing.attempts += 1;
+                self.report(&error, failing.attempts);
+                match trouble {
+                    Trouble::NotServed if failing.lasts() => {
                         self.unseen(Presence::Missing);
-                        self.worth_a_try(&mut tries).await;
+                        self.worth_a_try(failing).await;
                         break;
                     }
-                    Trouble::Forbidden => {
+                    Trouble::Forbidden if failing.lasts() => {
                         warn!(
                             kind = self.resource.kind,
                             "not allowed to watch: what needs it is not done"
                         );
                         self.unseen(Presence::Forbidden);
-                        sleep(FORBIDDEN.pause(tries.attempts)).await;
+                        sleep(FORBIDDEN.pause(failing.attempts)).await;
                         break;
                     }
-                    Trouble::Passing => sleep(RETRY.pause(tries.attempts)).await,
+                    _ => sleep(RETRY.pause(failing.attempts)).await,
                 }
             }
         }
@@ -176,47 +179,47 @@ impl<S: Sink> KindWatch<S> {
 
     /// Waits until a kind that is not served is worth another try: soon while its definition is new, else when the
     /// definition changes. So nothing is asked while nothing happens.
-    async fn worth_a_try(&mut self, tries: &mut Tries) {
-        let known = self.known();
-        if tries.known != known {
-            *tries = Tries::new(known);
-        }
+    async fn worth_a_try(&mut self, failing: &mut Failing) {
         let soon = async {
-            if tries.known == Definition::Hidden {
-                sleep(FORBIDDEN.pause(tries.attempts)).await;
-            } else if tries.since.elapsed() < ESTABLISHING {
-                sleep(RETRY.pause(tries.attempts)).await;
+            if failing.definition == Definition::Hidden {
+                sleep(FORBIDDEN.pause(failing.attempts)).await;
+            } else if failing.since.elapsed() < ESTABLISHING {
+                sleep(RETRY.pause(failing.attempts)).await;
             } else {
                 std::future::pending::<()>().await;
             }
         };
         let changed = async {
             match &self.definition {
-                Some(name) => self.definitions.changed(name, &tries.known).await,
+                Some(name) => self.definitions.changed(name, &failing.definition).await,
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
             () = soon => {}
-            () = changed => {}
+            () = changed => *failing = Failing::now(self.known()),
         }
     }
 }
 
-/// Attempts to watch a kind in vain.
-struct Tries {
-    /// What was known of its definition then.
-    known: Definition,
+/// A watch that fails time after time.
+struct Failing {
     since: Instant,
     attempts: u32,
+    /// What was known of the kind's definition then.
+    definition: Definition,
 }
 
-impl Tries {
-    fn new(known: Definition) -> Self {
+impl Failing {
+    fn now(definition: Definition) -> Self {
         Self {
-            known,
             since: Instant::now(),
-            attempts: 1,
+            attempts: 0,
+            definition,
         }
+    }
+
+    fn lasts(&self) -> bool {
+        self.since.elapsed() >= BELIEVED
     }
 }

@@ -12,6 +12,9 @@ pub(super) const RETRY: Backoff = Backoff::new(Duration::from_millis(100), Durat
 /// Pauses of a watch that is not allowed: until somebody changes a role.
 pub(super) const FORBIDDEN: Backoff =
     Backoff::new(Duration::from_secs(60), Duration::from_secs(60));
+/// How long a server has to answer 403 or 404 before it is believed. One that has just started does not know the roles
+/// and the definitions yet, and forgetting everything because of that would make every Wukong look broken.
+pub(super) const BELIEVED: Duration = Duration::from_secs(15);
 /// When a watch ends and is continued: so long a connection that leads nowhere can go unnoticed.
 const WATCH_SECONDS: u32 = 120;
 

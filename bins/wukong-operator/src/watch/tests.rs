@@ -55,6 +55,12 @@ impl Server {
         self.version.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
+    /// How often it was asked for a kind.
+    fn asked(&self, path: &str) -> usize {
+        let requests = self.requests.lock();
+        requests.iter().filter(|uri| uri.starts_with(path)).count()
+    }
+
     /// Serves a kind from now on.
     fn serve(&self, path: &str) {
         self.objects.lock().entry(path.to_owned()).or_default();
@@ -210,11 +216,9 @@ async fn nothing_is_asked_while_a_kind_is_missing() {
     let _watches = watch_vms(&server, &cluster);
     until(&cluster, "missing", is(Presence::Missing)).await;
     tokio::time::sleep(Duration::from_secs(90)).await;
-    let of_vms =
-        |requests: &Vec<String>| requests.iter().filter(|uri| uri.starts_with(VMS)).count();
-    let before = of_vms(&server.requests.lock());
+    let before = server.asked(VMS);
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    assert_eq!(of_vms(&server.requests.lock()), before);
+    assert_eq!(server.asked(VMS), before);
 
     server.serve(VMS);
     server.put(CRDS, VM_CRD);
@@ -245,6 +249,30 @@ async fn a_server_without_streaming_lists_is_listed() {
     }
     server.put(VMS, "db");
     until(&cluster, "watched", |world| {
+        world.virtual_machines.len() == 2
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_has_just_started_and_knows_no_roles_changes_nothing() {
+    let (server, cluster) = (Server::new(true), Arc::new(Cluster::default()));
+    server.put(CRDS, VM_CRD);
+    server.put(VMS, "web");
+    let _watches = watch_vms(&server, &cluster);
+    until(&cluster, "served", is(Presence::Served)).await;
+    *server.forbidden.lock() = true;
+    let asked = server.asked(VMS);
+    // The watch ends sooner or later and is started again.
+    while server.asked(VMS) < asked + 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(cluster.world().virtual_machines.len(), 1);
+    *server.forbidden.lock() = false;
+    server.put(VMS, "db");
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    server.put(VMS, "db");
+    until(&cluster, "watched again", |world| {
         world.virtual_machines.len() == 2
     })
     .await;
