@@ -24,15 +24,15 @@ pub fn init(format: LogFormat, level: &str) -> Result<()> {
     set.map_err(|error| anyhow::anyhow!("logging: {error}"))
 }
 
-/// A plain level leaves out the client library, which logs whole objects that it cannot read: they may hold passwords.
-/// What it has to tell comes back to us as errors anyway.
+/// Leaves out the client library unless it is named: it logs whole objects that it cannot read, and they may hold
+/// passwords. What it has to tell comes back to us as errors anyway.
 fn filter(level: &str) -> Result<EnvFilter> {
-    let plain = level.parse::<tracing::Level>().is_ok();
-    let filter = if plain {
-        format!("{level},kube_client=off,kube_runtime=off")
-    } else {
-        level.to_owned()
-    };
+    let unnamed = ["kube_client", "kube_runtime"]
+        .into_iter()
+        .filter(|library| !level.contains(library));
+    let filter = unnamed.fold(level.to_owned(), |filter, library| {
+        format!("{filter},{library}=off")
+    });
     EnvFilter::try_new(&filter).with_context(|| format!("--log-level {level}"))
 }
 
@@ -45,5 +45,19 @@ mod tests {
         assert!(filter("debug").is_ok());
         assert!(filter("info,wukong_operator=trace").is_ok());
         assert!(filter("wukong_operator=loud").is_err());
+        for level in ["debug", "info,wukong_operator=debug"] {
+            assert!(
+                filter(level)
+                    .unwrap()
+                    .to_string()
+                    .contains("kube_client=off")
+            );
+        }
+        assert!(
+            !filter("kube_client=debug")
+                .unwrap()
+                .to_string()
+                .contains("kube_client=off")
+        );
     }
 }

@@ -37,7 +37,7 @@ pub struct WukongStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<VolumeStatus>,
-    /// Changes of the spec that the running VM does not have yet.
+    /// Changes of the spec that the running VM does not have yet. Not filled in yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_changes: Vec<PendingChange>,
     /// The objects that were made.
@@ -103,13 +103,13 @@ pub struct NetworkStatus {
     /// Its name in the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// Its first address.
+    /// Its first address, without prefix length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
     /// All its addresses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ip_addresses: Vec<String>,
-    /// The addresses that the spec asks for.
+    /// The addresses that the spec asks for, with prefix length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intended: Vec<String>,
     /// Its MAC address.
@@ -135,7 +135,7 @@ pub struct VolumeStatus {
     /// Whether the claim is bound.
     #[serde(default)]
     pub bound: bool,
-    /// Size as the spec asks for it.
+    /// Size as the spec asks for it, a quantity of bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
     /// Phase of the DataVolume, or of the claim where there is none.
@@ -144,10 +144,10 @@ pub struct VolumeStatus {
     /// Progress of the import, such as `42.0%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
-    /// Size that the claim requests; CDI adds the overhead of a file system.
+    /// Size that the claim requests, a quantity of bytes; CDI adds the overhead of a file system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<String>,
-    /// Size that the claim has.
+    /// Size that the claim has, a quantity of bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<String>,
     /// What happens to the data when the Wukong is deleted.

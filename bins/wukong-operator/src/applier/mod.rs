@@ -320,9 +320,10 @@ impl Port for Applier {
     }
 }
 
-/// 409: the VM is in the state that was asked for. 500 with that text: it is on its way.
+/// 409: the VM is in the state that was asked for (unless KubeVirt says that it cannot be). 500 with that text: it is on
+/// its way.
 fn is_so_already(answer: &Answer) -> bool {
-    answer.code == StatusCode::CONFLICT
+    (answer.code == StatusCode::CONFLICT && !answer.text().contains("does not support"))
         || (answer.code == StatusCode::INTERNAL_SERVER_ERROR
             && answer.text().contains("already underway"))
 }

@@ -67,7 +67,8 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_missing_multus: Option<OnMissingMultus>,
 
-    /// Has the bridge made on the nodes by NMState. Absent: no node is ever touched.
+    /// Has the bridge made on the nodes by NMState. Absent: no node is ever touched. The operator does not carry this out
+    /// yet, and says so in the condition `NetworksConfigured`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_network: Option<NodeNetwork>,
 }

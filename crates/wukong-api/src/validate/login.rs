@@ -77,7 +77,9 @@ fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
             ),
         );
     }
-    if let Some(hash) = &asked.password_hash
+    // A template that was left empty means none, for the password as for its hash.
+    let hash = asked.password_hash.as_ref().filter(|hash| !hash.is_empty());
+    if let Some(hash) = hash
         && !(hash.starts_with('$')
             && hash
                 .bytes()
@@ -90,9 +92,8 @@ fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
     }
     User {
         name: asked.name.clone(),
-        password: asked
-            .password_hash
-            .clone()
+        password: hash
+            .cloned()
             .map(Password::Hash)
             .or_else(|| asked.password.clone().map(Password::Plain))
             // Cloud-init takes an empty password for a login that needs none.
