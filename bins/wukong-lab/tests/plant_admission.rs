@@ -283,6 +283,15 @@ fn rules_hold_beyond_the_recorded_objects() {
             "topologySpreadConstraints",
             json!([{"maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"}]),
         )],
+        vec![(
+            "topologySpreadConstraints",
+            json!([{"maxSkew": 1, "topologyKey": "a b", "whenUnsatisfiable": "ScheduleAnyway"}]),
+        )],
+        vec![(
+            "topologySpreadConstraints",
+            json!([{"maxSkew": 1, "topologyKey": host, "whenUnsatisfiable": "DoNotSchedule",
+                "labelSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}]),
+        )],
         affinity(json!({"labelSelector": {}})),
         affinity(json!({"topologyKey": "a b"})),
         affinity(json!({"topologyKey": host, "namespaces": ["Upper"]})),

@@ -9,7 +9,8 @@ use super::{Causes, Field, names};
 const IN_RANGE: std::ops::RangeInclusive<i64> = 1..=100;
 
 pub fn check(vmi: &Field<'_>, causes: &mut Causes) {
-    let affinity = vmi.child("affinity");
+    // KubeVirt leaves the affinity itself out of the paths that it tells.
+    let affinity = Field::new(vmi.path(), vmi.child("affinity").value());
     node_affinity(&affinity.child("nodeAffinity"), causes);
     for kind in ["podAffinity", "podAntiAffinity"] {
         pod_affinity(&affinity.child(kind), causes);
@@ -166,10 +167,7 @@ fn label_selector(selector: &Field<'_>, causes: &mut Causes) {
 fn topology_spread(constraints: &Field<'_>, causes: &mut Causes) {
     let mut seen = HashSet::new();
     for constraint in constraints.items() {
-        let (skew, key) = (
-            constraint.child("maxSkew"),
-            constraint.child("topologyKey").text(),
-        );
+        let (skew, key) = (constraint.child("maxSkew"), constraint.child("topologyKey"));
         causes.add_if(skew.integer() <= 0, || {
             format!(
                 "{}: Invalid value: {}: must be greater than zero",
@@ -177,12 +175,11 @@ fn topology_spread(constraints: &Field<'_>, causes: &mut Causes) {
                 skew.integer()
             )
         });
-        causes.add_if(key.is_empty(), || {
-            format!(
-                "{}.topologyKey: Required value: can not be empty",
-                constraint.path()
-            )
-        });
+        if key.text().is_empty() {
+            causes.add(format!("{}: Required value: can not be empty", key.path()));
+        } else {
+            invalid(&key, names::qualified_name(key.text()), causes);
+        }
         let when = constraint.child("whenUnsatisfiable").text();
         causes.add_if(!["DoNotSchedule", "ScheduleAnyway"].contains(&when), || {
             format!(
@@ -190,16 +187,13 @@ fn topology_spread(constraints: &Field<'_>, causes: &mut Causes) {
                 constraint.path()
             )
         });
-        causes.add_if(!seen.insert((key, when)), || {
+        label_selector(&constraint.child("labelSelector"), causes);
+        causes.add_if(!seen.insert((key.text(), when)), || {
             format!(
-                "{}: Duplicate value: \"{{{key}, {when}}}\"",
-                constraint.path()
+                "{}: Duplicate value: \"{{{}, {when}}}\"",
+                constraint.path(),
+                key.text()
             )
         });
-        let domains = constraint.child("minDomains");
-        causes.add_if(
-            domains.is_set() && (domains.integer() <= 0 || when != "DoNotSchedule"),
-            || format!("{}: Invalid value: {}", domains.path(), domains.integer()),
-        );
     }
 }
