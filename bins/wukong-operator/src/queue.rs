@@ -1,8 +1,8 @@
 //! Which Wukong is looked at next.
 //!
 //! A key is worked on by one worker at a time. What happens to it meanwhile makes it come again once. Namespaces take
-//! turns, so that a burst in one does not hold up another. A key that is busy comes at most [`RUNS`] times within each
-//! window of [`WINDOW`]; what happens after that is looked at together when the window ends.
+//! turns, so that a burst in one does not hold up another. A key that is busy comes at most `RUNS` times within each
+//! window of `WINDOW`; what happens after that is looked at together when the window ends.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;

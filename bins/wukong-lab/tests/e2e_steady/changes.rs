@@ -67,7 +67,7 @@ async fn nics_come_and_go_with_their_definitions() {
         .await;
     let definition = names::network_attachment_definition("web", "lan");
     assert_eq!(with["status"]["networks"][1]["nadName"], json!(definition));
-    assert_eq!(space.names(NAD).await, [definition.clone()]);
+    assert_eq!(space.names(NAD).await, std::slice::from_ref(&definition));
 
     space.edit("web", json!({"networks": []})).await;
     space.gone(NAD, &definition).await;
