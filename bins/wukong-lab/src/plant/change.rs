@@ -43,10 +43,12 @@ pub enum Change {
         at: Ref,
         object: Value,
     },
-    /// A JSON merge patch of the object, or of its status.
+    /// A JSON merge patch of the object, or of its status. With the version that it was decided on, it is refused when
+    /// somebody was quicker.
     Merge {
         by: Manager,
         at: Ref,
+        version: Option<String>,
         status: bool,
         patch: Value,
     },
@@ -95,6 +97,7 @@ impl Change {
         Self::Merge {
             by,
             at: at(kind, object),
+            version: version(object),
             status: false,
             patch,
         }
@@ -113,10 +116,16 @@ impl Change {
         Some(Self::Merge {
             by,
             at: at(kind, object),
+            version: version(object),
             status: kind.has_status_subresource(),
             patch: json!({"status": patch}),
         })
     }
+}
+
+fn version(object: &Field<'_>) -> Option<String> {
+    let version = object.at("metadata.resourceVersion").text();
+    (!version.is_empty()).then(|| version.to_owned())
 }
 
 pub fn at(kind: Kind, object: &Field<'_>) -> Ref {

@@ -73,9 +73,20 @@ async fn write(
         Change::Merge {
             by,
             at,
+            version,
             status,
-            patch,
+            mut patch,
         } => {
+            // What this very step wrote before is no surprise.
+            let own = outcome
+                .stored
+                .iter()
+                .rev()
+                .find(|(stored, _)| *stored == at);
+            let own = own.map(|(_, object)| object["metadata"]["resourceVersion"].clone());
+            if let Some(version) = version.map(|version| own.unwrap_or_else(|| json!(version))) {
+                patch["metadata"]["resourceVersion"] = version;
+            }
             let parameters = PatchParams {
                 field_manager: Some(by.name().into()),
                 ..PatchParams::default()

@@ -19,6 +19,8 @@ const GROUP: &str = "subresources.kubevirt.io";
 const SERVICE: &str = "virt-api";
 /// The field manager of what these calls write.
 const MANAGER: &str = "virt-api";
+/// How often a pause is tried when others write the instance at the same time.
+const PAUSE_TRIES: u32 = 10;
 const VM_CALLS: [&str; 4] = ["start", "stop", "restart", "migrate"];
 const VMI_CALLS: [&str; 2] = ["pause", "unpause"];
 
@@ -256,6 +258,17 @@ async fn vmi_call(
         namespace,
         name,
     };
+    for _ in 0..PAUSE_TRIES {
+        match try_vmi_call(&objects, &call).await {
+            // Somebody else wrote in between.
+            Err(Problem(StatusCode::CONFLICT, message)) if message.contains("modified") => {}
+            answer => return answer,
+        }
+    }
+    Err(Problem::conflict("the object has been modified"))
+}
+
+async fn try_vmi_call(objects: &Objects, call: &str) -> Result<StatusCode, Problem> {
     let vmi = objects
         .get(Kind::Vmi)
         .await?
@@ -268,7 +281,7 @@ async fn vmi_call(
         .at("status.conditions")
         .items()
         .any(|item| item.child("type").text() == "Paused" && item.child("status").text() == "True");
-    let pause = match (call.as_str(), paused) {
+    let pause = match (call, paused) {
         ("pause", false) => true,
         ("unpause", true) => false,
         ("pause", true) => return Err(Problem::conflict("VMI is already paused")),
@@ -283,7 +296,9 @@ async fn vmi_call(
     let now = jiff::Timestamp::now()
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
-    if let Some(patch) = kubevirt::pause(&vmi, pause, &now) {
+    if let Some(mut patch) = kubevirt::pause(&vmi, pause, &now) {
+        let version = vmi.at("metadata.resourceVersion");
+        patch["metadata"]["resourceVersion"] = version.value().clone();
         objects.merge(Kind::Vmi, patch, false).await?;
     }
     Ok(StatusCode::ACCEPTED)

@@ -31,7 +31,7 @@ const EDITS: &str = r#"
 {"cloudInitUser": {"sudo": "ALL=(ALL) ALL"}} | Secret VM | /data/userdata | ~ALL=(ALL) ALL
 {"cloudInitUser": {"shell": "/bin/zsh"}} | Secret VM | /data/userdata | ~/bin/zsh
 {"cloudInitUser": {"groups": ["wheel"]}} | Secret VM | /data/userdata | ~wheel
-{"cloudInitUser": null, "userDataSecret": "mine"} | VM | …/volumes/2/cloudInitNoCloud/secretRef/name | "mine"
+{"cloudInitUser": null, "userDataSecret": "mine"} | VM Secret | …/volumes/2/cloudInitNoCloud/secretRef/name | "mine"
 {"podNetwork": "None"} | VM Secret | …/networks/0/multus/networkName | ~web-lan
 {"startStrategy": {"runStrategy": "Manual", "autoStart": false}} | VM | /spec/runStrategy | "Manual"
 {"powerState": "Stopped"} | VM | /metadata/annotations/vm.novasphere.dev~1power-wish | "Halted/Stopped"
@@ -89,7 +89,7 @@ fn child(short: &str) -> Key {
 }
 
 fn edit(line: &str) -> Edit<'_> {
-    let columns: Vec<&str> = line.split(" | ").collect();
+    let columns: Vec<&str> = line.split('|').map(str::trim).collect();
     let [what, changes, place, expected] = columns[..] else {
         panic!("{line}")
     };

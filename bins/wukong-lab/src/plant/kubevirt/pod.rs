@@ -290,6 +290,7 @@ fn schedule(world: &World, pod: &Field<'_>, scenario: &Scenario, moment: &Moment
             Step::of(claims.into_iter().map(|claim| Change::Merge {
                 by,
                 at: Ref::new(Kind::Claim, namespace, claim),
+                version: None,
                 status: false,
                 patch: patch.clone(),
             }))
