@@ -68,9 +68,13 @@ fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
 pub(crate) fn finish(observed: &Observed, found: Findings, decision: Decision) -> Decision {
     let before = observed.wukong.status.as_ref();
     let status = found.status();
+    let write_status = status::write_at(before, &status, observed.memory, observed.now);
     Decision {
-        write_status: status::write_at(before, &status, observed.memory, observed.now),
-        notes: notes(before, &status),
+        notes: match write_status {
+            Some(_) => notes(before, &status),
+            None => Vec::new(),
+        },
+        write_status,
         status,
         ..decision
     }

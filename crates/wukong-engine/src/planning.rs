@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use wukong_api::ValidatedWukong;
-use wukong_api::validated::Nic;
+use wukong_api::validated::{Login, Nic};
 
 use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, spec, volumes};
@@ -347,8 +347,12 @@ impl<'a> Planning<'a> {
         }
     }
 
-    /// The hash of our Secret as we applied it last, which the VM notes, unless it was emptied since.
+    /// The hash of our Secret as we applied it last, which the VM notes, unless it was emptied since. Only a VM that
+    /// reads the user's Secret may leave ours behind.
     fn left_secret(&self) -> Option<String> {
+        let Login::Secret(_) = self.wukong.login else {
+            return None;
+        };
         let emptied = emptied_secret(self.wukong);
         let applied = self.observed.memory.applied.get(&emptied.target);
         let noted = || self.vm?.cloud_init_hash.clone();
