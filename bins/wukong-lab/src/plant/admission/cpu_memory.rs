@@ -94,21 +94,30 @@ fn huge_pages(vmi: &Field<'_>, causes: &mut Causes) {
         return;
     };
     let request = resource(vmi, "requests", "memory");
+    // The request is told even where the guest's memory is meant.
+    let told = if request.is_set() {
+        show(&request)
+    } else {
+        "0".to_owned()
+    };
     let memory = match request.quantity().value() {
         0 => vmi.at("domain.memory.guest").quantity().value(),
         requested => requested,
     };
     if memory != 0 && memory < page {
         causes.add(format!(
-            "{} '{memory}' must be equal to or larger than page size {} '{}'",
+            "{} '{}' must be equal to or larger than page size {} '{}'",
             request.path(),
+            told,
             size.path(),
             size.text()
         ));
-    } else if memory.checked_rem(page).unwrap_or_default() != 0 {
+    // KubeVirt divides by a page size of 0, and so answers nothing.
+    } else if memory.checked_rem(page) != Some(0) {
         causes.add(format!(
-            "{} '{memory}' is not a multiple of the page size {} '{}'",
+            "{} '{}' is not a multiple of the page size {} '{}'",
             request.path(),
+            told,
             size.path(),
             size.text()
         ));

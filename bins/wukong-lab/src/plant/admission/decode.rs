@@ -50,7 +50,7 @@ pub fn check(object: &Value) -> Result<(), Denial> {
                 .is_some_and(|n| u32::try_from(n).is_ok());
             causes.add_if(!fits, || {
                 format!(
-                    "json: cannot unmarshal number {} into Go struct field {} of type uint32",
+                    "json: cannot unmarshal number {} into Go struct field VirtualMachineInstanceTemplateSpec.{} of type uint32",
                     number.value(),
                     number.path()
                 )
@@ -73,8 +73,8 @@ pub fn check(object: &Value) -> Result<(), Denial> {
         for value in select(&vmi, &path) {
             causes.add_if(!allowed.contains(&value.text()), || {
                 format!(
-                    "{} in body should be one of [{}]",
-                    value.path(),
+                    "{VMI}.{} in body should be one of [{}]",
+                    path.replace("[]", ""),
                     allowed.join(" ")
                 )
             });

@@ -181,10 +181,9 @@ fn tuning(disk: &Field<'_>, causes: &mut Causes) {
     causes.add_if(
         !["", "native", "threads"].contains(&disk.child("io").text()),
         || {
-            format!(
-                "Disk IO mode for {} is not supported. Supported modes are: native, threads.",
-                disk.path()
-            )
+            "Disk IO mode for spec.template.spec.domain.devices.disks is not supported. Supported modes are: native, \
+             threads."
+                .to_owned()
         },
     );
     let policy = disk.child("errorPolicy");

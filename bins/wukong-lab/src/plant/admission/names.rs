@@ -41,10 +41,8 @@ fn is_qualified(text: &str) -> bool {
 pub fn dns_label(text: &str) -> Vec<String> {
     let mut wrong: Vec<String> = no_more_than(text, 63).into_iter().collect();
     if !is_label(text) {
-        wrong.push(LABEL.into());
-        if text.contains('.') {
-            wrong.push("must not contain dots".into());
-        }
+        let dots = text.contains('.');
+        wrong.push(if dots { "must not contain dots" } else { LABEL }.into());
     }
     wrong
 }
