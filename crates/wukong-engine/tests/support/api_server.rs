@@ -41,6 +41,11 @@ struct Writer {
 }
 
 impl ApiServer {
+    /// Grows with every write.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
     /// The object as a client gets it.
     pub fn get(&self, kind: &str, name: &str) -> Option<Value> {
         self.stored.get(&key(kind, name)).map(Stored::read)
@@ -190,6 +195,7 @@ impl ApiServer {
             .is_some_and(|held| !held.is_empty());
         if !metadata["deletionTimestamp"].is_null() && !held {
             self.stored.remove(&key(kind, name));
+            self.version += 1;
             self.collect_garbage();
         }
     }

@@ -34,7 +34,16 @@ pub struct Cluster {
     pub refusals: BTreeMap<String, (FailureKind, &'static str)>,
     /// What was done, in order.
     pub done: Vec<String>,
+    /// What the server was like when it was observed last.
+    observed: Option<View>,
 }
+
+/// What observation depends on: the version of the server, and what is hidden.
+type View = (
+    u64,
+    BTreeMap<&'static str, Presence>,
+    BTreeSet<&'static str>,
+);
 
 impl Cluster {
     /// A cluster with everything installed, a default StorageClass, and a Wukong with these fields.
@@ -61,6 +70,7 @@ impl Cluster {
             unheard: BTreeSet::new(),
             refusals: BTreeMap::new(),
             done: Vec::new(),
+            observed: None,
         }
     }
 
@@ -108,10 +118,19 @@ impl Cluster {
     pub fn restart_operator(&mut self) {
         self.memory = Memory::default();
         self.world = World::default();
+        self.observed = None;
     }
 
     /// Everything that the watches tell.
     pub fn observe(&mut self) {
+        let view = (
+            self.server.version(),
+            self.unserved.clone(),
+            self.unheard.clone(),
+        );
+        if self.observed.replace(view.clone()) == Some(view) {
+            return;
+        }
         let mut world = std::mem::take(&mut self.world);
         self.fill(&mut world.virtual_machines, "VirtualMachine");
         self.fill(&mut world.instances, "VirtualMachineInstance");
