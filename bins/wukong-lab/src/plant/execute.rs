@@ -5,7 +5,10 @@ use kube::{Api, Client, Error};
 use serde_json::{Value, json};
 
 use super::change::{Change, Manager, Refusal};
+use super::field::put;
 use super::world::{Kind, Ref};
+
+const RESOURCE_VERSION: &str = "/metadata/resourceVersion";
 
 /// What came of the writes of one step.
 #[derive(Debug, Default)]
@@ -78,14 +81,10 @@ async fn write(
             mut patch,
         } => {
             // What this very step wrote before is no surprise.
-            let own = outcome
-                .stored
-                .iter()
-                .rev()
-                .find(|(stored, _)| *stored == at);
-            let own = own.map(|(_, object)| object["metadata"]["resourceVersion"].clone());
+            let own = outcome.stored.iter().rev().find(|(key, _)| *key == at);
+            let own = own.and_then(|(_, object)| object.pointer(RESOURCE_VERSION).cloned());
             if let Some(version) = version.map(|version| own.unwrap_or_else(|| json!(version))) {
-                patch["metadata"]["resourceVersion"] = version;
+                put(&mut patch, ["metadata", "resourceVersion"], version);
             }
             let parameters = PatchParams {
                 field_manager: Some(by.name().into()),

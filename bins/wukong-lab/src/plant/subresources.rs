@@ -10,7 +10,7 @@ use kube::core::DynamicObject;
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::field::Field;
+use super::field::{self, Field};
 use super::installation::KUBEVIRT_NAMESPACE;
 use super::kubevirt;
 use super::world::Kind;
@@ -297,8 +297,8 @@ async fn try_vmi_call(objects: &Objects, call: &str) -> Result<StatusCode, Probl
         .strftime("%Y-%m-%dT%H:%M:%SZ")
         .to_string();
     if let Some(mut patch) = kubevirt::pause(&vmi, pause, &now) {
-        let version = vmi.at("metadata.resourceVersion");
-        patch["metadata"]["resourceVersion"] = version.value().clone();
+        let version = vmi.at("metadata.resourceVersion").value().clone();
+        field::put(&mut patch, ["metadata", "resourceVersion"], version);
         objects.merge(Kind::Vmi, patch, false).await?;
     }
     Ok(StatusCode::ACCEPTED)
