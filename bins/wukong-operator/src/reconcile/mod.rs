@@ -141,8 +141,13 @@ impl Reconciler {
                 ended = Ended::Changed;
             }
             if let Some(pause) = outcome.refused {
-                // What was refused is part of what there is to say.
                 let (decision, now) = self.decide(&work, wukong);
+                // What only came too late is done in a moment. Until then there is nothing new to say.
+                let late = work.entry.remembered.lock().memory.failures.is_empty();
+                if late && !decision.is_settled() {
+                    return (Ended::Refused, Some(pause));
+                }
+                // What was refused is part of what there is to say.
                 let (_, again) = self.say(&work, decision, now, ended, Some(pause)).await;
                 return (Ended::Refused, again);
             }
