@@ -87,7 +87,7 @@ mod tests {
             verdict(Some(vmi("Running", "False")), &[]),
             refused("Cannot migrate VMI, Reason: R, Message: m")
         );
-        assert!(verdict(running(), &[migration.clone()]).is_err());
+        assert!(verdict(running(), std::slice::from_ref(&migration)).is_err());
         let mut over = migration.clone();
         over["status"] = json!({"phase": "Succeeded"});
         assert_eq!(verdict(running(), &[over]), Ok(()));
