@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use wukong_lab::audit::{Mark, Request, Requests};
 use wukong_lab::operator::USER;
