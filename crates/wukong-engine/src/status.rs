@@ -304,16 +304,14 @@ pub(crate) fn write_at(
             Some(Phase::Pending | Phase::Creating | Phase::Starting | Phase::Stopping)
         )
     };
-    let address = |status: &WukongStatus| {
-        status
-            .networks
-            .first()
-            .and_then(|network| network.ip_address.clone())
+    let addresses = |status: &WukongStatus| -> Vec<Option<String>> {
+        let networks = status.networks.iter();
+        networks.map(|nic| nic.ip_address.clone()).collect()
     };
     let urgent = before.observed_generation != after.observed_generation
         || (before.phase != after.phase && !(calm(before.phase) && calm(after.phase)))
         || (!calm(after.phase) && reason(before) != reason(after))
-        || (before.phase == after.phase && address(before) != address(after));
+        || (before.phase == after.phase && addresses(before) != addresses(after));
     let interval = memory
         .status_written
         .map_or(now, |written| written + PROGRESS_INTERVAL);
