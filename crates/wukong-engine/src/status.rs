@@ -311,11 +311,18 @@ pub(crate) fn write_at(
     let urgent = before.observed_generation != after.observed_generation
         || (before.phase != after.phase && !(calm(before.phase) && calm(after.phase)))
         || (!calm(after.phase) && reason(before) != reason(after))
-        || (before.phase == after.phase && addresses(before) != addresses(after));
+        || (before.phase == after.phase && addresses(before) != addresses(after))
+        || importer_s_words(before) != importer_s_words(after);
     let interval = memory
         .status_written
         .map_or(now, |written| written + PROGRESS_INTERVAL);
     Some(if urgent { now } else { interval.max(now) })
+}
+
+/// What an importer said when it failed. It says so for moments only, and nowhere else is it kept.
+fn importer_s_words(status: &WukongStatus) -> Option<&str> {
+    let blocker = status.blocker.as_ref()?;
+    (blocker.reason == Reason::ImportFailed.as_ref()).then_some(blocker.message.as_str())
 }
 
 /// The reason of the blocker.

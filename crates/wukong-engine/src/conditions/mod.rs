@@ -3,6 +3,7 @@
 pub(crate) mod created;
 pub(crate) mod dependencies;
 pub(crate) mod guest;
+mod import;
 pub(crate) mod networks;
 pub(crate) mod running;
 pub(crate) mod scheduler;

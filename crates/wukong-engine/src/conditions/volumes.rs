@@ -2,9 +2,10 @@
 
 use wukong_api::{ConditionType, Reason};
 
+use super::import;
 use crate::children::DiskSeen;
 use crate::decision::Memory;
-use crate::facts::{ClaimFact, ConditionFact, DataVolumeFact, condition};
+use crate::facts::{ClaimFact, DataVolumeFact, condition};
 use crate::verdict::{Status, Verdict};
 use crate::world::{Presence, World};
 
@@ -151,7 +152,7 @@ fn data_volume(
         .about(object)
         .hint("see that the node reaches the registry of CDI's images");
     }
-    if let Some(failure) = import_failure(name, volume, running, before) {
+    if let Some(failure) = import::failure(name, volume, before) {
         return failure.about(object);
     }
     if let Some(invalid) = volume
@@ -210,141 +211,6 @@ fn being_made(name: &str, detail: &str) -> Verdict {
         TYPE,
         Reason::Pending,
         format!("disk {name} is being made: {detail}"),
-    )
-}
-
-/// An importer that fails. It is restarted for ever and its message shows only between the restarts; the restart count
-/// is what stays.
-fn import_failure(
-    name: &str,
-    volume: &DataVolumeFact,
-    running: Option<&ConditionFact>,
-    before: Option<&str>,
-) -> Option<Verdict> {
-    let failing = |condition: &&ConditionFact| {
-        matches!(condition.reason.as_str(), "Error" | "ChecksumError")
-            && !condition.message.is_empty()
-    };
-    let start = format!("disk {name}: the import fails");
-    let now = running
-        .filter(failing)
-        .map(|condition| condition.message.as_str());
-    if now.is_none() && volume.restart_count == 0 && volume.phase != "Failed" {
-        return None;
-    }
-    // An importer that is at work again and gets somewhere.
-    let progress = volume
-        .progress
-        .as_deref()
-        .and_then(|text| text.trim_end_matches('%').parse::<f64>().ok());
-    if running.is_some_and(|running| running.status == "True")
-        && progress.is_some_and(|progress| progress > 0.0)
-    {
-        return None;
-    }
-    let Some(text) = now else {
-        let remembered = before.and_then(|before| before.strip_prefix(&start));
-        let rest = remembered.map_or_else(
-            || {
-                format!(
-                    ": the importer was restarted {} times",
-                    volume.restart_count
-                )
-            },
-            Into::into,
-        );
-        let (_, hint) = import_cause(&rest);
-        return Some(Verdict::bad(TYPE, Reason::ImportFailed, format!("{start}{rest}")).hint(hint));
-    };
-    let (cause, hint) = import_cause(text);
-    Some(
-        Verdict::bad(
-            TYPE,
-            Reason::ImportFailed,
-            format!("{start} ({cause}): {text}"),
-        )
-        .hint(hint),
-    )
-}
-
-/// What is behind the importer's words, and what to do. (Texts: Go's net, net/http and crypto/x509, and CDI's importer.)
-fn import_cause(text: &str) -> (&'static str, &'static str) {
-    const CAUSES: [(&str, &[&str], &str); 8] = [
-        (
-            "Checksum",
-            &["checksum"],
-            "correct source.http.checksum, or the file on the server",
-        ),
-        (
-            "DNS",
-            &[
-                "no such host",
-                "server misbehaving",
-                "Temporary failure in name resolution",
-                "(DNS)",
-            ],
-            "see that the host of the image is spelled right, and that the cluster's DNS resolves it",
-        ),
-        (
-            "TLS",
-            &["x509", "certificate", "tls:", "(TLS)"],
-            "name a ConfigMap with the authority's certificates in source.….certConfigMap",
-        ),
-        (
-            "Auth",
-            &[
-                "401",
-                "403",
-                "unauthorized",
-                "Unauthorized",
-                "denied",
-                "Forbidden",
-                "(Auth)",
-            ],
-            "name a Secret with user and password in source.….secretRef",
-        ),
-        (
-            "NotFound",
-            &[
-                "404",
-                "not found",
-                "Not Found",
-                "manifest unknown",
-                "NoSuchKey",
-                "(NotFound)",
-            ],
-            "correct the image's path or tag",
-        ),
-        (
-            "Space",
-            &["no space left", "too small", "larger than", "(Space)"],
-            "raise the size of the disk: it must hold the unpacked image",
-        ),
-        (
-            "Network",
-            &[
-                "timeout",
-                "connection refused",
-                "connection reset",
-                "no route to host",
-                "unreachable",
-                "EOF",
-                "(Network)",
-            ],
-            "see that pods of this namespace reach the image's host (proxy, NetworkPolicy, firewall)",
-        ),
-        (
-            "Format",
-            &["format", "qemu-img", "Unable to", "invalid", "(Format)"],
-            "give a raw or qcow2 image, or a container disk with the image under /disk",
-        ),
-    ];
-    let found = CAUSES
-        .iter()
-        .find(|(_, texts, _)| texts.iter().any(|word| text.contains(word)));
-    found.map_or(
-        ("Unknown", "see the log of the importer pod"),
-        |(cause, _, hint)| (cause, hint),
     )
 }
 
