@@ -90,7 +90,12 @@ impl<'a> Findings<'a> {
         let known = before.timings.clone().unwrap_or_default();
         let timings = Timings {
             created: first_time(known.created.as_ref(), is(ConditionType::Created)),
-            running: first_time(known.running.as_ref(), is(ConditionType::Running)),
+            // A guest may end before anybody saw it run.
+            running: first_time(
+                known.running.as_ref(),
+                is(ConditionType::Running)
+                    || wished.is_some_and(|it| it.reason == Reason::Completed),
+            ),
             ready: first_time(known.ready.as_ref(), ready.status == Status::True),
         };
         WukongStatus {

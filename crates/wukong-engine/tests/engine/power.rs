@@ -72,6 +72,30 @@ fn who_stops_the_vm_by_hand_finds_it_stopped() {
     is_ready(&cluster, "Ready");
 }
 
+/// Also when it was so quick that nobody saw it run, and when KubeVirt took its instance away since.
+#[test]
+fn a_guest_that_ended_has_run() {
+    let mut cluster = Cluster::new("startStrategy: {runStrategy: RerunOnFailure}");
+    while cluster
+        .server
+        .get("VirtualMachineInstance", "web")
+        .is_none()
+    {
+        cluster.settle();
+        plant::step(&mut cluster.server);
+    }
+    let ended = json!({"phase": "Succeeded", "nodeName": "node-1"});
+    let stopped = json!({"printableStatus": "Stopped"});
+    let server = &mut cluster.server;
+    server.update_status("virt-controller", "VirtualMachineInstance", "web", ended);
+    server.update_status("virt-controller", "VirtualMachine", "web", stopped);
+    cluster.settle();
+    is_ready(&cluster, "Completed");
+    cluster.server.delete("VirtualMachineInstance", "web");
+    cluster.settle();
+    is_ready(&cluster, "Completed");
+}
+
 #[test]
 fn a_stop_between_observation_and_write_is_not_undone() {
     let mut cluster = Cluster::running(DISK);
