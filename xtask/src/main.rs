@@ -3,6 +3,7 @@
 mod ci;
 mod crds;
 mod dependencies;
+mod deploy;
 mod generated;
 mod licences;
 mod reference;
@@ -25,6 +26,8 @@ enum Chore {
     Ci(ci::Args),
     /// Write the CustomResourceDefinition (deploy/crds) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
+    /// Write the kustomization (deploy/kustomization.yaml) and the Helm chart (deploy/chart) from the manifests in deploy.
+    GenDeploy(deploy::Args),
     /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
     GenDocs(troubleshooting::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci(args) => ci::run_all(&args),
         Chore::GenCrds(args) => crds::run(&args),
+        Chore::GenDeploy(args) => deploy::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
     }

@@ -26,7 +26,7 @@ const ATTEMPTS: usize = 3;
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
 /// What the lab needs of the controllers; the plant stands in for the others.
-const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,\
+const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
     serviceaccount-token-controller,resourcequota-controller,\
     persistentvolumeclaim-protection-controller,persistentvolume-protection-controller";
 

@@ -20,6 +20,8 @@ mod certs;
 pub mod cli;
 mod control_plane;
 mod dirs;
+mod go;
+pub mod helm;
 mod lab;
 pub mod manifests;
 pub mod operator;
@@ -32,6 +34,7 @@ mod upstream;
 pub mod wait;
 
 pub use access::{ADMIN, PLANT};
+pub use binaries::Binaries;
 pub use lab::{Lab, Options};
 pub use operator::{Operator, OperatorOptions};
 pub use plant_process::PlantOptions;
