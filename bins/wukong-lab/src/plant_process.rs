@@ -46,23 +46,30 @@ pub(crate) fn start(
     })
 }
 
-/// The plant is ready when KubeVirt reports that it is available; in a cluster without KubeVirt, when it made its nodes.
+/// The plant is ready when KubeVirt and CDI report that they are available, as far as their kinds are installed, and
+/// when it made its nodes.
 pub(crate) async fn ready(client: &Client) -> Result<()> {
-    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "KubeVirt"));
-    let installations: Api<DynamicObject> = Api::all_with(client.clone(), &kind);
-    let nodes: Api<Node> = Api::all(client.clone());
+    let kubevirt = GroupVersionKind::gvk("kubevirt.io", "v1", "KubeVirt");
+    let cdi = GroupVersionKind::gvk("cdi.kubevirt.io", "v1beta1", "CDI");
     let params = ListParams::default();
-    eventually(
-        "the plant is ready",
-        CONTROL_PLANE_DEADLINE,
-        async || match installations.list(&params).await {
-            Ok(list) if list.iter().any(is_available) => Ok(()),
-            Err(kube::Error::Api(answer)) if answer.code == 404 => {
-                match nodes.list(&params).await {
-                    Ok(nodes) if !nodes.items.is_empty() => Ok(()),
-                    other => Err(format!("no KubeVirt kind, nodes: {other:?}")),
-                }
+    for kind in [kubevirt, cdi] {
+        let name = format!("{} is available", kind.kind);
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::from_gvk(&kind));
+        eventually(&name, CONTROL_PLANE_DEADLINE, async || {
+            match api.list(&params).await {
+                Ok(list) if list.iter().any(is_available) => Ok(()),
+                Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),
+                other => Err(format!("{other:?}")),
             }
+        })
+        .await?;
+    }
+    let nodes: Api<Node> = Api::all(client.clone());
+    eventually(
+        "there are nodes",
+        CONTROL_PLANE_DEADLINE,
+        async || match nodes.list(&params).await {
+            Ok(nodes) if !nodes.items.is_empty() => Ok(()),
             other => Err(format!("{other:?}")),
         },
     )

@@ -10,9 +10,11 @@ use super::world::{Kind, Ref};
 pub enum Manager {
     CdiController,
     CdiOperator,
+    KubeControllers,
     CsiProvisioner,
     CsiResizer,
     Kubelet,
+    NmState,
     Scheduler,
     VirtController,
     VirtHandler,
@@ -24,9 +26,11 @@ impl Manager {
         match self {
             Self::CdiController => "cdi-controller",
             Self::CdiOperator => "cdi-operator",
+            Self::KubeControllers => "kube-controller-manager",
             Self::CsiProvisioner => "csi-provisioner",
             Self::CsiResizer => "csi-resizer",
             Self::Kubelet => "kubelet",
+            Self::NmState => "kubernetes-nmstate",
             Self::Scheduler => "kube-scheduler",
             Self::VirtController => "virt-controller",
             Self::VirtHandler => "virt-handler",
@@ -53,6 +57,10 @@ pub enum Change {
         patch: Value,
     },
     Delete {
+        at: Ref,
+    },
+    /// Asks that a pod be deleted; it goes when the kubelet of its node agrees.
+    Terminate {
         at: Ref,
     },
     /// Assigns a pod to a node.
@@ -265,6 +273,14 @@ impl Conditions {
 
     pub fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str, now: &str) {
         let old = self.0.iter().position(|item| text(item, "type") == kind);
+        let said = |item: &Value| {
+            [("status", status), ("reason", reason), ("message", message)]
+                .iter()
+                .all(|(key, value)| text(item, key) == *value)
+        };
+        if old.and_then(|index| self.0.get(index)).is_some_and(said) {
+            return;
+        }
         let mut new = json!({"type": kind, "status": status});
         for (key, value) in [("reason", reason), ("message", message)] {
             if !value.is_empty() {

@@ -23,12 +23,16 @@ use tokio::time::Instant;
 use super::change::{Change, Moment, Refusal, Step};
 use super::execute::{Outcome, execute};
 use super::field::Field;
+use super::installation::KUBEVIRT_NAMESPACE;
+use super::installation::storage::LOCAL_PATH_NAMESPACE;
 use super::world::{Kind, Ref, World};
 use super::{cdi, installation, kubevirt};
 
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;
 const RETRY: Duration = Duration::from_millis(500);
+/// How often the nodes give a sign of life; each looks itself whether it is time.
+const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Longest pause after failed writes, in paces.
 const MAX_PAUSE: u32 = 64;
 
@@ -41,9 +45,11 @@ enum Key {
     Vm(String, String),
     /// Any pod that is deleted.
     Pod(String, String),
-    /// A storage class and its profile.
+    /// A storage class, its profile, and what makes its volumes.
     Class(String),
-    /// The resource that stands for an installation of KubeVirt or CDI.
+    /// What runs on a node.
+    Node(String),
+    /// An installation of KubeVirt, CDI or Multus, by the kind that stands for it.
     Installation(Kind),
 }
 
@@ -104,6 +110,7 @@ impl Engine {
             tokio::spawn(follow(self.client.clone(), kind, sender.clone()));
         }
         drop(sender);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
             // Nothing is decided before every kind was heard of once.
             let next = self
@@ -124,6 +131,7 @@ impl Engine {
                 },
                 Some(Ok(done)) = self.writes.join_next(), if !self.writes.is_empty() => self.written(done),
                 () = sleep => self.step_due(),
+                _ = heartbeat.tick() => self.mark_all(Kind::Node),
             }
         }
     }
@@ -148,8 +156,12 @@ impl Engine {
                     .collect();
                 gone.into_iter().for_each(|at| self.forget(at));
                 self.unheard.remove(&kind);
-                if matches!(kind, Kind::Cdi | Kind::KubeVirt) {
-                    self.mark(Key::Installation(kind));
+                self.world.note_served(kind);
+                match kind {
+                    Kind::Cdi | Kind::KubeVirt | Kind::Nad => self.mark(Key::Installation(kind)),
+                    Kind::NodeNetwork => self.mark_all(Kind::Node),
+                    Kind::StorageProfile => self.mark_all(Kind::StorageClass),
+                    _ => {}
                 }
             }
             Ok(Event::Apply(object)) => {
@@ -217,6 +229,7 @@ impl Engine {
                     Key::Pod(namespace.clone(), name),
                     Key::Vm(namespace.clone(), domain),
                 ];
+                keys.extend(self.of_components(&namespace, object.at("spec.nodeName").text()));
                 keys.extend(object.at("spec.volumes").items().filter_map(|volume| {
                     let claim = volume.at("persistentVolumeClaim.claimName").text();
                     (!claim.is_empty()).then(|| Key::Disk(namespace.clone(), claim.to_owned()))
@@ -227,15 +240,33 @@ impl Engine {
             Kind::DataSource => self.all(Kind::DataVolume),
             Kind::Wukong => self.in_namespace(&namespace),
             Kind::Namespace => self.in_namespace(&name),
-            Kind::Node => self.all(Kind::Vm),
+            Kind::Node => {
+                let mut keys = self.all(Kind::Vm);
+                keys.extend(self.pods_of(&name));
+                keys.push(Key::Installation(Kind::Nad));
+                keys.push(Key::Installation(Kind::KubeVirt));
+                keys.push(Key::Node(name));
+                keys
+            }
+            Kind::CsiNode | Kind::NodeNetwork => vec![Key::Node(name)],
+            Kind::DaemonSet => {
+                let mut keys = self.all(Kind::Vm);
+                keys.push(Key::Installation(Kind::Nad));
+                keys
+            }
+            Kind::CsiDriver => self.all(Kind::StorageClass),
             Kind::KubeVirt | Kind::Cdi => {
                 let mut keys = self.all(Kind::Vm);
+                keys.extend(self.all(Kind::DataVolume));
+                keys.extend(self.all(Kind::Node));
                 keys.push(Key::Installation(at.kind));
                 keys
             }
             Kind::StorageClass | Kind::StorageProfile => {
                 let mut keys = self.all(Kind::DataVolume);
                 keys.extend(self.all(Kind::Claim));
+                keys.extend(self.all(Kind::StorageClass));
+                keys.extend(self.all(Kind::Node));
                 keys.push(Key::Class(name));
                 keys
             }
@@ -248,6 +279,30 @@ impl Engine {
             .filter(concerned)
             .map(|vm| Key::Vm(namespace.to_owned(), vm.child("metadata").name().to_owned()))
             .collect()
+    }
+
+    /// What looks after the pods of installed components in a namespace.
+    fn of_components(&self, namespace: &str, node: &str) -> Vec<Key> {
+        match namespace {
+            KUBEVIRT_NAMESPACE => vec![
+                Key::Installation(Kind::KubeVirt),
+                Key::Node(node.to_owned()),
+            ],
+            LOCAL_PATH_NAMESPACE => self.all(Kind::StorageClass),
+            _ => Vec::new(),
+        }
+    }
+
+    fn pods_of(&self, node: &str) -> Vec<Key> {
+        let pods = self.world.refs(Kind::Pod).filter(|at| {
+            let pod = self.world.get(at.kind, &at.namespace, &at.name);
+            pod.is_some_and(|pod| pod.at("spec.nodeName").text() == node)
+        });
+        pods.map(key_of).collect()
+    }
+
+    fn mark_all(&mut self, kind: Kind) {
+        self.all(kind).into_iter().for_each(|key| self.mark(key));
     }
 
     fn all(&self, kind: Kind) -> Vec<Key> {
@@ -353,7 +408,8 @@ impl Engine {
             Key::Disk(namespace, name) => cdi::next(&self.world, namespace, name, moment),
             Key::Vm(namespace, name) => kubevirt::next(&self.world, namespace, name, moment),
             Key::Pod(namespace, name) => kubevirt::next_pod(&self.world, namespace, name),
-            Key::Class(name) => installation::next_profile(&self.world, name),
+            Key::Class(name) => installation::storage::next(&self.world, name, moment),
+            Key::Node(name) => installation::node::next(&self.world, name, moment),
             Key::Installation(kind) => installation::next(&self.world, *kind, moment),
         }
     }
@@ -393,10 +449,12 @@ impl Engine {
 
 fn key_of(at: &Ref) -> Key {
     let (namespace, name) = (at.namespace.clone(), at.name.clone());
-    if at.kind == Kind::Vm {
-        Key::Vm(namespace, name)
-    } else {
-        Key::Disk(namespace, name)
+    match at.kind {
+        Kind::Vm => Key::Vm(namespace, name),
+        Kind::Pod => Key::Pod(namespace, name),
+        Kind::Node => Key::Node(name),
+        Kind::StorageClass => Key::Class(name),
+        _ => Key::Disk(namespace, name),
     }
 }
 

@@ -126,6 +126,19 @@ async fn write(
                 Err(error) => return Err((at.kind, error)),
             }
         }
+        Change::Terminate { at } => {
+            match api(client, &at)
+                .delete(&at.name, &DeleteParams::default())
+                .await
+            {
+                Ok(either) => match either.left() {
+                    Some(left) => keep(at, left, outcome),
+                    None => outcome.gone.push(at),
+                },
+                Err(error) if is_not_found(&error) => outcome.gone.push(at),
+                Err(error) => return Err((at.kind, error)),
+            }
+        }
         Change::Bind { at, node } => bind(client, &at, &node)
             .await
             .map_err(|error| (at.kind, error))?,

@@ -15,7 +15,6 @@ mod execute;
 mod field;
 mod installation;
 mod kubevirt;
-mod nodes;
 mod quantity;
 mod scenario;
 mod server;
@@ -69,6 +68,5 @@ pub async fn run(options: Options) -> Result<()> {
     tokio::select! {
         served = serving => served?,
         () = engine.run() => Ok(()),
-        () = setup::heartbeats(&client, &options.nodes) => Ok(()),
     }
 }

@@ -3,7 +3,7 @@
 //! The annotation `plant.wukong.dev/scenario` on a DataVolume, claim or VirtualMachine, on the Wukong it belongs to (found
 //! by the label `vm.novasphere.dev/wukong`) or on the namespace names what shall go wrong, as `name[=value]`, several
 //! separated by commas. Taking it away heals what can heal. An object's own annotation wins over the Wukong's, and that
-//! over the namespace's.
+//! over the namespace's. What is wrong with nodes, KubeVirt, CDI, Multus and storage classes is named on those themselves.
 
 use super::field::Field;
 use super::world::{Kind, World};

@@ -1,7 +1,5 @@
 //! What is in the cluster from the start: namespaces, nodes, storage classes, webhooks, the aggregated API.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -10,29 +8,25 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::cdi::class;
-use super::field::{Field, place, put, text};
-use super::installation::KUBEVIRT_NAMESPACE;
-use super::{nodes, subresources, webhook};
+use super::field::{Field, place, text};
+use super::installation::storage::LOCAL_PATH_NAMESPACE;
+use super::installation::{KUBEVIRT_NAMESPACE, node};
+use super::{subresources, webhook};
 
 const MANAGER: &str = "wukong-lab-plant";
-/// virt-handler's own interval.
-const HEARTBEAT: Duration = Duration::from_secs(60);
 
 /// Sets everything up, over what an earlier plant left.
 pub async fn cluster(client: &Client, names: &[String], port: u16, authority: &str) -> Result<()> {
-    for namespace in [KUBEVIRT_NAMESPACE, "cdi"] {
+    for namespace in [KUBEVIRT_NAMESPACE, "cdi", LOCAL_PATH_NAMESPACE] {
         let object =
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         apply(client, "namespaces", "", object).await?;
     }
-    let driver = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": class::CSI},
-        "spec": {"attachRequired": false}});
-    apply(client, "csidrivers", "", driver).await?;
     for (class, _) in class::offered() {
         apply(client, "storageclasses", "", class).await?;
     }
     for name in names {
-        node(client, name).await?;
+        make_node(client, name).await?;
     }
     for (plural, object) in webhook::configurations(port, authority) {
         apply(client, plural, "", object).await?;
@@ -73,13 +67,13 @@ async fn apply(client: &Client, plural: &str, namespace: &str, object: Value) ->
 }
 
 /// A node that is ready: the API server taints new ones until somebody says that they are.
-async fn node(client: &Client, name: &str) -> Result<()> {
-    let mut object = nodes::node(name);
+async fn make_node(client: &Client, name: &str) -> Result<()> {
+    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let mut object = node::node(name, &now);
     let status = place(&mut object, ["status"]).take();
     if let Some(map) = object.as_object_mut() {
         map.remove("status");
     }
-    put(&mut object, ["metadata", "annotations"], heartbeat());
     apply(client, "nodes", "", object.clone()).await?;
     let nodes = api(client, "nodes", "", &object);
     let parameters = PatchParams::default();
@@ -94,29 +88,4 @@ async fn node(client: &Client, name: &str) -> Result<()> {
         )
         .await?;
     Ok(())
-}
-
-fn heartbeat() -> Value {
-    json!({nodes::HEARTBEAT: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()})
-}
-
-/// virt-handler says on every node that it lives.
-pub async fn heartbeats(client: &Client, names: &[String]) {
-    let mut interval = tokio::time::interval(HEARTBEAT);
-    loop {
-        interval.tick().await;
-        for name in names {
-            let nodes = api(
-                client,
-                "nodes",
-                "",
-                &json!({"apiVersion": "v1", "kind": "Node"}),
-            );
-            let patch = Patch::Merge(json!({"metadata": {"annotations": heartbeat()}}));
-            // A node that was deleted on purpose stays away.
-            if let Err(error) = nodes.patch(name, &PatchParams::default(), &patch).await {
-                tracing::debug!(name, %error, "heartbeat");
-            }
-        }
-    }
 }

@@ -70,6 +70,10 @@ impl Sim {
                     self.world.remove(&at);
                 }
             }
+            Change::Terminate { at } => self.edit(
+                &at,
+                json!({"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}),
+            ),
             Change::Bind { at, node } => self.edit(&at, json!({"spec": {"nodeName": node}})),
             Change::Event {
                 reason, message, ..

@@ -1,6 +1,6 @@
 //! What the plant knows of the cluster: the objects that it watches, and what it wants to change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -14,6 +14,9 @@ use super::field::Field;
 pub enum Kind {
     Cdi,
     Claim,
+    CsiDriver,
+    CsiNode,
+    DaemonSet,
     DataSource,
     DataVolume,
     KubeVirt,
@@ -21,6 +24,7 @@ pub enum Kind {
     Namespace,
     Nad,
     Node,
+    NodeNetwork,
     Pod,
     Secret,
     StorageClass,
@@ -31,9 +35,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 20] = [
         Self::Cdi,
         Self::Claim,
+        Self::CsiDriver,
+        Self::CsiNode,
+        Self::DaemonSet,
         Self::DataSource,
         Self::DataVolume,
         Self::KubeVirt,
@@ -41,6 +48,7 @@ impl Kind {
         Self::Namespace,
         Self::Nad,
         Self::Node,
+        Self::NodeNetwork,
         Self::Pod,
         Self::Secret,
         Self::StorageClass,
@@ -54,6 +62,9 @@ impl Kind {
         let (group, version, kind, plural) = match self {
             Self::Cdi => ("cdi.kubevirt.io", "v1beta1", "CDI", "cdis"),
             Self::Claim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+            Self::CsiDriver => ("storage.k8s.io", "v1", "CSIDriver", "csidrivers"),
+            Self::CsiNode => ("storage.k8s.io", "v1", "CSINode", "csinodes"),
+            Self::DaemonSet => ("apps", "v1", "DaemonSet", "daemonsets"),
             Self::DataSource => ("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
             Self::DataVolume => ("cdi.kubevirt.io", "v1beta1", "DataVolume", "datavolumes"),
             Self::KubeVirt => ("kubevirt.io", "v1", "KubeVirt", "kubevirts"),
@@ -71,6 +82,12 @@ impl Kind {
                 "network-attachment-definitions",
             ),
             Self::Node => ("", "v1", "Node", "nodes"),
+            Self::NodeNetwork => (
+                "nmstate.io",
+                "v1beta1",
+                "NodeNetworkState",
+                "nodenetworkstates",
+            ),
             Self::Pod => ("", "v1", "Pod", "pods"),
             Self::Secret => ("", "v1", "Secret", "secrets"),
             Self::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
@@ -95,7 +112,14 @@ impl Kind {
     pub fn is_namespaced(self) -> bool {
         !matches!(
             self,
-            Self::Cdi | Self::Namespace | Self::Node | Self::StorageClass | Self::StorageProfile
+            Self::Cdi
+                | Self::CsiDriver
+                | Self::CsiNode
+                | Self::Namespace
+                | Self::Node
+                | Self::NodeNetwork
+                | Self::StorageClass
+                | Self::StorageProfile
         )
     }
 
@@ -133,6 +157,7 @@ impl fmt::Display for Ref {
 #[derive(Clone, Debug, Default)]
 pub struct World {
     objects: BTreeMap<Ref, Arc<Value>>,
+    served: BTreeSet<Kind>,
 }
 
 impl World {
@@ -154,6 +179,16 @@ impl World {
             .range(Ref::new(kind, "", "")..)
             .take_while(move |(key, _)| key.kind == kind)
             .map(|(key, _)| key)
+    }
+
+    /// Notes that the API server serves a kind.
+    pub fn note_served(&mut self, kind: Kind) {
+        self.served.insert(kind);
+    }
+
+    /// Whether the API server was seen to serve a kind.
+    pub fn serves(&self, kind: Kind) -> bool {
+        self.served.contains(&kind)
     }
 
     /// Takes an object in, unless a newer version of it is known. Says whether it is news.

@@ -1,13 +1,10 @@
 //! A lab in which the plant plays.
 
-use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 use serde_json::Value;
 use wukong_lab::audit::{Mark, Requests};
-use wukong_lab::wait::eventually;
 use wukong_lab::{Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream};
 
-use super::{DEADLINE, Space};
+use super::Space;
 
 pub const SHIM: &str = env!("CARGO_BIN_EXE_wukong-lab");
 
@@ -31,11 +28,8 @@ impl Cluster {
         let plant = lab
             .start_plant(PlantOptions::default().arg("--pace").arg(PACE))
             .unwrap();
-        let cluster = Self { lab, _plant: plant };
-        cluster
-            .plant_plays(absent.contains(&Upstream::KubeVirt))
-            .await;
-        cluster
+        lab.plant_ready().await.unwrap();
+        Self { lab, _plant: plant }
     }
 
     /// With the CRDs of all projects, and an operator that is never stopped.
@@ -43,33 +37,6 @@ impl Cluster {
         let cluster = Self::start(name, &[]).await;
         let operator = cluster.operator().await;
         (cluster, operator)
-    }
-
-    /// KubeVirt reports that it is available; without KubeVirt, the last of what the plant sets up is there.
-    async fn plant_plays(&self, without_kubevirt: bool) {
-        let client = self.lab.client().await.unwrap();
-        if !without_kubevirt {
-            let kubevirt = Space::existing(self, "kubevirt").await;
-            kubevirt
-                .until("KubeVirt", "kubevirt", "available", |kubevirt| {
-                    let conditions = kubevirt["status"]["conditions"].as_array()?;
-                    conditions
-                        .iter()
-                        .any(|it| it["type"] == "Available" && it["status"] == "True")
-                        .then_some(())
-                })
-                .await;
-            return;
-        }
-        let nodes: Api<Node> = Api::all(client);
-        eventually("the plant has its nodes", DEADLINE, async || {
-            match nodes.list(&Default::default()).await {
-                Ok(list) if list.items.len() == 2 => Ok(()),
-                other => Err(other.map(|list| list.items.len())),
-            }
-        })
-        .await
-        .unwrap();
     }
 
     /// Starts an operator and waits until it knows the cluster.

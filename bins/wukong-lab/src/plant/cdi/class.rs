@@ -3,14 +3,17 @@
 use serde_json::{Value, json};
 
 use crate::plant::field::{Field, put};
+use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
 /// A CSI driver: imports go through a prime claim, and volumes can grow.
 pub const CSI: &str = "csi.plant.wukong.dev";
 /// A provisioner of the old kind, on the node's own disk.
-const LOCAL_PATH: &str = "rancher.io/local-path";
+pub const LOCAL_PATH: &str = "rancher.io/local-path";
 /// A provisioner of the old kind, on shared storage that cannot grow.
 const FIXED: &str = "fixed.plant.wukong.dev";
+/// Drivers of this domain run as soon as a class names them.
+const DOMAIN: &str = ".plant.wukong.dev";
 const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 const WAIT: &str = "WaitForFirstConsumer";
 
@@ -37,14 +40,14 @@ pub fn offered() -> Vec<(Value, &'static str)> {
 }
 
 /// The access mode that CDI knows of a class's provisioner.
-pub fn access_mode(class: &Field<'_>) -> Option<&'static str> {
+pub fn access_mode(world: &World, class: &Field<'_>) -> Option<&'static str> {
     let name = class.child("metadata").name();
     let known = offered()
         .into_iter()
         .find(|(offered, _)| Field::new("", offered).child("metadata").name() == name);
     known
         .map(|(_, mode)| mode)
-        .or_else(|| Class::read(class).served.then_some("ReadWriteOnce"))
+        .or_else(|| Class::read(world, class).served.then_some("ReadWriteOnce"))
 }
 
 /// How a class makes volumes.
@@ -59,21 +62,27 @@ pub struct Class {
 }
 
 impl Class {
-    fn read(class: &Field<'_>) -> Self {
+    pub fn read(world: &World, class: &Field<'_>) -> Self {
         let provisioner = class.child("provisioner").text();
+        let known = [LOCAL_PATH, FIXED].contains(&provisioner) || provisioner.ends_with(DOMAIN);
+        // What is missing for one class of a provisioner is missing for all of them.
+        let missing = world.list(Kind::StorageClass, "").any(|class| {
+            class.child("provisioner").text() == provisioner
+                && Scenario::of(world, &class).has("provisioner-missing")
+        });
         Self {
             name: class.child("metadata").name().to_owned(),
             csi: provisioner.contains("csi"),
             waits_for_consumer: class.child("volumeBindingMode").text() == WAIT,
             expands: class.child("allowVolumeExpansion").is_true(),
-            served: [CSI, LOCAL_PATH, FIXED].contains(&provisioner),
+            served: known && !missing,
         }
     }
 
     pub fn named(world: &World, name: &str) -> Option<Self> {
         world
             .get(Kind::StorageClass, "", name)
-            .map(|class| Self::read(&class))
+            .map(|class| Self::read(world, &class))
     }
 
     pub fn default(world: &World) -> Option<Self> {
@@ -82,7 +91,7 @@ impl Class {
         world
             .list(Kind::StorageClass, "")
             .find(is_default)
-            .map(|class| Self::read(&class))
+            .map(|class| Self::read(world, &class))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::importer::{self, Doing};
 use super::report::{Condition, Report};
 use super::{BY, SELECTED_NODE, claim, failure};
 use crate::plant::change::{Change, Moment, Step, pick};
@@ -10,7 +11,6 @@ use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
 const BIND_NOW: &str = "cdi.kubevirt.io/storage.bind.immediate.requested";
-const IMPORTER_IMAGE: &str = "quay.io/kubevirt/cdi-importer:v1.66.0";
 /// Progress reports of a usual and of a slow import.
 const REPORTS: u32 = 3;
 const SLOW_REPORTS: u32 = 100;
@@ -73,6 +73,16 @@ impl Import<'_> {
         !self.scenario.has("claim-never-binds")
             && claim::class(self.world, self.claim)
                 .is_some_and(|class| claim::can_bind(self.claim, &class))
+    }
+
+    /// A report, with what the importer's pod shows meanwhile.
+    fn importer(&self, doing: &Doing<'_>, report: Report<'_>) -> Step {
+        let mut step = self.report(report);
+        if !self.is_clone() {
+            let shown = importer::show(self.world, self.claim, doing, self.moment);
+            step.changes.splice(..0, shown);
+        }
+        step
     }
 
     fn report(&self, report: Report<'_>) -> Step {
@@ -202,12 +212,17 @@ impl Import<'_> {
             "ImportScheduled"
         };
         let (bound, message) = self.bound("");
-        self.report(
+        let mut step = self.report(
             Report::new(phase)
                 .progress("N/A")
                 .bound(bound_condition(bound, &message))
                 .running(Condition::no("ContainerCreating", "")),
-        )
+        );
+        if !self.is_clone() {
+            let pod = importer::create(self.world, self.claim);
+            step.changes.splice(..0, pod);
+        }
+        step
     }
 
     /// The pod exists and has not started yet.
@@ -215,17 +230,16 @@ impl Import<'_> {
         let phase = self.dv.at("status.phase").text();
         let restarts = self.dv.at("status.restartCount").integer();
         let (bound, message) = self.bound("");
-        let image = format!("failed to pull image: {IMPORTER_IMAGE}");
+        let image = format!("failed to pull image: {}", importer::IMAGE);
         let missing = self.missing_origin();
         let stuck = if let Some(missing) = &missing {
-            Some(Condition::no("CloneWithoutSource", missing))
+            let why = Condition::no("CloneWithoutSource", missing);
+            Some((why, Doing::FindsNoNode))
         } else if self.scenario.has("image-pull") {
-            Some(Condition::no("ImagePullFailed", &image))
+            Some((Condition::no("ImagePullFailed", &image), Doing::Pulls))
         } else if self.scenario.has("importer-unschedulable") {
-            Some(Condition::no(
-                "Unschedulable",
-                "Importer pod cannot be scheduled",
-            ))
+            let said = "Importer pod cannot be scheduled";
+            Some((Condition::no("Unschedulable", said), Doing::FindsNoNode))
         } else {
             None
         };
@@ -236,14 +250,14 @@ impl Import<'_> {
                 .restarts(restarts)
         };
         match stuck {
-            Some(why) => self.report(report(phase).running(why)),
+            Some((why, doing)) => self.importer(&doing, report(phase).running(why)),
             None => {
                 let phase = if self.is_clone() {
                     "CloneInProgress"
                 } else {
                     "ImportInProgress"
                 };
-                self.report(running(report(phase)))
+                self.importer(&Doing::Copies, running(report(phase)))
             }
         }
     }
@@ -320,14 +334,17 @@ impl Import<'_> {
                 Step::quiet()
             };
         }
-        self.report(
+        let mut step = self.report(
             Report::new("Succeeded")
                 .progress("100.0%")
                 .bound(Condition::yes("Bound", &message))
                 .ready(Condition::yes("", ""))
                 .running(Condition::no("Completed", "Import Complete"))
                 .restarts(restarts),
-        )
+        );
+        let over = importer::remove(self.world, self.claim);
+        step.changes.splice(..0, over);
+        step
     }
 
     /// The importer dies, is restarted, and dies again; its words are gone while it runs.
@@ -342,7 +359,8 @@ impl Import<'_> {
         if !dead {
             let (bound, message) = self.bound(words);
             let report = report(restarts).bound(bound_condition(bound, &message));
-            return self.report(
+            return self.importer(
+                &Doing::Died(words, restarts),
                 report
                     .ready(Condition::no("Error", words))
                     .running(Condition::no("Error", words)),
@@ -355,9 +373,10 @@ impl Import<'_> {
             return Step::wait(pause - self.moment.waited);
         }
         let (bound, message) = self.bound("");
-        self.report(running(
-            report(restarts + 1).bound(bound_condition(bound, &message)),
-        ))
+        self.importer(
+            &Doing::Copies,
+            running(report(restarts + 1).bound(bound_condition(bound, &message))),
+        )
     }
 
     fn done(&self) -> Step {

@@ -7,6 +7,7 @@ mod claim;
 pub mod class;
 mod failure;
 mod import;
+mod importer;
 mod report;
 mod target;
 
@@ -17,6 +18,7 @@ use serde_json::json;
 
 use super::change::{Change, Manager, Moment, Step};
 use super::field::{Field, put};
+use super::installation;
 use super::scenario::Scenario;
 use super::world::{Kind, World};
 pub use claim::{SELECTED_NODE, is_bound};
@@ -35,11 +37,20 @@ const QUOTA_RETRY: u32 = 20;
 pub fn next(world: &World, namespace: &str, name: &str, moment: &Moment) -> Step {
     let claim = world.get(Kind::Claim, namespace, name);
     let alive = |object: &Field<'_>| !object.at("metadata.deletionTimestamp").is_set();
+    // A claim that goes takes its importer along, which keeps it otherwise.
+    if let Some(claim) = claim.as_ref().filter(|claim| !alive(claim))
+        && let Some(removal) = importer::remove(world, claim)
+    {
+        return Step::of([removal]);
+    }
     let Some(dv) = world.get(Kind::DataVolume, namespace, name).filter(alive) else {
         return claim.filter(alive).map_or_else(Step::quiet, |claim| {
             claim::next(world, &claim, &Scenario::of(world, &claim), moment)
         });
     };
+    if !installation::is_at_work(world, Kind::Cdi) {
+        return Step::quiet();
+    }
     let scenario = Scenario::of(world, &dv);
     match claim {
         None => create_claim(world, &dv, &scenario, moment),

@@ -10,6 +10,7 @@ use super::pod;
 use super::vmi::Draft;
 use crate::plant::change::{Change, Manager, Moment, Step, pick};
 use crate::plant::field::{Field, put};
+use crate::plant::installation::node;
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
@@ -126,12 +127,13 @@ fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &
 }
 
 /// How a running guest ends by itself, when it shall.
-pub fn end(vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Option<Step> {
+pub fn end(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Option<Step> {
+    let lost = || node::is_lost(world, vmi.at("status.nodeName").text());
     let (phase, reason) = if scenario.value("guest-crash") == Some("running") {
         ("Failed", "Crashed")
     } else if scenario.has("guest-shutdown") {
         ("Succeeded", "")
-    } else if scenario.has("node-lost") {
+    } else if scenario.has("node-lost") || lost() {
         ("Failed", "NodeUnresponsive")
     } else {
         return None;

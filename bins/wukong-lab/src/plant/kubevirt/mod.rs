@@ -20,6 +20,7 @@ mod tests;
 
 use super::change::{Manager, Moment, Step};
 use super::field::Field;
+use super::installation;
 use super::world::{Kind, World};
 pub use guest::pause;
 pub use pod::next as next_pod;
@@ -64,6 +65,9 @@ impl Settings {
 
 /// The next step of the VirtualMachine of this name and of its instance, whichever of them exist.
 pub fn next(world: &World, namespace: &str, name: &str, moment: &Moment) -> Step {
+    if !installation::is_at_work(world, Kind::KubeVirt) {
+        return Step::quiet();
+    }
     let vm = world.get(Kind::Vm, namespace, name);
     let vmi = world.get(Kind::Vmi, namespace, name);
     let instance = || {

@@ -6,6 +6,7 @@ use super::{Settings, scheduler, volumes};
 use crate::plant::cdi::SELECTED_NODE;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step, at, pick};
 use crate::plant::field::{Field, put};
+use crate::plant::installation::{multus, node};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, Ref, World};
 use scheduler::Placement;
@@ -425,6 +426,15 @@ fn obstacle(
     if scenario.has("pod-sandbox") {
         return sandbox("CNI request failed with status 400: Unauthorized".into());
     }
+    let secondary = |network: Field<'_>| network.child("multus").is_set();
+    let broken = !multus::works_on(world, pod.at("spec.nodeName").text());
+    if broken && vmi.at("spec.networks").items().any(secondary) {
+        let kubeconfig = "/etc/cni/net.d/multus.d/multus.kubeconfig";
+        return sandbox(format!(
+            "Multus: [{namespace}]: error getting k8s client: GetK8sClient: failed to get context for the kubeconfig \
+             {kubeconfig}: stat {kubeconfig}: no such file or directory"
+        ));
+    }
     let absent = vmi
         .at("spec.networks")
         .items()
@@ -477,12 +487,23 @@ pub fn finish_provisioner(world: &World, vmi: &Field<'_>, pod: &Field<'_>) -> St
     }
 }
 
+/// Lets a pod go: at once, unless its node does not answer.
+pub fn remove(world: &World, pod: &Field<'_>) -> Option<Change> {
+    if !node::is_lost(world, pod.at("spec.nodeName").text()) {
+        return Some(Change::delete(Kind::Pod, pod));
+    }
+    (!super::is_deleting(pod)).then(|| Change::Terminate {
+        at: at(Kind::Pod, pod),
+    })
+}
+
 /// The next step of any pod of our nodes: one that is deleted goes, as the kubelet would let it go.
 pub fn next(world: &World, namespace: &str, name: &str) -> Step {
     let Some(pod) = world.get(Kind::Pod, namespace, name) else {
         return Step::quiet();
     };
-    if super::is_deleting(&pod) && pod.at("metadata.finalizers").count() == 0 {
+    let heard = !node::is_lost(world, pod.at("spec.nodeName").text());
+    if super::is_deleting(&pod) && pod.at("metadata.finalizers").count() == 0 && heard {
         return Step::of([Change::delete(Kind::Pod, &pod)]);
     }
     Step::quiet()

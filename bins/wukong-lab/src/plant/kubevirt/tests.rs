@@ -28,7 +28,10 @@ impl Lab {
             );
         }
         for node in ["node-1", "node-2"] {
-            sim.put(Kind::Node, crate::plant::nodes::node(node));
+            sim.put(
+                Kind::Node,
+                installation::node::node(node, "2026-01-01T00:00:00Z"),
+            );
         }
         Self(sim)
     }

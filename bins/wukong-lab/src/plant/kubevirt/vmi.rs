@@ -75,7 +75,7 @@ pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Mom
         return tear_down(world, vmi, &scenario, moment);
     }
     if is_final(vmi) {
-        return Step::of(pod::launcher(world, vmi).map(|pod| Change::delete(Kind::Pod, &pod)));
+        return Step::of(pod::launcher(world, vmi).and_then(|pod| pod::remove(world, &pod)));
     }
     if !phase(vmi).is_empty()
         && let Some(vm) = vm
@@ -272,7 +272,7 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
 }
 
 fn running(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
-    if let Some(end) = guest::end(vmi, scenario, moment) {
+    if let Some(end) = guest::end(world, vmi, scenario, moment) {
         return end;
     }
     if pod::launcher(world, vmi).is_none() {
@@ -311,7 +311,7 @@ fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         return Step::of(draft.change(Manager::VirtHandler));
     }
     if !pods.is_empty() {
-        return Step::of(pods.iter().map(|pod| Change::delete(Kind::Pod, pod)));
+        return Step::of(pods.iter().filter_map(|pod| pod::remove(world, pod)));
     }
     let held: Vec<&str> = vmi
         .at("metadata.finalizers")
