@@ -12,8 +12,63 @@ use crate::queue::{Key, Queue};
 use crate::reconcile::Remembered;
 use crate::wukongs::{Entry, Wukongs};
 
-/// Which store of the world holds the facts of a kind.
-pub type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
+/// A part of the world: the facts of one kind.
+#[derive(Debug)]
+pub struct Part<F: Fact> {
+    store: fn(&mut World) -> &mut Store<F>,
+    /// Which objects matter.
+    keep: fn(&F) -> bool,
+    wakes: Wakes,
+}
+
+/// Who is looked at when a fact of a kind changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wakes {
+    /// The Wukongs that the object is about; all, when it has no namespace.
+    Concerned,
+    /// All Wukongs that are not as asked.
+    Stuck,
+    /// Those of the object's namespace.
+    StuckThere,
+}
+
+impl<F: Fact> Clone for Part<F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F: Fact> Copy for Part<F> {}
+
+impl<F: Fact> Part<F> {
+    const fn of(store: fn(&mut World) -> &mut Store<F>, wakes: Wakes) -> Self {
+        Self {
+            store,
+            keep: |_| true,
+            wakes,
+        }
+    }
+
+    /// Only the objects of which this holds.
+    pub const fn only(self, keep: fn(&F) -> bool) -> Self {
+        Self { keep, ..self }
+    }
+
+    /// What Wukongs are made of and name, or what all of them depend on.
+    pub const fn of_wukongs(store: fn(&mut World) -> &mut Store<F>) -> Self {
+        Self::of(store, Wakes::Concerned)
+    }
+
+    /// What the cluster is made of: it matters to Wukongs that are not as asked.
+    pub const fn of_cluster(store: fn(&mut World) -> &mut Store<F>) -> Self {
+        Self::of(store, Wakes::Stuck)
+    }
+
+    /// What a namespace is limited by.
+    pub const fn of_namespace(store: fn(&mut World) -> &mut Store<F>) -> Self {
+        Self::of(store, Wakes::StuckThere)
+    }
+}
 
 /// What is known of the cluster.
 #[derive(Debug, Default)]
@@ -57,25 +112,32 @@ impl Cluster {
     }
 
     /// A watch lists all objects of a kind.
-    pub fn listed<F: Fact>(&self, store: StoreOf<F>, facts: Vec<F>) {
-        let (served_before, changed) = {
+    pub fn listed<F: Fact>(&self, part: Part<F>, mut facts: Vec<F>) {
+        facts.retain(part.keep);
+        let (before, changed) = {
             let mut world = self.world.write();
-            let store = store(&mut world);
-            (store.presence() == Presence::Served, store.replace(facts))
+            let store = (part.store)(&mut world);
+            let before = store.presence();
+            let changed = store.replace(facts);
+            world.tell_environment();
+            (before, changed)
         };
-        if served_before {
-            self.look_at_concerned(changed.iter().map(Fact::meta));
+        if before == Presence::Served {
+            self.look_because_of(part.wakes, changed.iter().map(Fact::meta));
         } else {
-            self.look_at_all();
+            self.look_because_of_kind(part.wakes);
         }
     }
 
     /// A watch saw an object.
-    pub fn seen<F: Fact>(&self, store: StoreOf<F>, fact: F) {
+    pub fn seen<F: Fact>(&self, part: Part<F>, fact: F) {
+        if !(part.keep)(&fact) {
+            return;
+        }
         let meta = fact.meta().clone();
         let (before, changed) = {
             let mut world = self.world.write();
-            let store = store(&mut world);
+            let store = (part.store)(&mut world);
             let before = store
                 .get(&meta.namespace, &meta.name)
                 .present()
@@ -84,35 +146,36 @@ impl Cluster {
         };
         if changed {
             // One that changed hands concerns both.
-            self.look_at_concerned(before.iter().chain([&meta]));
+            self.look_because_of(part.wakes, before.iter().chain([&meta]));
         }
     }
 
     /// A watch saw that an object is gone.
-    pub fn gone<F: Fact>(&self, store: StoreOf<F>, fact: &F) {
+    pub fn gone<F: Fact>(&self, part: Part<F>, fact: &F) {
         let meta = fact.meta();
         let known = {
             let mut world = self.world.write();
-            store(&mut world).remove(&meta.namespace, &meta.name, &meta.uid)
+            (part.store)(&mut world).remove(&meta.namespace, &meta.name, &meta.uid)
         };
         if known {
-            self.look_at_concerned([meta]);
+            self.look_because_of(part.wakes, [meta]);
         }
     }
 
     /// A kind is not served or not to be seen.
-    pub fn unseen<F: Fact>(&self, store: StoreOf<F>, presence: Presence) {
+    pub fn unseen<F: Fact>(&self, part: Part<F>, presence: Presence) {
         let before = {
             let mut world = self.world.write();
-            let store = store(&mut world);
+            let store = (part.store)(&mut world);
             let before = store.presence();
             if before != presence {
                 store.clear(presence);
+                world.tell_environment();
             }
             before
         };
         if before != presence {
-            self.look_at_all();
+            self.look_because_of_kind(part.wakes);
         }
     }
 
@@ -170,15 +233,30 @@ impl Cluster {
             .status_written(StoredWukong::project(wukong));
     }
 
-    fn look_at_concerned<'a>(&self, objects: impl IntoIterator<Item = &'a Meta>) {
+    /// A kind came or went.
+    fn look_because_of_kind(&self, wakes: Wakes) {
+        match wakes {
+            Wakes::Concerned => self.look_at_all(),
+            Wakes::Stuck | Wakes::StuckThere => {
+                for key in self.wukongs.read().stuck() {
+                    self.queue.add(key.clone());
+                }
+            }
+        }
+    }
+
+    fn look_because_of<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
         let wukongs = self.wukongs.read();
         let mut keys = BTreeSet::new();
         for object in objects {
-            if object.namespace.is_empty() {
-                // A cluster-scoped object, a StorageClass, is anybody's.
-                keys.extend(wukongs.keys());
-            } else {
-                keys.extend(wukongs.concerned(object));
+            match wakes {
+                Wakes::Concerned if object.namespace.is_empty() => keys.extend(wukongs.keys()),
+                Wakes::Concerned => keys.extend(wukongs.concerned(object)),
+                Wakes::Stuck => keys.extend(wukongs.stuck().cloned()),
+                Wakes::StuckThere => {
+                    let there = |key: &&Key| key.namespace == object.namespace;
+                    keys.extend(wukongs.stuck().filter(there).cloned());
+                }
             }
         }
         for key in keys {
@@ -221,8 +299,9 @@ mod tests {
         names
     }
 
-    const CLAIMS: StoreOf<ClaimFact> = |world| &mut world.claims;
-    const CLASSES: StoreOf<StorageClassFact> = |world| &mut world.storage_classes;
+    const CLAIMS: Part<ClaimFact> = Part::of_wukongs(|world| &mut world.claims);
+    const CLASSES: Part<StorageClassFact> =
+        Part::of_wukongs(|world| &mut world.environment.storage_classes);
 
     #[tokio::test]
     async fn only_what_changed_is_looked_at_by_those_whom_it_concerns() {

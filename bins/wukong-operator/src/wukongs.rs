@@ -24,6 +24,8 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Wukongs {
     namespaces: HashMap<String, Namespace>,
+    /// Those whose status tells that they are not as asked, or that have none.
+    stuck: BTreeSet<Key>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +54,23 @@ impl Wukongs {
         self.iter().map(key).collect()
     }
 
+    /// Those that are not as asked, or of which nothing was said yet.
+    pub fn stuck(&self) -> impl Iterator<Item = &Key> {
+        self.stuck.iter()
+    }
+
+    fn note(stuck: &mut BTreeSet<Key>, wukong: &StoredWukong) {
+        let key = Key::new(&*wukong.namespace, &*wukong.name);
+        if wukong
+            .status()
+            .is_none_or(|status| status.phase.is_none() || status.blocker.is_some())
+        {
+            stuck.insert(key);
+        } else {
+            stuck.remove(&key);
+        }
+    }
+
     /// Takes in a Wukong that was seen. Returns whether it says anything new: an older version than the one known, which
     /// the answer to a status write may have brought, does not.
     pub fn insert(&mut self, wukong: StoredWukong) -> bool {
@@ -73,6 +92,7 @@ impl Wukongs {
             let who = namespace.mentions.entry(mention).or_default();
             who.insert(wukong.name.clone());
         }
+        Self::note(&mut self.stuck, &wukong);
         let name = wukong.name.clone();
         let entry = Entry {
             wukong: Arc::new(wukong),
@@ -92,6 +112,7 @@ impl Wukongs {
         };
         let same = known.wukong.uid == answer.uid && known.wukong.asks_the_same(&answer);
         if same && known.wukong.version < answer.version {
+            Self::note(&mut self.stuck, &answer);
             known.wukong = Arc::new(answer);
         }
     }
@@ -104,6 +125,8 @@ impl Wukongs {
         let known = namespace.entries.get(&wukong.name);
         if known.is_some_and(|known| known.wukong.uid == wukong.uid) {
             namespace.forget(&wukong.name);
+            self.stuck
+                .remove(&Key::new(&*wukong.namespace, &*wukong.name));
         }
         if namespace.entries.is_empty() {
             self.namespaces.remove(&wukong.namespace);

@@ -304,8 +304,14 @@ impl<'a> Planning<'a> {
                 });
             };
             let class = claim.class.as_deref();
-            let known = class
-                .and_then(|class| self.observed.world.storage_classes.get("", class).present());
+            let known = class.and_then(|class| {
+                self.observed
+                    .world
+                    .environment
+                    .storage_classes
+                    .get("", class)
+                    .present()
+            });
             if known.is_some_and(|known| !known.expandable) {
                 let class = class.unwrap_or_default();
                 refuse(format!(

@@ -7,6 +7,7 @@ use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
 use crate::children;
+use crate::conditions::environment::{self, Life};
 use crate::conditions::{created, dependencies, guest, networks, running, spec, volumes};
 use crate::decision::{Call, Failure, FailureKind, Kind, Target};
 use crate::desired::Body;
@@ -71,10 +72,19 @@ impl<'a> Report<'a> {
             wish,
             ..
         } = self.planning;
-        let mut verdicts = vec![
-            self.spec(),
-            dependencies::verdict(wukong, self.nics(), disks, observed),
-        ];
+        let (scheduled, running) = match vm {
+            Some(vm) => {
+                let has_run = status::has_run(observed.wukong);
+                let instances = &observed.world.instances;
+                let (scheduled, running) = running::verdicts(vm, instances, Some(wish), has_run);
+                (scheduled, Some(running))
+            }
+            None => (None, None),
+        };
+        let life = Life::of(self.planning, running.as_ref());
+        let mut verdicts = vec![self.spec()];
+        verdicts.extend(environment::verdict(self.planning, life));
+        verdicts.push(dependencies::verdict(wukong, self.nics(), disks, observed));
         verdicts.extend(self.networks());
         if !disks.is_empty() {
             verdicts.push(volumes::verdict(
@@ -86,14 +96,8 @@ impl<'a> Report<'a> {
             ));
         }
         verdicts.push(self.created());
-        if let Some(vm) = vm {
-            let (scheduled, running) = running::verdicts(
-                vm,
-                &observed.world.instances,
-                Some(wish),
-                status::has_run(observed.wukong),
-            );
-            verdicts.extend(scheduled);
+        verdicts.extend(scheduled);
+        if let (Some(vm), Some(running)) = (vm, running) {
             let runs = running.reason == Reason::Running || running.reason == Reason::Migrating;
             verdicts.push(running);
             if let Some(instance) = instance.filter(|_| runs) {

@@ -137,6 +137,7 @@ fn phase(verdicts: &[Verdict], blocker: Option<&Verdict>, deleting: bool) -> Pha
         (ConditionType::Running, _) if blocker.reason == Reason::StoppedElsewhere => Phase::Stopped,
         (ConditionType::SpecValid, _) => Phase::Error,
         (ConditionType::DependenciesResolved, _) => Phase::Pending,
+        (ConditionType::EnvironmentReady, _) if !made => Phase::Pending,
         (ConditionType::NetworksConfigured, Status::False) if !made => Phase::Pending,
         (_, Status::False)
             if matches!(
@@ -328,6 +329,27 @@ pub(crate) fn write_at(
 fn importer_s_words(status: &WukongStatus) -> Option<&str> {
     let blocker = status.blocker.as_ref()?;
     (blocker.reason == Reason::ImportFailed.as_ref()).then_some(blocker.message.as_str())
+}
+
+/// What was said of a condition last.
+pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Verdict> {
+    let status = wukong.status.as_ref()?;
+    let mut conditions = status.conditions.iter();
+    let said = conditions.find(|condition| condition.type_ == type_.as_ref())?;
+    let blocker = status.blocker.as_ref();
+    let blocker = blocker.filter(|blocker| blocker.condition == said.type_);
+    Some(Verdict {
+        type_,
+        status: match said.status.as_str() {
+            "True" => Status::True,
+            "False" => Status::False,
+            _ => Status::Unknown,
+        },
+        reason: said.reason.parse().ok()?,
+        message: said.message.clone(),
+        object: blocker.and_then(|blocker| blocker.object.clone()),
+        hint: blocker.and_then(|blocker| blocker.hint.clone()),
+    })
 }
 
 /// The reason of the blocker.

@@ -109,8 +109,13 @@ impl Verdict {
         )
     }
 
-    /// Whether it keeps the VM from being as asked.
+    /// Whether it keeps the VM from being as asked. What is not known of the cluster does not: objects are made, and
+    /// then it shows.
     pub(crate) fn blocks(&self) -> bool {
-        !matches!(self.status, Status::True | Status::Wished) && !self.is_advisory()
+        let unknown_cluster =
+            self.type_ == ConditionType::EnvironmentReady && self.status == Status::Unknown;
+        !matches!(self.status, Status::True | Status::Wished)
+            && !self.is_advisory()
+            && !unknown_cluster
     }
 }

@@ -1,10 +1,10 @@
 //! Everything that is known of the cluster.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
+use crate::environment::Environment;
 use crate::facts::{
-    ClaimFact, DataVolumeFact, Fact, ObjectFact, StorageClassFact, VirtualMachineFact,
-    VirtualMachineInstanceFact,
+    ClaimFact, DataVolumeFact, Fact, ObjectFact, VirtualMachineFact, VirtualMachineInstanceFact,
 };
 
 /// Everything that is known of the cluster: one store per kind.
@@ -20,12 +20,21 @@ pub struct World {
     pub claims: Store<ClaimFact>,
     /// NetworkAttachmentDefinitions.
     pub definitions: Store<ObjectFact>,
-    /// StorageClasses.
-    pub storage_classes: Store<StorageClassFact>,
     /// VolumeSnapshots.
     pub snapshots: Store<ObjectFact>,
     /// CDI's DataSources.
     pub data_sources: Store<ObjectFact>,
+    /// The cluster itself.
+    pub environment: Environment,
+}
+
+impl World {
+    /// Lets the environment know which of our kinds can be made, after one of them came or went.
+    pub fn tell_environment(&mut self) {
+        self.environment.virtual_machines = self.virtual_machines.presence();
+        self.environment.data_volumes = self.data_volumes.presence();
+        self.environment.definitions = self.definitions.presence();
+    }
 }
 
 /// Whether the API server serves a kind.
@@ -64,10 +73,10 @@ impl<T> Seen<T> {
 }
 
 /// The facts of one kind.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Store<T> {
     presence: Presence,
-    facts: HashMap<String, BTreeMap<String, T>>,
+    facts: BTreeMap<String, BTreeMap<String, T>>,
     /// Uids of objects that went lately: the answer to a write may come after the news that the object is gone.
     gone: VecDeque<String>,
 }
@@ -79,7 +88,7 @@ impl<T> Default for Store<T> {
     fn default() -> Self {
         Self {
             presence: Presence::Unknown,
-            facts: HashMap::new(),
+            facts: BTreeMap::new(),
             gone: VecDeque::new(),
         }
     }
@@ -111,6 +120,11 @@ impl<T: Fact> Store<T> {
             .flat_map(BTreeMap::values)
     }
 
+    /// The objects of all namespaces, in order of these and of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.facts.values().flat_map(BTreeMap::values)
+    }
+
     /// Number of objects.
     pub fn len(&self) -> usize {
         self.facts.values().map(BTreeMap::len).sum()
@@ -122,7 +136,7 @@ impl<T: Fact> Store<T> {
     }
 
     /// Takes in an object that was seen or written. An older version than the one known is ignored, so the answer to a
-    /// write can be taken in before its watch event. Returns whether anything changed.
+    /// write can be taken in before its watch event. Returns whether it says anything new.
     pub fn insert(&mut self, fact: T) -> bool {
         let meta = fact.meta();
         if self.gone.contains(&meta.uid) {
@@ -131,7 +145,11 @@ impl<T: Fact> Store<T> {
         let facts = self.facts.entry(meta.namespace.clone()).or_default();
         if let Some(known) = facts.get(&meta.name) {
             // Of another uid, too: the last events of an object may come after the answer that made its successor.
-            if version(known.meta()) > version(meta) || *known == fact {
+            if version(known.meta()) > version(meta) {
+                return false;
+            }
+            if known.says_the_same(&fact) {
+                facts.insert(meta.name.clone(), fact);
                 return false;
             }
         }
@@ -166,7 +184,10 @@ impl<T: Fact> Store<T> {
                 .facts
                 .get_mut(&fact.meta().namespace)
                 .and_then(|facts| facts.remove(&fact.meta().name));
-            if known.as_ref() != Some(&fact) {
+            if known
+                .as_ref()
+                .is_none_or(|known| !known.says_the_same(&fact))
+            {
                 changed.push(fact.clone());
             }
             // An answer to a write may be newer than the list.

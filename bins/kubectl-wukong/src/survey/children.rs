@@ -4,7 +4,7 @@ use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::environment::events::Children;
 use wukong_engine::facts::bounded;
-use wukong_engine::world::{Presence, World};
+use wukong_engine::world::World;
 
 use super::source::{Scope, Source, source};
 use super::{Survey, any, name, read};
@@ -81,25 +81,21 @@ impl Survey {
 
     /// What the operator decides about.
     pub fn world(&self) -> World {
-        let mut world = World::default();
-        macro_rules! fill {
-            ($($store:ident: $plural:literal;)*) => {$(
-                match self.presence($plural) {
-                    Presence::Served => world.$store.replace(self.facts($plural, any)),
-                    other => world.$store.clear(other),
-                };
-            )*};
-        }
-        fill! {
-            virtual_machines: "virtualmachines";
-            instances: "virtualmachineinstances";
-            data_volumes: "datavolumes";
-            claims: "persistentvolumeclaims";
-            definitions: "network-attachment-definitions";
-            storage_classes: "storageclasses";
-            snapshots: "volumesnapshots";
-            data_sources: "datasources";
-        }
+        let mut world = World {
+            environment: self.environment(),
+            ..World::default()
+        };
+        self.fill(&mut world.virtual_machines, "virtualmachines", any);
+        self.fill(&mut world.instances, "virtualmachineinstances", any);
+        self.fill(&mut world.data_volumes, "datavolumes", any);
+        self.fill(&mut world.claims, "persistentvolumeclaims", any);
+        self.fill(
+            &mut world.definitions,
+            "network-attachment-definitions",
+            any,
+        );
+        self.fill(&mut world.snapshots, "volumesnapshots", any);
+        self.fill(&mut world.data_sources, "datasources", any);
         world
     }
 

@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, ListParams};
 use serde_json::Value;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
-use wukong_engine::world::Presence;
+use wukong_engine::world::{Presence, Store};
 
 use crate::cluster::{self, Cluster};
 use children::CHILDREN;
@@ -105,30 +105,23 @@ impl Survey {
             definitions: self.presence("network-attachment-definitions"),
             ..Environment::default()
         };
-        // Stores of one namespace and of all have the same two functions, and no trait in common.
-        macro_rules! fill {
-            ($($store:ident: $plural:literal, $keep:expr;)*) => {$(
-                match self.presence($plural) {
-                    Presence::Served => environment.$store.replace(self.facts($plural, $keep)),
-                    other => environment.$store.clear(other),
-                };
-            )*};
-        }
-        fill! {
-            kubevirts: "kubevirts", any;
-            kubevirt_pods: "pods", is_kubevirt_pod;
-            nodes: "nodes", any;
-            cdis: "cdis", any;
-            storage_classes: "storageclasses", any;
-            storage_profiles: "storageprofiles", any;
-            csi_drivers: "csidrivers", any;
-            csi_nodes: "csinodes", any;
-            provisioner_pods: "pods", |pod| is_provisioner(name(pod));
-            multus: "daemonsets", |daemon_set| is_multus(name(daemon_set));
-            node_networks: "nodenetworkstates", any;
-            quotas: "resourcequotas", any;
-            limit_ranges: "limitranges", any;
-        }
+        self.fill(&mut environment.kubevirts, "kubevirts", any);
+        self.fill(&mut environment.kubevirt_pods, "pods", is_kubevirt_pod);
+        self.fill(&mut environment.nodes, "nodes", any);
+        self.fill(&mut environment.cdis, "cdis", any);
+        self.fill(&mut environment.storage_classes, "storageclasses", any);
+        self.fill(&mut environment.storage_profiles, "storageprofiles", any);
+        self.fill(&mut environment.csi_drivers, "csidrivers", any);
+        self.fill(&mut environment.csi_nodes, "csinodes", any);
+        self.fill(&mut environment.provisioner_pods, "pods", |pod| {
+            is_provisioner(name(pod))
+        });
+        self.fill(&mut environment.multus, "daemonsets", |daemon_set| {
+            is_multus(name(daemon_set))
+        });
+        self.fill(&mut environment.node_networks, "nodenetworkstates", any);
+        self.fill(&mut environment.quotas, "resourcequotas", any);
+        self.fill(&mut environment.limit_ranges, "limitranges", any);
         environment
     }
 
@@ -139,6 +132,13 @@ impl Survey {
     fn presence(&self, plural: &str) -> Presence {
         self.part(plural)
             .map_or(Presence::Unknown, |part| part.presence)
+    }
+
+    fn fill<F: Fact>(&self, store: &mut Store<F>, plural: &str, keep: impl Fn(&Value) -> bool) {
+        match self.presence(plural) {
+            Presence::Served => store.replace(self.facts(plural, keep)),
+            other => store.clear(other),
+        };
     }
 
     fn facts<F: Fact>(&self, plural: &str, keep: impl Fn(&Value) -> bool) -> Vec<F> {

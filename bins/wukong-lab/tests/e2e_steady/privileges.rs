@@ -71,7 +71,7 @@ async fn what_the_operator_must_not_do_it_cannot() {
             "virtualmachineinstances",
         ),
         ("create patch update delete", "vm.novasphere.dev", "wukongs"),
-        ("create delete get list", "", "pods"),
+        ("create delete get patch update", "", "pods"),
         ("create", "", "pods/exec"),
         ("get list create patch", "", "configmaps"),
         ("create", "", "serviceaccounts/token"),
@@ -184,9 +184,12 @@ async fn what_is_granted_is_what_is_used() {
     space.running("web").await;
 
     let roles: Api<ClusterRole> = Api::all(space.client.clone());
-    let role = roles.get("wukong-operator").await.unwrap();
     let mut granted = BTreeSet::new();
-    for rule in role.rules.unwrap() {
+    let mut rules = Vec::new();
+    for name in ["wukong-operator", "wukong-operator-diagnosis"] {
+        rules.extend(roles.get(name).await.unwrap().rules.unwrap());
+    }
+    for rule in rules {
         for resource in rule.resources.iter().flatten() {
             for verb in &rule.verbs {
                 let group = rule.api_groups.as_ref().unwrap()[0].clone();

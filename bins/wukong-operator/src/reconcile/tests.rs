@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use wukong_engine::Expect;
 use wukong_engine::facts::Fact;
 use wukong_engine::owned::of_body;
-use wukong_engine::{Expect, World};
 
 use super::*;
+use crate::cluster::Part;
 use crate::port::MockPort;
 use crate::projection::Project;
 
@@ -66,20 +67,23 @@ fn wukong() -> Value {
 
 /// A cluster with everything installed and nothing in it but this Wukong.
 fn cluster(wukong: Value) -> Arc<Cluster> {
-    fn empty<F: Fact>(cluster: &Cluster, store: crate::cluster::StoreOf<F>) {
-        cluster.listed(store, Vec::new());
+    fn empty<F: Fact>(cluster: &Cluster, part: Part<F>) {
+        cluster.listed(part, Vec::new());
     }
     let cluster = Arc::new(Cluster::default());
-    empty(&cluster, |world: &mut World| &mut world.virtual_machines);
-    empty(&cluster, |world: &mut World| &mut world.instances);
-    empty(&cluster, |world: &mut World| &mut world.data_volumes);
-    empty(&cluster, |world: &mut World| &mut world.claims);
-    empty(&cluster, |world: &mut World| &mut world.definitions);
-    empty(&cluster, |world: &mut World| &mut world.snapshots);
-    empty(&cluster, |world: &mut World| &mut world.data_sources);
+    empty(
+        &cluster,
+        Part::of_wukongs(|world| &mut world.virtual_machines),
+    );
+    empty(&cluster, Part::of_wukongs(|world| &mut world.instances));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.data_volumes));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.claims));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.definitions));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.snapshots));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.data_sources));
     let class = json!({"metadata": {"name": "fast", "uid": "s"}, "provisioner": "x", "allowVolumeExpansion": true});
     cluster.listed(
-        |world| &mut world.storage_classes,
+        Part::of_wukongs(|world| &mut world.environment.storage_classes),
         vec![Fact::project(&class)],
     );
     cluster.wukongs_listed(vec![StoredWukong::project(wukong)]);
@@ -90,7 +94,10 @@ fn claim_appears(cluster: &Cluster) {
     let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "c1", "resourceVersion": version(),
         "labels": {"vm.novasphere.dev/wukong": "web"},
         "ownerReferences": [{"kind": "DataVolume", "name": "web.root", "uid": "uid-of-web.root", "controller": true}]}});
-    cluster.seen(|world| &mut world.claims, Fact::project(&claim));
+    cluster.seen(
+        Part::of_wukongs(|world| &mut world.claims),
+        Fact::project(&claim),
+    );
 }
 
 /// A port that carries everything out, but what `refuse` says.
@@ -375,7 +382,10 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
         "ownerReferences": [{"kind": "Wukong", "name": "web", "uid": "w1", "controller": true}],
         "managedFields": [{"manager": "wukong-operator", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]},
         "spec": {"config": "{}"}});
-    cluster.seen(|world| &mut world.definitions, Fact::project(&drifted));
+    cluster.seen(
+        Part::of_wukongs(|world| &mut world.definitions),
+        Fact::project(&drifted),
+    );
     reconciler.reconcile(&key()).await;
     let expects = expects.lock();
     assert_eq!(expects.first(), Some(&Expect::Absent));

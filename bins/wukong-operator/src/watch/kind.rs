@@ -42,6 +42,8 @@ pub(super) struct KindWatch<S> {
     /// The definition of a custom kind; the others are always there.
     pub definition: Option<String>,
     pub definitions: Definitions,
+    /// Labels of the objects that matter; `None`: all do.
+    pub selector: Option<&'static str>,
     pub sink: S,
     pub metrics: Metrics,
     /// Kinds of which nothing is known yet.
@@ -87,7 +89,7 @@ impl<S: Sink> KindWatch<S> {
         let mut streaming = true;
         let mut failing: Option<Failing> = None;
         loop {
-            let mut events = watcher(api.clone(), config(streaming)).boxed();
+            let mut events = watcher(api.clone(), config(streaming, self.selector)).boxed();
             let mut list = Vec::new();
             while let Some(event) = events.next().await {
                 let error = match event {

@@ -12,17 +12,19 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use k8s_openapi::api::core::v1::PersistentVolumeClaim;
-use k8s_openapi::api::storage::v1::StorageClass;
-use kube::Client;
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{LimitRange, Node, PersistentVolumeClaim, Pod, ResourceQuota};
+use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass};
 use kube::core::ApiResource;
+use kube::{Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_api::Wukong;
+use wukong_engine::environment::{KUBEVIRT_PODS, is_multus};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, Presence};
 
-use crate::cluster::{Cluster, StoreOf};
+use crate::cluster::{Cluster, Part};
 use crate::metrics::Metrics;
 use crate::projection::StoredWukong;
 use crds::Definitions;
@@ -61,51 +63,15 @@ impl Watches {
         let (sender, receiver) = watch::channel(BTreeSet::new());
         let mut start = Start {
             client,
+            cluster,
             metrics,
             definitions,
             waiting: Arc::new(sender),
             tasks: JoinSet::new(),
         };
         start.tasks.spawn(watch_definitions);
-        start.custom(
-            ApiResource::erase::<Wukong>(&()),
-            AllWukongs(Arc::clone(cluster)),
-        );
-        let facts = Facts::of(cluster, |world| &mut world.virtual_machines);
-        start.custom(Kind::VirtualMachine.api_resource(), facts);
-        let facts = Facts::of(cluster, |world| &mut world.instances);
-        start.custom(
-            resource(
-                "kubevirt.io",
-                "v1",
-                "VirtualMachineInstance",
-                "virtualmachineinstances",
-            ),
-            facts,
-        );
-        let facts = Facts::of(cluster, |world| &mut world.data_volumes);
-        start.custom(Kind::DataVolume.api_resource(), facts);
-        let facts = Facts::of(cluster, |world| &mut world.definitions);
-        start.custom(Kind::NetworkAttachmentDefinition.api_resource(), facts);
-        let facts = Facts::of(cluster, |world| &mut world.snapshots);
-        start.custom(
-            resource(
-                "snapshot.storage.k8s.io",
-                "v1",
-                "VolumeSnapshot",
-                "volumesnapshots",
-            ),
-            facts,
-        );
-        let facts = Facts::of(cluster, |world| &mut world.data_sources);
-        start.custom(
-            resource("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
-            facts,
-        );
-        let facts = Facts::of(cluster, |world| &mut world.claims);
-        start.built_in(ApiResource::erase::<PersistentVolumeClaim>(&()), facts);
-        let facts = Facts::of(cluster, |world| &mut world.storage_classes);
-        start.built_in(ApiResource::erase::<StorageClass>(&()), facts);
+        start.wukongs();
+        start.environment();
         Self {
             tasks: start.tasks,
             waiting: Waiting(receiver),
@@ -123,43 +89,191 @@ impl Watches {
     }
 }
 
-fn resource(group: &str, version: &str, kind: &str, plural: &str) -> ApiResource {
-    ApiResource {
-        group: group.into(),
-        version: version.into(),
-        api_version: format!("{group}/{version}"),
-        kind: kind.into(),
-        plural: plural.into(),
-    }
-}
-
 struct Start<'a> {
     client: &'a Client,
+    cluster: &'a Arc<Cluster>,
     metrics: &'a Metrics,
     definitions: Definitions,
     waiting: Arc<watch::Sender<BTreeSet<String>>>,
     tasks: JoinSet<()>,
 }
 
+/// What is watched.
+struct Watched {
+    resource: ApiResource,
+    /// Whether a definition tells that there is such a kind.
+    custom: bool,
+    /// Labels of the objects that matter; `None`: all do.
+    selector: Option<&'static str>,
+    /// Whether decisions wait until it is known.
+    needed: bool,
+}
+
+fn custom(group: &str, version: &str, kind: &str, plural: &str) -> Watched {
+    of_custom(ApiResource {
+        group: group.into(),
+        version: version.into(),
+        api_version: format!("{group}/{version}"),
+        kind: kind.into(),
+        plural: plural.into(),
+    })
+}
+
+fn of_custom(resource: ApiResource) -> Watched {
+    Watched {
+        resource,
+        custom: true,
+        selector: None,
+        needed: true,
+    }
+}
+
+fn built_in<K: Resource<DynamicType = ()>>() -> Watched {
+    Watched {
+        custom: false,
+        ..of_custom(ApiResource::erase::<K>(&()))
+    }
+}
+
 impl Start<'_> {
-    fn custom(&mut self, resource: ApiResource, sink: impl Sink) {
+    /// Wukongs, what they are made of, and what they may name.
+    fn wukongs(&mut self) {
+        let all = AllWukongs(Arc::clone(self.cluster));
+        self.spawn(of_custom(ApiResource::erase::<Wukong>(&())), all);
+        self.facts(
+            of_custom(Kind::VirtualMachine.api_resource()),
+            Part::of_wukongs(|world| &mut world.virtual_machines),
+        );
+        self.facts(
+            custom(
+                "kubevirt.io",
+                "v1",
+                "VirtualMachineInstance",
+                "virtualmachineinstances",
+            ),
+            Part::of_wukongs(|world| &mut world.instances),
+        );
+        self.facts(
+            of_custom(Kind::DataVolume.api_resource()),
+            Part::of_wukongs(|world| &mut world.data_volumes),
+        );
+        self.facts(
+            of_custom(Kind::NetworkAttachmentDefinition.api_resource()),
+            Part::of_wukongs(|world| &mut world.definitions),
+        );
+        self.facts(
+            custom(
+                "snapshot.storage.k8s.io",
+                "v1",
+                "VolumeSnapshot",
+                "volumesnapshots",
+            ),
+            Part::of_wukongs(|world| &mut world.snapshots),
+        );
+        self.facts(
+            custom("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources"),
+            Part::of_wukongs(|world| &mut world.data_sources),
+        );
+        self.facts(
+            built_in::<PersistentVolumeClaim>(),
+            Part::of_wukongs(|world| &mut world.claims),
+        );
+        self.facts(
+            built_in::<StorageClass>(),
+            Part::of_wukongs(|world| &mut world.environment.storage_classes),
+        );
+    }
+
+    /// The cluster itself. Without the role for it, nothing is known of it, and everything else works.
+    fn environment(&mut self) {
+        self.diagnosis(
+            custom("kubevirt.io", "v1", "KubeVirt", "kubevirts"),
+            Part::of_cluster(|world| &mut world.environment.kubevirts),
+        );
+        let pods = Watched {
+            selector: Some(KUBEVIRT_PODS),
+            ..built_in::<Pod>()
+        };
+        self.diagnosis(
+            pods,
+            Part::of_cluster(|world| &mut world.environment.kubevirt_pods),
+        );
+        self.diagnosis(
+            built_in::<Node>(),
+            Part::of_cluster(|world| &mut world.environment.nodes),
+        );
+        self.diagnosis(
+            custom("cdi.kubevirt.io", "v1beta1", "CDI", "cdis"),
+            Part::of_cluster(|world| &mut world.environment.cdis),
+        );
+        self.diagnosis(
+            custom(
+                "cdi.kubevirt.io",
+                "v1beta1",
+                "StorageProfile",
+                "storageprofiles",
+            ),
+            Part::of_cluster(|world| &mut world.environment.storage_profiles),
+        );
+        self.diagnosis(
+            built_in::<CSIDriver>(),
+            Part::of_cluster(|world| &mut world.environment.csi_drivers),
+        );
+        self.diagnosis(
+            built_in::<CSINode>(),
+            Part::of_cluster(|world| &mut world.environment.csi_nodes),
+        );
+        self.diagnosis(
+            built_in::<DaemonSet>(),
+            Part::of_cluster(|world| &mut world.environment.multus)
+                .only(|daemon_set| is_multus(&daemon_set.meta.name)),
+        );
+        self.diagnosis(
+            custom(
+                "nmstate.io",
+                "v1beta1",
+                "NodeNetworkState",
+                "nodenetworkstates",
+            ),
+            Part::of_cluster(|world| &mut world.environment.node_networks),
+        );
+        self.diagnosis(
+            built_in::<ResourceQuota>(),
+            Part::of_namespace(|world| &mut world.environment.quotas),
+        );
+        self.diagnosis(
+            built_in::<LimitRange>(),
+            Part::of_namespace(|world| &mut world.environment.limit_ranges),
+        );
+    }
+
+    fn diagnosis<F: Fact>(&mut self, watched: Watched, part: Part<F>) {
+        let watched = Watched {
+            needed: false,
+            ..watched
+        };
+        self.facts(watched, part);
+    }
+
+    fn facts<F: Fact>(&mut self, watched: Watched, part: Part<F>) {
+        let cluster = Arc::clone(self.cluster);
+        self.spawn(watched, Facts { cluster, part });
+    }
+
+    fn spawn(&mut self, watched: Watched, sink: impl Sink) {
+        let resource = watched.resource;
+        if watched.needed {
+            self.waiting.send_modify(|kinds| {
+                kinds.insert(resource.kind.clone());
+            });
+        }
         let definition = format!("{}.{}", resource.plural, resource.group);
-        self.spawn(resource, Some(definition), sink);
-    }
-
-    fn built_in(&mut self, resource: ApiResource, sink: impl Sink) {
-        self.spawn(resource, None, sink);
-    }
-
-    fn spawn(&mut self, resource: ApiResource, definition: Option<String>, sink: impl Sink) {
-        self.waiting.send_modify(|kinds| {
-            kinds.insert(resource.kind.clone());
-        });
         let watch = KindWatch {
             client: self.client.clone(),
+            definition: watched.custom.then_some(definition),
             resource,
-            definition,
             definitions: self.definitions.clone(),
+            selector: watched.selector,
             sink,
             metrics: self.metrics.clone(),
             waiting: Arc::clone(&self.waiting),
@@ -170,35 +284,26 @@ impl Start<'_> {
 
 struct Facts<F: Fact> {
     cluster: Arc<Cluster>,
-    store: StoreOf<F>,
-}
-
-impl<F: Fact> Facts<F> {
-    fn of(cluster: &Arc<Cluster>, store: StoreOf<F>) -> Self {
-        Self {
-            cluster: Arc::clone(cluster),
-            store,
-        }
-    }
+    part: Part<F>,
 }
 
 impl<F: Fact> Sink for Facts<F> {
     type Kept = F;
 
     fn listed(&self, list: Vec<F>) {
-        self.cluster.listed(self.store, list);
+        self.cluster.listed(self.part, list);
     }
 
     fn seen(&self, fact: F) {
-        self.cluster.seen(self.store, fact);
+        self.cluster.seen(self.part, fact);
     }
 
     fn gone(&self, fact: F) {
-        self.cluster.gone(self.store, &fact);
+        self.cluster.gone(self.part, &fact);
     }
 
     fn unseen(&self, presence: Presence) {
-        self.cluster.unseen(self.store, presence);
+        self.cluster.unseen(self.part, presence);
     }
 }
 

@@ -18,9 +18,10 @@ pub(super) const BELIEVED: Duration = Duration::from_secs(15);
 /// When a watch ends and is continued: so long a connection that leads nowhere can go unnoticed.
 const WATCH_SECONDS: u32 = 120;
 
-/// How a watch is made: by a streaming list where the server has them.
-pub(super) fn config(streaming: bool) -> Config {
-    let config = Config::default().timeout(WATCH_SECONDS);
+/// How a watch is made: by a streaming list where the server has them, of the objects with these labels.
+pub(super) fn config(streaming: bool, selector: Option<&str>) -> Config {
+    let mut config = Config::default().timeout(WATCH_SECONDS);
+    config.label_selector = selector.map(Into::into);
     if streaming {
         config.streaming_lists()
     } else {

@@ -151,14 +151,17 @@ fn watch_vms(server: &Arc<Server>, cluster: &Arc<Cluster>) -> JoinSet<()> {
     let metrics = Metrics::default();
     let mut start = Start {
         client: &client,
+        cluster,
         metrics: &metrics,
         definitions,
         waiting: Arc::new(watch::channel(BTreeSet::new()).0),
         tasks: JoinSet::new(),
     };
     start.tasks.spawn(watch_definitions);
-    let facts = Facts::of(cluster, |world: &mut World| &mut world.virtual_machines);
-    start.custom(Kind::VirtualMachine.api_resource(), facts);
+    start.facts(
+        of_custom(Kind::VirtualMachine.api_resource()),
+        Part::of_wukongs(|world| &mut world.virtual_machines),
+    );
     start.tasks
 }
 

@@ -36,7 +36,7 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
     if seen.claim.is_some_and(|claim| claim.phase == "Bound") {
         return None;
     }
-    let classes = &observed.world.storage_classes;
+    let classes = &observed.world.environment.storage_classes;
     let available = || {
         let names: Vec<&str> = classes
             .in_namespace("")

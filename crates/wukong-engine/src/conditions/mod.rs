@@ -2,6 +2,7 @@
 
 pub(crate) mod created;
 pub(crate) mod dependencies;
+pub(crate) mod environment;
 pub(crate) mod guest;
 mod import;
 pub(crate) mod networks;

@@ -220,7 +220,7 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         let class = claim
             .class
             .as_deref()
-            .and_then(|class| world.storage_classes.get("", class).present());
+            .and_then(|class| world.environment.storage_classes.get("", class).present());
         if class.is_some_and(|class| class.waits_for_first_consumer) {
             return first_consumer(name, &claim.meta.name);
         }

@@ -7,7 +7,6 @@
 mod check;
 mod demand;
 pub mod events;
-mod everywhere;
 pub mod facts;
 pub mod migration;
 mod nodes;
@@ -17,15 +16,14 @@ pub mod scheduler;
 
 pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub use demand::launcher_memory;
-pub use everywhere::Everywhere;
 pub use platform::Platform;
 
 use facts::{
-    CdiFact, ClassFact, CsiNodeFact, DaemonSetFact, KubeVirtFact, LimitRangeFact, NodeFact,
-    NodeNetworkFact, PodFact, QuotaFact, StorageProfileFact,
+    CdiFact, CsiNodeFact, DaemonSetFact, KubeVirtFact, LimitRangeFact, NodeFact, NodeNetworkFact,
+    PodFact, QuotaFact, StorageProfileFact,
 };
 
-use crate::facts::ObjectFact;
+use crate::facts::{ObjectFact, StorageClassFact};
 use crate::world::{Presence, Store};
 
 /// Label selector of the pods in [`Environment::kubevirt_pods`], in any namespace.
@@ -43,15 +41,15 @@ pub struct Environment {
     /// Whether NetworkAttachmentDefinitions can be made.
     pub definitions: Presence,
     /// The KubeVirt resource.
-    pub kubevirts: Everywhere<KubeVirtFact>,
+    pub kubevirts: Store<KubeVirtFact>,
     /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
-    pub kubevirt_pods: Everywhere<PodFact>,
+    pub kubevirt_pods: Store<PodFact>,
     /// Nodes.
     pub nodes: Store<NodeFact>,
     /// The CDI resource.
     pub cdis: Store<CdiFact>,
     /// StorageClasses.
-    pub storage_classes: Store<ClassFact>,
+    pub storage_classes: Store<StorageClassFact>,
     /// StorageProfiles.
     pub storage_profiles: Store<StorageProfileFact>,
     /// CSIDrivers.
@@ -59,9 +57,9 @@ pub struct Environment {
     /// CSINodes.
     pub csi_nodes: Store<CsiNodeFact>,
     /// Pods of the provisioners that are no CSI drivers ([`is_provisioner`]).
-    pub provisioner_pods: Everywhere<PodFact>,
+    pub provisioner_pods: Store<PodFact>,
     /// DaemonSets of Multus ([`is_multus`]).
-    pub multus: Everywhere<DaemonSetFact>,
+    pub multus: Store<DaemonSetFact>,
     /// NodeNetworkStates.
     pub node_networks: Store<NodeNetworkFact>,
     /// ResourceQuotas.
@@ -84,6 +82,29 @@ pub fn is_provisioner(name: &str) -> bool {
 }
 
 impl Environment {
+    /// Whether everything was heard of that is watched all the time, be it that it is not there or not to be seen.
+    pub fn is_heard(&self) -> bool {
+        [
+            self.virtual_machines,
+            self.data_volumes,
+            self.definitions,
+            self.kubevirts.presence(),
+            self.kubevirt_pods.presence(),
+            self.nodes.presence(),
+            self.cdis.presence(),
+            self.storage_classes.presence(),
+            self.storage_profiles.presence(),
+            self.csi_drivers.presence(),
+            self.csi_nodes.presence(),
+            self.multus.presence(),
+            self.node_networks.presence(),
+            self.quotas.presence(),
+            self.limit_ranges.presence(),
+        ]
+        .iter()
+        .all(|presence| *presence != Presence::Unknown)
+    }
+
     /// The KubeVirt resource.
     fn kubevirt(&self) -> Option<&KubeVirtFact> {
         self.kubevirts.iter().next()

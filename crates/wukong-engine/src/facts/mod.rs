@@ -77,6 +77,10 @@ pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
     fn project(object: &Value) -> Self;
     /// Who the object is and whose.
     fn meta(&self) -> &Meta;
+    /// Whether `other`, the same object at another time, says nothing else that a decision could depend on.
+    fn says_the_same(&self, other: &Self) -> bool {
+        self == other
+    }
 }
 
 impl Fact for ObjectFact {

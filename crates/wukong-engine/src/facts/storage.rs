@@ -107,6 +107,8 @@ pub struct StorageClassFact {
     pub waits_for_first_consumer: bool,
     /// Whether claims can grow. (Absent means no.)
     pub expandable: bool,
+    /// Name of the driver that makes its volumes.
+    pub provisioner: String,
 }
 
 impl Fact for StorageClassFact {
@@ -123,6 +125,7 @@ impl Fact for StorageClassFact {
             default: annotation("storageclass.kubernetes.io/is-default-class")
                 || annotation("storageclass.kubevirt.io/is-default-virt-class"),
             waits_for_first_consumer: text(object, "/volumeBindingMode") == "WaitForFirstConsumer",
+            provisioner: text(object, "/provisioner"),
             expandable: object
                 .pointer("/allowVolumeExpansion")
                 .and_then(Value::as_bool)

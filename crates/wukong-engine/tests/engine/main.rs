@@ -6,6 +6,7 @@ mod convergence;
 mod determinism;
 mod disks;
 mod drift;
+mod environment;
 mod examples;
 mod hostile_facts;
 mod life;

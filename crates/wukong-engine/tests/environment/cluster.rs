@@ -122,20 +122,11 @@ impl Cluster {
     }
 
     fn store<T: Fact>(&self, kind: &str) -> Store<T> {
-        let mut store = Store::default();
-        match self.seen(kind) {
-            Presence::Served => store.replace(self.facts(kind)),
-            presence => store.clear(presence),
-        };
-        store
+        self.store_of(kind, |_| true)
     }
 
-    fn everywhere<T: Fact>(
-        &self,
-        kind: &str,
-        keep: impl Fn(&T) -> bool,
-    ) -> wukong_engine::environment::Everywhere<T> {
-        let mut store = wukong_engine::environment::Everywhere::default();
+    fn store_of<T: Fact>(&self, kind: &str, keep: impl Fn(&T) -> bool) -> Store<T> {
+        let mut store = Store::default();
         match self.seen(kind) {
             Presence::Served => store.replace(
                 self.facts(kind)
@@ -155,18 +146,16 @@ impl Cluster {
             virtual_machines: self.seen("VirtualMachine"),
             data_volumes: self.seen("DataVolume"),
             definitions: self.seen("NetworkAttachmentDefinition"),
-            kubevirts: self.everywhere("KubeVirt", |_| true),
-            kubevirt_pods: self
-                .everywhere("Pod", |pod: &PodFact| pod.component.starts_with("virt-")),
+            kubevirts: self.store("KubeVirt"),
+            kubevirt_pods: self.store_of("Pod", |pod: &PodFact| pod.component.starts_with("virt-")),
             nodes: self.store("Node"),
             cdis: self.store("CDI"),
             storage_classes: self.store("StorageClass"),
             storage_profiles: self.store("StorageProfile"),
             csi_drivers: self.store("CSIDriver"),
             csi_nodes: self.store("CSINode"),
-            provisioner_pods: self
-                .everywhere("Pod", |pod: &PodFact| is_provisioner(&pod.meta.name)),
-            multus: self.everywhere("DaemonSet", |set: &DaemonSetFact| is_multus(&set.meta.name)),
+            provisioner_pods: self.store_of("Pod", |pod: &PodFact| is_provisioner(&pod.meta.name)),
+            multus: self.store_of("DaemonSet", |set: &DaemonSetFact| is_multus(&set.meta.name)),
             node_networks: self.store("NodeNetworkState"),
             quotas: self.store("ResourceQuota"),
             limit_ranges: self.store("LimitRange"),

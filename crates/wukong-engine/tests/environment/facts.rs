@@ -2,10 +2,10 @@
 
 use serde_json::json;
 use wukong_api::Bytes;
-use wukong_engine::Presence;
+use wukong_engine::environment::facts::DaemonSetFact;
 use wukong_engine::environment::facts::{KubeVirtFact, NodeFact, QuotaFact};
-use wukong_engine::environment::{Everywhere, facts::DaemonSetFact};
 use wukong_engine::facts::Fact;
+use wukong_engine::{Presence, Store};
 
 #[test]
 fn devices_are_counted_as_quantities() {
@@ -91,10 +91,10 @@ fn objects_are_found_whatever_their_namespace() {
             &json!({"metadata": {"name": name, "namespace": namespace, "uid": name}}),
         )
     };
-    let names = |store: &Everywhere<DaemonSetFact>| -> Vec<String> {
+    let names = |store: &Store<DaemonSetFact>| -> Vec<String> {
         store.iter().map(|set| set.meta.name.clone()).collect()
     };
-    let mut store = Everywhere::default();
+    let mut store = Store::default();
     store.replace(vec![set("b", "two"), set("a", "one")]);
     assert!(store.insert(set("c", "three")));
     assert_eq!(names(&store), ["one", "two", "three"]);

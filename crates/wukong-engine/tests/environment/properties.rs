@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use wukong_engine::Store;
 use wukong_engine::environment::scheduler::{explain, parse};
-use wukong_engine::environment::{Environment, Everywhere, environment_verdict, events, preflight};
+use wukong_engine::environment::{Environment, environment_verdict, events, preflight};
 use wukong_engine::facts::Fact;
 
 use crate::cluster::{NOW, wukong};
@@ -156,12 +156,6 @@ fn store<T: Fact>(objects: &[Value]) -> Store<T> {
     store
 }
 
-fn everywhere<T: Fact>(objects: &[Value]) -> Everywhere<T> {
-    let mut store = Everywhere::default();
-    store.replace(objects.iter().map(T::project).collect());
-    store
-}
-
 /// Every object is taken for one of every kind.
 fn environment(objects: &[Value]) -> Environment {
     use wukong_engine::Presence::Served;
@@ -169,16 +163,16 @@ fn environment(objects: &[Value]) -> Environment {
         virtual_machines: Served,
         data_volumes: Served,
         definitions: Served,
-        kubevirts: everywhere(objects),
-        kubevirt_pods: everywhere(objects),
+        kubevirts: store(objects),
+        kubevirt_pods: store(objects),
         nodes: store(objects),
         cdis: store(objects),
         storage_classes: store(objects),
         storage_profiles: store(objects),
         csi_drivers: store(objects),
         csi_nodes: store(objects),
-        provisioner_pods: everywhere(objects),
-        multus: everywhere(objects),
+        provisioner_pods: store(objects),
+        multus: store(objects),
         node_networks: store(objects),
         quotas: store(objects),
         limit_ranges: store(objects),

@@ -1,10 +1,12 @@
 //! A simulated cluster with one Wukong, in which decisions are carried out.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Policy, Wukong, WukongStatus, labels};
+use wukong_engine::environment::Environment;
 use wukong_engine::facts::{Fact, Meta};
 use wukong_engine::{
     Apply, Called, Decision, Expand, Expect, FailureKind, Kind, Memory, Observed, Presence, Prune,
@@ -12,8 +14,11 @@ use wukong_engine::{
 };
 
 use super::api_server::{ApiServer, NAMESPACE};
+use super::environment;
 use super::{manifests, plant};
 
+static HEALTHY: LazyLock<Environment> =
+    LazyLock::new(|| environment::Cluster::healthy().environment());
 /// How long an operator waits before it tries again what was refused.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// Passes after which something that has not come to rest never will.
@@ -26,6 +31,8 @@ pub struct Cluster {
     pub world: World,
     pub memory: Memory,
     pub now: Timestamp,
+    /// What the operator knows of the cluster itself, but for its StorageClasses.
+    pub environment: Environment,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
     /// Kinds whose events are lost.
@@ -66,6 +73,7 @@ impl Cluster {
             world: World::default(),
             memory: Memory::default(),
             now: "2025-11-22T12:00:00Z".parse().unwrap(),
+            environment: HEALTHY.clone(),
             unserved: BTreeMap::new(),
             unheard: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -81,6 +89,13 @@ impl Cluster {
         cluster.live();
         cluster.done.clear();
         cluster
+    }
+
+    /// The same Wukong in another environment.
+    pub fn within(mut self, environment: &environment::Cluster) -> Self {
+        self.environment = environment.environment();
+        self.observed = None;
+        self
     }
 
     /// The Wukong as stored.
@@ -132,14 +147,18 @@ impl Cluster {
             return;
         }
         let mut world = std::mem::take(&mut self.world);
+        let storage_classes = std::mem::take(&mut world.environment.storage_classes);
+        world.environment = self.environment.clone();
+        world.environment.storage_classes = storage_classes;
         self.fill(&mut world.virtual_machines, "VirtualMachine");
         self.fill(&mut world.instances, "VirtualMachineInstance");
         self.fill(&mut world.data_volumes, "DataVolume");
         self.fill(&mut world.claims, "PersistentVolumeClaim");
         self.fill(&mut world.definitions, "NetworkAttachmentDefinition");
-        self.fill(&mut world.storage_classes, "StorageClass");
+        self.fill(&mut world.environment.storage_classes, "StorageClass");
         self.fill(&mut world.snapshots, "VolumeSnapshot");
         self.fill(&mut world.data_sources, "DataSource");
+        world.tell_environment();
         self.world = world;
     }
 

@@ -2,6 +2,9 @@
 
 pub mod api_server;
 pub mod cluster;
+#[path = "../environment/cluster.rs"]
+#[allow(dead_code)] // It is the tests' of the environment, and these need less of it.
+pub mod environment;
 mod fields;
 pub mod manifests;
 pub mod plant;

@@ -72,6 +72,14 @@ impl Fact for KubeVirtFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
+    }
 }
 
 impl KubeVirtFact {

@@ -68,6 +68,14 @@ impl Fact for QuotaFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
+    }
 }
 
 /// A LimitRange.
@@ -105,5 +113,13 @@ impl Fact for LimitRangeFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
     }
 }

@@ -15,4 +15,4 @@ pub use limits::{LimitFact, LimitRangeFact, QuotaFact, Share};
 pub use network::{DaemonSetFact, NodeNetworkFact};
 pub use node::{NodeFact, Resources, TaintFact};
 pub use pod::{ContainerFact, PodFact, Terminated};
-pub use storage::{CdiFact, ClaimPropertySet, ClassFact, CsiNodeFact, StorageProfileFact};
+pub use storage::{CdiFact, ClaimPropertySet, CsiNodeFact, StorageProfileFact};

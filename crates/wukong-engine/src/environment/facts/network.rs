@@ -30,6 +30,14 @@ impl Fact for DaemonSetFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
+    }
 }
 
 /// A NodeNetworkState: what NMState sees of the network of the node of the same name.
@@ -59,5 +67,13 @@ impl Fact for NodeNetworkFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
     }
 }

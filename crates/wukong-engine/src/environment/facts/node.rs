@@ -128,6 +128,17 @@ impl Fact for NodeFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+
+    /// Signs of life come every few seconds. That they stop is told by the label `kubevirt.io/schedulable`.
+    fn says_the_same(&self, other: &Self) -> bool {
+        self.heartbeat.is_some() == other.heartbeat.is_some()
+            && *other
+                == Self {
+                    meta: other.meta.clone(),
+                    heartbeat: other.heartbeat,
+                    ..self.clone()
+                }
+    }
 }
 
 impl NodeFact {

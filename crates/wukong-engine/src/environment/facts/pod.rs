@@ -81,6 +81,19 @@ impl Fact for PodFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+
+    /// A container that is started again and again says the same each time.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let says = |pod: &Self| {
+            (
+                pod.component.clone(),
+                pod.node.clone(),
+                pod.is_ready(),
+                pod.failure(),
+            )
+        };
+        says(self) == says(other)
+    }
 }
 
 fn container(status: &Value) -> ContainerFact {

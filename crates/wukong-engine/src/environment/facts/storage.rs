@@ -1,9 +1,9 @@
-//! Facts of CDI, StorageProfiles, StorageClasses and storage drivers.
+//! Facts of CDI, StorageProfiles and storage drivers.
 
 use serde_json::Value;
 
 use super::json::{conditions, list, optional_text, text, texts};
-use crate::facts::{ConditionFact, Fact, Meta, StorageClassFact};
+use crate::facts::{ConditionFact, Fact, Meta};
 
 /// The CDI resource. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,6 +27,14 @@ impl Fact for CdiFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
     }
 }
 
@@ -64,27 +72,13 @@ impl Fact for StorageProfileFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
-}
 
-/// A StorageClass with its provisioner.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ClassFact {
-    /// The class.
-    pub class: StorageClassFact,
-    /// Name of the driver that makes its volumes.
-    pub provisioner: String,
-}
-
-impl Fact for ClassFact {
-    fn project(object: &Value) -> Self {
-        Self {
-            class: StorageClassFact::project(object),
-            provisioner: text(object, "/provisioner"),
-        }
-    }
-
-    fn meta(&self) -> &Meta {
-        &self.class.meta
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
     }
 }
 
@@ -109,5 +103,13 @@ impl Fact for CsiNodeFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: other.meta.clone(),
+                ..self.clone()
+            }
     }
 }

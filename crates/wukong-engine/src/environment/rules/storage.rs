@@ -3,8 +3,7 @@
 use wukong_api::validated::{Disk, Source};
 
 use super::{Finding, Scene, gap, listed};
-use crate::environment::facts::ClassFact;
-use crate::facts::{condition, is_true};
+use crate::facts::{StorageClassFact, condition, is_true};
 use crate::world::{Presence, Seen};
 
 /// Provisioners that are no CSI drivers, with the names that their pods begin with.
@@ -93,7 +92,7 @@ pub(super) fn default_class(scene: &Scene) -> Finding {
     if let Some(gap) = gap(classes.presence(), "StorageClass") {
         return gap;
     }
-    if classes.in_namespace("").any(|class| class.class.default) {
+    if classes.in_namespace("").any(|class| class.default) {
         return Finding::holds();
     }
     let unnamed = disks(scene).filter(|disk| disk.storage_class.is_none());
@@ -128,7 +127,7 @@ pub(super) fn class_exists(scene: &Scene) -> Finding {
             listed(
                 classes
                     .in_namespace("")
-                    .map(|class| class.class.meta.name.as_str())
+                    .map(|class| class.meta.name.as_str())
             )
         ))
         .about(format!("StorageClass/{class}")),
@@ -137,9 +136,9 @@ pub(super) fn class_exists(scene: &Scene) -> Finding {
 }
 
 /// The classes that matter, each with the disk that uses it: those of the disks, or the cluster's default.
-fn classes<'a>(scene: &Scene<'a>) -> Vec<(Option<&'a Disk>, &'a ClassFact)> {
+fn classes<'a>(scene: &Scene<'a>) -> Vec<(Option<&'a Disk>, &'a StorageClassFact)> {
     let classes = &scene.environment.storage_classes;
-    let default = || classes.in_namespace("").find(|class| class.class.default);
+    let default = || classes.in_namespace("").find(|class| class.default);
     let Some(wukong) = scene.wukong else {
         return default().map(|class| (None, class)).into_iter().collect();
     };
@@ -167,9 +166,9 @@ pub(super) fn provisioner(scene: &Scene) -> Finding {
 }
 
 /// What is wrong with the driver of a class.
-fn unserved(scene: &Scene, class: &ClassFact) -> Option<Finding> {
+fn unserved(scene: &Scene, class: &StorageClassFact) -> Option<Finding> {
     let environment = scene.environment;
-    let name = &class.class.meta.name;
+    let name = &class.meta.name;
     let provisioner = class.provisioner.as_str();
     let subject = format!("StorageClass/{name}");
     if provisioner.is_empty() || provisioner == "kubernetes.io/no-provisioner" {
@@ -256,7 +255,7 @@ pub(super) fn profile(scene: &Scene) -> Finding {
     let incomplete = silent.iter().find(|(_, class)| {
         let profile = environment
             .storage_profiles
-            .get("", &class.class.meta.name)
+            .get("", &class.meta.name)
             .present();
         profile.is_some_and(|profile| {
             profile
@@ -267,7 +266,7 @@ pub(super) fn profile(scene: &Scene) -> Finding {
     });
     match incomplete {
         Some((disk, class)) => {
-            let name = &class.class.meta.name;
+            let name = &class.meta.name;
             let whose = disk.map_or_else(String::new, |disk| format!("disk {}: ", disk.name));
             Finding::found(format!(
                 "{whose}CDI does not know the access modes of StorageClass {name}: its StorageProfile is empty"
@@ -285,8 +284,8 @@ pub(super) fn shared_disks(scene: &Scene) -> Finding {
         return Finding::Irrelevant;
     }
     let profiles = &scene.environment.storage_profiles;
-    let preferred = |class: &ClassFact| {
-        let profile = profiles.get("", &class.class.meta.name).present()?;
+    let preferred = |class: &StorageClassFact| {
+        let profile = profiles.get("", &class.meta.name).present()?;
         profile.property_sets.first()
     };
     let shared = |modes: &[String]| modes.iter().any(|mode| mode == "ReadWriteMany");

@@ -1,0 +1,179 @@
+//! The cluster itself, in the status of a Wukong.
+
+use serde_json::json;
+use wukong_api::WukongStatus;
+use wukong_api::status::Phase;
+use wukong_engine::Presence;
+use wukong_engine::environment::Environment;
+
+use crate::reasons::{IMAGE, keeps_the_rules};
+use crate::support::cluster::Cluster;
+use crate::support::environment::Cluster as Surroundings;
+
+fn condition(status: &WukongStatus, type_: &str) -> Option<(String, String)> {
+    let found = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == type_)?;
+    Some((found.status.clone(), found.reason.clone()))
+}
+
+fn pair(status: &str, reason: &str) -> Option<(String, String)> {
+    Some((status.into(), reason.into()))
+}
+
+fn without_kvm() -> Surroundings {
+    Surroundings::healthy().device("kvm", None, None)
+}
+
+/// The blocker of a new Wukong there, and what was made of it.
+fn begun(surroundings: &Surroundings) -> (WukongStatus, Vec<String>) {
+    let mut cluster = Cluster::new(IMAGE).within(surroundings);
+    cluster.settle();
+    let (status, done) = (cluster.status(), cluster.done());
+    keeps_the_rules(&status);
+    assert_eq!(status.phase, Some(Phase::Pending), "{status:#?}");
+    (status, done)
+}
+
+#[test]
+fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
+    let mut said = String::new();
+    for surroundings in [
+        without_kvm(),
+        Surroundings::healthy().crashing_handler("fsnotify: too many open files"),
+        Surroundings::healthy()
+            .emulating()
+            .device("kvm", None, None)
+            .device("tun", None, None)
+            .device("vhost-net", None, None),
+    ] {
+        let (status, done) = begun(&surroundings);
+        assert!(
+            !done.iter().any(|done| done == "apply VirtualMachine/web"),
+            "the VM waits for its claims"
+        );
+        assert!(
+            done.iter().any(|done| done == "apply DataVolume/web.root"),
+            "{done:?}"
+        );
+        let blocker = status.blocker.unwrap();
+        said += &format!(
+            "{} ({})\n  {}\n  {}\n",
+            blocker.reason,
+            blocker.condition,
+            blocker.message,
+            blocker.hint.unwrap()
+        );
+    }
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_bad_cluster_holds_nothing_back_and_is_forgotten_when_it_is_mended() {
+    let mut cluster = Cluster::new(IMAGE).within(&without_kvm());
+    cluster.settle();
+    assert_eq!(
+        condition(&cluster.status(), "EnvironmentReady"),
+        pair("False", "NoVirtualizationDevices")
+    );
+    let mut cluster = cluster.within(&Surroundings::healthy());
+    cluster.settle();
+    let status = cluster.status();
+    assert_eq!(
+        condition(&status, "EnvironmentReady"),
+        pair("True", "Available")
+    );
+    assert_eq!(status.blocker.unwrap().reason, "Pending");
+}
+
+#[test]
+fn one_that_runs_or_rests_does_not_mind() {
+    for fields in [IMAGE, "powerState: Paused", "powerState: Stopped"] {
+        let mut cluster = Cluster::running(fields);
+        let before = cluster.status();
+        assert_eq!(condition(&before, "Ready").unwrap().0, "True");
+        cluster = cluster.within(&without_kvm());
+        cluster.observe();
+        assert_eq!(cluster.decide().status, before, "{fields}");
+        assert_eq!(cluster.decide().write_status, None);
+    }
+}
+
+#[test]
+fn without_the_second_role_nothing_is_blamed_on_the_cluster() {
+    let mut cluster = Cluster::new(IMAGE);
+    let environment = &mut cluster.environment;
+    environment.kubevirts.clear(Presence::Forbidden);
+    environment.kubevirt_pods.clear(Presence::Forbidden);
+    environment.nodes.clear(Presence::Forbidden);
+    environment.cdis.clear(Presence::Forbidden);
+    environment.storage_profiles.clear(Presence::Forbidden);
+    environment.csi_drivers.clear(Presence::Forbidden);
+    environment.csi_nodes.clear(Presence::Forbidden);
+    environment.multus.clear(Presence::Forbidden);
+    environment.node_networks.clear(Presence::Forbidden);
+    environment.quotas.clear(Presence::Forbidden);
+    environment.limit_ranges.clear(Presence::Forbidden);
+    cluster.settle();
+    let status = cluster.status();
+    keeps_the_rules(&status);
+    assert_eq!(
+        condition(&status, "EnvironmentReady"),
+        pair("Unknown", "NotPermitted")
+    );
+    assert_eq!(status.blocker.unwrap().reason, "Pending");
+    cluster.live();
+    assert_eq!(condition(&cluster.status(), "Ready"), pair("True", "Ready"));
+}
+
+#[test]
+fn what_was_said_of_the_cluster_stays_until_it_is_heard_again() {
+    let mut cluster = Cluster::new(IMAGE).within(&without_kvm());
+    cluster.settle();
+    cluster.environment = Environment::default();
+    cluster.restart_operator();
+    cluster.observe();
+    let decision = cluster.decide();
+    assert_eq!(decision.write_status, None, "{:#?}", decision.status);
+    let mut mended = cluster.within(&Surroundings::healthy());
+    mended.settle();
+    assert_eq!(
+        condition(&mended.status(), "EnvironmentReady"),
+        pair("True", "Available")
+    );
+}
+
+/// Heartbeats, restarts and versions come and go all the time.
+#[test]
+fn what_changes_all_the_time_says_nothing_new() {
+    let healthy = Surroundings::healthy().environment();
+    let later = Surroundings::healthy()
+        .change("Node", "worker", |node| {
+            node["metadata"]["resourceVersion"] = json!("99999999");
+            node["metadata"]["annotations"]["kubevirt.io/heartbeat"] =
+                json!("2026-08-01T12:00:30Z");
+            node["status"]["conditions"][0]["lastHeartbeatTime"] = json!("2026-08-01T12:00:30Z");
+        })
+        .change("Pod", "virt-handler", |pod| {
+            pod["metadata"]["resourceVersion"] = json!("99999999");
+        })
+        .environment();
+    let mut nodes = healthy.nodes.clone();
+    for node in later.nodes.iter() {
+        assert!(!nodes.insert(node.clone()), "{node:#?}");
+    }
+    assert!(
+        nodes
+            .iter()
+            .any(|node| node.meta.resource_version == "99999999"),
+        "it is taken in"
+    );
+    let mut pods = healthy.kubevirt_pods;
+    for pod in later.kubevirt_pods.iter() {
+        assert!(!pods.insert(pod.clone()), "{pod:#?}");
+    }
+    let mut nodes = healthy.nodes;
+    let worse = without_kvm().environment();
+    assert!(worse.nodes.iter().any(|node| nodes.insert(node.clone())));
+}
