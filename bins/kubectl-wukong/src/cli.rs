@@ -8,7 +8,10 @@ use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, Wish};
 use crate::exit::{self, Exit};
-use crate::{bundle, doctor, explain_reason, ip, list, output, plan, preflight, render, status};
+use crate::{
+    bundle, console, doctor, explain_reason, ip, list, output, plan, port_forward, preflight,
+    render, ssh, status,
+};
 
 /// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
 #[derive(Debug, Parser)]
@@ -29,6 +32,9 @@ enum Command {
     List(list::Args),
     Status(status::Args),
     Ip(ip::Args),
+    Console(console::Args),
+    Ssh(ssh::Args),
+    PortForward(port_forward::Args),
     /// Start a VM: write powerState: Running into its Wukong
     Start(ActionArgs),
     /// Shut a VM down: write powerState: Stopped into its Wukong
@@ -73,6 +79,9 @@ impl Command {
             Self::List(args) => with_cluster(list::run(&args)),
             Self::Status(args) => with_cluster(status::run(&args)),
             Self::Ip(args) => with_cluster(ip::run(&args)),
+            Self::Console(args) => with_cluster(console::run(&args)),
+            Self::Ssh(args) => with_cluster(ssh::run(&args)),
+            Self::PortForward(args) => with_cluster(port_forward::run(&args)),
             Self::Completion { shell } => completion(shell),
         }
     }

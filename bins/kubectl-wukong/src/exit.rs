@@ -21,7 +21,7 @@ Exit codes:
   0  done
   1  failed, refused, or called in a wrong way
   2  plan: there are changes
-  3  what --wait waited for did not come in time";
+  3  what was waited for did not come in time";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -25,6 +25,8 @@ pub enum Goal {
         phase: Phase,
         generation: Option<i64>,
     },
+    /// The guest runs.
+    Runs,
     /// The guest runs, and is not the one of this uid.
     OtherInstance { than: String },
     /// A migration other than the earlier one is over.
@@ -81,6 +83,7 @@ impl Goal {
     fn in_instance(&self, instance: &Instance) -> anyhow::Result<bool> {
         match self {
             Self::Phase { .. } => Ok(false),
+            Self::Runs => Ok(instance.phase == "Running"),
             Self::OtherInstance { than } => {
                 Ok(instance.uid != *than && instance.phase == "Running")
             }
@@ -121,6 +124,7 @@ impl Goal {
                     .unwrap_or_default();
                 format!("runs{on}{at}")
             }
+            Self::Runs => format!("runs{on}"),
             Self::OtherInstance { .. } => format!("runs again{on}"),
             Self::Migrated { from, .. } => {
                 format!("moved from {from}{}", on.replacen(" on ", " to ", 1))

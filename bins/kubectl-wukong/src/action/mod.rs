@@ -12,8 +12,8 @@ use jiff::SignedDuration;
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::output;
-use goal::{Goal, Reached};
 
+pub use goal::{Goal, Reached, reach};
 pub use move_now::{migrate, restart};
 pub use power::{FIELD_MANAGER, Wish, set};
 
@@ -48,7 +48,7 @@ impl ActionArgs {
             return Ok(Exit::Done);
         }
         let timeout = Duration::try_from(self.timeout).unwrap_or_default();
-        match goal::reach(cluster, &self.name, goal, timeout).await? {
+        match reach(cluster, &self.name, goal, timeout).await? {
             Reached::Yes(sentence) => {
                 output::print(&format!("{}: {sentence}\n", self.name))?;
                 Ok(Exit::Done)

@@ -13,6 +13,7 @@ mod change;
 mod engine;
 mod execute;
 mod field;
+mod guest_streams;
 mod installation;
 mod kubevirt;
 mod quantity;

@@ -32,7 +32,8 @@ impl Scenario {
             .unwrap_or_default()
     }
 
-    fn parse(text: &str) -> Self {
+    /// What an annotation says.
+    pub fn parse(text: &str) -> Self {
         let pair = |item: &str| {
             let (name, value) = item.split_once('=').unwrap_or((item, ""));
             (name.trim().to_owned(), value.trim().to_owned())

@@ -1,4 +1,5 @@
-//! The aggregated API `subresources.kubevirt.io/v1`: start, stop, restart, migrate, pause and unpause.
+//! The aggregated API `subresources.kubevirt.io/v1`: start, stop, restart, migrate, pause and unpause here, the streams
+//! into a guest in `guest_streams`.
 
 use axum::Router;
 use axum::extract::{Path, State};
@@ -11,6 +12,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::field::{self, Field};
+use super::guest_streams;
 use super::installation::KUBEVIRT_NAMESPACE;
 use super::kubevirt;
 use super::world::Kind;
@@ -23,15 +25,18 @@ const MANAGER: &str = "virt-api";
 const PAUSE_TRIES: u32 = 10;
 const VM_CALLS: [&str; 4] = ["start", "stop", "restart", "migrate"];
 const VMI_CALLS: [&str; 2] = ["pause", "unpause"];
+const VMI_STREAMS: [&str; 2] = ["console", "portforward"];
 
 pub fn router(client: Client) -> Router {
     let base = format!("/apis/{GROUP}/v1");
-    let object = |kind: &str| format!("{base}/namespaces/{{namespace}}/{kind}/{{name}}/{{call}}");
+    let object = |kind: &str| format!("{base}/namespaces/{{namespace}}/{kind}/{{name}}");
+    let (vm, vmi) = (object("virtualmachines"), object("virtualmachineinstances"));
     Router::new()
         .route(&base, get(resources))
-        .route(&object("virtualmachines"), put(vm_call))
-        .route(&object("virtualmachineinstances"), put(vmi_call))
-        .with_state(client)
+        .route(&format!("{vm}/{{call}}"), put(vm_call))
+        .route(&format!("{vmi}/{{call}}"), put(vmi_call))
+        .with_state(client.clone())
+        .merge(guest_streams::router(client, &vmi))
 }
 
 /// The objects that make the API server forward the group: kind's plural, namespace, object.
@@ -59,14 +64,15 @@ pub fn registration(port: u16, authority: &str) -> Vec<(&'static str, &'static s
 }
 
 async fn resources() -> Json<Value> {
-    let entry = |kind: &str, call: &str| json!({"name": format!("{kind}/{call}"), "singularName": "", "namespaced": true, "kind": "", "verbs": ["update"]});
-    let vms = VM_CALLS.iter().map(|call| entry("virtualmachines", call));
-    let list: Vec<Value> = vms
-        .chain(
-            VMI_CALLS
-                .iter()
-                .map(|call| entry("virtualmachineinstances", call)),
-        )
+    let entries = |kind: &'static str, calls: &'static [&str], verb: &'static str| {
+        calls.iter().map(move |call| {
+            json!({"name": format!("{kind}/{call}"), "singularName": "", "namespaced": true, "kind": "",
+                "verbs": [verb]})
+        })
+    };
+    let list: Vec<Value> = entries("virtualmachines", &VM_CALLS, "update")
+        .chain(entries("virtualmachineinstances", &VMI_CALLS, "update"))
+        .chain(entries("virtualmachineinstances", &VMI_STREAMS, "get"))
         .collect();
     Json(
         json!({"apiVersion": "v1", "kind": "APIResourceList", "groupVersion": format!("{GROUP}/v1"),
@@ -75,10 +81,14 @@ async fn resources() -> Json<Value> {
 }
 
 /// Why a call is refused.
-struct Problem(StatusCode, String);
+pub struct Problem(StatusCode, String);
 
 impl Problem {
-    fn conflict(message: impl Into<String>) -> Self {
+    pub fn new(code: StatusCode, message: String) -> Self {
+        Self(code, message)
+    }
+
+    pub fn conflict(message: impl Into<String>) -> Self {
         Self(StatusCode::CONFLICT, message.into())
     }
 }
@@ -126,20 +136,35 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-struct Objects {
+/// The objects of one name.
+pub struct Objects {
     client: Client,
     namespace: String,
     name: String,
 }
 
 impl Objects {
+    pub fn new(client: Client, namespace: String, name: String) -> Self {
+        Self {
+            client,
+            namespace,
+            name,
+        }
+    }
+
     fn api(&self, kind: Kind) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
     }
 
-    async fn get(&self, kind: Kind) -> Result<Option<Value>, Problem> {
+    pub async fn get(&self, kind: Kind) -> Result<Option<Value>, Problem> {
         let found = self.api(kind).get_opt(&self.name).await?;
         Ok(found.and_then(|found| serde_json::to_value(found).ok()))
+    }
+
+    /// The instance.
+    pub async fn instance(&self) -> Result<Value, Problem> {
+        let vmi = self.get(Kind::Vmi).await?;
+        vmi.ok_or_else(|| self.not_found("virtualmachineinstances"))
     }
 
     async fn merge(&self, kind: Kind, patch: Value, status: bool) -> Result<(), Problem> {
@@ -174,11 +199,7 @@ async fn vm_call(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     acceptable(&headers)?;
-    let objects = Objects {
-        client,
-        namespace,
-        name,
-    };
+    let objects = Objects::new(client, namespace, name);
     let vm = objects
         .get(Kind::Vm)
         .await?
@@ -253,11 +274,7 @@ async fn vmi_call(
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {
     acceptable(&headers)?;
-    let objects = Objects {
-        client,
-        namespace,
-        name,
-    };
+    let objects = Objects::new(client, namespace, name);
     for _ in 0..PAUSE_TRIES {
         match try_vmi_call(&objects, &call).await {
             // Somebody else wrote in between.
@@ -269,10 +286,7 @@ async fn vmi_call(
 }
 
 async fn try_vmi_call(objects: &Objects, call: &str) -> Result<StatusCode, Problem> {
-    let vmi = objects
-        .get(Kind::Vmi)
-        .await?
-        .ok_or_else(|| objects.not_found("virtualmachineinstances"))?;
+    let vmi = objects.instance().await?;
     let vmi = Field::new("", &vmi);
     if vmi.at("status.phase").text() != "Running" {
         return Err(Problem::conflict("VM is not running"));

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
-#[path = "support/mod.rs"]
+mod guest;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -50,14 +51,21 @@ async fn plugin() -> &'static Path {
         .await
 }
 
-/// Exit code, standard output and error.
-async fn run(space: &Space<'_>, args: &[&str]) -> (i32, String, String) {
+/// The plugin, about to run in a space. It dies with the test.
+async fn command(space: &Space<'_>, args: &[&str]) -> tokio::process::Command {
     let mut command = tokio::process::Command::new(plugin().await);
     command
-        .args(args)
+        .args(&args[..1])
         .args(["-n", &space.name])
-        .env("KUBECONFIG", space.lab.kubeconfig());
-    let output = command.output().await.unwrap();
+        .args(&args[1..])
+        .env("KUBECONFIG", space.lab.kubeconfig())
+        .kill_on_drop(true);
+    command
+}
+
+/// Exit code, standard output and error.
+async fn run(space: &Space<'_>, args: &[&str]) -> (i32, String, String) {
+    let output = command(space, args).await.output().await.unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap(),

@@ -1,0 +1,188 @@
+//! `port-forward`: ports of a guest on this machine.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::future::try_join_all;
+use futures::{StreamExt, future};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::io::ReaderStream;
+
+use crate::cluster::{Cluster, ClusterArgs};
+use crate::exit::Exit;
+use crate::guest::{input, running, tunnel};
+use crate::{output, text};
+
+/// How long a guest may take to answer a client that has said everything.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// Make ports of a VM reachable on this machine, until interrupted.
+///
+/// The bytes go through the API server and KubeVirt to the guest's address on its first network: good for a login or a
+/// web page, not for bulk.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl wukong port-forward web 8080:80
+  kubectl wukong port-forward web 5432
+  kubectl wukong port-forward web :80 :443
+  ssh -o 'ProxyCommand=kubectl wukong port-forward --stdio web 22' wukong@web
+
+Rights, beside reading Wukongs:
+  get on virtualmachineinstances of kubevirt.io
+  get on virtualmachineinstances/portforward of subresources.kubevirt.io
+
+Exit codes:
+  0  --stdio: the stream has ended
+  1  failed or refused")]
+pub struct Args {
+    /// Name of the Wukong, or vmi/NAME
+    name: String,
+
+    /// LOCAL:REMOTE, or PORT for the same on both sides, or :REMOTE for any local port that is free
+    #[arg(value_name = "[LOCAL:]REMOTE", required = true)]
+    ports: Vec<Ports>,
+
+    /// The local address to listen on
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    address: IpAddr,
+
+    /// Join the one port with standard input and output, for ssh's ProxyCommand
+    #[arg(
+        long,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = false,
+        default_missing_value = "true",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    stdio: bool,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+/// A port here and one in the guest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Ports {
+    /// 0 is any that is free.
+    local: u16,
+    remote: u16,
+}
+
+impl FromStr for Ports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| match text.parse::<u16>() {
+            Ok(0) | Err(_) => Err(format!("{text:?} is no port number, from 1 to 65535")),
+            Ok(port) => Ok(port),
+        };
+        let (local, remote) = match text.split_once(':') {
+            None => (number(text)?, number(text)?),
+            Some(("", remote)) => (0, number(remote)?),
+            Some((local, remote)) => (number(local)?, number(remote)?),
+        };
+        Ok(Self { local, remote })
+    }
+}
+
+pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let cluster = args.cluster.connect().await?;
+    let name = args.name.strip_prefix("vmi/").unwrap_or(&args.name);
+    if args.stdio {
+        let [ports] = args.ports.as_slice() else {
+            bail!("--stdio takes one port")
+        };
+        join_stdio(&cluster, name, ports.remote).await?;
+        return Ok(Exit::Done);
+    }
+    let wukong = cluster.wukong(name).await?;
+    running::require(&cluster, &wukong, name).await?;
+    let listeners = args.ports.iter().map(|ports| listen(args.address, *ports));
+    let listeners = try_join_all(listeners).await?;
+    for (listener, remote) in &listeners {
+        let local = listener.local_addr()?;
+        output::print(&format!("{local} -> {name}:{remote}\n"))?;
+    }
+    let serving = listeners
+        .into_iter()
+        .map(|(listener, remote)| serve(listener, &cluster, name, remote));
+    future::join_all(serving).await;
+    Ok(Exit::Done)
+}
+
+async fn listen(address: IpAddr, ports: Ports) -> anyhow::Result<(TcpListener, u16)> {
+    let listener = TcpListener::bind((address, ports.local)).await;
+    let listener = listener.with_context(|| format!("cannot listen on port {}", ports.local))?;
+    Ok((listener, ports.remote))
+}
+
+/// Carries each connection to the guest. One that fails is spoken of, and the others go on.
+async fn serve(listener: TcpListener, cluster: &Cluster, name: &str, remote: u16) {
+    loop {
+        let accepted = listener.accept().await;
+        let (cluster, name) = (cluster.clone(), name.to_owned());
+        tokio::spawn(async move {
+            let carried = match accepted {
+                Ok((connection, _)) => join_tcp(connection, &cluster, &name, remote).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = carried {
+                output::note(&format!("{name}:{remote}: {error:#}"));
+            }
+        });
+    }
+}
+
+async fn join_tcp(
+    mut connection: TcpStream,
+    cluster: &Cluster,
+    name: &str,
+    port: u16,
+) -> anyhow::Result<()> {
+    let tunnel = open(cluster, name, port).await?;
+    let (read, write) = connection.split();
+    // A broken local connection ends the stream like one that was closed.
+    let input = ReaderStream::new(read).scan((), |(), bytes| future::ready(bytes.ok()));
+    tunnel.join(input, write, LINGER).await?;
+    Ok(())
+}
+
+async fn join_stdio(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<()> {
+    let tunnel = open(cluster, name, port).await?;
+    tunnel
+        .join(input::stdin(), tokio::io::stdout(), LINGER)
+        .await?;
+    Ok(())
+}
+
+async fn open(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<tunnel::Tunnel> {
+    let call = format!("portforward/{port}/tcp");
+    match tunnel::open(cluster, name, &call).await? {
+        Ok(tunnel) => Ok(tunnel),
+        Err(refused) => bail!(
+            "no way to port {port} of {name}: {}",
+            text::plain(&refused.to_string())
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_written_as_for_kubectl() {
+        let parsed = |text: &str| text.parse::<Ports>().map(|it| (it.local, it.remote));
+        assert_eq!(parsed("8080:80"), Ok((8080, 80)));
+        assert_eq!(parsed("5432"), Ok((5432, 5432)));
+        assert_eq!(parsed(":80"), Ok((0, 80)));
+        for wrong in ["", "web", "0", "80:", "80:0", "70000", "1:2:3"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
+        }
+    }
+}

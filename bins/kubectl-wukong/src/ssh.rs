@@ -1,0 +1,272 @@
+//! `ssh`: the user's own ssh, through KubeVirt.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+use kube::ResourceExt;
+use wukong_api::Wukong;
+
+use crate::cluster::ClusterArgs;
+use crate::exit::Exit;
+use crate::guest::running;
+use crate::output;
+
+/// Where the keys of guests are kept, as virtctl has it.
+const KNOWN_HOSTS: &str = ".ssh/kubevirt_known_hosts";
+
+/// Log in to a VM with ssh.
+///
+/// This machine's ssh does it, with its own configuration and agent; only the bytes go through the API server, so that the
+/// VM needs no address that is reachable from here. ssh sees the host vmi.NAME.NAMESPACE. The guest's key is
+/// remembered for this very VM: one that is made anew under the same name is asked about, not warned of.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  kubectl wukong ssh web
+  kubectl wukong ssh admin@web -i ~/.ssh/id_ed25519
+  kubectl wukong ssh web -- uptime
+  kubectl wukong ssh web -- -L 8080:localhost:80 -N
+  kubectl wukong ssh web -o StrictHostKeyChecking=accept-new --command-only
+
+Rights, beside reading Wukongs:
+  get on virtualmachineinstances of kubevirt.io
+  get on virtualmachineinstances/portforward of subresources.kubevirt.io
+
+The exit code is that of ssh: that of the remote command, or 255 when ssh itself fails. It is 1 when ssh is not started.")]
+pub struct Args {
+    /// Name of the Wukong, or USER@NAME
+    #[arg(value_name = "[USER@]NAME")]
+    target: String,
+
+    /// Options of ssh, and the command to run in the guest
+    #[arg(last = true, value_name = "SSH ARGUMENT")]
+    rest: Vec<String>,
+
+    /// The user to log in as [default: spec.cloudInitUser.name, else ssh's own default]
+    #[arg(short = 'l', long, value_name = "USER")]
+    username: Option<String>,
+
+    /// A private key
+    #[arg(short, long, value_name = "FILE")]
+    identity_file: Option<PathBuf>,
+
+    /// The port in the guest
+    #[arg(short, long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
+    port: u16,
+
+    /// An option of ssh, such as StrictHostKeyChecking=accept-new
+    #[arg(short = 'o', long = "option", value_name = "OPTION")]
+    options: Vec<String>,
+
+    /// Where the keys of guests are kept [default: ~/.ssh/kubevirt_known_hosts]
+    #[arg(long, value_name = "FILE")]
+    known_hosts: Option<PathBuf>,
+
+    /// Print the command instead of running it
+    #[arg(long)]
+    command_only: bool,
+
+    #[command(flatten)]
+    cluster: ClusterArgs,
+}
+
+pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+    let cluster = args.cluster.connect().await?;
+    let (_, name) = args.target();
+    let wukong = cluster.wukong(name).await?;
+    let plugin = env::current_exe().context("the path of this program is unknown")?;
+    let arguments = args.arguments(&plugin, &wukong, &cluster.namespace)?;
+    if args.command_only {
+        let words = ["ssh"]
+            .into_iter()
+            .chain(arguments.iter().map(String::as_str));
+        output::print(&format!("{}\n", shlex::try_join(words)?))?;
+        return Ok(Exit::Done);
+    }
+    running::require(&cluster, &wukong, name).await?;
+    replace_by(Command::new("ssh").args(arguments))
+}
+
+impl Args {
+    /// User and name.
+    fn target(&self) -> (Option<&str>, &str) {
+        match self.target.rsplit_once('@') {
+            Some((user, name)) => (Some(user), name),
+            None => (None, &self.target),
+        }
+    }
+
+    /// What ssh is called with.
+    fn arguments(
+        &self,
+        plugin: &Path,
+        wukong: &Wukong,
+        namespace: &str,
+    ) -> anyhow::Result<Vec<String>> {
+        let (user, name) = self.target();
+        let uid = wukong.uid().unwrap_or_default();
+        let mut arguments = Vec::new();
+        let mut option = |text: String| arguments.extend(["-o".to_owned(), text]);
+        // ssh takes the first value of an option: the user's own come before ours.
+        for own in &self.options {
+            option(own.clone());
+        }
+        option(format!(
+            "ProxyCommand={}",
+            self.proxy_command(plugin, name, namespace)?
+        ));
+        option(format!("HostKeyAlias={name}.{namespace}.{uid}"));
+        if let Some(file) = self.known_hosts()? {
+            option(format!("UserKnownHostsFile={file}"));
+        }
+        if let Some(file) = &self.identity_file {
+            arguments.extend(["-i".to_owned(), utf8(file)?.to_owned()]);
+        }
+        let login = wukong.spec.cloud_init_user.as_ref();
+        let user = user
+            .or(self.username.as_deref())
+            .or(login.map(|login| login.name.as_str()));
+        if let Some(user) = user {
+            arguments.extend(["-l".to_owned(), user.to_owned()]);
+        }
+        arguments.push(format!("vmi.{name}.{namespace}"));
+        arguments.extend(self.rest.iter().cloned());
+        Ok(arguments)
+    }
+
+    /// The command by which ssh reaches the guest. A shell reads it, after ssh has replaced what follows a `%`.
+    fn proxy_command(&self, plugin: &Path, name: &str, namespace: &str) -> anyhow::Result<String> {
+        let (port, vmi) = (self.port.to_string(), format!("vmi/{name}"));
+        let mut words = vec![utf8(plugin)?, "port-forward", "--stdio", "--namespace"];
+        words.push(namespace);
+        if let Some(context) = &self.cluster.context {
+            words.extend(["--context", context]);
+        }
+        if let Some(file) = &self.cluster.kubeconfig {
+            words.extend(["--kubeconfig", utf8(file)?]);
+        }
+        words.extend([vmi.as_str(), port.as_str()]);
+        Ok(shlex::try_join(words)?.replace('%', "%%"))
+    }
+
+    /// The file of known hosts in ssh's own quotes; `None` without a home, where ssh's own default applies.
+    fn known_hosts(&self) -> anyhow::Result<Option<String>> {
+        let file = match &self.known_hosts {
+            Some(file) => file.clone(),
+            None => match env::home_dir() {
+                Some(home) => home.join(KNOWN_HOSTS),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(format!("\"{}\"", utf8(&file)?.replace('%', "%%"))))
+    }
+}
+
+fn utf8(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("{} is not valid UTF-8", path.display()))
+}
+
+/// Makes this process that of the command.
+#[cfg(unix)]
+fn replace_by(command: &mut Command) -> anyhow::Result<Exit> {
+    use std::os::unix::process::CommandExt;
+    Err(command.exec()).context("ssh cannot be started; is it installed?")
+}
+
+/// Runs the command, and ends as it ends.
+#[cfg(not(unix))]
+fn replace_by(command: &mut Command) -> anyhow::Result<Exit> {
+    let status = command
+        .status()
+        .context("ssh cannot be started; is it installed?")?;
+    std::process::exit(status.code().unwrap_or(255))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    /// What ssh is called with for a command line, the file of known hosts being `/k`.
+    fn called(line: &[&str], user: Option<&str>) -> Vec<String> {
+        let line = [&["ssh", "--known-hosts", "/k"], line].concat();
+        let args = Line::parse_from(line).args;
+        let login = user.map_or(String::new(), |user| {
+            format!(", cloudInitUser: {{name: {user}}}")
+        });
+        let wukong = serde_saphyr::from_str(&format!(
+            "{{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {{name: web, uid: 7a-1}}, \
+             spec: {{cpu: 1, memory: 1Gi{login}}}}}"
+        ))
+        .unwrap();
+        args.arguments(Path::new("/opt/my tools/kubectl-wukong"), &wukong, "shop")
+            .unwrap()
+    }
+
+    #[test]
+    fn ssh_goes_through_this_program_and_remembers_the_key_of_this_very_vm() {
+        assert_eq!(
+            called(&["web"], Some("wukong")),
+            [
+                "-o",
+                "ProxyCommand='/opt/my tools/kubectl-wukong' port-forward --stdio --namespace shop vmi/web 22",
+                "-o",
+                "HostKeyAlias=web.shop.7a-1",
+                "-o",
+                "UserKnownHostsFile=\"/k\"",
+                "-l",
+                "wukong",
+                "vmi.web.shop",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_the_user_says_wins() {
+        let called = called(
+            &[
+                "admin@web",
+                "-l",
+                "other",
+                "-i",
+                "id",
+                "-p",
+                "2222",
+                "-o",
+                "StrictHostKeyChecking=no",
+                "--context",
+                "50%",
+                "--kubeconfig",
+                "a b",
+                "--",
+                "uname",
+                "-a",
+            ],
+            Some("wukong"),
+        );
+        assert_eq!(called[..2], ["-o", "StrictHostKeyChecking=no"]);
+        assert_eq!(
+            called[3],
+            "ProxyCommand='/opt/my tools/kubectl-wukong' port-forward --stdio --namespace shop --context '50%%' --kubeconfig 'a b' vmi/web 2222"
+        );
+        assert_eq!(
+            called[8..],
+            ["-i", "id", "-l", "admin", "vmi.web.shop", "uname", "-a"]
+        );
+    }
+
+    #[test]
+    fn without_a_user_ssh_takes_its_own_default() {
+        assert!(!called(&["web"], None).contains(&"-l".to_owned()));
+    }
+}
