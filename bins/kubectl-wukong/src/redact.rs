@@ -25,9 +25,7 @@ pub fn redact(object: &mut Value) {
             fields.remove(LAST_APPLIED);
             for (name, value) in fields.iter_mut() {
                 match value {
-                    Value::String(text) if SECRET.contains(&name.as_str()) => {
-                        REDACTED.clone_into(text)
-                    }
+                    Value::String(text) if is_secret(name) => REDACTED.clone_into(text),
                     Value::Array(variables) if name == "env" => {
                         variables.iter_mut().for_each(redact_variable)
                     }
@@ -38,6 +36,12 @@ pub fn redact(object: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(redact),
         _ => {}
     }
+}
+
+/// Also of a path, as in the hashes of `status.firstBoot`: a weak password can be found by its hash.
+fn is_secret(name: &str) -> bool {
+    let field = name.rsplit('.').next().unwrap_or(name);
+    SECRET.contains(&field)
 }
 
 /// The environment of a container: names stay, values go.
@@ -60,6 +64,7 @@ mod tests {
             "spec": {
                 "cloudInitUser": {"name": "me", "password": "hunter2", "passwordHash": "$6$hunter2"},
                 "volumes": [{"cloudInitNoCloud": {"userData": "hunter2", "secretRef": {"name": "s"}}}],
+                "fields": {"spec.cloudInitUser.password": "4a5b", "spec.cloudInitUser.name": "c0de"},
                 "containers": [{"env": [{"name": "TOKEN", "value": "hunter2"}], "image": "x"}],
             },
         });
@@ -71,6 +76,7 @@ mod tests {
                 "spec": {
                     "cloudInitUser": {"name": "me", "password": REDACTED, "passwordHash": REDACTED},
                     "volumes": [{"cloudInitNoCloud": {"userData": REDACTED, "secretRef": {"name": "s"}}}],
+                    "fields": {"spec.cloudInitUser.password": REDACTED, "spec.cloudInitUser.name": "c0de"},
                     "containers": [{"env": [{"name": "TOKEN", "value": REDACTED}], "image": "x"}],
                 },
             })

@@ -1,5 +1,7 @@
 //! `status`: what became of the wish.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::KubeSchema;
 use schemars::JsonSchema;
@@ -37,12 +39,18 @@ pub struct WukongStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<VolumeStatus>,
-    /// Changes of the spec that the running VM does not have yet. Not filled in yet.
+    /// Changes of the spec that the running VM does not have yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_changes: Vec<PendingChange>,
     /// The objects that were made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<ResourceStatus>,
+    /// What the instance was started with: whatever differs by now waits for a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_with: Option<StartedWith>,
+    /// What the guest was told on its first boot: cloud-init heeds nothing that comes later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_boot: Option<FirstBoot>,
     /// When the VM reached its milestones for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
@@ -166,8 +174,34 @@ pub struct PendingChange {
     /// What the spec says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<String>,
-    /// What it takes: `Restart`, `HotPlug`, ...
+    /// What it takes: `in place`, `hot-plug`, `needs restart`, `power off`, `first boot only`, `refused` or
+    /// `destroys data`.
     pub effect: String,
+}
+
+/// What an instance was started with.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct StartedWith {
+    /// Uid of the VirtualMachineInstance.
+    pub instance: String,
+    /// Hash over the VirtualMachine's template and its networks; empty when it was not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub configuration: String,
+    /// Hash over what its pod asks of a node.
+    pub placement: String,
+    /// Hash over the NetworkAttachmentDefinition of each NIC, as it was when the pod was attached to it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub networks: BTreeMap<String, String>,
+}
+
+/// What a guest was told on its first boot.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct FirstBoot {
+    /// Uid of the claim that it booted from.
+    pub disk: String,
+    /// Hash over each field of the spec that cloud-init carries out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fields: BTreeMap<String, String>,
 }
 
 /// An object that was made.

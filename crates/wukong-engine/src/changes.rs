@@ -8,8 +8,14 @@
 //! Nothing in a Wukong makes KubeVirt want another VirtualMachine, so no change recreates it.
 
 mod disks;
+mod first_boot;
 mod guest;
 mod nics;
+
+pub(crate) use disks::gone as disk_gone;
+pub(crate) use first_boot::FIRST_BOOT;
+pub use first_boot::{FirstBootField, first_boot};
+pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
 
 use strum::{AsRefStr, Display};
 use wukong_api::spec::{PowerState, RunStrategy};
@@ -45,6 +51,9 @@ pub enum Class {
     /// It takes effect with the next start of the VM.
     #[strum(serialize = "needs restart")]
     NeedsRestart,
+    /// It takes effect once the VM has been stopped for a while: a restart is not enough.
+    #[strum(serialize = "power off")]
+    PowerOff,
     /// Only a guest that boots for the first time takes it in: this one stays as it is.
     #[strum(serialize = "first boot only")]
     FirstBootOnly,

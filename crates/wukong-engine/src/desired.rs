@@ -170,7 +170,7 @@ pub(crate) struct Bodies {
     pub definitions: Vec<Body>,
     pub data_volumes: Vec<Body>,
     claims: Vec<Body>,
-    virtual_machine: Body,
+    pub virtual_machine: Body,
 }
 
 impl Bodies {

@@ -11,6 +11,7 @@ pub mod environment;
 pub mod facts;
 mod notes;
 pub mod owned;
+mod pending;
 mod planning;
 mod power;
 pub mod reasons;

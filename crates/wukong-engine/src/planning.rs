@@ -12,6 +12,7 @@ use crate::decision::{
 };
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
+use crate::pending::Pending;
 use crate::power::{self, Wish};
 use crate::report::Report;
 use crate::world::Presence;
@@ -76,8 +77,8 @@ impl<'a> Planning<'a> {
         let mut decision = Decision::nothing();
         let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
         let attached_by_hand = self.attached_by_hand(&set);
-        let restart = || power::restart(self.wukong, self.vm, self.instance);
-        let wanted_call = power.call.or_else(restart);
+        let lacking = Pending::of(&self, &bodies, &pending);
+        let wanted_call = power.call.or(lacking.restart);
         let mut vm_waits_for = None;
         // A manifest that cannot be carried out changes nothing: children stay as they are.
         if refusal.is_none() {
@@ -108,6 +109,7 @@ impl<'a> Planning<'a> {
             attached_by_hand: &attached_by_hand,
             vm_waits_for,
             wanted_call,
+            lacking: &lacking,
         };
         finish(self.observed, report.findings(), decision)
     }

@@ -7,7 +7,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::ValidatedWukong;
-use wukong_api::spec::{PowerState, RestartApproval, RunStrategy};
+use wukong_api::spec::{PowerState, RunStrategy};
 
 use crate::decision::{Call, Called};
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
@@ -169,20 +169,6 @@ enum Missing {
     Call(Call),
     /// The VM has to come to a state in which the call can be made.
     Time,
-}
-
-/// Whether the operator restarts the VM for a change that needs it.
-pub(crate) fn restart(
-    wukong: &ValidatedWukong,
-    vm: Option<&VirtualMachineFact>,
-    instance: Option<&VirtualMachineInstanceFact>,
-) -> Option<Call> {
-    let needed =
-        vm.is_some_and(|vm| is_true(&vm.conditions, "RestartRequired") && !vm.changing_state);
-    let running =
-        instance.is_some_and(|instance| instance.phase == "Running" && !instance.meta.deleting);
-    (wukong.restart_approval == RestartApproval::Automatic && needed && running)
-        .then_some(Call::Restart)
 }
 
 /// The call, unless it was made a moment ago; in that case, when to look again.

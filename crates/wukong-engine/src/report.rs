@@ -12,6 +12,7 @@ use crate::conditions::{created, dependencies, guest, networks, running, spec, v
 use crate::decision::{Call, Failure, FailureKind, Kind, Target};
 use crate::desired::Body;
 use crate::facts::VirtualMachineInstanceFact;
+use crate::pending::Pending;
 use crate::planning::Planning;
 use crate::status::{self, Findings};
 use crate::verdict::Verdict;
@@ -34,6 +35,8 @@ pub(crate) struct Report<'a> {
     pub vm_waits_for: Option<String>,
     /// The subresource that is to be called.
     pub wanted_call: Option<Call>,
+    /// What the running VM does not have yet.
+    pub lacking: &'a Pending,
 }
 
 impl<'a> Report<'a> {
@@ -52,6 +55,9 @@ impl<'a> Report<'a> {
             networks: status::networks(planning.wukong, self.nics(), instance),
             volumes: status::volumes(&planning.disks),
             resources: self.resources(),
+            pending_changes: self.lacking.listed(),
+            started_with: self.lacking.started_with.clone(),
+            first_boot: self.lacking.first_boot.clone(),
             wukong: planning.observed.wukong,
             now: planning.observed.now,
         }
@@ -102,7 +108,11 @@ impl<'a> Report<'a> {
             verdicts.push(running);
             if let Some(instance) = instance.filter(|_| runs) {
                 verdicts.push(guest::ready(instance, self.nics()));
-                verdicts.push(guest::configuration(vm));
+                verdicts.push(guest::configuration(
+                    vm,
+                    &self.lacking.changes,
+                    self.refusal.as_ref(),
+                ));
             }
         }
         verdicts

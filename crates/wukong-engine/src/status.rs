@@ -2,7 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use wukong_api::status::{Blocker, NetworkStatus, Phase, ResourceStatus, Timings, VolumeStatus};
+use wukong_api::status::{
+    Blocker, FirstBoot, NetworkStatus, PendingChange, Phase, ResourceStatus, StartedWith, Timings,
+    VolumeStatus,
+};
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
@@ -25,6 +28,9 @@ pub(crate) struct Findings<'a> {
     pub networks: Vec<NetworkStatus>,
     pub volumes: Vec<VolumeStatus>,
     pub resources: Vec<ResourceStatus>,
+    pub pending_changes: Vec<PendingChange>,
+    pub started_with: Option<StartedWith>,
+    pub first_boot: Option<FirstBoot>,
     pub wukong: &'a Wukong,
     pub now: Timestamp,
 }
@@ -40,6 +46,9 @@ impl<'a> Findings<'a> {
             networks: before.networks,
             volumes: before.volumes,
             resources: before.resources,
+            pending_changes: before.pending_changes,
+            started_with: before.started_with,
+            first_boot: before.first_boot,
             wukong,
             now,
         }
@@ -107,8 +116,10 @@ impl<'a> Findings<'a> {
             blocker: blocker.map(|blocker| describe(blocker, before.blocker.as_ref(), &at)),
             networks: self.networks,
             volumes: self.volumes,
-            pending_changes: Vec::new(),
+            pending_changes: self.pending_changes,
             resources: self.resources,
+            started_with: self.started_with,
+            first_boot: self.first_boot,
             timings: Some(timings).filter(|timings| *timings != Timings::default()),
         }
     }

@@ -12,7 +12,7 @@ use kube::CustomResourceExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wukong_api::{ValidatedWukong, Wukong};
-use wukong_engine::changes::{Change, Class, Rollout, classify};
+use wukong_engine::changes::{Change, Class, Rollout, classify, first_boot};
 use wukong_engine::desired::{Surroundings, compose};
 
 /// A Wukong in which every kind of field is in use.
@@ -215,6 +215,44 @@ fn every_field_of_the_schema_has_a_class() {
             rendered(&wukong(&new).unwrap()),
             "{edit:?}"
         );
+    }
+}
+
+/// What the guest was told on its first boot is compared by hashes, and the same fields must come of it.
+#[test]
+fn what_the_first_boot_heeds_is_what_the_table_says() {
+    let old = base();
+    let fields = |spec: &Value| -> BTreeSet<(String, String)> {
+        let fields = first_boot(&wukong(spec).unwrap());
+        fields
+            .into_iter()
+            .map(|field| (field.path, field.hash))
+            .collect()
+    };
+    let before = fields(&old);
+    for edit in &edits() {
+        let new = edited(&[edit]);
+        let after = fields(&new);
+        let differ: BTreeSet<&str> = before
+            .symmetric_difference(&after)
+            .map(|(path, _)| path.as_str())
+            .collect();
+        let changed = changes(&old, &new, Rollout::LiveUpdate);
+        for change in changed
+            .iter()
+            .filter(|change| change.class == Class::FirstBootOnly)
+        {
+            assert!(
+                differ.iter().any(|path| path.starts_with(&change.path)),
+                "{edit:?}: {differ:?}"
+            );
+        }
+        for path in differ {
+            // A user that comes or goes, goes with all it has; a password may turn into its hash.
+            let named =
+                |change: &Change| path.starts_with(&change.path) || change.path.starts_with(path);
+            assert!(changed.iter().any(named), "{path}: {changed:?}");
+        }
     }
 }
 

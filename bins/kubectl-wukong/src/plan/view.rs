@@ -80,7 +80,9 @@ fn value(change: &Listed) -> String {
 fn style(class: Class) -> Style {
     match class {
         Class::InPlace | Class::HotPlug => AnsiColor::Green.on_default(),
-        Class::NeedsRestart | Class::FirstBootOnly => AnsiColor::Yellow.on_default(),
+        Class::NeedsRestart | Class::PowerOff | Class::FirstBootOnly => {
+            AnsiColor::Yellow.on_default()
+        }
         Class::Refused | Class::DestroysData => AnsiColor::Red.on_default().bold(),
     }
 }

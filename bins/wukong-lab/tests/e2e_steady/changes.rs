@@ -119,20 +119,51 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
             condition(wukong, "ConfigurationApplied").1 == "RestartRequired"
         })
         .await;
+    assert_eq!(
+        said["status"]["pendingChanges"],
+        json!([{"path": "spec.firmware", "current": "BIOS", "desired": "UEFI", "effect": "needs restart"}])
+    );
     // It runs, as asked; only not with what was asked last.
     assert_eq!(phase(&said), "Running");
     assert_eq!(condition(&said, "Ready").0, "True");
     assert_eq!(instance().await, first);
 
+    let mark = space.mark();
     space
         .edit("web", json!({"restartApproval": "Automatic"}))
         .await;
-    space
+    let restarted = space
         .wukong("web", "restarted with its configuration", |wukong| {
             phase(wukong) == "Running" && condition(wukong, "ConfigurationApplied").1 == "Applied"
         })
         .await;
     assert_ne!(instance().await, first);
+    assert!(restarted["status"]["pendingChanges"].is_null());
+    let restarts = space.asked_since(mark);
+    let restarts = restarts.filter(|request| request.subresource == "restart");
+    assert_eq!(restarts.len(), 1, "{restarts}");
+}
+
+/// KubeVirt changes the instance and leaves its pod as it is, which would wait for ever.
+#[tokio::test]
+async fn a_vm_that_never_found_its_node_starts_once_the_manifest_is_corrected() {
+    let space = cluster().await.space("nowhere").await;
+    let nowhere = json!({"nodeSelector": {"kubernetes.io/hostname": "no-such-node"}});
+    space
+        .apply(&wukong(
+            "web",
+            json!({"disks": [root()], "highAvailability": nowhere}),
+        ))
+        .await;
+    space
+        .wukong("web", "without a node", |wukong| {
+            condition(wukong, "Scheduled").0 == "False"
+                && !wukong["status"]["startedWith"].is_null()
+                && wukong["status"]["phase"] == "Error"
+        })
+        .await;
+    space.edit("web", json!({"highAvailability": null})).await;
+    space.running("web").await;
 }
 
 #[tokio::test]

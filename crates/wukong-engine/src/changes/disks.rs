@@ -4,7 +4,7 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::DiskKind;
 use wukong_api::validated::{Disk, Source};
 
-use super::{Changes, Class, RESTART, list, reordered, written};
+use super::{Change, Changes, Class, RESTART, list, reordered, written};
 
 const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to make it anew, without its data";
 
@@ -13,13 +13,10 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     for disk in &old.disks {
         match new.disk(&disk.name) {
             Some(other) => one(disk, other, changes),
-            None => changes.add(
-                &path(disk, ""),
-                Some(summary(disk)),
-                None,
-                Class::NeedsRestart,
-                "it is detached with the next start; its claim and its data stay",
-            ),
+            None => changes.list.push(Change {
+                from: Some(summary(disk)),
+                ..gone(&disk.name)
+            }),
         }
     }
     for disk in new
@@ -44,6 +41,17 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     if reordered(&a, &b) {
         changes.add("spec.disks", list(before.into_iter()), list(after.into_iter()), Class::InPlace,
             "the running guest keeps its devices as they are; the order counts from the next start on");
+    }
+}
+
+/// A disk that is no longer asked for.
+pub(crate) fn gone(name: &str) -> Change {
+    Change {
+        path: format!("spec.disks[{name}]"),
+        from: None,
+        to: None,
+        class: Class::NeedsRestart,
+        why: "it is detached with the next start; its claim and its data stay".into(),
     }
 }
 

@@ -4,9 +4,7 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::TolerationOperator;
 use wukong_api::validated::{Login, Password, Placement, User};
 
-use super::{Changes, Class, list, written};
-
-const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or make the boot disk anew";
+use super::{Changes, Class, FIRST_BOOT, list, written};
 
 pub(super) fn login(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     changes.field(

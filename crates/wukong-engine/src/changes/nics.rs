@@ -4,23 +4,20 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::NetworkType;
 use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
 
-use super::{Changes, Class, RESTART, list, reordered, written};
+use super::{Change, Changes, Class, RESTART, list, reordered, written};
 
 const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or make the boot disk anew";
-const ATTACHED: &str = "the network is changed at once; a running VM is attached to it anew when it migrates or restarts";
+pub(crate) const ATTACHED: &str = "the network is changed at once; a running VM is attached to it anew when it migrates or restarts";
 
 pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     pod_network(old, new, changes);
     for nic in &old.nics {
         match find(new, nic) {
             Some(other) => one((old, nic), (new, other), changes),
-            None => changes.add(
-                &path(nic, ""),
-                Some(summary(nic)),
-                None,
-                Class::NeedsRestart,
-                "it is unplugged with the next start",
-            ),
+            None => changes.list.push(Change {
+                from: Some(summary(nic)),
+                ..gone(&nic.name)
+            }),
         }
     }
     for nic in new.nics.iter().filter(|nic| find(old, nic).is_none()) {
@@ -50,6 +47,17 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
             Class::NeedsRestart,
             RESTART,
         );
+    }
+}
+
+/// A NIC that is no longer asked for.
+pub(crate) fn gone(name: &str) -> Change {
+    Change {
+        path: format!("spec.networks[{name}]"),
+        from: None,
+        to: None,
+        class: Class::NeedsRestart,
+        why: "it is unplugged with the next start".into(),
     }
 }
 
@@ -163,22 +171,26 @@ fn find<'a>(wukong: &'a ValidatedWukong, nic: &Nic) -> Option<&'a Nic> {
     wukong.nics.iter().find(|other| other.name == nic.name)
 }
 
-fn path(nic: &Nic, field: &str) -> String {
+pub(super) fn path(nic: &Nic, field: &str) -> String {
     match field {
         "" => format!("spec.networks[{}]", nic.name),
         _ => format!("spec.networks[{}].{field}", nic.name),
     }
 }
 
-fn summary(nic: &Nic) -> String {
+/// A NIC for people.
+pub(crate) fn summary(nic: &Nic) -> String {
+    let bridge = nic.bridge.as_ref().map(|bridge| format!(" {bridge}"));
+    let vlan = nic.vlan.map(|vlan| format!(", VLAN {vlan}"));
     let kind = written(&nic.kind).unwrap_or_default();
-    match &nic.bridge {
-        Some(bridge) => format!("{kind} {bridge}"),
-        None => kind,
-    }
+    format!(
+        "{kind}{}{}",
+        bridge.unwrap_or_default(),
+        vlan.unwrap_or_default()
+    )
 }
 
-fn ip(ip: Option<&GuestIp>) -> Option<String> {
+pub(super) fn ip(ip: Option<&GuestIp>) -> Option<String> {
     let ip = ip?;
     let route = |route: &GuestRoute| match route.to {
         Some(to) => format!("{to} via {}", route.via),

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
+use crate::changes::{Change, Class};
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true};
 use crate::verdict::Verdict;
 
@@ -54,27 +55,91 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Ver
     }
 }
 
-/// Whether the running VM is what the manifest says.
-pub(crate) fn configuration(vm: &VirtualMachineFact) -> Verdict {
+/// Whether the running VM is what the manifest says. `pending` is what it does not have yet, and `refusal` why the
+/// manifest cannot be carried out.
+pub(crate) fn configuration(
+    vm: &VirtualMachineFact,
+    pending: &[Change],
+    refusal: Option<&Verdict>,
+) -> Verdict {
     const TYPE: ConditionType = ConditionType::ConfigurationApplied;
-    match condition(&vm.conditions, "RestartRequired").filter(|restart| restart.status == "True") {
-        Some(restart) => Verdict::bad(
-            TYPE,
-            Reason::RestartRequired,
-            format!(
-                "The VM runs with an earlier configuration: {}",
-                restart.message
-            ),
-        )
-        .about(format!("VirtualMachine/{}", vm.meta.name))
-        .hint(format!(
-            "virtctl restart {}, or restartApproval: Automatic",
-            vm.meta.name
-        )),
-        None => Verdict::ok(
-            TYPE,
-            Reason::Applied,
-            "The VM runs with what the manifest says; cloud-init data count on the guest's first boot only",
-        ),
+    let name = &vm.meta.name;
+    let object = format!("VirtualMachine/{name}");
+    let bad = |reason, message: String, hint: String| {
+        Verdict::bad(TYPE, reason, message)
+            .about(object.clone())
+            .hint(hint)
+    };
+    let of = |classes: &[Class]| -> Vec<&Change> {
+        let of_class = |change: &&Change| classes.contains(&change.class);
+        pending.iter().filter(of_class).collect()
+    };
+    let smaller = of(&[Class::Refused]);
+    if !smaller.is_empty() {
+        return bad(
+            Reason::ShrinkRefused,
+            format!("A disk cannot shrink: {}", listed(&smaller)),
+            "write the old size again; nothing else of the manifest is carried out until then"
+                .into(),
+        );
     }
+    if let Some(refusal) = refusal {
+        return Verdict {
+            type_: TYPE,
+            ..refusal.clone()
+        };
+    }
+    let restart = of(&[Class::NeedsRestart, Class::DestroysData]);
+    let first_boot = of(&[Class::FirstBootOnly]);
+    let required =
+        condition(&vm.conditions, "RestartRequired").filter(|required| required.status == "True");
+    // KubeVirt asks for a restart also after a change of what cloud-init is told, which a restart does not bring.
+    let required = required.filter(|_| !restart.is_empty() || first_boot.is_empty());
+    if required.is_some() || !restart.is_empty() {
+        let what = match (restart.as_slice(), required) {
+            ([], Some(required)) => required.message.clone(),
+            _ => listed(&restart),
+        };
+        return bad(
+            Reason::RestartRequired,
+            format!("The VM runs with an earlier configuration: {what}"),
+            format!("kubectl wukong restart {name}, or restartApproval: Automatic"),
+        );
+    }
+    let power_off = of(&[Class::PowerOff]);
+    if !power_off.is_empty() {
+        return bad(
+            Reason::PowerOffRequired,
+            format!(
+                "The volume grows only while no node uses it: {}",
+                listed(&power_off)
+            ),
+            format!(
+                "kubectl wukong stop {name} --wait, and start it again once the claim has grown"
+            ),
+        );
+    }
+    if !first_boot.is_empty() {
+        return bad(
+            Reason::FirstBootOnly,
+            format!(
+                "Cloud-init heeds this on the first boot only, which is over: {}",
+                listed(&first_boot)
+            ),
+            "change it in the guest, too, or make the boot disk anew".into(),
+        );
+    }
+    Verdict::ok(
+        TYPE,
+        Reason::Applied,
+        "The VM runs with what the manifest says",
+    )
+}
+
+fn listed(changes: &[&Change]) -> String {
+    let one = |change: &&Change| match (&change.from, &change.to) {
+        (Some(from), Some(to)) => format!("{} ({from} -> {to})", change.path),
+        _ => change.path.clone(),
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
 }

@@ -231,6 +231,13 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         )
         .about(object);
     }
+    if claim.grows_offline_only() {
+        return Verdict::ok(
+            TYPE,
+            Reason::Bound,
+            format!("disk {name} has its volume, which grows only while no node uses it"),
+        );
+    }
     if let Some(error) = claim
         .conditions
         .iter()

@@ -3,9 +3,11 @@
 //! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
 //! problem, and a few hundred bytes stay in memory instead of the object.
 
+mod machine;
 mod storage;
 mod virtual_machine;
 
+pub use machine::MachineFact;
 pub use storage::{ClaimFact, DataVolumeFact, StorageClassFact};
 pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
 

@@ -96,6 +96,27 @@ impl Fact for ClaimFact {
     }
 }
 
+impl ClaimFact {
+    /// Whether its driver grows it only while no node uses it.
+    pub(crate) fn grows_offline_only(&self) -> bool {
+        const IN_USE: &[&str] = &[
+            "offline",
+            "online",
+            "in use",
+            "in-use",
+            "attached",
+            "published",
+        ];
+        let error = |condition: &&ConditionFact| {
+            condition.type_.ends_with("ResizeError") && condition.status == "True"
+        };
+        self.conditions.iter().filter(error).any(|error| {
+            let message = error.message.to_lowercase();
+            IN_USE.iter().any(|words| message.contains(words))
+        })
+    }
+}
+
 /// A StorageClass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StorageClassFact {

@@ -1,9 +1,9 @@
 //! Facts of VirtualMachines and their instances.
 
 use serde_json::Value;
-use wukong_api::{FIELD_MANAGER, labels};
+use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
-use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
+use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text, text};
 use crate::owned;
 
 /// Conditions of a VirtualMachine or an instance that tell why it does not run.
@@ -89,7 +89,7 @@ impl Fact for VirtualMachineFact {
 }
 
 /// A VirtualMachineInstance: the running guest.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VirtualMachineInstanceFact {
     /// Who it is and whose.
     pub meta: Meta,
@@ -99,6 +99,8 @@ pub struct VirtualMachineInstanceFact {
     pub node: Option<String>,
     /// Whether a migration is under way.
     pub migrating: bool,
+    /// What the guest is made of.
+    pub machine: Option<MachineFact>,
     /// Its NICs as they are.
     pub interfaces: Vec<InterfaceFact>,
     /// Its conditions.
@@ -135,6 +137,7 @@ impl Fact for VirtualMachineInstanceFact {
                     && state.get("completed").and_then(Value::as_bool) != Some(true)
                     && state.get("failed").and_then(Value::as_bool) != Some(true)
             }),
+            machine: machine(object),
             interfaces: interfaces.into_iter().flatten().map(interface).collect(),
             conditions: conditions(object, CONDITIONS),
         }
@@ -143,6 +146,24 @@ impl Fact for VirtualMachineInstanceFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+}
+
+/// What the guest is made of. CPUs and memory that KubeVirt has still to plug in do not count.
+fn machine(object: &Value) -> Option<MachineFact> {
+    let mut machine = MachineFact::project(object)?;
+    let plugging = conditions(object, &["HotVCPUChange", "HotMemoryChange"]);
+    if is_true(&plugging, "HotVCPUChange") {
+        let sockets = object.pointer("/status/currentCPUTopology/sockets");
+        let sockets = sockets.and_then(Value::as_u64);
+        machine.cpu = sockets
+            .and_then(|sockets| sockets.try_into().ok())
+            .or(machine.cpu);
+    }
+    if is_true(&plugging, "HotMemoryChange") {
+        let memory = optional_text(object, "/status/memory/guestCurrent");
+        machine.memory = memory.as_deref().and_then(Bytes::parse).or(machine.memory);
+    }
+    Some(machine)
 }
 
 fn interface(status: &Value) -> InterfaceFact {

@@ -252,6 +252,33 @@ pub(super) const RESTART_REQUIRED: ReasonDoc = ReasonDoc {
     platforms: &[],
 };
 
+pub(super) const POWER_OFF_REQUIRED: ReasonDoc = ReasonDoc {
+    reason: Reason::PowerOffRequired,
+    tone: Wrong,
+    conditions: &[ConfigurationApplied],
+    meaning: "A disk was asked to grow, and its storage driver grows a volume only while no node uses it. The VM runs on with the old size.",
+    fix: "`kubectl wukong stop NAME --wait`; when `status.volumes` shows the new capacity, `kubectl wukong start NAME`. A restart is too short.",
+    platforms: &[],
+};
+
+pub(super) const SHRINK_REFUSED: ReasonDoc = ReasonDoc {
+    reason: Reason::ShrinkRefused,
+    tone: Wrong,
+    conditions: &[ConfigurationApplied],
+    meaning: "A disk is asked to have less than it has. A disk cannot shrink, and nothing else of the manifest is carried out while it asks for that.",
+    fix: "Write the old size again. For a smaller disk, add one under another name and copy the data.",
+    platforms: &[],
+};
+
+pub(super) const FIRST_BOOT_ONLY: ReasonDoc = ReasonDoc {
+    reason: Reason::FirstBootOnly,
+    tone: Worth,
+    conditions: &[ConfigurationApplied],
+    meaning: "The login, the keys or the addresses in the manifest differ from those that the guest was told on its first boot. Cloud-init heeds them then, and never again: not after a restart either. `status.pendingChanges` lists the fields.",
+    fix: "Change it in the guest, too; or make the boot disk anew, without its data. Addresses that the guest reports as asked for are no longer listed.",
+    platforms: &[],
+};
+
 pub(super) const MIGRATABLE: ReasonDoc = ReasonDoc {
     reason: Reason::Migratable,
     tone: Fine,

@@ -1,7 +1,7 @@
 //! What the manifest says and names, and how it is written.
 
 use wukong_api::ConditionType::{
-    Created, DependenciesResolved, NetworksConfigured, Ready, SpecValid,
+    ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, Ready, SpecValid,
 };
 use wukong_api::Reason;
 
@@ -29,7 +29,7 @@ pub(super) const INVALID_SPEC: ReasonDoc = ReasonDoc {
 pub(super) const IMMUTABLE_FIELD_CHANGED: ReasonDoc = ReasonDoc {
     reason: Reason::ImmutableFieldChanged,
     tone: Wrong,
-    conditions: &[SpecValid],
+    conditions: &[SpecValid, ConfigurationApplied],
     meaning: "A field was changed that cannot change once its object exists, such as the source or the size of a disk downwards. The objects stay as they were.",
     fix: "Write the old value again. To replace a disk, add one under another name and remove the old entry: its claim is kept.",
     platforms: &[],
@@ -38,7 +38,7 @@ pub(super) const IMMUTABLE_FIELD_CHANGED: ReasonDoc = ReasonDoc {
 pub(super) const NAME_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::NameConflict,
     tone: Wrong,
-    conditions: &[SpecValid],
+    conditions: &[SpecValid, ConfigurationApplied],
     meaning: "An object of somebody else has a name that this Wukong needs. It is never changed or taken over.",
     fix: "Rename or delete the object that the message names, when it is not needed, or give the Wukong another name.",
     platforms: &[],

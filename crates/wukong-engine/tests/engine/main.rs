@@ -12,6 +12,7 @@ mod hostile_facts;
 mod life;
 mod networks;
 mod nothing_ignored;
+mod pending;
 mod power;
 mod reasons;
 #[path = "../support/mod.rs"]

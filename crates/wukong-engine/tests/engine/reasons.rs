@@ -154,6 +154,27 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.live();
             cluster
         }
+        R::ShrinkRefused => {
+            let mut cluster = edited(IMAGE, &IMAGE.replace("20Gi", "10Gi"));
+            cluster.settle();
+            cluster
+        }
+        R::PowerOffRequired => {
+            let mut cluster = edited(IMAGE, &IMAGE.replace("20Gi", "30Gi"));
+            cluster.settle();
+            let status = json!({"phase": "Bound", "capacity": {"storage": "20Gi"}, "conditions": [{
+                "type": "ControllerResizeError", "status": "True", "reason": "",
+                "message": "resize volume \"pvc-1\" failed: rpc error: code = FailedPrecondition desc = volume is published to a node",
+            }]});
+            cluster.server.update_status("external-resizer", "PersistentVolumeClaim", "web.root", status);
+            cluster
+        }
+        R::FirstBootOnly => {
+            let login = |shell: &str| format!("{IMAGE}, cloudInitUser: {{name: me, shell: {shell}}}");
+            let mut cluster = edited(&login("/bin/sh"), &login("/bin/zsh"));
+            cluster.live();
+            cluster
+        }
         R::Deleting => {
             let mut cluster = Cluster::running("cpu: 1");
             cluster.server.update("kubectl", "Wukong", "web", |wukong| wukong["metadata"]["finalizers"] = json!(["foregroundDeletion"]));

@@ -156,6 +156,7 @@ fn kubevirt(server: &mut ApiServer, vm: &Value) {
         (true, Some(instance)) => match instance["status"]["phase"].as_str().unwrap() {
             _ if !disks_are_ready(server, &vm) => ("Provisioning", None),
             "Pending" => ("Starting", Some("Scheduling")),
+            "Scheduling" if fits_no_node(instance) => ("ErrorUnschedulable", Some("Scheduling")),
             "Scheduling" => ("Starting", Some("Scheduled")),
             "Scheduled" => ("Starting", Some("Running")),
             _ if is_true(instance, "Paused") => ("Paused", None),
@@ -166,13 +167,14 @@ fn kubevirt(server: &mut ApiServer, vm: &Value) {
         if instance.is_none() {
             make_instance(server, &vm);
         }
-        let status = instance_status(phase, &vm);
+        let status = match printable {
+            "ErrorUnschedulable" => unschedulable(),
+            _ => instance_status(phase, &vm),
+        };
         server.update_status(CONTROLLER, "VirtualMachineInstance", &name, status);
     }
     let booted = server.get("VirtualMachineInstance", &name);
-    let stale = booted.is_some_and(|booted| {
-        booted["status"]["phase"] == "Running" && booted["spec"] != vm["spec"]["template"]["spec"]
-    });
+    let stale = booted.is_some_and(|booted| !update_live(server, &vm, &booted));
     let conditions = match stale {
         true => json!([{"type": "RestartRequired", "status": "True", "reason": "RestartRequired",
                         "message": "a non-live-updatable field was changed in the template spec"}]),
@@ -182,17 +184,61 @@ fn kubevirt(server: &mut ApiServer, vm: &Value) {
     server.update_status(CONTROLLER, "VirtualMachine", &name, status);
 }
 
+/// Brings to an instance what may change while it lives, unless something else differs, too. (Strategy `LiveUpdate`.)
+fn update_live(server: &mut ApiServer, vm: &Value, instance: &Value) -> bool {
+    let template = &vm["spec"]["template"]["spec"];
+    let mut live = instance["spec"].clone();
+    for field in ["nodeSelector", "tolerations", "affinity"] {
+        live.as_object_mut().unwrap().remove(field);
+        if let Some(value) = template.get(field) {
+            live[field] = value.clone();
+        }
+    }
+    let sockets = |spec: &Value| spec["domain"]["cpu"]["sockets"].as_u64();
+    if sockets(template) > sockets(&live) {
+        live["domain"]["cpu"] = template["domain"]["cpu"].clone();
+    }
+    let same = live == *template;
+    if same {
+        let name = name(instance);
+        server.update(
+            "virt-controller",
+            "VirtualMachineInstance",
+            &name,
+            |instance| {
+                instance["spec"] = live;
+            },
+        );
+    }
+    same
+}
+
+/// Labels that no node has, on the pod. It is made once, and stays as it is when its instance is changed.
+fn fits_no_node(instance: &Value) -> bool {
+    instance["metadata"]["annotations"]["plant/node"] == "nowhere"
+}
+
 fn make_instance(server: &mut ApiServer, vm: &Value) {
     let metadata = &vm["metadata"];
+    let node = &vm["spec"]["template"]["spec"]["nodeSelector"]["kubernetes.io/hostname"];
+    let labels = &vm["spec"]["template"]["metadata"]["labels"];
     server.create("virt-controller", json!({
         "apiVersion": "kubevirt.io/v1", "kind": "VirtualMachineInstance",
         "metadata": {
             "name": metadata["name"], "namespace": NAMESPACE,
+            "labels": labels, "annotations": {"plant/node": node},
             "ownerReferences": [{"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": metadata["name"],
                                  "uid": metadata["uid"], "controller": true, "blockOwnerDeletion": true}],
         },
         "spec": vm["spec"]["template"]["spec"],
     }));
+}
+
+fn unschedulable() -> Value {
+    json!({"phase": "Scheduling", "conditions": [{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.",
+    }]})
 }
 
 /// The status of an instance in one of its phases, once it runs with an address for each NIC.

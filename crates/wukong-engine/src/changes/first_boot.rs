@@ -1,0 +1,76 @@
+//! What cloud-init carries out on the first boot, and never again.
+
+use serde_json::{Value, json};
+use wukong_api::ValidatedWukong;
+use wukong_api::validated::{Login, Password, User};
+
+use super::{list, nics};
+use crate::owned;
+
+/// What becomes of a change.
+pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or make the boot disk anew";
+
+/// A field of the spec that only a guest that boots for the first time takes in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FirstBootField {
+    /// The field; entries of lists go by their name.
+    pub path: String,
+    /// Its value for people; `None` for a secret.
+    pub shown: Option<String>,
+    /// Hash over its value.
+    pub hash: String,
+}
+
+/// The fields that are in use.
+pub fn first_boot(wukong: &ValidatedWukong) -> Vec<FirstBootField> {
+    let mut fields = Vec::new();
+    let mut add = |path: &str, shown: Option<String>, value: Value| {
+        fields.push(FirstBootField {
+            path: path.to_owned(),
+            shown,
+            hash: owned::hash(&value),
+        });
+    };
+    if let Some(name) = &wukong.ssh_key_secret {
+        add("spec.sshKeySecret", Some(name.clone()), json!(name));
+    }
+    match &wukong.login {
+        Login::Secret(name) => add("spec.userDataSecret", Some(name.clone()), json!(name)),
+        Login::User(user) => login(user, &mut add),
+        _ => {}
+    }
+    for nic in &wukong.nics {
+        if let Some(ip) = nics::ip(nic.ip.as_ref()) {
+            let path = nics::path(nic, "ipConfig");
+            add(&path, Some(ip.clone()), json!(ip));
+        }
+        if let Some(mtu) = nic.mtu {
+            let path = nics::path(nic, "mtu");
+            add(&path, Some(mtu.to_string()), json!(mtu));
+        }
+    }
+    fields
+}
+
+fn login(user: &User, add: &mut impl FnMut(&str, Option<String>, Value)) {
+    let mut field = |name: &str, shown: Option<String>, value: Value| {
+        add(&format!("spec.cloudInitUser.{name}"), shown, value);
+    };
+    field("name", Some(user.name.clone()), json!(user.name));
+    match &user.password {
+        Some(Password::Plain(password)) => field("password", None, json!(password)),
+        Some(Password::Hash(hash)) => field("passwordHash", None, json!(hash)),
+        None => {}
+    }
+    field("sudo", user.sudo.clone(), json!(user.sudo));
+    field("shell", Some(user.shell.clone()), json!(user.shell));
+    field(
+        "groups",
+        list(user.groups.iter().cloned()),
+        json!(user.groups),
+    );
+    if user.password.is_some() {
+        let lock = user.lock_password;
+        field("lockPasswd", Some(lock.to_string()), json!(lock));
+    }
+}

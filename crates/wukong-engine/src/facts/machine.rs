@@ -1,0 +1,118 @@
+//! What a guest is made of, as far as a Wukong decides it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wukong_api::spec::{EvictionStrategy, Toleration};
+use wukong_api::{Bytes, labels};
+use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
+
+use super::{optional_text, text};
+use crate::owned;
+
+/// What a guest is made of. What cannot be read is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MachineFact {
+    /// Sockets.
+    pub cpu: Option<u32>,
+    /// Guest memory.
+    pub memory: Option<Bytes>,
+    /// Boot loader.
+    pub bootloader: Option<Bootloader>,
+    /// Disks in order, without cloud-init's and without the one of the image.
+    pub disks: Vec<Disk>,
+    /// Container image that a guest without disks runs from.
+    pub image: Option<String>,
+    /// NICs in order.
+    pub nics: Vec<Interface>,
+    /// NetworkAttachmentDefinitions by NIC.
+    pub networks: BTreeMap<String, String>,
+    /// Labels that the node must have.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints that are tolerated.
+    pub tolerations: Vec<Toleration>,
+    /// Whether it keeps away from other pods.
+    pub anti_affinity: bool,
+    /// Whether it is spread over zones.
+    pub topology_spread: bool,
+    /// What happens when the node is drained.
+    pub eviction_strategy: Option<EvictionStrategy>,
+    /// Seconds for a clean shutdown.
+    pub termination_grace_period_seconds: Option<i64>,
+    /// Label of its group.
+    pub group: Option<String>,
+}
+
+impl MachineFact {
+    /// Of an instance, or of the template of a VirtualMachine, which has the same form; `None` when it describes none.
+    pub fn project(object: &Value) -> Option<Self> {
+        let spec = object.get("spec")?;
+        let domain = spec.get("domain")?;
+        let volumes = || items(spec.get("volumes"));
+        // Those that a Wukong does not list.
+        let others: Vec<String> = volumes()
+            .filter(|volume| {
+                volume.get("cloudInitNoCloud").is_some() || volume.get("containerDisk").is_some()
+            })
+            .map(|volume| text(volume, "/name"))
+            .collect();
+        let disks = items(domain.pointer("/devices/disks"));
+        let networks = items(spec.get("networks")).filter_map(|network| {
+            let definition = optional_text(network, "/multus/networkName")?;
+            Some((text(network, "/name"), definition))
+        });
+        let labels = object.pointer("/metadata/labels");
+        Some(Self {
+            cpu: typed(domain.pointer("/cpu/sockets")),
+            memory: optional_text(domain, "/memory/guest")
+                .as_deref()
+                .and_then(Bytes::parse),
+            bootloader: typed(domain.pointer("/firmware/bootloader")),
+            disks: disks
+                .filter_map(|disk| typed::<Disk>(Some(disk)))
+                .filter(|disk| !others.contains(&disk.name))
+                .collect(),
+            image: volumes().find_map(|volume| optional_text(volume, "/containerDisk/image")),
+            nics: items(domain.pointer("/devices/interfaces"))
+                .filter_map(|nic| typed(Some(nic)))
+                .collect(),
+            networks: networks.collect(),
+            node_selector: typed(spec.get("nodeSelector")).unwrap_or_default(),
+            tolerations: typed(spec.get("tolerations")).unwrap_or_default(),
+            anti_affinity: spec.pointer("/affinity/podAntiAffinity").is_some(),
+            topology_spread: items(spec.get("topologySpreadConstraints"))
+                .next()
+                .is_some(),
+            eviction_strategy: typed(spec.get("evictionStrategy")),
+            termination_grace_period_seconds: typed(spec.get("terminationGracePeriodSeconds")),
+            group: labels
+                .and_then(|labels| labels.get(labels::GROUP))
+                .and_then(Value::as_str)
+                .map(Into::into),
+        })
+    }
+
+    /// A hash over what its pod asks of a node.
+    pub fn placement(&self) -> String {
+        let nics = self.nics.iter().map(|nic| (&nic.name, &nic.binding));
+        owned::hash(&json!([
+            self.cpu,
+            self.memory.map(|memory| memory.0),
+            nics.collect::<Vec<_>>(),
+            self.networks,
+            self.node_selector,
+            self.tolerations,
+            self.anti_affinity,
+            self.topology_spread,
+        ]))
+    }
+}
+
+fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
+    list.and_then(Value::as_array).into_iter().flatten()
+}
+
+fn typed<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Option<T> {
+    T::deserialize(value?).ok()
+}

@@ -1,0 +1,183 @@
+//! What the running VM does not have yet of the manifest, and whether a restart brings it.
+//!
+//! What a guest runs with is read from its instance. Three things an instance does not show are noted in the status
+//! when it starts: the networks as its pod was attached to them, what its pod asked of a node, and what cloud-init was
+//! told on the first boot.
+
+mod machine;
+mod noted;
+
+use serde_json::Value;
+use wukong_api::spec::{RestartApproval, RunStrategy};
+use wukong_api::status::{FirstBoot, PendingChange, StartedWith};
+use wukong_api::{Bytes, WukongStatus};
+
+use crate::changes::{Change, Class};
+use crate::children::{DiskSeen, DiskState};
+use crate::conditions::running;
+use crate::decision::{Call, Target};
+use crate::desired::{Bodies, Body};
+use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
+use crate::planning::Planning;
+use crate::status;
+use crate::verdict::Status;
+
+/// What the running VM does not have yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Pending {
+    pub changes: Vec<Change>,
+    /// To note: what the instance was started with.
+    pub started_with: Option<StartedWith>,
+    /// To note: what the guest was told on its first boot.
+    pub first_boot: Option<FirstBoot>,
+    /// The call that brings changes, when it is to be made.
+    pub restart: Option<Call>,
+}
+
+impl Pending {
+    pub(crate) fn of(planning: &Planning, bodies: &Bodies, unsettled: &[&Body]) -> Self {
+        let before = planning.observed.wukong.status.as_ref();
+        let instance = planning.instance.filter(|instance| {
+            !matches!(instance.phase.as_str(), "Succeeded" | "Failed") && !instance.meta.deleting
+        });
+        let look = Look {
+            planning,
+            before,
+            instance,
+            bodies,
+            unsettled,
+        };
+        let started_with = look.started_with();
+        let first_boot = look.first_boot();
+        let mut changes = look.of_machine();
+        changes.extend(look.of_networks(started_with.as_ref()));
+        changes.extend(look.of_resizes());
+        changes.extend(look.of_first_boot(first_boot.as_ref()));
+        Self {
+            restart: look.restart(&changes, started_with.as_ref()),
+            changes,
+            started_with,
+            first_boot,
+        }
+    }
+
+    /// As the status lists them.
+    pub(crate) fn listed(&self) -> Vec<PendingChange> {
+        let listed = |change: &Change| PendingChange {
+            path: change.path.clone(),
+            current: change.from.clone(),
+            desired: change.to.clone(),
+            effect: change.class.to_string(),
+        };
+        self.changes.iter().map(listed).collect()
+    }
+}
+
+struct Look<'a> {
+    planning: &'a Planning<'a>,
+    before: Option<&'a WukongStatus>,
+    /// The guest, while it lives.
+    instance: Option<&'a VirtualMachineInstanceFact>,
+    bodies: &'a Bodies,
+    unsettled: &'a [&'a Body],
+}
+
+impl Look<'_> {
+    fn template(&self) -> Option<&Value> {
+        self.bodies.virtual_machine.object.pointer("/spec/template")
+    }
+
+    fn is_settled(&self, target: &Target) -> bool {
+        !self.unsettled.iter().any(|body| body.target == *target)
+    }
+
+    fn kubevirt_wants_restart(&self) -> bool {
+        let vm = self.planning.vm;
+        vm.is_some_and(|vm| is_true(&vm.conditions, "RestartRequired"))
+    }
+
+    fn runs(&self) -> bool {
+        self.instance
+            .is_some_and(|instance| instance.phase == "Running")
+    }
+
+    /// Claims that are asked to grow and have not grown yet.
+    fn of_resizes(&self) -> Vec<Change> {
+        let change = |seen: &DiskSeen| {
+            let claim = seen.claim.filter(|_| size(seen) == Some(seen.disk.size))?;
+            let (capacity, request) = (claim.capacity?, claim.request?);
+            (claim.phase == "Bound" && capacity < request).then(|| Change {
+                path: format!("spec.disks[{}].size", seen.disk.name),
+                from: Some(capacity.to_string()),
+                to: Some(seen.disk.size.to_string()),
+                class: match claim.grows_offline_only() {
+                    true => Class::PowerOff,
+                    false => Class::InPlace,
+                },
+                why: "the volume grows".into(),
+            })
+        };
+        self.planning.disks.iter().filter_map(change).collect()
+    }
+
+    /// The restart that brings changes: of a VM that runs where it is approved; and, without asking, of one whose pod
+    /// was never started and cannot be, because KubeVirt keeps such a pod as it is. A restart brings nothing to an
+    /// instance that was started with all this, so there is one for each change.
+    fn restart(&self, changes: &[Change], started: Option<&StartedWith>) -> Option<Call> {
+        let (vm, instance, started) = (self.planning.vm?, self.instance?, started?);
+        let settled = self.unsettled.is_empty() && !vm.changing_state;
+        if !settled || started.configuration == self.configuration() {
+            return None;
+        }
+        let helps = match instance.phase.as_str() {
+            "Running" => {
+                let approval = self.planning.wukong.restart_approval;
+                approval == RestartApproval::Automatic && self.needs_restart(changes)
+            }
+            "" | "Pending" | "Scheduling" => self.is_stuck(vm) && self.asks_otherwise(started),
+            _ => false,
+        };
+        // KubeVirt does not restart a VM that is to run once.
+        let can = vm.run_strategy.as_deref() != Some(RunStrategy::Once.as_ref());
+        (helps && can).then_some(Call::Restart)
+    }
+
+    fn needs_restart(&self, changes: &[Change]) -> bool {
+        let required = self.kubevirt_wants_restart();
+        let needs = |change: &Change| {
+            matches!(change.class, Class::NeedsRestart | Class::DestroysData)
+                && (required || kubevirt_ignores(&change.path))
+        };
+        changes.iter().any(needs) || required && changes.is_empty()
+    }
+
+    /// Whether the VM's pod cannot be started as it is.
+    fn is_stuck(&self, vm: &VirtualMachineFact) -> bool {
+        let Planning { observed, wish, .. } = self.planning;
+        let has_run = status::has_run(observed.wukong);
+        let (scheduled, _) = running::verdicts(vm, &observed.world.instances, Some(wish), has_run);
+        scheduled.is_some_and(|scheduled| scheduled.status == Status::False)
+    }
+
+    /// Whether another pod would ask something else of a node.
+    fn asks_otherwise(&self, started: &StartedWith) -> bool {
+        let machine = self.template().and_then(MachineFact::project);
+        machine.is_some_and(|machine| machine.placement() != started.placement)
+    }
+}
+
+/// Whether KubeVirt says nothing when this field of a running VM is changed: labels of the template, and networks,
+/// which it does not look into.
+fn kubevirt_ignores(path: &str) -> bool {
+    path == "spec.highAvailability.group"
+        || path.starts_with("spec.networks") && path.ends_with(']')
+}
+
+/// The size that a disk has, as the guest sees it.
+fn size(seen: &DiskSeen) -> Option<Bytes> {
+    if seen.state != DiskState::Free {
+        return None;
+    }
+    seen.stands_for()
+        .or_else(|| seen.data_volume.and_then(|volume| volume.size))
+}

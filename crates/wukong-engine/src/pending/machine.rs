@@ -1,0 +1,164 @@
+//! What an instance shows of what the guest is made of.
+
+use wukong_api::spec::{DiskKind, Firmware, NetworkType};
+use wukong_api::validated::{self, Attachment, Nic};
+use wukong_api::{Mac, ValidatedWukong, names};
+use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
+
+use super::{Look, size};
+use crate::changes::{self, Change, Class, Rollout};
+use crate::children::DiskSeen;
+use crate::facts::{MachineFact, condition};
+
+impl Look<'_> {
+    /// Where the guest is not what the manifest says, as far as its instance and its disks show.
+    pub(super) fn of_machine(&self) -> Vec<Change> {
+        let wukong = self.planning.wukong;
+        let desired = self.template().and_then(|template| {
+            MachineFact::project(template).filter(|machine| Some(machine) != self.machine())
+        });
+        let machine = desired.and_then(|_| self.machine());
+        let resized = |seen: &&DiskSeen| size(seen).is_some_and(|size| size != seen.disk.size);
+        if machine.is_none() && !self.planning.disks.iter().any(|seen| resized(&seen)) {
+            return Vec::new();
+        }
+        let mut running = wukong.clone();
+        for seen in &self.planning.disks {
+            let known = running
+                .disks
+                .iter_mut()
+                .find(|disk| disk.name == seen.disk.name);
+            if let (Some(disk), Some(size)) = (known, size(seen)) {
+                disk.size = size;
+            }
+        }
+        if let Some(machine) = machine {
+            overwrite(&mut running, machine);
+        }
+        let mut changes = changes::classify(&running, wukong, Rollout::LiveUpdate);
+        changes.extend(machine.into_iter().flat_map(|machine| self.gone(machine)));
+        for change in &mut changes {
+            self.reclass(change);
+        }
+        changes
+    }
+
+    fn machine(&self) -> Option<&MachineFact> {
+        self.instance?.machine.as_ref()
+    }
+
+    /// Devices that the guest has and the manifest has no more. Those that somebody attached by hand are theirs.
+    fn gone(&self, machine: &MachineFact) -> Vec<Change> {
+        let wukong = self.planning.wukong;
+        let vm = self.planning.vm.filter(|vm| vm.disks_by_hand);
+        let by_hand = |name: &str| vm.is_some_and(|vm| vm.disks.iter().any(|disk| disk == name));
+        let disks = machine
+            .disks
+            .iter()
+            .filter(|disk| wukong.disk(&disk.name).is_none() && !by_hand(&disk.name))
+            .map(|disk| changes::disk_gone(&disk.name));
+        let nics = machine
+            .nics
+            .iter()
+            .filter(|nic| nic.name != names::POD_NETWORK)
+            .filter(|nic| !wukong.nics.iter().any(|known| known.name == nic.name))
+            .map(|nic| changes::nic_gone(&nic.name));
+        let attached = |gone| Change {
+            from: Some("attached".into()),
+            ..gone
+        };
+        disks.chain(nics).map(attached).collect()
+    }
+
+    /// What the table says of a VM in general is not always so for this one.
+    fn reclass(&self, change: &mut Change) {
+        let live = matches!(change.class, Class::InPlace | Class::HotPlug);
+        let of_nic = change.path.starts_with("spec.networks");
+        let of_claim = change.path.ends_with("].size");
+        let instance = self.instance.map(|instance| &instance.conditions);
+        let stays = instance
+            .and_then(|conditions| condition(conditions, "LiveMigratable"))
+            .is_some_and(|migratable| migratable.status == "False");
+        // While a restart is required, and with the strategy Stage always, only NICs reach the running VM.
+        let held_up = self.kubevirt_wants_restart() && !of_nic && !of_claim;
+        if live && held_up || change.class == Class::HotPlug && stays {
+            change.class = Class::NeedsRestart;
+        }
+    }
+}
+
+/// Makes of a Wukong the one that would have this machine.
+fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
+    wukong.cpu = machine.cpu.unwrap_or(wukong.cpu);
+    wukong.memory = machine.memory.unwrap_or(wukong.memory);
+    wukong.firmware = match &machine.bootloader {
+        Some(Bootloader::Bios {}) => Firmware::Bios,
+        Some(Bootloader::Efi { secure_boot: true }) => Firmware::UefiSecureBoot,
+        Some(Bootloader::Efi { secure_boot: false }) => Firmware::Uefi,
+        None => wukong.firmware,
+    };
+    if let Some(seconds) = machine.termination_grace_period_seconds {
+        wukong.termination_grace_period_seconds = seconds;
+    }
+    wukong.ephemeral_image.clone_from(&machine.image);
+    let placement = &mut wukong.placement;
+    placement.anti_affinity = machine.anti_affinity;
+    placement.topology_spread = machine.topology_spread;
+    placement.node_selector.clone_from(&machine.node_selector);
+    placement.tolerations.clone_from(&machine.tolerations);
+    if let Some(strategy) = machine.eviction_strategy {
+        placement.eviction_strategy = strategy;
+    }
+    if let Some(group) = &machine.group {
+        wukong.identity.group.clone_from(group);
+    }
+
+    let disks = std::mem::take(&mut wukong.disks);
+    for seen in &machine.disks {
+        let mut known = disks.iter().filter(|disk| disk.name == seen.name).cloned();
+        if let Some(mut disk) = known.next() {
+            as_seen(&mut disk, seen);
+            wukong.disks.push(disk);
+        }
+    }
+    let nic = |name: &str| machine.nics.iter().find(|nic| nic.name == name);
+    wukong.pod_nic = nic(names::POD_NETWORK).and_then(|nic| Mac::parse(&nic.mac_address));
+    let nics = std::mem::take(&mut wukong.nics);
+    for seen in &machine.nics {
+        let mut known = nics.iter().filter(|nic| nic.name == seen.name).cloned();
+        if let Some(mut nic) = known.next() {
+            attached(&mut nic, seen, machine.networks.get(&seen.name));
+            wukong.nics.push(nic);
+        }
+    }
+}
+
+fn as_seen(disk: &mut validated::Disk, seen: &Disk) {
+    (disk.kind, disk.bus) = match seen.device {
+        DiskDevice::Disk { bus, .. } => (DiskKind::Disk, bus),
+        DiskDevice::Cdrom { bus } => (DiskKind::Cdrom, bus),
+        DiskDevice::Lun { bus } => (DiskKind::Lun, bus),
+    };
+    disk.boot = seen.boot_order == Some(1);
+    disk.cache = seen.cache;
+    disk.dedicated_io_thread = seen.dedicated_io_thread == Some(true);
+    if let Some(serial) = &seen.serial {
+        disk.serial.clone_from(serial);
+    }
+}
+
+fn attached(nic: &mut Nic, seen: &Interface, network: Option<&String>) {
+    nic.kind = match (&seen.binding, nic.kind) {
+        (Binding::Bridge {}, kind @ (NetworkType::Bridge | NetworkType::Ovs)) => kind,
+        (Binding::Bridge {}, _) => NetworkType::Bridge,
+        (Binding::Sriov {}, _) => NetworkType::Sriov,
+        (Binding::Plugin { .. }, _) => NetworkType::Macvlan,
+        (Binding::Masquerade {}, kind) => kind,
+    };
+    if let Some(mac) = Mac::parse(&seen.mac_address) {
+        nic.mac = mac;
+    }
+    if let Some(network) = network.filter(|network| *network != nic.attachment.name()) {
+        nic.attachment = Attachment::Existing(network.clone());
+    }
+}

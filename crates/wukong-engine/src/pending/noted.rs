@@ -1,0 +1,178 @@
+//! What an instance does not show, and the status keeps.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde_json::Value;
+use wukong_api::status::{FirstBoot, StartedWith};
+use wukong_api::validated::Nic;
+
+use super::Look;
+use crate::changes::{self, Change, Class};
+use crate::owned;
+
+impl Look<'_> {
+    /// Hashes over the networks of the NICs, of those that are stored as they should be.
+    fn networks(&self) -> BTreeMap<String, String> {
+        let nics = self.planning.nics.as_deref().unwrap_or_default();
+        let hash = |nic: &&Nic| {
+            let body = self
+                .bodies
+                .definitions
+                .iter()
+                .find(|body| body.target.name == nic.attachment.name())?;
+            let spec = body.object.get("spec")?;
+            let settled = self.is_settled(&body.target);
+            settled.then(|| (nic.name.clone(), owned::hash(spec)))
+        };
+        nics.iter().filter_map(hash).collect()
+    }
+
+    pub(super) fn configuration(&self) -> String {
+        let template = self.template().map(owned::hash).unwrap_or_default();
+        self.networks().values().fold(template, |sum, network| {
+            owned::hash(&Value::from(sum + network))
+        })
+    }
+
+    pub(super) fn started_with(&self) -> Option<StartedWith> {
+        let known = self.before.and_then(|before| before.started_with.clone());
+        let Some((instance, machine)) = self
+            .instance
+            .and_then(|instance| Some((instance, instance.machine.as_ref()?)))
+        else {
+            return known;
+        };
+        let node = self.before.and_then(|before| before.node_name.as_ref());
+        match known {
+            Some(known) if known.instance == instance.meta.uid => {
+                let moved = node.is_some() && node != instance.node.as_ref();
+                let networks = match moved {
+                    true => self.networks(),
+                    false => known.networks,
+                };
+                Some(StartedWith { networks, ..known })
+            }
+            known => {
+                // One that runs since before anything was noted may be behind.
+                let behind = known.is_none() && self.kubevirt_wants_restart();
+                let settled = self.is_settled(&self.planning.vm_target()) && !behind;
+                Some(StartedWith {
+                    instance: instance.meta.uid.clone(),
+                    configuration: match settled {
+                        true => self.configuration(),
+                        false => String::new(),
+                    },
+                    placement: machine.placement(),
+                    networks: self.networks(),
+                })
+            }
+        }
+    }
+
+    pub(super) fn first_boot(&self) -> Option<FirstBoot> {
+        let known = self.before.and_then(|before| before.first_boot.clone());
+        let boot = self.planning.disks.iter().find(|seen| seen.disk.boot);
+        let Some(claim) = boot.and_then(|seen| seen.claim) else {
+            return known;
+        };
+        match known {
+            Some(known) if known.disk == claim.meta.uid || !self.runs() => Some(known),
+            None if !self.runs() => None,
+            _ => Some(FirstBoot {
+                disk: claim.meta.uid.clone(),
+                fields: changes::first_boot(self.planning.wukong)
+                    .into_iter()
+                    .map(|field| (field.path, field.hash))
+                    .collect(),
+            }),
+        }
+    }
+
+    pub(super) fn of_networks(&self, started: Option<&StartedWith>) -> Vec<Change> {
+        let Some(started) = started.filter(|_| self.runs()) else {
+            return Vec::new();
+        };
+        let change = |(nic, hash): (String, String)| {
+            let attached = started.networks.get(&nic)?;
+            (*attached != hash).then(|| Change {
+                path: format!("spec.networks[{nic}]"),
+                from: None,
+                to: self.network(&nic),
+                class: Class::NeedsRestart,
+                why: changes::ATTACHED.into(),
+            })
+        };
+        self.networks().into_iter().filter_map(change).collect()
+    }
+
+    fn network(&self, name: &str) -> Option<String> {
+        let nics = &self.planning.wukong.nics;
+        let nic = nics.iter().find(|nic| nic.name == name)?;
+        Some(changes::network(nic))
+    }
+
+    pub(super) fn of_first_boot(&self, known: Option<&FirstBoot>) -> Vec<Change> {
+        let Some(known) = known else {
+            return Vec::new();
+        };
+        let now = changes::first_boot(self.planning.wukong);
+        let change = |path: &str, to: Option<String>| Change {
+            path: path.to_owned(),
+            from: None,
+            to,
+            class: Class::FirstBootOnly,
+            why: changes::FIRST_BOOT.into(),
+        };
+        let changed = now
+            .iter()
+            .filter(|field| known.fields.get(&field.path) != Some(&field.hash))
+            .filter(|field| !self.has_addresses(&field.path))
+            .map(|field| change(&field.path, field.shown.clone()));
+        let removed = known
+            .fields
+            .keys()
+            .filter(|path| !now.iter().any(|field| field.path == **path))
+            .filter(|path| self.is_of_present_nic(path))
+            .map(|path| change(path, None));
+        changed.chain(removed).collect()
+    }
+
+    /// Whether the guest says that it has the addresses of this NIC, as somebody configured them in it.
+    fn has_addresses(&self, path: &str) -> bool {
+        let wukong = self.planning.wukong;
+        let nic = wukong
+            .nics
+            .iter()
+            .find(|nic| path == format!("spec.networks[{}].ipConfig", nic.name));
+        let wanted = nic.and_then(|nic| Some((&nic.name, &nic.ip.as_ref()?.addresses)));
+        let Some((name, wanted)) = wanted.filter(|(_, wanted)| !wanted.is_empty()) else {
+            return false;
+        };
+        let interfaces = self
+            .instance
+            .into_iter()
+            .flat_map(|known| &known.interfaces);
+        let mut named = interfaces.filter(|interface| interface.name == *name);
+        named.any(|interface| {
+            let has = |address: &IpAddr| {
+                let parsed = |seen: &String| seen.parse().ok();
+                interface
+                    .addresses
+                    .iter()
+                    .filter_map(parsed)
+                    .any(|seen: IpAddr| seen == *address)
+            };
+            wanted.iter().all(|wanted| has(&wanted.addr()))
+        })
+    }
+
+    /// Whether a path is about no NIC, or about one that is still there.
+    fn is_of_present_nic(&self, path: &str) -> bool {
+        let nics = &self.planning.wukong.nics;
+        !path.starts_with("spec.networks")
+            || nics
+                .iter()
+                .any(|nic| path.starts_with(&format!("spec.networks[{}].", nic.name)))
+    }
+}

@@ -1,0 +1,329 @@
+//! What the running VM does not have yet of the manifest, and who restarts it.
+
+use serde_json::json;
+
+use crate::support::cluster::Cluster;
+use crate::support::plant;
+
+const DISK: &str = "disks: [{name: root, size: 20Gi}]";
+const LOGIN: &str = "cloudInitUser: {name: me, shell: /bin/sh, password: hunter2}";
+const LAN: &str = "networks: [{name: lan, type: bridge, vlanId: 10}]";
+const NOWHERE: &str = "highAvailability: {nodeSelector: {kubernetes.io/hostname: nowhere}}";
+
+/// Path, current, desired and effect of what is pending.
+fn pending(cluster: &Cluster) -> Vec<String> {
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "-".into());
+    let line = |change: wukong_api::status::PendingChange| {
+        let (current, desired) = (or_none(change.current), or_none(change.desired));
+        format!("{}: {current} -> {desired}: {}", change.path, change.effect)
+    };
+    cluster
+        .status()
+        .pending_changes
+        .into_iter()
+        .map(line)
+        .collect()
+}
+
+fn applied(cluster: &Cluster) -> (String, String) {
+    let conditions = cluster.status().conditions;
+    let found = conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "ConfigurationApplied");
+    let found = found.unwrap();
+    (found.status, found.reason)
+}
+
+fn is_applied(cluster: &Cluster, status: &str, reason: &str) {
+    assert_eq!(applied(cluster), (status.to_owned(), reason.to_owned()));
+}
+
+fn restarts(cluster: &mut Cluster) -> usize {
+    let done = cluster.done();
+    done.iter().filter(|done| *done == "call restart").count()
+}
+
+#[test]
+fn what_the_running_vm_lacks_is_listed_until_it_is_restarted() {
+    const BASE: &str = "disks: [{name: root, size: 20Gi}, {name: data, size: 1Gi}], networks: [{name: lan, type: bridge}]";
+    for (edit, lines) in [
+        (
+            BASE.to_owned() + ", firmware: UEFI",
+            &["spec.firmware: BIOS -> UEFI: needs restart"][..],
+        ),
+        (
+            BASE.to_owned() + ", cpu: 1",
+            &["spec.cpu: 2 -> 1: needs restart"],
+        ),
+        (
+            BASE.to_owned() + ", memory: 2Gi",
+            &["spec.memory: 4Gi -> 2Gi: needs restart"],
+        ),
+        // What could be plugged in waits beside what needs a restart.
+        (
+            BASE.to_owned() + ", cpu: 4, terminationGracePeriodSeconds: 7",
+            &[
+                "spec.cpu: 2 -> 4: needs restart",
+                "spec.terminationGracePeriodSeconds: 180 -> 7: needs restart",
+            ],
+        ),
+        (
+            BASE.replace("root, size: 20Gi", "root, size: 20Gi, bus: scsi"),
+            &["spec.disks[root].bus: virtio -> scsi: needs restart"],
+        ),
+        (
+            BASE.replace(", {name: data, size: 1Gi}", ""),
+            &["spec.disks[data]: attached -> -: needs restart"],
+        ),
+        (
+            BASE.replace(
+                "data, size: 1Gi}",
+                "data, size: 1Gi}, {name: more, size: 1Gi}",
+            ),
+            &["spec.disks[more]: - -> 1Gi blank: needs restart"],
+        ),
+        (
+            BASE.replace("networks: [{name: lan, type: bridge}]", "networks: []"),
+            &["spec.networks[lan]: attached -> -: needs restart"],
+        ),
+        (
+            BASE.to_owned() + ", highAvailability: {topologySpread: true, evictionStrategy: None}",
+            &[
+                "spec.highAvailability.topologySpread: false -> true: needs restart",
+                "spec.highAvailability.evictionStrategy: LiveMigrateIfPossible -> None: needs restart",
+            ],
+        ),
+        (
+            BASE.to_owned() + ", highAvailability: {group: g}",
+            &["spec.highAvailability.group: web -> g: needs restart"],
+        ),
+    ] {
+        let mut cluster = Cluster::running(BASE);
+        assert_eq!(pending(&cluster), [""; 0]);
+        cluster.edit(&edit);
+        cluster.live();
+        assert_eq!(pending(&cluster), *lines, "{edit}");
+        is_applied(&cluster, "False", "RestartRequired");
+        plant::call(&mut cluster.server, "restart", "web");
+        cluster.live();
+        assert_eq!(pending(&cluster), [""; 0], "{edit}");
+        is_applied(&cluster, "True", "Applied");
+    }
+}
+
+#[test]
+fn a_nic_with_another_address_is_another_nic() {
+    let lan = |mac: &str| format!("networks: [{{name: lan, type: bridge, macAddress: '{mac}'}}]");
+    let mut cluster = Cluster::running(&lan("02:00:00:00:00:01"));
+    cluster.edit(&lan("02:00:00:00:00:02"));
+    cluster.live();
+    assert_eq!(
+        pending(&cluster),
+        ["spec.networks[lan].macAddress: 02:00:00:00:00:01 -> 02:00:00:00:00:02: needs restart"]
+    );
+}
+
+#[test]
+fn what_reaches_the_running_vm_is_pending_for_a_moment_only() {
+    let mut cluster = Cluster::running(DISK);
+    cluster.edit(&format!(
+        "cpu: 4, {DISK}, highAvailability: {{nodeSelector: {{a: b}}}}"
+    ));
+    cluster.settle();
+    assert_eq!(
+        pending(&cluster),
+        [
+            "spec.cpu: 2 -> 4: hot-plug",
+            "spec.highAvailability.nodeSelector: - -> a=b: in place"
+        ]
+    );
+    cluster.live();
+    assert_eq!(pending(&cluster), [""; 0]);
+    is_applied(&cluster, "True", "Applied");
+}
+
+/// KubeVirt changes the instance at once, and says on it that the guest waits for a migration.
+#[test]
+fn cpus_that_wait_for_a_migration_that_cannot_be_are_pending() {
+    let mut cluster = Cluster::running(DISK);
+    cluster.edit(&format!("cpu: 4, {DISK}"));
+    cluster.live();
+    let mut status = cluster.instance()["status"].clone();
+    status["currentCPUTopology"] = json!({"sockets": 2});
+    status["conditions"] = json!([
+        {"type": "AgentConnected", "status": "True"},
+        {"type": "LiveMigratable", "status": "False", "reason": "DisksNotLiveMigratable"},
+        {"type": "HotVCPUChange", "status": "True"},
+    ]);
+    cluster
+        .server
+        .update_status("virt-handler", "VirtualMachineInstance", "web", status);
+    cluster.settle();
+    assert_eq!(pending(&cluster), ["spec.cpu: 2 -> 4: needs restart"]);
+    is_applied(&cluster, "False", "RestartRequired");
+}
+
+#[test]
+fn a_smaller_disk_is_refused_and_said_where_the_configuration_is() {
+    let mut cluster = Cluster::running(DISK);
+    cluster.edit("disks: [{name: root, size: 10Gi}], cpu: 8");
+    cluster.live();
+    assert_eq!(
+        pending(&cluster),
+        [
+            "spec.cpu: 2 -> 8: hot-plug",
+            "spec.disks[root].size: 20Gi -> 10Gi: refused"
+        ]
+    );
+    is_applied(&cluster, "False", "ShrinkRefused");
+    cluster.edit(DISK);
+    cluster.live();
+    assert_eq!(pending(&cluster), [""; 0]);
+    is_applied(&cluster, "True", "Applied");
+}
+
+#[test]
+fn what_only_the_first_boot_heeds_stays_pending_over_restarts() {
+    let mut cluster = Cluster::running(&format!("{DISK}, {LOGIN}, sshKeySecret: keys"));
+    let edit = format!("{DISK}, {LOGIN}, sshKeySecret: others")
+        .replace("/bin/sh", "/bin/zsh")
+        .replace("hunter2", "hunter3");
+    cluster.edit(&edit);
+    let expected = [
+        "spec.sshKeySecret: - -> others: first boot only",
+        "spec.cloudInitUser.password: - -> -: first boot only",
+        "spec.cloudInitUser.shell: - -> /bin/zsh: first boot only",
+    ];
+    for _ in 0..2 {
+        cluster.live();
+        assert_eq!(pending(&cluster), expected);
+        is_applied(&cluster, "False", "FirstBootOnly");
+        cluster.restart_operator();
+        plant::call(&mut cluster.server, "restart", "web");
+    }
+    // A boot disk that is made anew boots for the first time.
+    cluster.server.delete("DataVolume", "web.root");
+    cluster.live();
+    plant::call(&mut cluster.server, "restart", "web");
+    cluster.live();
+    assert_eq!(pending(&cluster), [""; 0]);
+    is_applied(&cluster, "True", "Applied");
+}
+
+#[test]
+fn an_address_that_somebody_gave_the_guest_is_not_pending() {
+    let lan = |address: &str| {
+        format!(
+            "{DISK}, networks: [{{name: lan, type: bridge, ipConfig: {{address: {address}/24}}}}]"
+        )
+    };
+    let mut cluster = Cluster::running(&lan("10.0.0.5"));
+    cluster.edit(&lan("10.0.0.6"));
+    cluster.live();
+    assert_eq!(
+        pending(&cluster),
+        ["spec.networks[lan].ipConfig: - -> 10.0.0.6/24: first boot only"]
+    );
+    let mut status = cluster.instance()["status"].clone();
+    status["interfaces"][1]["ipAddress"] = json!("10.0.0.6");
+    cluster
+        .server
+        .update_status("virt-handler", "VirtualMachineInstance", "web", status);
+    cluster.settle();
+    assert_eq!(pending(&cluster), [""; 0]);
+}
+
+#[test]
+fn another_network_reaches_the_vm_when_its_pod_is_made_anew() {
+    let edited = LAN.replace("10", "20");
+    let line = ["spec.networks[lan]: - -> bridge br-lan, VLAN 20: needs restart"];
+    for moved in [false, true] {
+        let mut cluster = Cluster::running(LAN);
+        cluster.edit(&edited);
+        cluster.live();
+        assert_eq!(pending(&cluster), line);
+        is_applied(&cluster, "False", "RestartRequired");
+        if moved {
+            let mut status = cluster.instance()["status"].clone();
+            status["nodeName"] = json!("node-2");
+            cluster
+                .server
+                .update_status("virt-handler", "VirtualMachineInstance", "web", status);
+        } else {
+            plant::call(&mut cluster.server, "restart", "web");
+        }
+        cluster.live();
+        assert_eq!(pending(&cluster), [""; 0], "moved: {moved}");
+    }
+    // KubeVirt asks for no restart; the approval counts all the same.
+    let mut cluster = Cluster::running(LAN);
+    cluster.edit(&format!("{edited}, restartApproval: Automatic"));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 1);
+    assert_eq!(pending(&cluster), [""; 0]);
+}
+
+#[test]
+fn an_approved_restart_is_made_once_for_each_change() {
+    let mut cluster = Cluster::running(&format!("{DISK}, restartApproval: Automatic"));
+    for firmware in ["UEFI", "UEFISecureBoot", "UEFI"] {
+        cluster.edit(&format!(
+            "{DISK}, restartApproval: Automatic, firmware: {firmware}"
+        ));
+        cluster.live();
+        assert_eq!(restarts(&mut cluster), 1, "{firmware}");
+        is_applied(&cluster, "True", "Applied");
+    }
+    // Neither a KubeVirt that insists, nor an operator that forgets, makes it two.
+    for _ in 0..3 {
+        let status = json!({"printableStatus": "Running", "conditions": [
+            {"type": "RestartRequired", "status": "True", "message": "a non-live-updatable field was changed"},
+        ]});
+        cluster
+            .server
+            .update_status("virt-controller", "VirtualMachine", "web", status);
+        cluster.restart_operator();
+        cluster.settle();
+        is_applied(&cluster, "False", "RestartRequired");
+        cluster.live();
+    }
+    assert_eq!(restarts(&mut cluster), 0);
+}
+
+#[test]
+fn no_approval_restarts_for_what_a_restart_does_not_bring() {
+    let base = format!("{DISK}, restartApproval: Automatic");
+    let mut cluster = Cluster::running(&format!("{base}, {LOGIN}"));
+    cluster.edit(&format!("{base}, {}", LOGIN.replace("/bin/sh", "/bin/zsh")));
+    cluster.live();
+    cluster.edit(&format!("{base}, userDataSecret: mine"));
+    cluster.live();
+    is_applied(&cluster, "False", "FirstBootOnly");
+    assert_eq!(restarts(&mut cluster), 0);
+}
+
+/// KubeVirt changes the instance and leaves its pod as it is, which waits for ever.
+#[test]
+fn a_vm_that_never_found_its_node_is_restarted_without_asking_once_that_helps() {
+    let mut cluster = Cluster::running(&format!("{DISK}, {NOWHERE}"));
+    assert_eq!(
+        cluster.status().blocker.unwrap().reason,
+        "NodeSelectorMismatch"
+    );
+    // This would not help.
+    cluster.edit(&format!(
+        "{DISK}, {NOWHERE}, terminationGracePeriodSeconds: 7"
+    ));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 0);
+    cluster.restart_operator();
+    cluster.edit(&format!("{DISK}, terminationGracePeriodSeconds: 7"));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 1);
+    assert!(cluster.status().blocker.is_none());
+    assert_eq!(cluster.instance()["status"]["phase"], "Running");
+    // From then on it is asked.
+    cluster.edit(&format!("{DISK}, {NOWHERE}, firmware: UEFI"));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 0);
+}
