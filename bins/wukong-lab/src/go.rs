@@ -46,7 +46,7 @@ pub(crate) struct Set<'a> {
 }
 
 /// `$WUKONG_LAB_CACHE`, `$XDG_CACHE_HOME/wukong-lab`, or `~/.cache/wukong-lab`.
-fn cache_dir() -> Result<PathBuf> {
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     if let Some(dir) = std::env::var_os("WUKONG_LAB_CACHE") {
         return Ok(dir.into());
     }
@@ -110,7 +110,7 @@ fn remove_abandoned(cache: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn lock(path: &Path, progress: &Progress) -> Result<File> {
+pub(crate) async fn lock(path: &Path, progress: &Progress) -> Result<File> {
     let file = File::create(path)?;
     let mut waiting = None;
     loop {
@@ -119,7 +119,7 @@ async fn lock(path: &Path, progress: &Progress) -> Result<File> {
             Err(TryLockError::WouldBlock) => {
                 waiting
                     .get_or_insert_with(|| progress.task("Waiting for another lab"))
-                    .detail("it is building the same programs");
+                    .detail("it is building the same");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             Err(TryLockError::Error(error)) => return Err(error).context("locking the cache"),
@@ -186,7 +186,7 @@ fn go(sources: &Path) -> Command {
 }
 
 /// Runs a command, hands out its lines, and fails with the last of what it said on standard error.
-async fn run(command: &mut Command, mut on_line: impl FnMut(&str, bool)) -> Result<()> {
+pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, bool)) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::access;
 use crate::audit::AuditLog;
 use crate::binaries::Binaries;
+use crate::boot::Guest;
 use crate::control_plane::ControlPlane;
 use crate::dirs::LabDir;
 use crate::manifests::{self, repository};
@@ -245,7 +246,27 @@ impl Lab {
             &self.shim,
             log,
             &self.control_plane.plant_kubeconfig,
+            &self.guests(),
         )
+    }
+
+    /// The real guest of a VirtualMachineInstance.
+    ///
+    /// # Errors
+    /// When there is no such instance, or no guest was started for it: the plant may simulate them.
+    pub async fn guest(&self, namespace: &str, name: &str) -> Result<Guest> {
+        let kind = GroupVersionKind::gvk("kubevirt.io", "v1", "VirtualMachineInstance");
+        let instances: Api<DynamicObject> = Api::namespaced_with(
+            self.client().await?,
+            namespace,
+            &ApiResource::from_gvk(&kind),
+        );
+        let uid = instances.get_metadata(name).await?.metadata.uid;
+        Guest::find(&self.guests(), &uid.unwrap_or_default())
+    }
+
+    fn guests(&self) -> PathBuf {
+        self.dir.path().join("guests")
     }
 
     /// Waits until everything that the plant sets up is there.

@@ -16,6 +16,7 @@
 mod access;
 pub mod audit;
 mod binaries;
+pub mod boot;
 mod certs;
 pub mod cli;
 mod control_plane;
@@ -37,7 +38,7 @@ pub use access::{ADMIN, PLANT};
 pub use binaries::Binaries;
 pub use lab::{Lab, Options};
 pub use operator::{Operator, OperatorOptions};
-pub use plant_process::PlantOptions;
+pub use plant_process::{BootImages, PlantOptions};
 pub use process::Process;
 pub use progress::Progress;
 pub use upstream::{UPSTREAM_CRDS, Upstream};

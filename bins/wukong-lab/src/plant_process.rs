@@ -10,6 +10,9 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
 use kube::{Api, Client};
 use serde_json::Value;
 
+use crate::Progress;
+use crate::boot::accel::{self, Accel, Choice};
+use crate::boot::image;
 use crate::process::{Process, Spawn};
 use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
@@ -17,6 +20,7 @@ use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 #[derive(Debug, Clone, Default)]
 pub struct PlantOptions {
     args: Vec<OsString>,
+    boot: Option<BootImages>,
 }
 
 impl PlantOptions {
@@ -25,6 +29,41 @@ impl PlantOptions {
         self.args.push(arg.into());
         self
     }
+
+    /// Boots real guests instead of simulating them.
+    pub fn boot(mut self, images: BootImages) -> Self {
+        self.boot = Some(images);
+        self
+    }
+}
+
+/// What guests boot from and how, on this machine.
+#[derive(Debug, Clone)]
+pub struct BootImages {
+    pub(crate) dir: PathBuf,
+    pub(crate) accel: Accel,
+}
+
+impl BootImages {
+    /// Builds the images on first use, and finds out how guests run best here.
+    ///
+    /// # Errors
+    /// When this machine lacks what guests need; the message says what.
+    pub async fn provide(progress: &Progress) -> Result<Self> {
+        let dir = image::provide(progress).await?;
+        let Choice { accel, why } = accel::choose(&dir).await;
+        progress.say(format!(
+            "Guests run with {}: {why}. Expect {} from a guest's start until its agent answers.",
+            accel.name(),
+            accel.boot_takes()
+        ));
+        Ok(Self { dir, accel })
+    }
+
+    /// How long a guest may take to boot before something is wrong.
+    pub fn patience(&self) -> Duration {
+        self.accel.patience()
+    }
 }
 
 pub(crate) fn start(
@@ -32,9 +71,15 @@ pub(crate) fn start(
     shim: &Path,
     log: PathBuf,
     kubeconfig: &Path,
+    guests: &Path,
 ) -> Result<Process> {
     let mut args: Vec<OsString> = vec!["plant".into(), "--kubeconfig".into(), kubeconfig.into()];
     args.extend(options.args);
+    if let Some(BootImages { dir, accel }) = options.boot {
+        args.extend(["--boot".into(), guests.into()]);
+        args.extend(["--images".into(), dir.into()]);
+        args.extend(["--accel".into(), accel.argument().into()]);
+    }
     Process::start(Spawn {
         name: "the plant".to_owned(),
         shim: shim.to_owned(),

@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::interrupted;
 use crate::operator::{self, Operator, OperatorOptions};
-use crate::plant_process::PlantOptions;
+use crate::plant_process::{BootImages, PlantOptions};
 use crate::process::Process;
 use crate::{Lab, Options, Progress, Upstream};
 
@@ -27,20 +27,26 @@ pub(super) struct ClusterArgs {
     /// Milliseconds that one simulated step takes: 1000 to watch at leisure.
     #[arg(long, value_name = "MS", default_value_t = 60)]
     pub pace: u64,
+    /// Boot real guests with QEMU instead of simulating them. Without the packages for that, they are simulated.
+    #[arg(long)]
+    pub boot: bool,
 }
 
 /// A lab with what runs in it. Dropping it ends everything.
 pub(super) struct Cluster {
     pub operator: Option<Operator>,
     plant: Option<Process>,
+    /// What guests boot from, when they are real.
+    pub images: Option<BootImages>,
     pub lab: Lab,
 }
 
 impl Cluster {
     pub(super) async fn start(name: &str, args: &ClusterArgs, progress: &Progress) -> Result<Self> {
+        let images = boot_images(args, progress).await;
         let (binary, lab) = tokio::join!(
             operator_binary(args, progress),
-            lab_with_plant(name, args, progress)
+            lab_with_plant(name, args, images.clone(), progress)
         );
         let (binary, (lab, plant)) = (binary?, lab?);
         let operator = match binary {
@@ -53,6 +59,7 @@ impl Cluster {
         Ok(Self {
             operator,
             plant,
+            images,
             lab,
         })
     }
@@ -88,9 +95,24 @@ pub(super) async fn operator_binary(
     }
 }
 
+/// What guests boot from; none when they are simulated, which is said when it was not asked for.
+pub(super) async fn boot_images(args: &ClusterArgs, progress: &Progress) -> Option<BootImages> {
+    if !args.boot || args.no_plant {
+        return None;
+    }
+    match BootImages::provide(progress).await {
+        Ok(images) => Some(images),
+        Err(error) => {
+            progress.say(format!("Guests are simulated: {error:#}"));
+            None
+        }
+    }
+}
+
 async fn lab_with_plant(
     name: &str,
     args: &ClusterArgs,
+    images: Option<BootImages>,
     progress: &Progress,
 ) -> Result<(Lab, Option<Process>)> {
     let options = Options::new(name).progress(progress.clone());
@@ -103,11 +125,14 @@ async fn lab_with_plant(
         return Ok((lab, None));
     }
     let task = progress.task("Starting the plant");
-    let plant = lab.start_plant(
-        PlantOptions::default()
-            .arg("--pace")
-            .arg(args.pace.to_string()),
-    )?;
+    let options = PlantOptions::default()
+        .arg("--pace")
+        .arg(args.pace.to_string());
+    let options = match images {
+        Some(images) => options.boot(images),
+        None => options,
+    };
+    let plant = lab.start_plant(options)?;
     tokio::select! {
         ready = lab.plant_ready() => ready?,
         gone = ended(&plant) => return Err(gone),

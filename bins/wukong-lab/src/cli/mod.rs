@@ -27,7 +27,7 @@ use crate::{plant, supervise};
 ///
 /// etcd, kube-apiserver and kube-controller-manager are real and run as plain processes: no container engine, no root.
 /// They are built with Go on first use, which takes up to ten minutes, once. What cannot run here (KubeVirt, CDI, Multus,
-/// nodes) is simulated by "the plant": it answers as the real ones do, and no guest boots.
+/// nodes) is simulated by "the plant": it answers as the real ones do. With --boot, each VM becomes a real guest in QEMU.
 #[derive(Parser)]
 #[command(name = "cargo lab", bin_name = "cargo lab", max_term_width = 120)]
 #[command(

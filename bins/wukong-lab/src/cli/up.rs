@@ -69,7 +69,10 @@ async fn detach(args: &Args) -> Result<ExitCode> {
     binaries?;
     let operator = operator?;
     let log = dirs::root()?.join("up.log");
-    let mut child = spawn(args, operator, &log)?;
+    let boot = cluster::boot_images(&args.cluster, &progress)
+        .await
+        .is_some();
+    let mut child = spawn(args, operator, boot, &log)?;
     let task = progress.task("Starting the lab");
     loop {
         if let [state, ..] = State::of_up()?.as_slice() {
@@ -84,7 +87,7 @@ async fn detach(args: &Args) -> Result<ExitCode> {
     }
 }
 
-fn spawn(args: &Args, operator: Option<&Path>, log: &Path) -> Result<Child> {
+fn spawn(args: &Args, operator: Option<&Path>, boot: bool, log: &Path) -> Result<Child> {
     let output = File::create(log)?;
     let mut command = Command::new(std::env::current_exe()?);
     command.args([
@@ -102,6 +105,9 @@ fn spawn(args: &Args, operator: Option<&Path>, log: &Path) -> Result<Child> {
     }
     if args.cluster.no_plant {
         command.arg("--no-plant");
+    }
+    if boot {
+        command.arg("--boot");
     }
     match operator {
         Some(operator) => command.env("WUKONG_OPERATOR_BIN", operator),

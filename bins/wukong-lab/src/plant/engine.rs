@@ -27,6 +27,8 @@ use super::installation::KUBEVIRT_NAMESPACE;
 use super::installation::storage::LOCAL_PATH_NAMESPACE;
 use super::world::{Kind, Ref, World};
 use super::{cdi, installation, kubevirt};
+use crate::boot::Machines;
+use crate::boot::seen::{Reality, Seen};
 
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;
@@ -84,10 +86,15 @@ pub struct Engine {
     listed: HashMap<Kind, HashSet<Ref>>,
     permits: Arc<Semaphore>,
     writes: JoinSet<Done>,
+    /// Real guests, when there are such, and what is seen of them.
+    machines: Option<Machines>,
+    seen: mpsc::UnboundedReceiver<Seen>,
 }
 
 impl Engine {
     pub fn new(client: Client, pace: Duration) -> Self {
+        // Nothing is ever seen of simulated guests.
+        let (_, seen) = mpsc::unbounded_channel();
         Self {
             client,
             pace,
@@ -100,7 +107,21 @@ impl Engine {
             listed: HashMap::new(),
             permits: Arc::new(Semaphore::new(CONCURRENCY)),
             writes: JoinSet::new(),
+            machines: None,
+            seen,
         }
+    }
+
+    /// With real guests in place of simulated ones.
+    pub fn with_machines(
+        mut self,
+        machines: Machines,
+        seen: mpsc::UnboundedReceiver<Seen>,
+    ) -> Self {
+        self.world.reality = Some(Reality::default());
+        self.machines = Some(machines);
+        self.seen = seen;
+        self
     }
 
     /// Runs until the watches end, which they do not.
@@ -130,6 +151,7 @@ impl Engine {
                     None => return,
                 },
                 Some(Ok(done)) = self.writes.join_next(), if !self.writes.is_empty() => self.written(done),
+                Some(seen) = self.seen.recv() => self.saw(seen),
                 () = sleep => self.step_due(),
                 _ = heartbeat.tick() => self.mark_all(Kind::Node),
             }
@@ -173,6 +195,17 @@ impl Engine {
                 tracing::debug!(?kind, %error, "watching");
                 self.unheard.remove(&kind);
             }
+        }
+    }
+
+    fn saw(&mut self, seen: Seen) {
+        if let Some(reality) = &mut self.world.reality {
+            let at = reality.take(seen);
+            let key = match at.kind {
+                Kind::Vmi => Key::Vm(at.namespace, at.name),
+                _ => Key::Disk(at.namespace, at.name),
+            };
+            self.mark(key);
         }
     }
 
@@ -379,6 +412,7 @@ impl Engine {
             waited: u32::try_from(waited).unwrap_or(u32::MAX),
             refusal: slot.refusal.clone(),
         };
+        self.look(&key);
         let Step { mut changes, again } = self.next(&key, &moment);
         changes.retain(|change| match change {
             Change::Event { about, message, .. } => {
@@ -401,6 +435,19 @@ impl Engine {
                 outcome: execute(&client, changes).await,
             }
         });
+    }
+
+    /// Real guests follow their objects.
+    fn look(&mut self, key: &Key) {
+        match (&mut self.machines, key) {
+            (Some(machines), Key::Vm(namespace, name)) => {
+                machines.look_at_instance(&self.world, namespace, name);
+            }
+            (Some(machines), Key::Disk(namespace, name)) => {
+                machines.look_at_disk(&self.world, namespace, name);
+            }
+            _ => {}
+        }
     }
 
     fn next(&self, key: &Key, moment: &Moment) -> Step {

@@ -8,11 +8,11 @@
 //! single step; `engine` drives them. It is ready when the KubeVirt resource reports `Available`.
 
 pub mod admission;
-mod cdi;
+pub(crate) mod cdi;
 mod change;
 mod engine;
 mod execute;
-mod field;
+pub(crate) mod field;
 mod guest_streams;
 mod installation;
 mod kubevirt;
@@ -24,7 +24,7 @@ mod subresources;
 #[cfg(test)]
 mod testing;
 mod webhook;
-mod world;
+pub(crate) mod world;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -32,6 +32,8 @@ use std::time::Duration;
 use anyhow::Result;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+use crate::boot;
 
 /// How the simulation runs.
 #[derive(Clone, Debug, clap::Args)]
@@ -45,6 +47,15 @@ pub struct Options {
     /// The nodes to simulate.
     #[arg(long = "node", value_name = "NAME", default_values = ["node-1", "node-2"])]
     pub nodes: Vec<String>,
+    /// Boot real guests, with their files in this directory.
+    #[arg(long, value_name = "DIR", requires_all = ["images", "accel"])]
+    pub boot: Option<PathBuf>,
+    /// Where the images of real guests are.
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// What executes the instructions of real guests.
+    #[arg(long)]
+    pub accel: Option<boot::accel::Accel>,
 }
 
 /// Plays KubeVirt, CDI and the nodes until the process ends.
@@ -65,7 +76,19 @@ pub async fn run(options: Options) -> Result<()> {
     let router = webhook::router(client.clone()).merge(subresources::router(client.clone()));
     let serving = tokio::spawn(server.serve(router));
     setup::cluster(&client, &options.nodes, port, &authority).await?;
-    let engine = engine::Engine::new(client.clone(), Duration::from_millis(options.pace.max(1)));
+    let mut engine =
+        engine::Engine::new(client.clone(), Duration::from_millis(options.pace.max(1)));
+    if let (Some(dir), Some(images), Some(accel)) = (options.boot, options.images, options.accel) {
+        let shim = std::env::current_exe()?;
+        let settings = boot::Settings {
+            dir,
+            images,
+            accel,
+            shim,
+        };
+        let (machines, seen) = boot::Machines::start(settings).await?;
+        engine = engine.with_machines(machines, seen);
+    }
     tokio::select! {
         served = serving => served?,
         () = engine.run() => Ok(()),

@@ -8,6 +8,7 @@ use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
 
 use super::field::Field;
+use crate::boot::seen::{Guest, Import, Reality};
 
 /// The kinds that take part in the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,6 +159,8 @@ impl fmt::Display for Ref {
 pub struct World {
     objects: BTreeMap<Ref, Arc<Value>>,
     served: BTreeSet<Kind>,
+    /// What was seen of guests and imports; `None` when they are simulated.
+    pub reality: Option<Reality>,
 }
 
 impl World {
@@ -203,6 +206,16 @@ impl World {
 
     pub fn remove(&mut self, key: &Ref) {
         self.objects.remove(key);
+    }
+
+    /// The real guest of an instance, as far as anything was seen of it.
+    pub fn guest(&self, vmi: &Field<'_>) -> Option<&Guest> {
+        self.reality.as_ref()?.guest(vmi)
+    }
+
+    /// The real import into a claim, as far as anything was seen of it.
+    pub fn import(&self, claim: &Field<'_>) -> Option<&Import> {
+        self.reality.as_ref()?.import(claim)
     }
 }
 

@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 use wukong_lab::audit::{Mark, Requests};
-use wukong_lab::{Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream};
+use wukong_lab::{
+    BootImages, Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream,
+};
 
 use super::Space;
 
@@ -20,14 +22,21 @@ pub struct Cluster {
 impl Cluster {
     /// With the CRDs of all projects but `absent`.
     pub async fn start(name: &str, absent: &[Upstream]) -> Self {
+        Self::start_with(name, absent, PlantOptions::default()).await
+    }
+
+    /// In which real guests boot.
+    pub async fn booting(name: &str, images: BootImages) -> Self {
+        Self::start_with(name, &[], PlantOptions::default().boot(images)).await
+    }
+
+    async fn start_with(name: &str, absent: &[Upstream], plant: PlantOptions) -> Self {
         let options = Options::new(name).shim(SHIM);
         let options = absent
             .iter()
             .fold(options, |options, project| options.without(*project));
         let lab = Lab::start(options).await.unwrap();
-        let plant = lab
-            .start_plant(PlantOptions::default().arg("--pace").arg(PACE))
-            .unwrap();
+        let plant = lab.start_plant(plant.arg("--pace").arg(PACE)).unwrap();
         lab.plant_ready().await.unwrap();
         Self { lab, _plant: plant }
     }

@@ -1,5 +1,7 @@
 //! A namespace in which one test plays.
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use kube::api::{
     ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams,
@@ -23,6 +25,8 @@ pub struct Space<'a> {
     pub lab: &'a Lab,
     pub client: Client,
     pub name: String,
+    /// How long anything may take here.
+    pub patience: Duration,
     mark: Mark,
 }
 
@@ -34,6 +38,7 @@ impl<'a> Space<'a> {
             lab,
             client: lab.client().await.unwrap(),
             name: name.to_owned(),
+            patience: DEADLINE,
             mark: lab.audit().mark(),
         }
     }
@@ -174,7 +179,7 @@ impl<'a> Space<'a> {
                     Ok(Event::Delete(_)) => seen = Value::Null,
                     Err(error) => {
                         trouble = format!("{error}\n");
-                        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                        tokio::time::sleep(Duration::from_millis(200)).await;
                         continue;
                     }
                 }
@@ -183,11 +188,12 @@ impl<'a> Space<'a> {
                 }
             }
         };
-        let found = tokio::time::timeout(DEADLINE, found).await;
+        let found = tokio::time::timeout(self.patience, found).await;
         match found {
             Ok(found) => found,
             Err(_) => panic!(
-                "not within {DEADLINE:?}: {kind} {}/{name} is {what}; last seen:\n{}\n{trouble}\n{}",
+                "not within {:?}: {kind} {}/{name} is {what}; last seen:\n{}\n{trouble}\n{}",
+                self.patience,
                 self.name,
                 shown(&seen),
                 operator_log(self.lab, &self.name),

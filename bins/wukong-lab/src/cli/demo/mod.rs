@@ -1,5 +1,6 @@
 //! `cargo lab demo`: one manifest becomes a running VM, and everybody can watch.
 
+mod login;
 mod picture;
 mod screen;
 mod summary;
@@ -16,26 +17,29 @@ use kube::api::{DynamicObject, ObjectMeta, PostParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use wukong_api::Wukong;
 
+use self::login::Key;
 use self::picture::Picture;
 use self::screen::Screen;
 use super::cluster::{Cluster, ClusterArgs};
 use super::interrupted;
 use super::state::State;
 use crate::manifests::{self, repository};
-use crate::{Lab, Progress};
+use crate::{BootImages, Lab, Progress};
 
 const NAME: &str = "demo";
 const NAMESPACE: &str = "default";
+const TIMEOUT: Duration = Duration::from_secs(120);
 const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody@wukong-lab";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The manifest to apply: a Wukong, and what it refers to.
-    #[arg(long, short, value_name = "FILE", default_value_os_t = repository("deploy/examples/ubuntu.yaml"))]
-    filename: PathBuf,
-    /// Seconds that the VM may take until it runs with all its addresses.
-    #[arg(long, default_value_t = 120)]
-    timeout: u64,
+    /// The manifest to apply: a Wukong, and what it refers to. [default: deploy/examples/ubuntu.yaml; with --boot
+    /// bins/wukong-lab/demo/boot.yaml]
+    #[arg(long, short, value_name = "FILE")]
+    filename: Option<PathBuf>,
+    /// Seconds that the VM may take until it runs with all its addresses. [default: 120; with --boot what a boot may take]
+    #[arg(long)]
+    timeout: Option<u64>,
     /// Keep the cluster until Ctrl-C; by default the demo ends it.
     #[arg(long)]
     keep: bool,
@@ -61,12 +65,26 @@ async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
     let state = State::of(NAME, &cluster.lab);
     state.write()?;
     let cluster_ready = started.elapsed();
+    let patience = cluster.images.as_ref().map(BootImages::patience);
+    let key = match patience {
+        Some(_) => Some(Key::make(cluster.lab.dir()).await?),
+        None => None,
+    };
 
     let applied = Instant::now();
-    let name = apply(&cluster.lab, &args.filename, &progress).await?;
+    let file = args.filename.clone().unwrap_or_else(|| {
+        repository(match patience {
+            Some(_) => "bins/wukong-lab/demo/boot.yaml",
+            None => "deploy/examples/ubuntu.yaml",
+        })
+    });
+    let wukong = apply(&cluster.lab, &file, key.as_ref(), &progress).await?;
     let mut screen = Screen::new(&progress, applied);
-    let mut picture = Picture::new(name);
-    let deadline = Duration::from_secs(args.timeout);
+    let mut picture = Picture::new(wukong.name_any());
+    let deadline = match args.timeout {
+        Some(seconds) => Duration::from_secs(seconds),
+        None => patience.unwrap_or(TIMEOUT),
+    };
     let watched = follow(&cluster, &mut picture, &mut screen);
     let in_time = match tokio::time::timeout(deadline, watched).await {
         Ok(outcome) => outcome.map(|()| true)?,
@@ -78,7 +96,15 @@ async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
         machine: applied.elapsed(),
     };
     if in_time {
-        say!("{}", summary::running(&picture, &took, &state, args.keep));
+        let login = match (&key, patience) {
+            (Some(key), Some(patience)) => {
+                let lab = &cluster.lab;
+                Some(login::log_in(lab, NAMESPACE, &wukong, key, patience, &progress).await?)
+            }
+            _ => None,
+        };
+        let end = summary::running(&picture, &took, login.as_ref(), &state, args.keep);
+        say!("{end}");
         Ok((cluster, ExitCode::SUCCESS))
     } else {
         say!(
@@ -89,8 +115,8 @@ async fn show(args: &Args) -> Result<(Cluster, ExitCode)> {
     }
 }
 
-/// Applies the manifest and returns the name of the Wukong in it.
-async fn apply(lab: &Lab, file: &Path, progress: &Progress) -> Result<String> {
+/// Applies the manifest and returns the Wukong in it.
+async fn apply(lab: &Lab, file: &Path, key: Option<&Key>, progress: &Progress) -> Result<Wukong> {
     let client = lab.client().await?;
     let is_wukong = |object: &DynamicObject| {
         object
@@ -111,30 +137,39 @@ async fn apply(lab: &Lab, file: &Path, progress: &Progress) -> Result<String> {
         "the demo looks at namespace {NAMESPACE}, the Wukong is for another"
     );
     if let Some(name) = &wukong.spec.ssh_key_secret {
-        make_key_secret(&client, name, progress).await?;
+        make_key_secret(&client, name, key, progress).await?;
     }
     manifests::apply(&client, file, NAMESPACE).await?;
     progress.say(format!("Applied {}", file.canonicalize()?.display()));
-    Ok(wukong.name_any())
+    Ok(wukong)
 }
 
 /// A person brings the Secret with the public keys; without it no VM starts.
-async fn make_key_secret(client: &Client, name: &str, progress: &Progress) -> Result<()> {
+async fn make_key_secret(
+    client: &Client,
+    name: &str,
+    key: Option<&Key>,
+    progress: &Progress,
+) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), NAMESPACE);
     if secrets.get_metadata_opt(name).await?.is_some() {
         return Ok(());
     }
+    let (key, whose) = match key {
+        Some(key) => (key.public.as_str(), "a key of this demo"),
+        None => (SOMEBODYS_KEY, "nobody's public key"),
+    };
     let secret = Secret {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
             ..ObjectMeta::default()
         },
-        string_data: Some([("key".to_owned(), SOMEBODYS_KEY.to_owned())].into()),
+        string_data: Some([("key".to_owned(), key.to_owned())].into()),
         ..Secret::default()
     };
     secrets.create(&PostParams::default(), &secret).await?;
     progress.say(format!(
-        "Made the Secret {name} that the manifest refers to, with nobody's public key"
+        "Made the Secret {name} that the manifest refers to, with {whose}"
     ));
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::super::state::State;
+use super::login::Login;
 use super::picture::Picture;
 
 pub(super) struct Took {
@@ -12,7 +13,13 @@ pub(super) struct Took {
 }
 
 /// The VM runs.
-pub(super) fn running(picture: &Picture, took: &Took, state: &State, keep: bool) -> String {
+pub(super) fn running(
+    picture: &Picture,
+    took: &Took,
+    login: Option<&Login>,
+    state: &State,
+    keep: bool,
+) -> String {
     let status = &picture.status;
     let node = status.node_name.as_deref().unwrap_or("an unknown node");
     let mut text = format!(
@@ -27,10 +34,24 @@ pub(super) fn running(picture: &Picture, took: &Took, state: &State, keep: bool)
         let _ = writeln!(text, "  {:<20}{address}", network.name);
     }
     text += &blocker(picture);
-    text.push_str(
-        "\nThe API server, its controllers and the operator are real.\n\
-         KubeVirt, CDI and the node were simulated: no image was downloaded, no guest booted.\n",
-    );
+    if let Some(Login { command, shown }) = login {
+        let _ = writeln!(
+            text,
+            "\nThe guest booted, and this command logs in to it:\n  {command}\n\nWhat it showed inside:"
+        );
+        for line in shown.lines() {
+            let _ = writeln!(text, "  {line}");
+        }
+        text.push_str(
+            "\nThe API server, its controllers, the operator and the guest are real: a QEMU process from exactly the \
+             objects\nabove. KubeVirt, CDI and the node were simulated.\n",
+        );
+    } else {
+        text.push_str(
+            "\nThe API server, its controllers and the operator are real.\n\
+             KubeVirt, CDI and the node were simulated: no image was downloaded, no guest booted.\n",
+        );
+    }
     text + &epilogue(picture, state, keep)
 }
 

@@ -142,6 +142,15 @@ pub fn grow(world: &World, claim: &Field<'_>, moment: &Moment) -> Step {
     Step::of(Change::status(by, Kind::Claim, claim, &status))
 }
 
+/// The bytes that a guest may use of a bound claim: a filesystem keeps its overhead.
+pub fn usable(claim: &Field<'_>) -> i64 {
+    let capacity = claim.at("status.capacity.storage").quantity().value();
+    match claim.at("spec.volumeMode").text() {
+        "Block" => capacity,
+        _ => super::target::without_overhead(capacity),
+    }
+}
+
 /// Whether a running pod mounts the claim.
 fn is_used(world: &World, claim: &Field<'_>) -> bool {
     let metadata = claim.child("metadata");

@@ -5,6 +5,7 @@ use serde_json::json;
 use super::importer::{self, Doing};
 use super::report::{Condition, Report};
 use super::{BY, SELECTED_NODE, claim, failure};
+use crate::boot::seen;
 use crate::plant::change::{Change, Moment, Step, pick};
 use crate::plant::field::Field;
 use crate::plant::scenario::Scenario;
@@ -307,6 +308,13 @@ impl Import<'_> {
         if let Some(words) = failure::crash(self.scenario, self.dv) {
             return self.crash(&words);
         }
+        match self.world.import(self.claim) {
+            Some(seen::Import::Failed(words)) => return self.crash(words),
+            Some(seen::Import::Running(per_cent)) => return self.progress(*per_cent),
+            Some(seen::Import::Done) => return self.finish(),
+            None if self.world.reality.is_some() && !self.is_clone() => return Step::quiet(),
+            None => {}
+        }
         let reports = self
             .scenario
             .number("slow-import", SLOW_REPORTS)
@@ -315,17 +323,26 @@ impl Import<'_> {
         let progress = self.dv.at("status.progress").text();
         let per_cent: f64 = progress.trim_end_matches('%').parse().unwrap_or_default();
         let next = per_cent + 100.0 / f64::from(reports);
+        if next < 99.9 {
+            self.progress(next)
+        } else {
+            self.finish()
+        }
+    }
+
+    fn progress(&self, per_cent: f64) -> Step {
+        let (bound, message) = self.bound("");
+        let report = Report::new(self.dv.at("status.phase").text())
+            .progress(format!("{per_cent:.2}%"))
+            .bound(bound_condition(bound, &message))
+            .restarts(self.dv.at("status.restartCount").integer());
+        self.report(running(report))
+    }
+
+    /// All bytes are there.
+    fn finish(&self) -> Step {
         let restarts = self.dv.at("status.restartCount").integer();
         let (bound, message) = self.bound("");
-        if next < 99.9 {
-            let report =
-                Report::new(self.dv.at("status.phase").text()).progress(format!("{next:.2}%"));
-            return self.report(running(
-                report
-                    .bound(bound_condition(bound, &message))
-                    .restarts(restarts),
-            ));
-        }
         if !bound {
             // The volume of the prime claim becomes the claim's own.
             return if self.can_bind() {

@@ -21,7 +21,7 @@ use super::field::{Field, put};
 use super::installation;
 use super::scenario::Scenario;
 use super::world::{Kind, World};
-pub use claim::{SELECTED_NODE, is_bound};
+pub use claim::{SELECTED_NODE, is_bound, usable};
 use import::Import;
 use report::{Condition, Report};
 

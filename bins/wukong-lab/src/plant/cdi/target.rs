@@ -8,6 +8,7 @@ use crate::plant::world::World;
 
 /// CDI's default filesystem overhead, in per cent.
 const OVERHEAD: i128 = 6;
+const SECTOR: i64 = 512;
 
 /// A resolved target.
 #[derive(Debug)]
@@ -90,6 +91,12 @@ fn with_overhead(bytes: i64) -> i64 {
         .unwrap_or(i64::MAX)
 }
 
+/// What fits into a filesystem of `bytes`, in whole sectors.
+pub fn without_overhead(bytes: i64) -> i64 {
+    let fits = i128::from(bytes) * 100 / (100 + OVERHEAD);
+    i64::try_from(fits).unwrap_or(i64::MAX) / SECTOR * SECTOR
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +104,6 @@ mod tests {
     #[test]
     fn a_gibibyte_on_a_filesystem_needs_six_per_cent_more() {
         assert_eq!(with_overhead(1 << 30), 1_138_166_334);
+        assert_eq!(without_overhead(1_138_166_334), 1 << 30);
     }
 }

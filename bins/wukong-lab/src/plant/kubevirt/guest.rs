@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::pod;
 use super::vmi::Draft;
+use crate::boot::seen::State;
 use crate::plant::change::{Change, Manager, Moment, Step, pick};
 use crate::plant::field::{Field, put};
 use crate::plant::installation::node;
@@ -129,7 +130,12 @@ fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &
 /// How a running guest ends by itself, when it shall.
 pub fn end(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Option<Step> {
     let lost = || node::is_lost(world, vmi.at("status.nodeName").text());
-    let (phase, reason) = if scenario.value("guest-crash") == Some("running") {
+    let (phase, reason) = if let Some(guest) = world.guest(vmi) {
+        match &guest.state {
+            State::Ended { phase, reason } => (*phase, reason.as_str()),
+            State::Starting | State::Running => return None,
+        }
+    } else if scenario.value("guest-crash") == Some("running") {
         ("Failed", "Crashed")
     } else if scenario.has("guest-shutdown") {
         ("Succeeded", "")
@@ -172,7 +178,8 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     }
     grow(&mut draft, vmi);
     migratable(world, &mut draft, vmi, scenario);
-    let delay = if scenario.has("agent-never") {
+    let real = world.guest(vmi);
+    let delay = if scenario.has("agent-never") || real.is_some_and(|guest| guest.agent.is_none()) {
         None
     } else {
         Some(scenario.number("agent-late", LATE_AGENT).unwrap_or(AGENT))
@@ -184,7 +191,9 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
             draft.conditions.remove("AgentConnected");
             draft.conditions.remove("AgentVersionNotSupported");
         }
-        Some(delay) if !connected && moment.waited < delay => again = Some(delay - moment.waited),
+        Some(delay) if real.is_none() && !connected && moment.waited < delay => {
+            again = Some(delay - moment.waited)
+        }
         Some(_) => {
             draft.condition("AgentConnected", "True", "", "");
             if scenario.has("agent-old") {
@@ -204,7 +213,9 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     put(
         &mut draft.status,
         ["guestOSInfo"],
-        if heard {
+        if let Some(report) = real.and_then(|guest| guest.agent.as_ref()) {
+            report.system.clone()
+        } else if heard {
             json!({"id": "ubuntu", "name": "Ubuntu", "prettyName": "Ubuntu 24.04 LTS", "version": "24.04",
             "kernelRelease": "6.8.0-31-generic", "machine": "x86_64"})
         } else {
@@ -257,6 +268,8 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
         pod.at("status.podIP").text().to_owned()
     });
     let network_data = network_data(world, vmi);
+    let real = world.guest(vmi);
+    let told = real.and_then(|guest| guest.agent.as_ref());
     spec.at("domain.devices.interfaces")
         .items()
         .filter(|nic| nic.child("state").text() != "absent")
@@ -268,10 +281,13 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
                 mac => mac.to_ascii_lowercase().replace('-', ":"),
             };
             let network = spec.child("networks").items().find(|network| network.name() == name);
+            let seen = told.and_then(|told| told.interfaces.iter().find(|seen| seen.mac == mac));
             let on_pod = network.is_some_and(|network| network.child("pod").is_set());
             let down = nic.child("state").text() == "down";
             let addresses = if on_pod {
                 vec![pod_address.clone()]
+            } else if real.is_some() {
+                seen.map_or_else(Vec::new, |seen| seen.addresses.clone())
             } else if agent && !down {
                 let fixed = static_addresses(&network_data, &mac);
                 if fixed.is_empty() { vec![leased(vmi, name)] } else { fixed }
@@ -288,7 +304,9 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
                 "linkState": if down { "down" } else { "up" },
                 "podInterfaceName": if on_pod { "eth0".to_owned() } else { format!("pod{:08x}", pick(name, u32::MAX)) },
             });
-            if agent {
+            if let Some(seen) = seen {
+                put(&mut entry, ["interfaceName"], json!(seen.name));
+            } else if agent && real.is_none() {
                 put(&mut entry, ["interfaceName"], json!(format!("enp{}s0", index + 1)));
             }
             if let Some(first) = addresses.first().filter(|first| !first.is_empty()) {

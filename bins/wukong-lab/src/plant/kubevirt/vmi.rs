@@ -7,6 +7,7 @@ use super::volumes::{Readiness, readiness};
 use super::{
     CONTROLLER_FINALIZER, VIRT, guest, is_deleting, is_final, live_update, migration, phase,
 };
+use crate::boot::seen;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
 use crate::plant::field::{Field, place, put, text};
 use crate::plant::scenario::Scenario;
@@ -265,6 +266,22 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         put(&mut draft.status, ["reason"], json!("Crashed"));
         return Step::of(draft.change(Manager::VirtHandler));
     }
+    if world.reality.is_some() {
+        match world.guest(vmi).map(|guest| &guest.state) {
+            Some(seen::State::Running) => {}
+            Some(seen::State::Ended { reason, .. }) => {
+                draft.phase("Failed");
+                draft.condition(
+                    "Synchronized",
+                    "False",
+                    "Synchronizing with the Domain failed.",
+                    reason,
+                );
+                return Step::of(draft.change(Manager::VirtHandler));
+            }
+            Some(seen::State::Starting) | None => return Step::quiet(),
+        }
+    }
     draft.phase("Running");
     draft.condition("Ready", "True", "", "");
     guest::started(world, &mut draft, vmi, scenario);
@@ -296,6 +313,11 @@ fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         .collect();
     let alive = ["Running", "Scheduled"].contains(&phase(vmi));
     if alive {
+        // A real guest is asked to shut down, and takes its time.
+        let ended = |guest: &seen::Guest| matches!(guest.state, seen::State::Ended { .. });
+        if world.guest(vmi).is_some_and(|guest| !ended(guest)) {
+            return Step::quiet();
+        }
         let paces = scenario.number("slow-shutdown", 50).unwrap_or(SHUTDOWN);
         if moment.waited < paces {
             return Step::wait(paces - moment.waited);

@@ -1,0 +1,280 @@
+//! Two guests that boot side by side: from BIOS and from UEFI, on a bridge that they share and on VLANs that they do not.
+
+use futures::join;
+use serde_json::{Value, json};
+use wukong_lab::boot::Guest;
+
+use crate::inside::{Claims, booted, image, key_secret, log_in_by_password, machine, run};
+use crate::space;
+use crate::support::{Space, condition};
+
+/// `crypt(3)` of the password, by SHA-512.
+const PASSWORD: &str = "correct-horse";
+const PASSWORD_HASH: &str = "$6$wukong$0yrcEnrt61IIkW1nKDfhqBADD9ah1xpBKyYgzsALZxjO5TVDMkyDqOY8OQhhThizbHfjfexkyHp09KXMYzAI0.";
+const LAN_MAC: &str = "02:00:00:0a:bc:04";
+
+/// A user with a password, disks on two busses with the boot disk not the first, static addresses of both kinds.
+fn alpha() -> Value {
+    machine(
+        "alpha",
+        json!({
+            "cpu": 2,
+            "memory": "384Mi",
+            "sshKeySecret": "keys",
+            "cloudInitUser": {"name": "wukong", "groups": ["adm", "video"], "shell": "/bin/sh",
+                "passwordHash": PASSWORD_HASH},
+            "disks": [
+                {"name": "data", "size": "1Gi", "serial": "DATA-0001"},
+                {"name": "root", "size": "3Gi", "boot": true, "image": image("debian-12.qcow2"), "serial": "ROOT-0001"},
+                {"name": "more", "size": "256Mi", "bus": "scsi", "serial": "MORE-0001"},
+            ],
+            "networks": [
+                {"name": "lan", "type": "bridge", "bridgeName": "br-lan", "vlanId": 20, "mtu": 1400,
+                    "macAddress": LAN_MAC.to_uppercase(),
+                    "ipConfig": {"mode": "static", "address": "10.20.0.1/24", "addresses": ["fd00:20::1/64"],
+                        "dnsServers": ["10.20.0.53"], "searchDomains": ["lan.example"],
+                        "routes": [{"to": "10.30.0.0/16", "via": "10.20.0.2"}]}},
+                {"name": "red", "type": "bridge", "bridgeName": "br-lan", "vlanId": 31,
+                    "ipConfig": {"mode": "static", "address": "10.31.0.1/24"}},
+            ],
+        }),
+    )
+}
+
+/// UEFI, a user whose password is locked, and a NIC that asks alpha's network for its address.
+fn beta() -> Value {
+    machine(
+        "beta",
+        json!({
+            "firmware": "UEFI",
+            "sshKeySecret": "keys",
+            "cloudInitUser": {"name": "locked", "passwordHash": PASSWORD_HASH, "lockPasswd": true,
+                "sudo": "ALL=(ALL) NOPASSWD:/usr/bin/id"},
+            "networks": [
+                {"name": "lan", "type": "bridge", "bridgeName": "br-lan", "vlanId": 20,
+                    "ipConfig": {"mode": "static", "address": "10.20.0.2/24", "addresses": ["fd00:20::2/64"]}},
+                {"name": "blue", "type": "bridge", "bridgeName": "br-lan", "vlanId": 32,
+                    "ipConfig": {"mode": "static", "address": "10.31.0.2/24"}},
+                {"name": "leased", "type": "bridge", "bridgeName": "br-lan", "vlanId": 20, "ipConfig": {"mode": "dhcp"}},
+            ],
+        }),
+    )
+}
+
+#[tokio::test]
+#[ignore = "boots guests, which takes minutes: run with --ignored"]
+async fn two_guests_are_what_their_manifests_say() {
+    let Some((space, _permit)) = space("pair", 2).await else {
+        return;
+    };
+    let key = key_secret(&space, "keys").await;
+    let (alpha, beta) = (alpha(), beta());
+    join!(space.apply(&alpha), space.apply(&beta));
+    let (a, b) = join!(booted(&space, "alpha"), booted(&space, "beta"));
+
+    let mut claims = Claims::about(&a);
+    users(&mut claims, &space, &a, &key).await;
+    hardware(&mut claims, &space).await;
+    addresses(&mut claims).await;
+    claims.end();
+
+    let mut claims = Claims::about(&b);
+    claims.prints("hostname", "beta").await;
+    claims
+        .prints("test -d /sys/firmware/efi && echo UEFI", "UEFI")
+        .await;
+    claims.shows("passwd -S locked", &["locked L "]).await;
+    claims
+        .shows("sudo -l -U locked", &["NOPASSWD: /usr/bin/id"])
+        .await;
+    let login = b.ssh("locked", &key, "id -un").await;
+    claims.claim(
+        &format!("the key opens a user without a password: {login:?}"),
+        login.is_ok_and(|out| out.trim() == "locked"),
+    );
+    claims.end();
+    let refused = log_in_by_password(&space, &b, "locked", PASSWORD, "id -un").await;
+    assert!(refused.is_err(), "{refused:?}");
+
+    neighbours(&space, &a, &b).await;
+}
+
+async fn users(claims: &mut Claims<'_>, space: &Space<'_>, guest: &Guest, key: &std::path::Path) {
+    claims.prints("hostname", "alpha").await;
+    claims.shows("id wukong", &["(adm)", "(video)"]).await;
+    claims
+        .prints("getent passwd wukong | cut -d: -f7", "/bin/sh")
+        .await;
+    claims.prints("su - wukong -c 'sudo -n id -u'", "0").await;
+    claims
+        .prints("id -u debian 2>/dev/null || echo none", "none")
+        .await;
+    let by_key = guest.ssh("wukong", key, "id -un; hostname").await;
+    claims.claim(
+        &format!("the key of sshKeySecret logs in: {by_key:?}"),
+        by_key.is_ok_and(|out| out.trim() == "wukong\nalpha"),
+    );
+    let by_password = log_in_by_password(space, guest, "wukong", PASSWORD, "id -un").await;
+    claims.claim(
+        &format!("the password of passwordHash logs in: {by_password:?}"),
+        by_password.as_deref() == Ok("wukong"),
+    );
+    let wrong = log_in_by_password(space, guest, "wukong", "wrong", "id -un").await;
+    claims.claim("another password does not", wrong.is_err());
+}
+
+async fn hardware(claims: &mut Claims<'_>, space: &Space<'_>) {
+    let vm = space.get("VirtualMachine", "alpha").await;
+    let firmware = &vm["spec"]["template"]["spec"]["domain"]["firmware"];
+    let text = |key: &str| firmware[key].as_str().unwrap().to_owned();
+    claims.prints("nproc", "2").await;
+    claims
+        .prints(
+            "awk '/MemTotal/ { print ($2 > 300000 && $2 < 393216) }' /proc/meminfo",
+            "1",
+        )
+        .await;
+    claims
+        .prints("test -d /sys/firmware/efi || echo BIOS", "BIOS")
+        .await;
+    claims
+        .prints("cat /sys/class/dmi/id/product_uuid", &text("uuid"))
+        .await;
+    claims
+        .prints("cat /sys/class/dmi/id/product_serial", &text("serial"))
+        .await;
+    let size = |id: &str| format!("blockdev --getsize64 /dev/disk/by-id/{id}");
+    claims.prints(&size("virtio-DATA-0001"), "1073741824").await;
+    claims.prints(&size("virtio-ROOT-0001"), "3221225472").await;
+    claims.prints(&size("scsi-*MORE-0001"), "268435456").await;
+    // The disk that was planned to boot did, although it is the second, and its file system has grown to it.
+    claims
+        .prints(
+            "readlink -f /dev/disk/by-id/virtio-ROOT-0001-part2",
+            "/dev/vdb2",
+        )
+        .await;
+    claims.prints("findmnt -no SOURCE /", "/dev/vdb2").await;
+    claims
+        .prints(
+            "df -B1 --output=size / | awk 'NR == 2 { print ($1 > 2900000000) }'",
+            "1",
+        )
+        .await;
+    let console = space
+        .lab
+        .guest(&space.name, "alpha")
+        .await
+        .unwrap()
+        .console();
+    claims.claim(
+        "the serial console asks for a login",
+        console.contains("alpha login:"),
+    );
+}
+
+async fn addresses(claims: &mut Claims<'_>) {
+    // In the order of their slots.
+    claims
+        .prints(
+            "ls -d /sys/bus/pci/devices/*/virtio*/net/* | xargs -n 1 basename | xargs",
+            "pod-network lan red",
+        )
+        .await;
+    claims
+        .prints("cat /sys/class/net/lan/address", LAN_MAC)
+        .await;
+    claims.prints("cat /sys/class/net/lan/mtu", "1400").await;
+    claims
+        .shows(
+            "ip -o address show dev lan",
+            &["10.20.0.1/24", "fd00:20::1/64"],
+        )
+        .await;
+    claims
+        .shows("ip -o address show dev red", &["10.31.0.1/24"])
+        .await;
+    claims
+        .shows(
+            "ip -o -4 address show dev pod-network",
+            &["10.0.2.15/24", "dynamic"],
+        )
+        .await;
+    claims
+        .shows("ip route show default", &["via 10.0.2.2 dev pod-network"])
+        .await;
+    claims
+        .shows("ip route show 10.30.0.0/16", &["via 10.20.0.2 dev lan"])
+        .await;
+    claims.shows("resolvectl dns lan", &["10.20.0.53"]).await;
+    claims
+        .shows("resolvectl domain lan", &["lan.example"])
+        .await;
+}
+
+/// Both reach each other on the wire that they share, and nowhere else; what they tell is in the status.
+async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
+    let mut claims = Claims::about(b);
+    claims
+        .will_show("ping -c 2 -W 5 10.20.0.1", &["2 received"])
+        .await;
+    claims
+        .will_show("ping -c 2 -W 5 fd00:20::1", &["2 received"])
+        .await;
+    claims
+        .shows(
+            "ping -c 3 -W 2 -I blue 10.31.0.1 | grep received",
+            &[" 0 received"],
+        )
+        .await;
+    claims.end();
+
+    // Alpha serves addresses on the shared wire.
+    run(
+        a,
+        "mkdir -p /etc/systemd/network/10-netplan-lan.network.d && cd /etc/systemd/network/10-netplan-lan.network.d && \
+         printf '[Network]\\nDHCPServer=yes\\n[DHCPServer]\\nPoolOffset=100\\nPoolSize=20\\nEmitDNS=no\\nEmitRouter=no\\n' > server.conf && \
+         networkctl reload",
+    )
+    .await;
+    let mut claims = Claims::about(a);
+    claims
+        .will_show("ping -c 2 -W 5 10.20.0.2", &["2 received"])
+        .await;
+    claims.end();
+    let leased = space
+        .wukong("beta", "told about its leased address", |wukong| {
+            address(wukong, "leased").starts_with("10.20.0.1")
+        })
+        .await;
+    assert_eq!(address(&leased, "lan"), "10.20.0.2");
+    let mut claims = Claims::about(b);
+    claims
+        .shows(
+            "ip -o -4 address show dev leased",
+            &[address(&leased, "leased"), "dynamic"],
+        )
+        .await;
+    claims.end();
+
+    let wukong = space
+        .wukong("alpha", "ready, guest and all", |wukong| {
+            condition(wukong, "GuestReady").0 == "True"
+        })
+        .await;
+    assert_eq!(address(&wukong, "lan"), "10.20.0.1");
+    assert_eq!(address(&wukong, "red"), "10.31.0.1");
+    let vmi = space.get("VirtualMachineInstance", "alpha").await;
+    assert_eq!(vmi["status"]["guestOSInfo"]["id"], "debian");
+}
+
+/// The first address that the status shows for a network.
+fn address<'a>(wukong: &'a Value, network: &str) -> &'a str {
+    let networks = wukong["status"]["networks"].as_array();
+    networks
+        .into_iter()
+        .flatten()
+        .find(|shown| shown["name"] == network)
+        .and_then(|shown| shown["ipAddress"].as_str())
+        .unwrap_or_default()
+}

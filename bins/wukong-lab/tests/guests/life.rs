@@ -1,0 +1,109 @@
+//! One machine through its life: paused, grown, stopped, started, restarted, deleted, and made again over its data.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::inside::{booted, instance, machine, run};
+use crate::space;
+use crate::support::{condition, phase};
+
+const DATA: &str = "/dev/disk/by-id/virtio-DATA";
+
+#[tokio::test]
+#[ignore = "boots guests, which takes minutes: run with --ignored"]
+async fn a_machine_keeps_its_data_through_its_life() {
+    let Some((space, _permit)) = space("life", 1).await else {
+        return;
+    };
+    let spec = json!({"disks": [
+        {"name": "root", "size": "2Gi"},
+        {"name": "data", "size": "256Mi", "serial": "DATA", "reclaimPolicy": "Retain"},
+    ]});
+    let manifest = machine("life", spec);
+    space.apply(&manifest).await;
+    let guest = booted(&space, "life").await;
+    let first = instance(&space, "life").await;
+    run(
+        &guest,
+        &format!(
+            "mkfs.ext4 -q {DATA} && mount {DATA} /mnt && echo kept > /mnt/file && umount /mnt"
+        ),
+    )
+    .await;
+
+    // A guest that is paused does not live: its clock of lived time stands still.
+    let uptime = async || -> f64 {
+        run(&guest, "cut -d' ' -f1 /proc/uptime")
+            .await
+            .parse()
+            .unwrap()
+    };
+    let (before, start) = (uptime().await, Instant::now());
+    space.edit("life", json!({"powerState": "Paused"})).await;
+    space
+        .wukong("life", "paused", |wukong| phase(wukong) == "Paused")
+        .await;
+    let pause = Duration::from_secs(15);
+    tokio::time::sleep(pause).await;
+    space.edit("life", json!({"powerState": "Running"})).await;
+    space.running("life").await;
+    let lived = uptime().await - before;
+    let passed = start.elapsed().as_secs_f64();
+    assert!(lived < passed - 10.0, "{lived} of {passed} seconds");
+
+    // A disk that grows does so under the guest.
+    let grown = json!({"disks": [
+        {"name": "root", "size": "2Gi"},
+        {"name": "data", "size": "512Mi", "serial": "DATA", "reclaimPolicy": "Retain"},
+    ]});
+    space.edit("life", grown).await;
+    let size = async || run(&guest, &format!("blockdev --getsize64 {DATA}")).await;
+    wukong_lab::wait::eventually("the guest sees the disk grow", space.patience, async || {
+        match size().await.as_str() {
+            "536870912" => Ok(()),
+            other => Err(other.to_owned()),
+        }
+    })
+    .await
+    .unwrap();
+
+    // Stopped by ACPI: the guest says goodbye on its console.
+    space.edit("life", json!({"powerState": "Stopped"})).await;
+    space
+        .wukong("life", "stopped", |wukong| phase(wukong) == "Stopped")
+        .await;
+    assert!(
+        guest.console().contains("reboot: Power down"),
+        "{}",
+        guest.console()
+    );
+
+    // Started again it is the same machine, and its users are not made twice.
+    space.edit("life", json!({"powerState": "Running"})).await;
+    let guest = booted(&space, "life").await;
+    assert_ne!(instance(&space, "life").await, first);
+    let kept = format!("mount {DATA} /mnt && cat /mnt/file && umount /mnt");
+    assert_eq!(run(&guest, &kept).await, "kept");
+    let runs = run(&guest, "ls /var/lib/cloud/instances | wc -l").await;
+    assert_eq!(runs, "1", "cloud-init took it for another machine");
+
+    // Deleted and made again: a new root disk, the old data.
+    space.delete("Wukong", "life").await;
+    space.gone("Wukong", "life").await;
+    space.gone("VirtualMachineInstance", "life").await;
+    space.apply(&grown_manifest(manifest)).await;
+    let guest = booted(&space, "life").await;
+    assert_eq!(run(&guest, &kept).await, "kept");
+    let wukong = space
+        .wukong("life", "ready with its guest", |wukong| {
+            condition(wukong, "GuestReady").0 == "True"
+        })
+        .await;
+    assert_eq!(condition(&wukong, "Ready").0, "True");
+}
+
+fn grown_manifest(mut manifest: serde_json::Value) -> serde_json::Value {
+    manifest["spec"]["disks"][1]["size"] = json!("512Mi");
+    manifest
+}
