@@ -82,6 +82,11 @@ async fn a_guest_that_powers_itself_off() {
     };
     let over = async |name, strategy| {
         probe(&space, name, "power-off", strategy).await;
+        space
+            .until("VirtualMachineInstance", name, "shut down", |vmi| {
+                (vmi["status"]["phase"] == "Succeeded").then_some(())
+            })
+            .await;
         stopped(&space, name).await;
     };
     join!(
