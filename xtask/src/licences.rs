@@ -5,14 +5,13 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use crate::ci::cargo;
-use crate::generated;
+use crate::{generated, tools};
 
 const VERSION: &str = "0.20.2";
 
 /// Checks bans, licences and sources, and the advisories when their database is on this machine.
 pub fn check() -> anyhow::Result<()> {
-    let deny = installed()?;
+    let deny = tools::installed("cargo-deny", VERSION)?;
     let deny = deny.to_string_lossy();
     let run = |arguments: &[&str]| {
         let status = Command::new(&*deny)
@@ -51,23 +50,4 @@ fn database() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cargo")))?;
     Some(home.join("advisory-dbs"))
-}
-
-/// cargo-deny, built once below the target folder.
-fn installed() -> anyhow::Result<PathBuf> {
-    let tools = generated::root().join("target/tools");
-    let binary = tools.join(format!("bin/cargo-deny{}", std::env::consts::EXE_SUFFIX));
-    if !binary.exists() {
-        println!("building cargo-deny {VERSION} (once, some minutes)");
-        let root = tools.to_string_lossy().into_owned();
-        cargo(&[
-            "install",
-            "--quiet",
-            "--locked",
-            "--root",
-            &root,
-            &format!("cargo-deny@{VERSION}"),
-        ])?;
-    }
-    Ok(binary)
 }

@@ -5,8 +5,10 @@ mod crds;
 mod dependencies;
 mod deploy;
 mod generated;
+mod image;
 mod licences;
 mod reference;
+mod tools;
 mod troubleshooting;
 mod upstream;
 
@@ -30,6 +32,8 @@ enum Chore {
     GenDeploy(deploy::Args),
     /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
     GenDocs(troubleshooting::Args),
+    /// Make the operator's container image, without a container engine.
+    Image(image::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
 }
@@ -40,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Chore::GenCrds(args) => crds::run(&args),
         Chore::GenDeploy(args) => deploy::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
+        Chore::Image(args) => image::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
     }
 }

@@ -192,6 +192,12 @@ pub const SETTINGS: &[Setting] = &[
         place: Switch(OfKind("CustomResourceDefinition"), true),
     },
     Setting {
+        path: "diagnosis.enabled",
+        about: "Whether the operator may read what it says of the cluster itself (nodes, pods of KubeVirt, drivers); without it, `EnvironmentReady` is `Unknown`",
+        schema: BOOLEAN,
+        place: Switch(OfFile("rbac/11-diagnosis-role.yaml"), true),
+    },
+    Setting {
         path: "userRoles.enabled",
         about: "Whether the cluster's view, edit and admin roles speak of Wukongs",
         schema: BOOLEAN,

@@ -1,0 +1,156 @@
+//! A static binary of the operator that depends on its sources only, not on where or when it is built.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::{env, fs};
+
+use anyhow::{Context, bail, ensure};
+use clap::ValueEnum;
+use strum::Display;
+
+use crate::{generated, tools};
+
+const AUDITABLE: &str = "0.7.7";
+
+/// A kind of machine, as images name it.
+#[derive(Clone, Copy, Debug, Display, Eq, Ord, PartialEq, PartialOrd, ValueEnum)]
+#[strum(serialize_all = "lowercase")]
+pub enum Arch {
+    Amd64,
+    Arm64,
+}
+
+impl Arch {
+    /// Of this machine.
+    pub fn here() -> anyhow::Result<Self> {
+        match env::consts::ARCH {
+            "x86_64" => Ok(Self::Amd64),
+            "aarch64" => Ok(Self::Arm64),
+            other => bail!("there is no image for {other}: choose with --arch"),
+        }
+    }
+
+    /// Rust's names, the better one first: a static binary of musl is smaller, and it looks up names without glibc's
+    /// plug-ins, which a static binary lacks.
+    fn targets(self) -> [&'static str; 2] {
+        match self {
+            Self::Amd64 => ["x86_64-unknown-linux-musl", "x86_64-unknown-linux-gnu"],
+            Self::Arm64 => ["aarch64-unknown-linux-musl", "aarch64-unknown-linux-gnu"],
+        }
+    }
+}
+
+/// The best target whose standard library is installed.
+pub fn target(arch: Arch) -> anyhow::Result<&'static str> {
+    for target in arch.targets() {
+        let output = Command::new("rustc")
+            .args(["--print", "target-libdir", "--target", target])
+            .current_dir(generated::root())
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cannot run rustc")?;
+        let libraries = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        if output.status.success() && Path::new(&libraries).is_dir() {
+            return Ok(target);
+        }
+    }
+    let [best, _] = arch.targets();
+    bail!(
+        "Rust's standard library for {arch} is not installed: `rustup target add {best}`. \
+         On a machine of another kind it takes a C compiler and linker for it, too (Debian: gcc-aarch64-linux-gnu)"
+    )
+}
+
+/// Builds the operator of the sources in `root`.
+pub fn operator(root: &Path, build: &Path, target: &str) -> anyhow::Result<PathBuf> {
+    println!("building wukong-operator for {target} (minutes)");
+    let cargo_home = env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(env::home_dir()?.join(".cargo")))
+        .context("there is no home directory")?;
+    let remap = |path: &Path, name: &str| format!("{}={name}", path.display());
+    // Of several that fit, the last is taken.
+    let moved = [
+        remap(root, "/wukong"),
+        remap(&cargo_home, "/cargo"),
+        remap(build, "/build"),
+    ];
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    flags.extend(
+        moved
+            .iter()
+            .map(|moved| format!("--remap-path-prefix={moved}")),
+    );
+    let c_flags: Vec<String> = moved
+        .iter()
+        .map(|moved| format!("-ffile-prefix-map={moved}"))
+        .collect();
+    let mut cargo = Command::new(tools::installed("cargo-auditable", AUDITABLE)?);
+    cargo
+        .args(["auditable", "build", "--release", "--locked"])
+        .args(["--package", "wukong-operator", "--bin", "wukong-operator"])
+        .args(["--target", target, "--target-dir"])
+        .arg(build)
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"))
+        .env(
+            format!("CFLAGS_{}", target.replace('-', "_")),
+            c_flags.join(" "),
+        )
+        .env_remove("RUSTFLAGS")
+        .current_dir(root);
+    for (name, value) in cross_compiler(target) {
+        if env::var_os(&name).is_none() {
+            cargo.env(name, value);
+        }
+    }
+    let status = cargo.status().context("cannot run cargo auditable")?;
+    ensure!(status.success(), "the operator does not build for {target}");
+    Ok(build.join(target).join("release/wukong-operator"))
+}
+
+/// Where the C compiler of another kind of machine is, as Debian names it, in the variables of cargo and of cc.
+fn cross_compiler(target: &str) -> Vec<(String, String)> {
+    let machine = target.split('-').next().unwrap_or_default();
+    if machine == env::consts::ARCH {
+        return Vec::new();
+    }
+    let compiler = format!("{machine}-linux-gnu-gcc");
+    let name = target.replace('-', "_");
+    vec![
+        (format!("CC_{name}"), compiler.clone()),
+        (
+            format!("CARGO_TARGET_{}_LINKER", name.to_uppercase()),
+            compiler,
+        ),
+    ]
+}
+
+/// Copies what git has of the sources, with the changes that are not committed.
+pub fn copy_sources(to: &Path) -> anyhow::Result<()> {
+    let root = generated::root();
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .current_dir(&root)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run git")?;
+    ensure!(output.status.success(), "git does not list the sources");
+    for path in String::from_utf8(output.stdout)?.split_terminator('\0') {
+        let (from, to) = (root.join(path), to.join(path));
+        // Removed, and not yet committed.
+        if !from.exists() {
+            continue;
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(&from, &to).with_context(|| format!("cannot copy {path}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! `image`: the operator's container image, made without a container engine.
+
+mod build;
+mod oci;
+mod sbom;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use sha2::{Digest, Sha256};
+
+use crate::generated;
+use build::Arch;
+use oci::Image;
+
+/// Make the operator's image: a static binary in an OCI image layout, a tarball that `docker load` and its like take, and
+/// a bill of materials (CycloneDX).
+#[derive(clap::Args)]
+pub struct Args {
+    /// For which machines; by default for this one. Repeat it for an image of several
+    #[arg(long, value_enum, value_name = "ARCH")]
+    arch: Vec<Arch>,
+
+    /// Registry and name of the image; its tag is the version
+    #[arg(long, value_name = "NAME", default_value = "wukong-operator")]
+    name: String,
+
+    /// Where everything is written
+    #[arg(long, value_name = "DIR", default_value = "target/image")]
+    output: PathBuf,
+
+    /// Build a second time, from a copy of the sources in another place, and fail unless every byte is the same
+    #[arg(long)]
+    check: bool,
+}
+
+/// What the binary and the image may weigh, so that a node has them within moments: bytes.
+const BINARY_LIMIT: usize = 8 << 20;
+const IMAGE_LIMIT: usize = 10 << 20;
+
+pub fn run(args: &Args) -> anyhow::Result<()> {
+    let mut arches = args.arch.clone();
+    if arches.is_empty() {
+        arches.push(Arch::here()?);
+    }
+    arches.sort();
+    arches.dedup();
+    // One that cannot be built is told before another takes minutes.
+    let targets: Vec<_> = arches
+        .iter()
+        .map(|arch| Ok((*arch, build::target(*arch)?)))
+        .collect::<anyhow::Result<_>>()?;
+    let output = generated::root().join(&args.output);
+    let version = env!("CARGO_PKG_VERSION");
+    let mut images = Vec::new();
+    for (arch, target) in targets {
+        let binary = build::operator(&generated::root(), &output.join("build"), target)?;
+        if args.check {
+            compare(&output, target, &binary)?;
+        }
+        let bytes = read(&binary)?;
+        let bill = sbom::of_binary(&binary)?;
+        let stem = format!("wukong-operator-{version}-{arch}");
+        write(&output.join(format!("{stem}.cdx.json")), bill.as_bytes())?;
+        let image = Image::new(arch, version, &bytes)?;
+        write(
+            &output.join(format!("{stem}.tar")),
+            &oci::archive(&image, &args.name, version)?,
+        )?;
+        println!(
+            "{arch} ({target}): binary {}, image {}, digest {}",
+            size(bytes.len()),
+            size(image.size()),
+            image.digest()
+        );
+        ensure!(
+            bytes.len() <= BINARY_LIMIT && image.size() <= IMAGE_LIMIT,
+            "that is more than {} or {}",
+            size(BINARY_LIMIT),
+            size(IMAGE_LIMIT)
+        );
+        images.push(image);
+    }
+    let layout = output.join("oci");
+    if layout.exists() {
+        fs::remove_dir_all(&layout)?;
+    }
+    for (path, content) in oci::layout(&images, version)? {
+        write(&layout.join(path), &content)?;
+    }
+    println!(
+        "{} holds the image layout `oci`, a tarball for `docker load` and a bill of materials for each architecture",
+        output.display()
+    );
+    Ok(())
+}
+
+/// Builds the binary from a copy of the sources and compares.
+fn compare(output: &Path, target: &str, first: &Path) -> anyhow::Result<()> {
+    let copy = tempfile::Builder::new()
+        .prefix("second-")
+        .tempdir_in(output)?;
+    let sources = copy.path().join("somewhere/else");
+    build::copy_sources(&sources)?;
+    let second = build::operator(&sources, &copy.path().join("build"), target)?;
+    let [first, second] = [first, second.as_path()].map(|path| read(path).map(Sha256::digest));
+    ensure!(
+        first? == second?,
+        "two builds for {target} differ: the binary depends on where it is built"
+    );
+    println!("{target}: built twice, in two places, with the same result");
+    Ok(())
+}
+
+fn size(bytes: usize) -> String {
+    format!("{:.2} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
+}
