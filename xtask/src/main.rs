@@ -8,6 +8,8 @@ mod generated;
 mod image;
 mod licences;
 mod reference;
+#[cfg(test)]
+mod security;
 mod tools;
 mod troubleshooting;
 mod upstream;
