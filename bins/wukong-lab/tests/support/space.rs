@@ -93,6 +93,15 @@ impl<'a> Space<'a> {
         json_of(stored)
     }
 
+    /// The same for the status, as whoever reports it would.
+    pub async fn merge_status(&self, kind: &str, name: &str, patch: Value) {
+        let (patch, params) = (Patch::Merge(patch), PatchParams::default());
+        self.api(kind)
+            .patch_status(name, &params, &patch)
+            .await
+            .unwrap();
+    }
+
     pub async fn json_patch(&self, kind: &str, name: &str, patch: Value) -> Value {
         let patch = Patch::Json::<()>(serde_json::from_value(patch).unwrap());
         let stored = self
@@ -256,6 +265,9 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
         "VirtualMachine" => ("kubevirt.io", "v1", "virtualmachines", true),
         "VirtualMachineInstance" => ("kubevirt.io", "v1", "virtualmachineinstances", true),
         "KubeVirt" => ("kubevirt.io", "v1", "kubevirts", true),
+        "CDI" => ("cdi.kubevirt.io", "v1beta1", "cdis", false),
+        "DaemonSet" => ("apps", "v1", "daemonsets", true),
+        "Node" => ("", "v1", "nodes", false),
         "DataVolume" => ("cdi.kubevirt.io", "v1beta1", "datavolumes", true),
         "NetworkAttachmentDefinition" => (
             "k8s.cni.cncf.io",

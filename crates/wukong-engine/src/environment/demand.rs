@@ -153,11 +153,9 @@ impl<'a> Demand<'a> {
                 .node_selector
                 .iter()
                 .find(|(key, value)| !node.matches(key, value));
+            // The same words for every such node: one of another kind among them is told apart.
             if let Some((key, value)) = missing {
-                return Some(match node.labels.get(key) {
-                    Some(other) => format!("label {key} is {other}, not {value}"),
-                    None => format!("no label {key}={value}"),
-                });
+                return Some(format!("no label {key}={value}"));
             }
         }
         let architecture = self

@@ -40,14 +40,14 @@ pub fn offered() -> Vec<(Value, &'static str)> {
 }
 
 /// The access mode that CDI knows of a class's provisioner.
-pub fn access_mode(world: &World, class: &Field<'_>) -> Option<&'static str> {
+pub fn access_mode(class: &Field<'_>) -> Option<&'static str> {
     let name = class.child("metadata").name();
     let known = offered()
         .into_iter()
         .find(|(offered, _)| Field::new("", offered).child("metadata").name() == name);
     known
         .map(|(_, mode)| mode)
-        .or_else(|| Class::read(world, class).served.then_some("ReadWriteOnce"))
+        .or_else(|| Class::is_known(class).then_some("ReadWriteOnce"))
 }
 
 /// How a class makes volumes.
@@ -64,7 +64,6 @@ pub struct Class {
 impl Class {
     pub fn read(world: &World, class: &Field<'_>) -> Self {
         let provisioner = class.child("provisioner").text();
-        let known = [LOCAL_PATH, FIXED].contains(&provisioner) || provisioner.ends_with(DOMAIN);
         // What is missing for one class of a provisioner is missing for all of them.
         let missing = world.list(Kind::StorageClass, "").any(|class| {
             class.child("provisioner").text() == provisioner
@@ -75,8 +74,14 @@ impl Class {
             csi: provisioner.contains("csi"),
             waits_for_consumer: class.child("volumeBindingMode").text() == WAIT,
             expands: class.child("allowVolumeExpansion").is_true(),
-            served: known && !missing,
+            served: Self::is_known(class) && !missing,
         }
+    }
+
+    /// Whether the provisioner of a class is one that the plant plays.
+    fn is_known(class: &Field<'_>) -> bool {
+        let provisioner = class.child("provisioner").text();
+        [LOCAL_PATH, FIXED].contains(&provisioner) || provisioner.ends_with(DOMAIN)
     }
 
     pub fn named(world: &World, name: &str) -> Option<Self> {

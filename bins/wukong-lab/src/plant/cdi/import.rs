@@ -15,6 +15,8 @@ const BIND_NOW: &str = "cdi.kubevirt.io/storage.bind.immediate.requested";
 /// Progress reports of a usual and of a slow import.
 const REPORTS: u32 = 3;
 const SLOW_REPORTS: u32 = 100;
+/// Paces between two attempts to make a pod that a quota refuses.
+const POD_RETRY: u32 = 20;
 /// Longest pause of a crashing importer, in paces.
 const MAX_BACKOFF: u32 = 64;
 
@@ -213,6 +215,20 @@ impl Import<'_> {
             "ImportScheduled"
         };
         let (bound, message) = self.bound("");
+        let refused = self.moment.refusal.as_ref().filter(|refusal| {
+            refusal.kind == Kind::Pod && importer::of(self.world, self.claim).is_none()
+        });
+        if refused.is_some() && self.moment.waited < POD_RETRY {
+            let phase = self.dv.at("status.phase").text();
+            let words = format!(
+                "Error starting pod '{}': For more information, request access to cdi-deploy logs from your sysadmin",
+                importer::name(self.claim)
+            );
+            let report = Report::new(phase).bound(bound_condition(bound, &message));
+            return self
+                .report(report.running(Condition::no("ErrExceededQuota", &words)))
+                .or_wait(POD_RETRY - self.moment.waited);
+        }
         let mut step = self.report(
             Report::new(phase)
                 .progress("N/A")

@@ -76,7 +76,13 @@ pub fn create(world: &World, claim: &Field<'_>) -> Option<Change> {
             }],
         },
         "spec": {
-            "containers": [{"name": "importer", "image": IMAGE}],
+            "containers": [{
+                "name": "importer", "image": IMAGE,
+                // CDI's own defaults.
+                "resources": {
+                    "requests": {"cpu": "100m", "memory": "60M"}, "limits": {"cpu": "750m", "memory": "600M"},
+                },
+            }],
             "volumes": volumes,
             "restartPolicy": "OnFailure",
             "automountServiceAccountToken": false,

@@ -97,7 +97,7 @@ fn profile(world: &World, name: &str) -> Step {
     };
     let mut status =
         json!({"provisioner": class.child("provisioner").text(), "storageClass": name});
-    let sets = property_sets(world, &profile, &class);
+    let sets = property_sets(&profile, &class);
     if sets.as_array().is_some_and(|sets| !sets.is_empty()) {
         put(&mut status, ["claimPropertySets"], sets);
     }
@@ -105,12 +105,12 @@ fn profile(world: &World, name: &str) -> Step {
 }
 
 /// What the profile's own spec says wins over what is known of the provisioner.
-fn property_sets(world: &World, profile: &Field<'_>, class: &Field<'_>) -> Value {
+fn property_sets(profile: &Field<'_>, class: &Field<'_>) -> Value {
     let given = profile.at("spec.claimPropertySets");
     if given.count() > 0 {
         return given.value().clone();
     }
-    match class::access_mode(world, class) {
+    match class::access_mode(class) {
         Some(mode) => json!([{"accessModes": [mode], "volumeMode": "Filesystem"}]),
         None => json!([]),
     }

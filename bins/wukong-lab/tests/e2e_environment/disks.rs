@@ -1,0 +1,68 @@
+//! Disks that do not come.
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use super::cluster;
+use crate::support::{condition, failing, phase, root, wukong};
+use crate::verdict::{blocker, doctor};
+
+const BOUND: &str = "VolumesBound";
+
+fn on_class(name: &str, class: &str, rest: Value) -> Value {
+    let mut disk = root();
+    disk["storageClassName"] = json!(class);
+    let mut object = wukong(name, json!({"disks": [disk]}));
+    crate::support::merge(&mut object["spec"], rest);
+    object
+}
+
+#[tokio::test]
+async fn an_import_that_fails_has_one_cause_everywhere() {
+    let space = &cluster().await.space("imports").await;
+    let rows = [
+        ("import-dns", "ImportFailed", "no such host"),
+        ("import-network", "ImportFailed", "i/o timeout"),
+        ("import-tls", "ImportFailed", "x509"),
+        ("import-auth", "ImportFailed", "401"),
+        ("import-notfound", "ImportFailed", "404"),
+        ("import-space", "ImportFailed", "too small"),
+        ("import-format", "ImportFailed", "qcow2"),
+        ("checksum", "ImportFailed", "checksum"),
+        ("image-pull", "ImagePullFailed", "cdi-importer"),
+        ("quota", "QuotaExceeded", "exceeded quota"),
+    ];
+    join_all(rows.map(|(scenario, reason, part)| async move {
+        space
+            .apply(&failing(
+                wukong(scenario, json!({"disks": [root()]})),
+                scenario,
+            ))
+            .await;
+        blocker(BOUND, reason, "DataVolume/NAME.root", part)
+            .is_named(space, scenario)
+            .await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_disk_that_waits_for_its_vm_is_no_failure() {
+    let space = &cluster().await.space("consumers").await;
+    join_all(["standard-wffc", "local-path"].map(|class| async move {
+        let stopped = json!({"powerState": "Stopped"});
+        space.apply(&on_class(class, class, stopped)).await;
+        let waits = space
+            .wukong(class, "waiting for its first consumer", |wukong| {
+                condition(wukong, BOUND).1 == "WaitingForFirstConsumer"
+            })
+            .await;
+        assert_eq!(condition(&waits, BOUND).0, "True", "{waits:#}");
+        assert_eq!(phase(&waits), "Stopped");
+        let said = doctor(space, &[class]).await;
+        assert!(said["blocker"].is_null(), "{said:#}");
+        space.edit(class, json!({"powerState": "Running"})).await;
+        space.running(class).await;
+    }))
+    .await;
+}

@@ -1,0 +1,126 @@
+//! Nodes that cannot run a VM. Each fault has a node of its own, and a VM that may run only there.
+
+use futures::future::{FutureExt, join_all};
+use serde_json::json;
+
+use super::{cluster, heal, node, on_node};
+use crate::support::{merge, wukong};
+use crate::verdict::blocker;
+
+const ENVIRONMENT: &str = "EnvironmentReady";
+
+#[tokio::test]
+async fn a_node_that_cannot_run_vms_is_named_with_its_cause() {
+    let space = &cluster().await.space("nodes").await;
+    let rows = [
+        ("no-kvm", "NoVirtualizationDevices", "/dev/kvm"),
+        ("no-tun", "NoVirtualizationDevices", "/dev/net/tun"),
+        ("no-vhost-net", "NoVirtualizationDevices", "/dev/vhost-net"),
+        (
+            "device-plugin",
+            "DevicePluginUnhealthy",
+            "do not give them out",
+        ),
+        (
+            "device-plugin=tun",
+            "DevicePluginUnhealthy",
+            "devices.kubevirt.io/tun",
+        ),
+        (
+            "handler-crash",
+            "VirtHandlerNotReady",
+            "too many open files",
+        ),
+        ("no-virt-handler", "VirtHandlerNotReady", "no virt-handler"),
+    ];
+    join_all(rows.map(|(scenario, reason, part)| async move {
+        let name = scenario.replace('=', "-");
+        let object: &str = format!("Node/{name}").leak();
+        node(space, &name, scenario).await;
+        space.apply(&on_node(&name, &name, json!({}))).await;
+        blocker(ENVIRONMENT, reason, object, part)
+            .is_named(space, &name)
+            .await;
+        heal(space, "Node", &name).await;
+        space.running(&name).await;
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_placement_that_leaves_no_node_is_told_per_node() {
+    let space = &cluster().await.space("placement").await;
+    let narrow = |part| blocker(ENVIRONMENT, "PlacementTooNarrow", "", part);
+    node(space, "tainted", "").await;
+    let taint = json!({"key": "dedicated", "value": "gpu", "effect": "NoSchedule"});
+    space
+        .merge("Node", "tainted", json!({"spec": {"taints": [taint]}}))
+        .await;
+    node(space, "cordoned", "").await;
+    space
+        .merge("Node", "cordoned", json!({"spec": {"unschedulable": true}}))
+        .await;
+    join_all([
+        async {
+            space.apply(&on_node("taint", "tainted", json!({}))).await;
+            narrow("tainted: taint dedicated=gpu:NoSchedule")
+                .is_named(space, "taint")
+                .await;
+            space
+                .merge("Node", "tainted", json!({"spec": {"taints": null}}))
+                .await;
+            space.running("taint").await;
+        }
+        .boxed(),
+        async {
+            space.apply(&on_node("cordon", "cordoned", json!({}))).await;
+            narrow("cordoned: ").is_named(space, "cordon").await;
+            space
+                .merge("Node", "cordoned", json!({"spec": {"unschedulable": null}}))
+                .await;
+            space.running("cordon").await;
+        }
+        .boxed(),
+        async {
+            space
+                .apply(&on_node("selector", "nowhere", json!({})))
+                .await;
+            narrow("example.com/rack=nowhere")
+                .is_named(space, "selector")
+                .await;
+        }
+        .boxed(),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_node_keeps_its_vm() {
+    let space = &cluster().await.space("lost").await;
+    node(space, "unplugged", "").await;
+    space.apply(&on_node("web", "unplugged", json!({}))).await;
+    space.running("web").await;
+    super::break_(space, "Node", "unplugged", Some("node-lost")).await;
+    blocker(ENVIRONMENT, "PlacementTooNarrow", "", "unplugged: ")
+        .is_named(space, "web")
+        .await;
+    heal(space, "Node", "unplugged").await;
+    space.running("web").await;
+}
+
+#[tokio::test]
+async fn a_full_quota_is_told_the_numbers() {
+    let space = &cluster().await.space("quota").await;
+    let quota = |memory: &str| {
+        json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"},
+            "spec": {"hard": {"requests.memory": memory}}})
+    };
+    space.apply(&quota("1Gi")).await;
+    let mut web = wukong("web", json!({}));
+    merge(&mut web, json!({"spec": {"memory": "2Gi"}}));
+    space.apply(&web).await;
+    let full = blocker("Scheduled", "QuotaExceeded", "*", "requests.memory");
+    full.is_named(space, "web").await;
+    space.apply(&quota("8Gi")).await;
+    space.running("web").await;
+}

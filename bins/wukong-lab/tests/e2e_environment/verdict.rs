@@ -1,0 +1,129 @@
+//! The blocker, as it is told in three places.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::support::{self, Space, condition};
+
+/// What is to be said.
+#[derive(Clone, Copy)]
+pub struct Blocker {
+    pub condition: &'static str,
+    pub reason: &'static str,
+    /// The object that is named, `NAME` being the Wukong's name; `*` for any.
+    pub object: &'static str,
+    /// Of the message.
+    pub part: &'static str,
+}
+
+pub fn blocker(
+    condition: &'static str,
+    reason: &'static str,
+    object: &'static str,
+    part: &'static str,
+) -> Blocker {
+    Blocker {
+        condition,
+        reason,
+        object,
+        part,
+    }
+}
+
+impl Blocker {
+    fn assert_is(&self, name: &str, place: &str, found: &Value) {
+        let said = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        let named = (said("condition"), said("reason"), said("object"));
+        let object = match self.object {
+            "*" => said("object"),
+            object => object.replace("NAME", name),
+        };
+        let wanted = (self.condition.to_owned(), self.reason.to_owned(), object);
+        assert_eq!(named, wanted, "{name}, {place}: {found:#}");
+        assert!(
+            said("message").contains(self.part),
+            "{name}, {place}: {found:#}"
+        );
+        assert!(!said("hint").is_empty(), "{name}, {place}: {found:#}");
+    }
+
+    /// Waits until the operator's status names this blocker, and sees that `doctor` names the same one, from the cluster
+    /// and from a bundle.
+    pub async fn is_named(&self, space: &Space<'_>, name: &str) {
+        let what = format!("blocked by {}: {}", self.reason, self.part);
+        let stored = space
+            .wukong(name, &what, |wukong| {
+                let blocker = &wukong["status"]["blocker"];
+                let message = blocker["message"].as_str().unwrap_or_default();
+                blocker["reason"] == self.reason && message.contains(self.part)
+            })
+            .await;
+        let named = &stored["status"]["blocker"];
+        self.assert_is(name, "status", named);
+        let (status, reason, _) = condition(&stored, "Ready");
+        assert_eq!((status, reason), ("False", self.reason), "{name}");
+
+        let live = doctor(space, &[name]).await;
+        self.assert_is(name, "doctor", &live["blocker"]);
+
+        let dir = tempfile::tempdir().unwrap();
+        let archive = dir.path().join("bundle.tar.gz");
+        let archive = archive.to_str().unwrap();
+        let (code, _, err) = run(space, &["bundle", name, "-o", archive]).await;
+        assert_eq!(code, 0, "{err}");
+        let offline = doctor(space, &["--from", archive]).await;
+        self.assert_is(name, "bundle", &offline["blocker"]);
+    }
+}
+
+/// The plugin of this source tree. `WUKONG_PLUGIN_BIN` names one that is there already.
+async fn plugin() -> &'static Path {
+    static PLUGIN: OnceCell<PathBuf> = OnceCell::const_new();
+    PLUGIN
+        .get_or_init(|| async {
+            if let Some(binary) = std::env::var_os("WUKONG_PLUGIN_BIN") {
+                return binary.into();
+            }
+            let shim = Path::new(support::SHIM);
+            let target = shim.parent().unwrap();
+            let status = Command::new("cargo")
+                .args([
+                    "build",
+                    "--quiet",
+                    "--package",
+                    "kubectl-wukong",
+                    "--target-dir",
+                ])
+                .arg(target.parent().unwrap())
+                .current_dir(wukong_lab::manifests::repository(""))
+                .status()
+                .unwrap();
+            assert!(status.success());
+            target.join("kubectl-wukong")
+        })
+        .await
+}
+
+/// Exit code, standard output and error of `kubectl wukong`.
+pub async fn run(space: &Space<'_>, args: &[&str]) -> (i32, String, String) {
+    let mut command = tokio::process::Command::new(plugin().await);
+    command
+        .args(args)
+        .args(["-n", &space.name])
+        .env("KUBECONFIG", space.lab.kubeconfig());
+    let output = command.output().await.unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+pub async fn doctor(space: &Space<'_>, args: &[&str]) -> Value {
+    let (_, out, err) = run(space, &[&["doctor", "-o", "json"], args].concat()).await;
+    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
+}
