@@ -109,3 +109,45 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
     });
     join_all(looks).await;
 }
+
+#[tokio::test]
+async fn what_others_add_to_our_secret_stays_when_it_changes() {
+    let space = &cluster().await.space("marked").await;
+    let ada = json!({"disks": [root()], "cloudInitUser": {"name": "ada"}});
+    space.apply(&wukong("web", ada)).await;
+    space.running("web").await;
+    let name = names::cloud_init_secret("web");
+    let before = space.get("Secret", &name).await;
+    let vm = space.get("VirtualMachine", "web").await;
+    let theirs = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": "web",
+        "uid": vm["metadata"]["uid"]});
+    let owners = json!([theirs, before["metadata"]["ownerReferences"][0]]);
+    let marks = json!({"labels": {"whose": "theirs"}, "annotations": {"whose": "theirs"}, "ownerReferences": owners});
+    space
+        .merge("Secret", &name, json!({"metadata": marks}))
+        .await;
+
+    let changed_to = async |user: &str, before: &Value| {
+        space
+            .edit("web", json!({"cloudInitUser": {"name": user}}))
+            .await;
+        let changed = |secret: &Value| {
+            (secret["data"]["userdata"] != before["data"]["userdata"]).then(|| secret.clone())
+        };
+        space.until("Secret", &name, "changed", changed).await
+    };
+    let bob = changed_to("bob", &before).await;
+    let metadata = &bob["metadata"];
+    assert_eq!(metadata["labels"]["whose"], "theirs");
+    assert_eq!(metadata["annotations"]["whose"], "theirs");
+    assert_eq!(metadata["ownerReferences"], owners);
+
+    let bare = json!([{"op": "remove", "path": "/metadata/labels"},
+        {"op": "remove", "path": "/metadata/ownerReferences/0"}]);
+    space.json_patch("Secret", &name, bare).await;
+    let eve = changed_to("eve", &bob).await;
+    assert_eq!(
+        eve["metadata"]["labels"], before["metadata"]["labels"],
+        "ours are made again"
+    );
+}

@@ -100,7 +100,7 @@ impl Http {
     /// Sends a request and reads its answer.
     ///
     /// # Errors
-    /// When there is no answer in time, or nothing was sent because this replica does not lead.
+    /// When there is no answer in time, or nothing was sent because its turn did not come or this replica does not lead.
     pub(super) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, Refusal> {
         let request = Request::builder()
             .method(&exchange.method)
@@ -111,8 +111,13 @@ impl Http {
                 serde_json::to_vec(exchange.body).unwrap_or_default(),
             ))
             .map_err(|error| Refusal::outage(error.to_string()))?;
-        // It is never closed.
-        let _permit = self.in_flight.acquire().await;
+        // It waits for its turn no longer than for an answer.
+        let Ok(_permit) = timeout(DEADLINE, self.in_flight.acquire()).await else {
+            return Err(Refusal::outage(format!(
+                "the API server is busy with earlier requests for {} s",
+                DEADLINE.as_secs()
+            )));
+        };
         if !self.leadership.holds() {
             return Err(Refusal::outage("another replica leads"));
         }

@@ -31,8 +31,10 @@ use crate::port::{Port, Subject};
 use crate::refusal::{Cause, Refusal};
 use exchange::{Answer, Exchange, Http};
 
-/// How long a request may take, from when it is sent to the last byte of its answer.
+/// How long a request may take, from when it is sent to the last byte of its answer, and how long it may wait before.
 pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Behind how many owner references of others ours is looked for.
+const OWNERS_MAX: usize = 3;
 /// A version that no object has.
 const NO_VERSION: &str = "1";
 
@@ -99,38 +101,38 @@ impl Applier {
         })
     }
 
-    /// Changes a Secret that a Wukong controls, without reading it.
+    /// Changes a Secret that a Wukong controls, without reading it. Labels and annotations of others stay.
+    ///
+    /// A JSON patch tests a place, and cannot search: our owner reference is looked for where it was made, then behind
+    /// those of others. Labels are added one by one, and together where somebody has taken them all away.
     async fn update_controlled(
         &self,
         subject: &Subject,
         apply: &Apply,
         controller: &str,
     ) -> Result<Value, Refusal> {
-        let field = |pointer| {
-            apply
-                .body
-                .pointer(pointer)
-                .cloned()
-                .unwrap_or_else(|| json!({}))
-        };
-        let patch = json!([
-            {"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": controller},
-            {"op": "test", "path": "/metadata/ownerReferences/0/controller", "value": true},
-            {"op": "add", "path": "/metadata/labels", "value": field("/metadata/labels")},
-            {"op": "add", "path": "/data", "value": field("/data")},
-        ]);
-        let query = format!("fieldManager={FIELD_MANAGER}&{TIMEOUT}");
-        let target = &apply.target;
-        self.write(subject, "patch", target, &query, JSON_PATCH, &patch)
-            .await
-            .map_err(|refusal| match refusal.cause {
-                Cause::TestFailed => Refusal {
-                    cause: Cause::NameTaken,
-                    message: format!("{target} exists already and does not belong to this Wukong"),
-                    ..refusal
-                },
-                _ => refusal,
-            })
+        let places = (0..OWNERS_MAX).map(|place| (place, true));
+        let mut outcome = Err(Refusal::outage("nothing was tried"));
+        for (place, labelled) in places.chain([(0, false)]) {
+            let patch = patch_of_controlled(apply, controller, place, labelled);
+            let query = format!("fieldManager={FIELD_MANAGER}&{TIMEOUT}");
+            let target = &apply.target;
+            outcome = self
+                .write(subject, "patch", target, &query, JSON_PATCH, &patch)
+                .await;
+            match &outcome {
+                Err(refusal) if refusal.cause == Cause::TestFailed => {}
+                _ => return outcome,
+            }
+        }
+        outcome.map_err(|refusal| Refusal {
+            cause: Cause::NameTaken,
+            message: format!(
+                "{} exists already and does not belong to this Wukong",
+                apply.target
+            ),
+            ..refusal
+        })
     }
 
     async fn write(
@@ -162,6 +164,30 @@ impl Applier {
             }
         })
     }
+}
+
+/// A change of a Secret whose owner reference at `place` makes this controller its own, and that has labels or not.
+fn patch_of_controlled(apply: &Apply, controller: &str, place: usize, labelled: bool) -> Value {
+    let owner = format!("/metadata/ownerReferences/{place}");
+    let mut patch = vec![
+        json!({"op": "test", "path": format!("{owner}/uid"), "value": controller}),
+        json!({"op": "test", "path": format!("{owner}/controller"), "value": true}),
+    ];
+    let labels = apply.body.pointer("/metadata/labels");
+    let labels = labels.and_then(Value::as_object);
+    if labelled {
+        patch.extend(labels.into_iter().flatten().map(|(key, value)| {
+            let key = key.replace('~', "~0").replace('/', "~1");
+            json!({"op": "add", "path": format!("/metadata/labels/{key}"), "value": value})
+        }));
+    } else {
+        patch.push(json!({"op": "test", "path": "/metadata/labels", "value": null}));
+        patch.push(json!({"op": "add", "path": "/metadata/labels", "value": labels}));
+    }
+    let nothing = json!({});
+    let data = apply.body.get("data").unwrap_or(&nothing);
+    patch.push(json!({"op": "add", "path": "/data", "value": data}));
+    Value::Array(patch)
 }
 
 /// What the server is asked to keep to: it gives up shortly before we do, so that little is written behind our back.

@@ -179,9 +179,44 @@ async fn a_secret_of_ours_is_changed_under_a_test_of_its_controller() {
         json!([
             {"op": "test", "path": "/metadata/ownerReferences/0/uid", "value": "w1"},
             {"op": "test", "path": "/metadata/ownerReferences/0/controller", "value": true},
-            {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+            {"op": "add", "path": "/metadata/labels/a", "value": "b"},
             {"op": "add", "path": "/data", "value": {"userdata": "c2VjcmV0"}},
         ])
+    );
+}
+
+#[tokio::test]
+async fn our_owner_reference_is_found_among_others_and_labels_are_made_where_there_are_none() {
+    let (applier, mut server) = applier();
+    let expect = Expect::AbsentOrControlledBy("w1".into());
+    let mut apply = apply(Kind::Secret, expect);
+    apply.body["metadata"]["labels"] = json!({"x.io/a~b": "c"});
+    let subject = subject();
+    let serve = async {
+        answer(&mut server, 409, modified()).await;
+        let mut tried = Vec::new();
+        for _ in 0..OWNERS_MAX {
+            tried.push(answer(&mut server, 422, test_failed()).await.body);
+        }
+        tried.push(answer(&mut server, 200, json!({"metadata": {}})).await.body);
+        tried
+    };
+    let (result, tried) = tokio::join!(applier.apply(&subject, &apply), serve);
+    result.unwrap();
+    let last = tried.len() - 1;
+    for (index, patch) in tried[..last].iter().enumerate() {
+        let path = format!("/metadata/ownerReferences/{index}/uid");
+        assert_eq!(patch[0], json!({"op": "test", "path": path, "value": "w1"}));
+        assert_eq!(patch[2]["path"], "/metadata/labels/x.io~1a~0b");
+    }
+    assert_eq!(tried[last][0]["path"], "/metadata/ownerReferences/0/uid");
+    assert_eq!(
+        tried[last][2],
+        json!({"op": "test", "path": "/metadata/labels", "value": null})
+    );
+    assert_eq!(
+        tried[last][3],
+        json!({"op": "add", "path": "/metadata/labels", "value": {"x.io/a~b": "c"}})
     );
 }
 
@@ -192,9 +227,11 @@ async fn somebody_elses_secret_is_left_alone() {
     let (subject, apply) = (subject(), apply(Kind::Secret, expect));
     let serve = async {
         answer(&mut server, 409, modified()).await;
-        answer(&mut server, 422, test_failed()).await
+        for _ in 0..=OWNERS_MAX {
+            answer(&mut server, 422, test_failed()).await;
+        }
     };
-    let (result, _) = tokio::join!(applier.apply(&subject, &apply), serve);
+    let (result, ()) = tokio::join!(applier.apply(&subject, &apply), serve);
     let refusal = result.unwrap_err();
     assert_eq!(refusal.cause, Cause::NameTaken);
     assert!(refusal.message.contains("Secret/web"));
@@ -451,4 +488,29 @@ async fn no_more_requests_than_allowed_are_under_way() {
             .iter()
             .all(|result| result.as_ref().unwrap_err().cause == Cause::Outage)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_request_waits_for_its_turn_for_long() {
+    let (applier, mut server) = applier();
+    let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
+    let started = tokio::time::Instant::now();
+    let all = futures::future::join_all((0..40).map(|_| applier.apply(&subject, &apply)));
+    // Nothing is ever answered.
+    let hang = async {
+        let mut held = Vec::new();
+        loop {
+            held.push(server.next_request().await);
+        }
+    };
+    let results = tokio::select! {
+        results = all => results,
+        () = hang => unreachable!(),
+    };
+    assert!(
+        results
+            .iter()
+            .all(|result| result.as_ref().unwrap_err().cause == Cause::Outage)
+    );
+    assert!(started.elapsed() <= 2 * DEADLINE, "{:?}", started.elapsed());
 }
