@@ -12,10 +12,13 @@ use crate::queue::{Key, Queue};
 use crate::reconcile::Remembered;
 use crate::wukongs::{Entry, Wukongs};
 
+/// Which store of the world holds the facts of a kind.
+type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
+
 /// A part of the world: the facts of one kind.
 #[derive(Debug)]
 pub struct Part<F: Fact> {
-    store: fn(&mut World) -> &mut Store<F>,
+    store: StoreOf<F>,
     /// Which objects matter.
     keep: fn(&F) -> bool,
     wakes: Wakes,
@@ -41,7 +44,7 @@ impl<F: Fact> Clone for Part<F> {
 impl<F: Fact> Copy for Part<F> {}
 
 impl<F: Fact> Part<F> {
-    const fn of(store: fn(&mut World) -> &mut Store<F>, wakes: Wakes) -> Self {
+    const fn of(store: StoreOf<F>, wakes: Wakes) -> Self {
         Self {
             store,
             keep: |_| true,
@@ -55,17 +58,17 @@ impl<F: Fact> Part<F> {
     }
 
     /// What Wukongs are made of and name, or what all of them depend on.
-    pub const fn of_wukongs(store: fn(&mut World) -> &mut Store<F>) -> Self {
+    pub const fn of_wukongs(store: StoreOf<F>) -> Self {
         Self::of(store, Wakes::Concerned)
     }
 
     /// What the cluster is made of: it matters to Wukongs that are not as asked.
-    pub const fn of_cluster(store: fn(&mut World) -> &mut Store<F>) -> Self {
+    pub const fn of_cluster(store: StoreOf<F>) -> Self {
         Self::of(store, Wakes::Stuck)
     }
 
     /// What a namespace is limited by.
-    pub const fn of_namespace(store: fn(&mut World) -> &mut Store<F>) -> Self {
+    pub const fn of_namespace(store: StoreOf<F>) -> Self {
         Self::of(store, Wakes::StuckThere)
     }
 }
@@ -200,30 +203,61 @@ impl Cluster {
         self.wukongs.write().remove(wukong);
     }
 
-    /// Takes in the answer to a write before its watch event comes. Nothing has to be looked at because of it: whoever
-    /// wrote looks again anyway.
-    pub fn written(&self, kind: Kind, object: &Value) {
-        let mut world = self.world.write();
+    /// Takes in the answer to a write for the Wukong `by`, before its watch event comes. The event will tell nothing new
+    /// then, so others whom the object concerns are looked at now; `by` looks again anyway.
+    pub fn written(&self, by: &Key, kind: Kind, object: &Value) {
         match kind {
             // Secrets are not watched, so nothing is known of them.
-            Kind::Secret => false,
-            Kind::NetworkAttachmentDefinition => world.definitions.insert(Fact::project(object)),
-            Kind::DataVolume => world.data_volumes.insert(Fact::project(object)),
-            Kind::PersistentVolumeClaim => world.claims.insert(Fact::project(object)),
-            Kind::VirtualMachine => world.virtual_machines.insert(Fact::project(object)),
-        };
+            Kind::Secret => {}
+            Kind::NetworkAttachmentDefinition => {
+                self.put(by, |world| &mut world.definitions, object)
+            }
+            Kind::DataVolume => self.put(by, |world| &mut world.data_volumes, object),
+            Kind::PersistentVolumeClaim => self.put(by, |world| &mut world.claims, object),
+            Kind::VirtualMachine => self.put(by, |world| &mut world.virtual_machines, object),
+        }
     }
 
-    /// Takes note that an object of ours was deleted, before its watch event comes.
-    pub fn pruned(&self, namespace: &str, kind: Kind, name: &str, uid: &str) {
-        let mut world = self.world.write();
+    /// Takes note that a child of the Wukong `by` was deleted, before its watch event comes.
+    pub fn pruned(&self, by: &Key, kind: Kind, name: &str, uid: &str) {
         match kind {
-            Kind::Secret => false,
-            Kind::NetworkAttachmentDefinition => world.definitions.remove(namespace, name, uid),
-            Kind::DataVolume => world.data_volumes.remove(namespace, name, uid),
-            Kind::PersistentVolumeClaim => world.claims.remove(namespace, name, uid),
-            Kind::VirtualMachine => world.virtual_machines.remove(namespace, name, uid),
+            Kind::Secret => {}
+            Kind::NetworkAttachmentDefinition => {
+                self.take(by, |world| &mut world.definitions, name, uid);
+            }
+            Kind::DataVolume => self.take(by, |world| &mut world.data_volumes, name, uid),
+            Kind::PersistentVolumeClaim => self.take(by, |world| &mut world.claims, name, uid),
+            Kind::VirtualMachine => self.take(by, |world| &mut world.virtual_machines, name, uid),
+        }
+    }
+
+    fn put<F: Fact>(&self, by: &Key, store: StoreOf<F>, object: &Value) {
+        let fact = F::project(object);
+        let meta = fact.meta().clone();
+        if store(&mut self.world.write()).insert(fact) {
+            self.look_at_others(by, &meta);
+        }
+    }
+
+    fn take<F: Fact>(&self, by: &Key, store: StoreOf<F>, name: &str, uid: &str) {
+        let known = {
+            let mut world = self.world.write();
+            let store = store(&mut world);
+            let known = store.get(&by.namespace, name).present();
+            let known = known.map(|fact| fact.meta().clone());
+            known.filter(|_| store.remove(&by.namespace, name, uid))
         };
+        if let Some(meta) = known {
+            self.look_at_others(by, &meta);
+        }
+    }
+
+    fn look_at_others(&self, by: &Key, object: &Meta) {
+        let mut others = self.wukongs.read().concerned(object);
+        others.remove(by);
+        for key in others {
+            self.queue.add(key);
+        }
     }
 
     /// Takes in the Wukong that a status write returned.
@@ -324,14 +358,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_echo_of_an_own_write_is_not_looked_at() {
+    async fn an_own_write_is_looked_at_by_others_whom_it_concerns_and_its_echo_by_nobody() {
         let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![wukong("a")]);
+        let copy = StoredWukong::project(json!({
+            "metadata": {"name": "copy", "namespace": "shop", "uid": "copy", "resourceVersion": "1"},
+            "spec": {"cpu": 1, "memory": "1Gi",
+                "disks": [{"name": "root", "size": "1Gi", "source": {"pvc": {"name": "a.root"}}}]},
+        }));
+        cluster.wukongs_listed(vec![wukong("a"), wukong("b"), copy]);
         cluster.listed(CLAIMS, Vec::new());
         ready(&cluster);
+        let (a, claim) = (Key::new("shop", "a"), Kind::PersistentVolumeClaim);
         let answer = json!({"metadata": {"name": "a.root", "namespace": "shop", "uid": "a.root", "resourceVersion": "5"}});
-        cluster.written(Kind::PersistentVolumeClaim, &answer);
+        cluster.written(&a, claim, &answer);
+        assert_eq!(ready(&cluster), ["copy"], "it waits for this claim");
+        cluster.written(&a, claim, &answer);
         cluster.seen(CLAIMS, Fact::project(&answer));
+        assert!(ready(&cluster).is_empty());
+        cluster.pruned(&a, claim, "a.root", "a.root");
+        assert_eq!(ready(&cluster), ["copy"]);
+        cluster.gone(CLAIMS, &Fact::project(&answer));
         assert!(ready(&cluster).is_empty());
     }
 

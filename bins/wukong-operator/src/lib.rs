@@ -32,4 +32,5 @@ pub mod refusal;
 pub mod run;
 pub mod settings;
 pub mod watch;
+pub mod workers;
 pub mod wukongs;

@@ -37,6 +37,8 @@ pub enum Ended {
     Changed,
     /// A write was refused.
     Refused,
+    /// It panicked.
+    Panicked,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]

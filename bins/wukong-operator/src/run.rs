@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::Reconciler;
 use crate::settings::Settings;
 use crate::watch::{Waiting, Watches};
+use crate::workers::Workers;
 
 /// How long the first decision waits for kinds that tell nothing. Then it is made with what is known: a kind that its
 /// own project serves badly must not stop everything else.
@@ -88,11 +88,13 @@ pub async fn run(settings: Settings) -> Result<()> {
 
     let concurrency = usize::from(settings.concurrency);
     let waiting = watches.waiting();
+    let mut workers = Workers::default();
     tokio::select! {
-        () = terms(&cluster, &reconciler, leadership, waiting, concurrency) => {}
+        () = terms(&mut workers, &cluster, &reconciler, leadership, waiting, concurrency) => {}
         () = watches.ended() => bail!("a watch ended, which none should"),
         outcome = stop_asked() => outcome?,
     }
+    workers.stop().await;
     // Nobody works any more, so the next may.
     info!("stopping");
     resign.cancel();
@@ -102,6 +104,7 @@ pub async fn run(settings: Settings) -> Result<()> {
 
 /// Works whenever this replica leads; never ends.
 async fn terms(
+    workers: &mut Workers,
     cluster: &Arc<Cluster>,
     reconciler: &Arc<Reconciler>,
     mut leadership: Leadership,
@@ -122,31 +125,17 @@ async fn terms(
             patience = false;
         }
         cluster.start_over();
-        tokio::select! {
-            () = work(cluster, reconciler, concurrency) => {}
-            () = leadership.lost() => warn!("no longer the leader: all work has stopped"),
-        }
-        cluster.queue.clear();
-    }
-}
-
-/// Takes keys from the queue; never ends. Dropping it ends all work at once.
-async fn work(cluster: &Arc<Cluster>, reconciler: &Arc<Reconciler>, concurrency: usize) {
-    let workers = Arc::new(Semaphore::new(concurrency));
-    let mut tasks = JoinSet::new();
-    loop {
-        // It is never closed.
-        let Ok(worker) = Arc::clone(&workers).acquire_owned().await else {
-            return;
+        let look = |key| {
+            let reconciler = Arc::clone(reconciler);
+            async move { reconciler.reconcile(&key).await }
         };
-        while tasks.try_join_next().is_some() {}
-        let key = cluster.queue.next().await;
-        let (cluster, reconciler) = (Arc::clone(cluster), Arc::clone(reconciler));
-        tasks.spawn(async move {
-            let pause = reconciler.reconcile(&key).await;
-            cluster.queue.done(&key, pause);
-            drop(worker);
-        });
+        tokio::select! {
+            () = workers.work(cluster, concurrency, look) => {}
+            () = leadership.lost() => {}
+        }
+        workers.stop().await;
+        warn!("no longer the leader: all work has stopped");
+        cluster.queue.clear();
     }
 }
 

@@ -7,17 +7,20 @@ mod remembered;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use wukong_api::{Policy, Wukong, WukongSpec, WukongStatus};
 use wukong_engine::{Apply, Decision, Expand, Kind, Note, Observed, Target, decide, undecodable};
 
+use crate::backoff::Backoff;
 use crate::cluster::Cluster;
 use crate::metrics::{Ended, Metrics};
 use crate::port::{Port, Subject};
@@ -34,6 +37,9 @@ const ROUNDS: usize = 5;
 const AT_ONCE: usize = 8;
 /// When to look again at a Wukong that is not settled after all rounds.
 const UNSETTLED: Duration = Duration::from_secs(1);
+
+/// Pauses after looks that panicked.
+const PANICS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
 
 /// Looks at Wukongs.
 pub struct Reconciler {
@@ -71,19 +77,26 @@ impl Work {
             entry,
         }
     }
+
+    fn key(&self) -> Key {
+        Key::new(&*self.subject.namespace, &*self.subject.name)
+    }
 }
 
 /// What became of a decision.
 #[derive(Default)]
 struct Outcome {
     done: Vec<String>,
-    /// When to look again because something was refused.
-    refused: Option<Duration>,
+    /// Whether something was refused.
+    refused: bool,
+    /// When to look again, because it is of no use to decide again now.
+    stop: Option<Duration>,
 }
 
 impl Outcome {
-    fn refuse(&mut self, pause: Duration) {
-        self.refused = Some(self.refused.map_or(pause, |known| known.min(pause)));
+    fn refuse(&mut self, stop: Option<Duration>) {
+        self.refused = true;
+        self.stop = self.stop.into_iter().chain(stop).min();
     }
 }
 
@@ -114,9 +127,39 @@ impl Reconciler {
     /// Looks at a Wukong. Returns when to look again if nothing happens before.
     pub async fn reconcile(&self, key: &Key) -> Option<Duration> {
         let started = Instant::now();
-        let (ended, pause) = self.look(key).await;
+        let looked = AssertUnwindSafe(self.look(key)).catch_unwind().await;
+        let (ended, pause) = match looked {
+            Ok(looked) => {
+                self.remember(key, |remembered| remembered.panics = 0);
+                looked
+            }
+            Err(panic) => (Ended::Panicked, self.panicked(key, &*panic)),
+        };
         self.metrics.reconciled(ended, started.elapsed());
         pause
+    }
+
+    /// A mistake of ours that one Wukong brings to light must not end the work for all others. Nothing is left half
+    /// done by it: what was written is seen again, and locks are free.
+    fn panicked(&self, key: &Key, panic: &(dyn Any + Send)) -> Option<Duration> {
+        let Key { namespace, name } = key;
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        error!(
+            namespace,
+            name,
+            panic = text,
+            "a look at this Wukong panicked, which is a bug"
+        );
+        self.remember(key, |remembered| {
+            remembered.panics += 1;
+            PANICS.pause(remembered.panics)
+        })
+    }
+
+    fn remember<T>(&self, key: &Key, change: impl FnOnce(&mut Remembered) -> T) -> Option<T> {
+        let entry = self.cluster.wukong(key)?;
+        Some(change(&mut entry.remembered.lock()))
     }
 
     async fn look(&self, key: &Key) -> (Ended, Option<Duration>) {
@@ -137,19 +180,19 @@ impl Reconciler {
                 return self.say(&work, decision, now, ended, Some(UNSETTLED)).await;
             }
             let outcome = self.carry_out(&work, decision).await;
-            if !outcome.done.is_empty() {
+            if outcome.refused {
+                ended = Ended::Refused;
+            } else if ended == Ended::Unchanged && !outcome.done.is_empty() {
                 ended = Ended::Changed;
             }
-            if let Some(pause) = outcome.refused {
+            if let Some(pause) = outcome.stop {
                 let (decision, now) = self.decide(&work, wukong);
                 // What only came too late is done in a moment. Until then there is nothing new to say.
                 let late = work.entry.remembered.lock().memory.failures.is_empty();
                 if late && !decision.is_settled() {
-                    return (Ended::Refused, Some(pause));
+                    return (ended, Some(pause));
                 }
-                // What was refused is part of what there is to say.
-                let (_, again) = self.say(&work, decision, now, ended, Some(pause)).await;
-                return (Ended::Refused, again);
+                return self.say(&work, decision, now, ended, Some(pause)).await;
             }
         }
         (ended, Some(UNSETTLED))
@@ -160,18 +203,18 @@ impl Reconciler {
         let mut remembered = work.entry.remembered.lock();
         remembered.turn_to(wukong.metadata.generation, now);
         let world = self.cluster.world();
-        let mut decision = decide(&Observed {
+        let decision = decide(&Observed {
             wukong,
             world: &world,
             memory: &remembered.memory,
             policy: &self.policy,
             now,
         });
-        remembered.hold_back(&mut decision, &work.vm, now);
         (decision, now)
     }
 
-    /// First what the VM needs, all at once; then the VM; then what it is told; then what is no longer needed.
+    /// First what the VM needs, all at once; then the VM; then what it is told; then what is no longer needed. After a
+    /// refusal it is for the next decision to say what goes on without it.
     async fn carry_out(&self, work: &Work, decision: Decision) -> Outcome {
         let Decision {
             apply,
@@ -193,56 +236,50 @@ impl Reconciler {
         while let Some((what, result)) = results.next().await {
             match result {
                 Ok(()) => outcome.done.push(what),
-                Err(pause) => outcome.refuse(pause),
+                Err(stop) => outcome.refuse(stop),
             }
         }
         if let Some(vm) = apply_vm
-            && outcome.refused.is_none()
+            && !outcome.refused
         {
             match self.write(work, Write::Apply(vm)).await {
                 (what, Ok(())) => outcome.done.push(what),
-                (_, Err(pause)) => outcome.refuse(pause),
+                (_, Err(stop)) => outcome.refuse(stop),
             }
         }
         for call in calls {
-            if outcome.refused.is_some() {
+            if outcome.refused {
                 break;
             }
-            let result = self.port.call(&work.subject, call).await;
-            let (now, mut remembered) = (Timestamp::now(), work.entry.remembered.lock());
-            match result {
+            match self.port.call(&work.subject, call).await {
                 Ok(()) => {
-                    remembered.called(&work.vm, call, now);
+                    let mut remembered = work.entry.remembered.lock();
+                    remembered.called(&work.vm, call, Timestamp::now());
                     outcome.done.push(format!("called {call}"));
                 }
                 Err(refusal) => {
-                    self.report(work, call.as_ref(), &refusal);
-                    outcome.refuse(remembered.refused(&work.vm, call.as_ref(), &refusal, now));
+                    outcome.refuse(self.refused(work, &work.vm, call.as_ref(), &refusal));
                 }
             }
         }
         for prune in prune {
-            if outcome.refused.is_some() {
+            if outcome.refused {
                 break;
             }
-            let result = self.port.prune(&work.subject, &prune).await;
-            let mut remembered = work.entry.remembered.lock();
-            match result {
+            let target = &prune.target;
+            match self.port.prune(&work.subject, &prune).await {
                 Ok(()) => {
-                    remembered.pruned(&prune.target);
-                    let namespace = &work.subject.namespace;
-                    let Target { kind, name } = &prune.target;
-                    self.cluster.pruned(namespace, *kind, name, &prune.uid);
-                    outcome.done.push(format!("deleted {}", prune.target));
+                    work.entry.remembered.lock().memory.record_done(target);
+                    let Target { kind, name } = target;
+                    self.cluster.pruned(&work.key(), *kind, name, &prune.uid);
+                    outcome.done.push(format!("deleted {target}"));
                 }
                 Err(refusal) => {
-                    self.report(work, &prune.target.to_string(), &refusal);
-                    let pause = remembered.prune_refused(&prune.target, &refusal, Timestamp::now());
-                    outcome.refuse(pause);
+                    outcome.refuse(self.refused(work, target, &prune.hash(), &refusal));
                 }
             }
         }
-        if outcome.refused.is_none() {
+        if !outcome.refused {
             work.entry.remembered.lock().well();
         }
         if !outcome.done.is_empty() {
@@ -254,8 +291,25 @@ impl Reconciler {
         outcome
     }
 
-    /// Carries out one write and remembers what became of it; what was done, or when to look again.
-    async fn write(&self, work: &Work, write: Write) -> (String, Result<(), Duration>) {
+    /// Takes note of a refusal. Returns when to look again if it is of no use to decide again now: what came too late is
+    /// not noted and would be tried again at once, and in an outage everything else is refused as well.
+    fn refused(
+        &self,
+        work: &Work,
+        target: &Target,
+        hash: &str,
+        refusal: &Refusal,
+    ) -> Option<Duration> {
+        self.report(work, &target.to_string(), refusal);
+        let (now, mut remembered) = (Timestamp::now(), work.entry.remembered.lock());
+        let pause = remembered.refused(target, hash, refusal, now);
+        let noted = remembered.memory.failure(target, hash);
+        let held_back = noted.is_some_and(|failure| failure.retry_at > now);
+        (refusal.cause == Cause::Outage || !held_back).then_some(pause)
+    }
+
+    /// Carries out one write and remembers what became of it; what was done, or whether and when to look again.
+    async fn write(&self, work: &Work, write: Write) -> (String, Result<(), Option<Duration>>) {
         let target = write.target();
         let result = match &write {
             Write::Apply(apply) => self.port.apply(&work.subject, apply).await,
@@ -264,17 +318,15 @@ impl Reconciler {
         let stored = match result {
             Ok(stored) => stored,
             Err(refusal) => {
-                self.report(work, &target.to_string(), &refusal);
-                let mut remembered = work.entry.remembered.lock();
-                let pause = remembered.refused(target, &write.hash(), &refusal, Timestamp::now());
-                return (String::new(), Err(pause));
+                let stop = self.refused(work, target, &write.hash(), &refusal);
+                return (String::new(), Err(stop));
             }
         };
-        self.cluster.written(target.kind, &stored);
+        self.cluster.written(&work.key(), target.kind, &stored);
         let mut remembered = work.entry.remembered.lock();
         match &write {
             Write::Apply(apply) => remembered.applied(apply, &stored, Timestamp::now()),
-            Write::Expand(expand) => remembered.expanded(&expand.target),
+            Write::Expand(expand) => remembered.memory.record_done(&expand.target),
         }
         (write.done(), Ok(()))
     }
@@ -427,7 +479,7 @@ impl Write {
     fn hash(&self) -> String {
         match self {
             Self::Apply(apply) => apply.hash.clone(),
-            Self::Expand(expand) => expand.to.to_string(),
+            Self::Expand(expand) => expand.hash(),
         }
     }
 

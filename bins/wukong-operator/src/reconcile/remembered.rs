@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_engine::facts::Meta;
-use wukong_engine::{Apply, Called, Decision, FailureKind, Kind, Memory, Target};
+use wukong_engine::{Apply, Called, FailureKind, Kind, Memory, Target};
 
 use serde_json::Value;
 
@@ -16,8 +16,6 @@ use crate::refusal::{Cause, Refusal};
 const LATE_MAX: u32 = 5;
 /// No attempt is put off for longer; a clock that was set back must not put it off either.
 const PUT_OFF_MAX: SignedDuration = SignedDuration::from_mins(30);
-/// Stands for the body where a deletion was refused.
-const DELETION: &str = "deletion";
 
 /// What is remembered of one Wukong.
 #[derive(Debug, Default)]
@@ -30,6 +28,8 @@ pub struct Remembered {
     late: u32,
     /// Status writes in a row that were refused.
     pub status_refused: u32,
+    /// Looks in a row that panicked.
+    pub panics: u32,
     /// What was told in events.
     pub told: Told,
 }
@@ -60,23 +60,6 @@ impl Remembered {
             .for_each(|applied| not_later(&mut applied.since));
     }
 
-    /// Takes out of a decision the calls and deletions that were refused a moment ago.
-    pub fn hold_back(&self, decision: &mut Decision, vm: &Target, now: Timestamp) {
-        let mut earliest = decision.wake_at;
-        let mut may = |target: &Target, what: &str| {
-            let failure = self.memory.failures.get(target);
-            let refused = failure.filter(|failure| failure.hash == what && failure.retry_at > now);
-            if let Some(failure) = refused {
-                let at = earliest.map_or(failure.retry_at, |at| at.min(failure.retry_at));
-                earliest = Some(at);
-            }
-            refused.is_none()
-        };
-        decision.calls.retain(|call| may(vm, call.as_ref()));
-        decision.prune.retain(|prune| may(&prune.target, DELETION));
-        decision.wake_at = earliest;
-    }
-
     /// An apply was carried out; `stored` is the object as it is now.
     pub fn applied(&mut self, apply: &Apply, stored: &Value, now: Timestamp) {
         // Of a Secret only the metadata came back.
@@ -89,30 +72,11 @@ impl Remembered {
             .record_applied(apply.target.clone(), apply.hash.clone(), stored, now);
     }
 
-    /// A claim was grown.
-    pub fn expanded(&mut self, target: &Target) {
-        self.memory.failures.remove(target);
-    }
-
     /// A subresource was called.
     pub fn called(&mut self, vm: &Target, call: wukong_engine::Call, now: Timestamp) {
         self.memory.called = Some(Called { call, at: now });
-        self.forget(vm, call.as_ref());
-    }
-
-    /// A child was deleted.
-    pub fn pruned(&mut self, target: &Target) {
-        self.forget(target, DELETION);
-    }
-
-    fn forget(&mut self, target: &Target, what: &str) {
-        if self
-            .memory
-            .failures
-            .get(target)
-            .is_some_and(|failure| failure.hash == what)
-        {
-            self.memory.failures.remove(target);
+        if self.memory.failure(vm, call.as_ref()).is_some() {
+            self.memory.record_done(vm);
         }
     }
 
@@ -121,21 +85,11 @@ impl Remembered {
         self.late = 0;
     }
 
-    /// A deletion was refused.
-    pub fn prune_refused(
-        &mut self,
-        target: &Target,
-        refusal: &Refusal,
-        now: Timestamp,
-    ) -> Duration {
-        self.refused(target, DELETION, refusal, now)
-    }
-
-    /// A write of `what`, the hash of a body or what stands for it, was refused. Returns when to look again.
+    /// An action of this hash was refused. Returns when to look again.
     pub fn refused(
         &mut self,
         target: &Target,
-        what: &str,
+        hash: &str,
         refusal: &Refusal,
         now: Timestamp,
     ) -> Duration {
@@ -157,7 +111,7 @@ impl Remembered {
         let retry_at = now + SignedDuration::try_from(pause).unwrap_or(PUT_OFF_MAX);
         self.memory.record_failure(
             target.clone(),
-            what.to_owned(),
+            hash.to_owned(),
             kind,
             refusal.message.clone(),
             retry_at,
@@ -249,19 +203,14 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_was_refused_waits_for_its_time() {
+    fn a_call_that_went_well_forgets_only_its_own_refusal() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
+        remembered.refused(&vm, "body", &refusal(Cause::Denied), now());
+        remembered.called(&vm, Call::Start, now());
+        assert!(remembered.memory.failure(&vm, "body").is_some());
         remembered.refused(&vm, Call::Start.as_ref(), &refusal(Cause::Denied), now());
-        let mut decision = super::super::tests::decision();
-        decision.calls = vec![Call::Start];
-        let mut held = decision.clone();
-        remembered.hold_back(&mut held, &vm, now());
-        assert!(held.calls.is_empty());
-        let retry_at = held.wake_at.unwrap();
-        remembered.hold_back(&mut decision, &vm, retry_at);
-        assert_eq!(decision.calls, [Call::Start]);
-        remembered.called(&vm, Call::Start, retry_at);
+        remembered.called(&vm, Call::Start, now());
         assert!(remembered.memory.failures.is_empty());
     }
 }

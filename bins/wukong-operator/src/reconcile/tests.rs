@@ -13,21 +13,6 @@ use crate::cluster::Part;
 use crate::port::MockPort;
 use crate::projection::Project;
 
-/// A decision to do nothing.
-pub(super) fn decision() -> Decision {
-    Decision {
-        apply: Vec::new(),
-        apply_vm: None,
-        expand: Vec::new(),
-        calls: Vec::new(),
-        prune: Vec::new(),
-        status: WukongStatus::default(),
-        write_status: None,
-        notes: Vec::new(),
-        wake_at: None,
-    }
-}
-
 /// What was asked of the port, in order.
 type Log = Arc<Mutex<Vec<String>>>;
 
@@ -394,4 +379,68 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
         "{expects:?}"
     );
     drop(log);
+}
+
+#[tokio::test]
+async fn what_does_not_depend_on_a_refusal_goes_on_in_the_same_look() {
+    let (log, cluster) = (Log::default(), cluster(wukong()));
+    let refuse =
+        |what: &str| (what == "apply NetworkAttachmentDefinition").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, |_| None));
+    reconciler.reconcile(&key()).await;
+    claim_appears(&cluster);
+    reconciler.reconcile(&key()).await;
+    happened(&log);
+
+    // The VM has its network already: only an edit of the network is refused.
+    let mut edited = wukong();
+    edited["metadata"]["generation"] = json!(2);
+    edited["metadata"]["resourceVersion"] = json!(version());
+    edited["spec"]["cpu"] = json!(4);
+    edited["spec"]["networks"][0]["vlanId"] = json!(7);
+    cluster.wukong_seen(StoredWukong::project(edited));
+    let reconciler = Reconciler::new(
+        Arc::clone(&cluster),
+        Arc::new(port(&log, refuse)),
+        Policy::default(),
+        Metrics::default(),
+    );
+    let pause = reconciler.reconcile(&key()).await;
+    let all = happened(&log);
+    assert_eq!(
+        all[..2],
+        ["apply NetworkAttachmentDefinition", "apply VirtualMachine"],
+        "{all:?}"
+    );
+    assert!(pause.is_some(), "what was refused is tried again");
+}
+
+#[tokio::test]
+async fn a_look_that_panics_is_counted_and_comes_again_later_and_later() {
+    let cluster = cluster(wukong());
+    let (log, metrics) = (Log::default(), Metrics::default());
+    let mut broken = MockPort::new();
+    broken.expect_apply().returning(|_, _| panic!("a bug"));
+    let with = |port| {
+        Reconciler::new(
+            Arc::clone(&cluster),
+            Arc::new(port),
+            Policy::default(),
+            metrics.clone(),
+        )
+    };
+    let reconciler = with(broken);
+    let first = reconciler.reconcile(&key()).await.unwrap();
+    let second = reconciler.reconcile(&key()).await.unwrap();
+    assert!(first <= Duration::from_secs(1) && second > first);
+    let text = metrics.render(true, 0, []);
+    let line = "wukong_reconciles_total{outcome=\"panicked\"} 2";
+    assert!(text.contains(line), "{text}");
+
+    with(port(&log, |_| None)).reconcile(&key()).await;
+    assert!(
+        happened(&log).contains(&"apply Secret".to_owned()),
+        "no lock is held"
+    );
+    assert_eq!(cluster.wukong(&key()).unwrap().remembered.lock().panics, 0);
 }
