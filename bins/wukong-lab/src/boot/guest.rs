@@ -159,6 +159,7 @@ async fn prepare(
         qmp: dir.join("qmp.sock"),
         agent: dir.join("agent.sock"),
         console: dir.join("console.log"),
+        terminal: dir.join("console.sock"),
         firmware,
         disks: images,
         segments,

@@ -29,6 +29,7 @@ pub(super) fn announce(dir: &Path, machine: &Machine, places: &Places, pid: u32)
         ssh: places.ssh,
         agent: places.agent.clone(),
         console: places.console.clone(),
+        terminal: places.terminal.clone(),
     };
     let new = dir.join("guest.json.new");
     fs::write(&new, serde_json::to_string_pretty(&guest)?)?;
@@ -48,6 +49,8 @@ pub struct Guest {
     pub ssh: u16,
     agent: PathBuf,
     console: PathBuf,
+    /// The socket of its serial console, for one user at a time.
+    pub(crate) terminal: PathBuf,
 }
 
 /// What a command in a guest wrote.

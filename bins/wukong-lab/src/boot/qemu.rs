@@ -16,7 +16,9 @@ const MIB: i64 = 1 << 20;
 pub struct Places {
     pub qmp: PathBuf,
     pub agent: PathBuf,
+    /// Where all that was written on the serial console is kept, and where it can be used.
     pub console: PathBuf,
+    pub terminal: PathBuf,
     /// Code and variables of UEFI.
     pub firmware: Option<(PathBuf, PathBuf)>,
     /// The image of each disk with its format, in their order.
@@ -37,7 +39,15 @@ pub fn arguments(machine: &Machine, accel: Accel, places: &Places) -> Vec<String
         "-qmp",
         &format!("unix:{},server=on,wait=off", comma(&places.qmp)),
     ]);
-    line.add(&["-serial", &format!("file:{}", comma(&places.console))]);
+    line.add(&[
+        "-chardev",
+        &format!(
+            "socket,id=console,path={},server=on,wait=off,logfile={}",
+            comma(&places.terminal),
+            comma(&places.console)
+        ),
+    ]);
+    line.add(&["-serial", "chardev:console"]);
     line.add(&[
         "-chardev",
         &format!(
@@ -259,6 +269,7 @@ mod tests {
             qmp: "/lab/a,b/qmp.sock".into(),
             agent: "/lab/agent.sock".into(),
             console: "/lab/console.log".into(),
+            terminal: "/lab/console.sock".into(),
             firmware: Some(("/code.fd".into(), "/vars.fd".into())),
             disks: ["root", "data", "more"]
                 .map(|name| (format!("/disks/{name}.qcow2").into(), "qcow2"))

@@ -3,10 +3,11 @@
 //!
 //! The console shows a login prompt and echoes. It has one user: the next one takes it over, without a word of goodbye,
 //! as virt-handler does it. No port of a guest is open but those that the scenario `guest-port-N=M` leads to port M of
-//! this machine's loopback interface.
+//! this machine's loopback interface. Of a real guest, the console is its own, and its SSH port is open.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use axum::response::Response;
 use axum::routing::get;
 use futures::{SinkExt, StreamExt};
 use kube::Client;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
@@ -27,7 +28,10 @@ use super::field::Field;
 use super::scenario::{ANNOTATION, Scenario};
 use super::subresources::{Objects, Problem};
 use super::world::Kind;
+use crate::boot::Guest;
 
+/// The port of a real guest that is open.
+const SSH: u16 = 22;
 const PROTOCOL: &str = "plain.kubevirt.io";
 /// How often a console looks whether its guest still runs.
 const LOOK: Duration = Duration::from_millis(500);
@@ -36,11 +40,13 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Clone)]
 struct Streams {
     client: Client,
+    /// The directory of the guests, when they are real.
+    guests: Option<PathBuf>,
     consoles: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>,
 }
 
 /// The routes below an instance.
-pub fn router(client: Client, instance: &str) -> Router {
+pub fn router(client: Client, guests: Option<PathBuf>, instance: &str) -> Router {
     Router::new()
         .route(&format!("{instance}/console"), get(console))
         .route(
@@ -49,6 +55,7 @@ pub fn router(client: Client, instance: &str) -> Router {
         )
         .with_state(Streams {
             client,
+            guests,
             consoles: Arc::default(),
         })
 }
@@ -75,6 +82,10 @@ async fn console(
         _ => return Err(bad_request("VMI is not running")),
     }
     let uid = vmi.at("metadata.uid").text().to_owned();
+    let terminal = match streams.real(&uid) {
+        Some(guest) => UnixStream::connect(&guest.terminal).await.ok(),
+        None => None,
+    };
     let (taken, over) = oneshot::channel();
     // Dropping the sender of the earlier user ends that one.
     streams
@@ -85,12 +96,25 @@ async fn console(
     Ok(upgrade
         .protocols([PROTOCOL])
         .on_upgrade(async move |socket| {
+            let used = async {
+                match terminal {
+                    Some(terminal) => carry(socket, terminal).await,
+                    None => log_in(socket, &name).await,
+                }
+            };
             tokio::select! {
                 _ = over => {}
-                () = log_in(socket, &name) => {}
+                () = used => {}
                 () = shut_down(&objects, &uid) => {}
             }
         }))
+}
+
+impl Streams {
+    /// The guest of the instance with this uid, when it is a real one.
+    fn real(&self, uid: &str) -> Option<Guest> {
+        Guest::find(self.guests.as_deref()?, uid).ok()
+    }
 }
 
 /// A guest that shows its prompt and echoes.
@@ -113,7 +137,7 @@ async fn port_forward(
     Path((namespace, name, port, protocol)): Path<(String, String, u16, String)>,
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, Problem> {
-    let objects = Objects::new(streams.client, namespace, name.clone());
+    let objects = Objects::new(streams.client.clone(), namespace, name.clone());
     let vmi = objects.instance().await?;
     let vmi = Field::new("", &vmi);
     let paused = vmi
@@ -133,7 +157,12 @@ async fn port_forward(
     if protocol != "tcp" {
         return Err(bad_request("this simulation forwards TCP only"));
     }
-    let guest = match open_port(&objects, port).await? {
+    let real = streams.real(vmi.at("metadata.uid").text());
+    let local = match real.filter(|_| port == SSH) {
+        Some(guest) => Some(guest.ssh),
+        None => open_port(&objects, port).await?,
+    };
+    let guest = match local {
         Some(local) => TcpStream::connect((Ipv4Addr::LOCALHOST, local)).await.ok(),
         None => None,
     };
@@ -160,9 +189,9 @@ async fn open_port(objects: &Objects, port: u16) -> Result<Option<u16>, Problem>
 }
 
 /// Carries bytes both ways until either side ends, as virt-api does it.
-async fn carry(socket: WebSocket, mut guest: TcpStream) {
+async fn carry(socket: WebSocket, guest: impl AsyncRead + AsyncWrite) {
     let (mut to_user, mut from_user) = socket.split();
-    let (mut from_guest, mut to_guest) = guest.split();
+    let (mut from_guest, mut to_guest) = tokio::io::split(guest);
     let upward = async {
         while let Some(Ok(message)) = from_user.next().await {
             let Message::Binary(bytes) = message else {

@@ -73,7 +73,8 @@ pub async fn run(options: Options) -> Result<()> {
 
     let server = server::Server::bind()?;
     let (port, authority) = (server.port, server.authority.clone());
-    let router = webhook::router(client.clone()).merge(subresources::router(client.clone()));
+    let router = webhook::router(client.clone())
+        .merge(subresources::router(client.clone(), options.boot.clone()));
     let serving = tokio::spawn(server.serve(router));
     setup::cluster(&client, &options.nodes, port, &authority).await?;
     let mut engine =

@@ -1,6 +1,8 @@
 //! The aggregated API `subresources.kubevirt.io/v1`: start, stop, restart, migrate, pause and unpause here, the streams
 //! into a guest in `guest_streams`.
 
+use std::path::PathBuf;
+
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -27,7 +29,8 @@ const VM_CALLS: [&str; 4] = ["start", "stop", "restart", "migrate"];
 const VMI_CALLS: [&str; 2] = ["pause", "unpause"];
 const VMI_STREAMS: [&str; 2] = ["console", "portforward"];
 
-pub fn router(client: Client) -> Router {
+/// `guests` is the directory of the guests, when they are real.
+pub fn router(client: Client, guests: Option<PathBuf>) -> Router {
     let base = format!("/apis/{GROUP}/v1");
     let object = |kind: &str| format!("{base}/namespaces/{{namespace}}/{kind}/{{name}}");
     let (vm, vmi) = (object("virtualmachines"), object("virtualmachineinstances"));
@@ -36,7 +39,7 @@ pub fn router(client: Client) -> Router {
         .route(&format!("{vm}/{{call}}"), put(vm_call))
         .route(&format!("{vmi}/{{call}}"), put(vmi_call))
         .with_state(client.clone())
-        .merge(guest_streams::router(client, &vmi))
+        .merge(guest_streams::router(client, guests, &vmi))
 }
 
 /// The objects that make the API server forward the group: kind's plural, namespace, object.

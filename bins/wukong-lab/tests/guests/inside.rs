@@ -46,7 +46,12 @@ pub async fn booted(space: &Space<'_>, name: &str) -> Guest {
             "VirtualMachineInstance",
             name,
             "heard of by its agent",
-            |vmi| (support::condition(vmi, "AgentConnected").0 == "True").then_some(()),
+            |vmi| {
+                // One that is being torn down was heard of, too.
+                let runs = vmi["status"]["phase"] == "Running"
+                    && vmi["metadata"]["deletionTimestamp"].is_null();
+                (runs && support::condition(vmi, "AgentConnected").0 == "True").then_some(())
+            },
         )
         .await;
     let guest = space.lab.guest(&space.name, name).await.unwrap();
