@@ -4,7 +4,7 @@ use futures::future::{FutureExt, join_all};
 use serde_json::json;
 
 use super::{cluster, heal, node, on_node};
-use crate::support::{merge, wukong};
+use crate::support::{condition, merge, wukong};
 use crate::verdict::blocker;
 
 const ENVIRONMENT: &str = "EnvironmentReady";
@@ -119,6 +119,18 @@ async fn a_full_quota_is_told_the_numbers() {
     let mut web = wukong("web", json!({}));
     merge(&mut web, json!({"spec": {"memory": "2Gi"}}));
     space.apply(&web).await;
+    // Before a pod is refused, KubeVirt says nothing of it.
+    space
+        .until(
+            "VirtualMachineInstance",
+            "web",
+            "without a pod",
+            |instance| {
+                let (status, reason, _) = condition(instance, "Synchronized");
+                (status == "False" && reason == "FailedCreate").then_some(())
+            },
+        )
+        .await;
     let full = blocker("Scheduled", "QuotaExceeded", "*", "requests.memory");
     full.is_named(space, "web").await;
     space.apply(&quota("8Gi")).await;

@@ -21,7 +21,7 @@ async fn of_two_faults_the_first_in_causal_order_is_named() {
         .merge("Node", "order-taint", json!({"spec": {"taints": [taint]}}))
         .await;
     let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none"},
-        "spec": {"hard": {"requests.memory": "1Mi"}}});
+        "spec": {"hard": {"requests.memory": "200M"}}});
     let full = cluster().await.space("order-full").await;
     full.apply(&quota).await;
     let lan = json!([{"name": "lan", "type": "bridge", "bridgeName": "br-lan"}]);
@@ -67,11 +67,18 @@ async fn of_two_faults_the_first_in_causal_order_is_named() {
             blocker("DependenciesResolved", "NADNotFound", "*", "theirs"),
         ),
     ];
-    let in_full: Vec<(&str, Value, Blocker)> = vec![(
-        "selector-and-quota",
-        on_node("selector-and-quota", "elsewhere", json!({})),
-        environment("PlacementTooNarrow", "elsewhere"),
-    )];
+    let in_full: Vec<(&str, Value, Blocker)> = vec![
+        (
+            "selector-and-quota",
+            on_node("selector-and-quota", "elsewhere", json!({})),
+            environment("PlacementTooNarrow", "elsewhere"),
+        ),
+        (
+            "import-and-quota",
+            failing(wukong("import-and-quota", disks()), "import-tls"),
+            blocker("VolumesBound", "ImportFailed", "*", "x509"),
+        ),
+    ];
     let all = in_space
         .into_iter()
         .map(|row| (space, row))
