@@ -105,7 +105,7 @@ async fn without_cdi_empty_disks_are_claims_and_images_wait() {
         .await;
     let waits = space.blocked("images", "CDINotInstalled").await;
     assert_eq!(phase(&waits), "Pending");
-    assert_eq!(waits["status"]["blocker"]["condition"], "VolumesBound");
+    assert_eq!(waits["status"]["blocker"]["condition"], "EnvironmentReady");
     space.running("empty").await;
     let claim = space.get(CLAIM, "empty.data").await["metadata"]["uid"].clone();
     let made = space

@@ -44,6 +44,8 @@ pub enum ConditionType {
     ConfigurationApplied,
     /// The VM can move to another node while it runs.
     LiveMigratable,
+    /// The objects of a Wukong that is being deleted are gone.
+    Deleting,
     /// The VM runs as asked, or is stopped as asked.
     Ready,
 }
@@ -128,7 +130,9 @@ pub enum Reason {
     NMStateNotInstalled,
     EmulationOnly,
     SecretNotFound,
+    SnapshotNotReady,
     BridgeMissingOnNodes,
+    NotManaged,
     ProvisionerNotReady,
     StorageProfileIncomplete,
     PlainTextPassword,
@@ -138,4 +142,7 @@ pub enum Reason {
     HostDevices,
     SingleNode,
     NotMigratable,
+    WaitingForVM,
+    WaitingForDisk,
+    DisksRetained,
 }

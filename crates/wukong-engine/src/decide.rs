@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus};
 
-use crate::conditions::{running, spec};
+use crate::conditions::{deleting, running, spec};
 use crate::decision::{Decision, Observed};
+use crate::environment::Check;
 use crate::facts;
 use crate::notes::notes;
 use crate::planning::Planning;
+use crate::report::Said;
 use crate::status::{self, Findings};
-use crate::verdict::Verdict;
+use crate::verdict::{Status, Verdict};
 use crate::world::Seen;
 
 /// Decides what is to be done for one Wukong, and what its status is. The same input gives the same decision.
@@ -52,21 +54,45 @@ fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
         && vm.meta.is_controlled_by(&uid)
     {
         let instances = &observed.world.instances;
-        let (scheduled, running) =
-            running::verdicts(vm, instances, None, status::has_run(observed.wukong));
+        let (scheduled, running) = running::verdicts(vm, observed, None);
         verdicts.extend(scheduled);
         verdicts.push(running);
         let instance = instances.get(&namespace, &name).present();
-        found.vm_name = Some(name);
+        found.vm_name = Some(name.clone());
         found.node_name = instance.and_then(|instance| instance.node.clone());
     }
+    if observed.wukong.metadata.deletion_timestamp.is_some() {
+        verdicts.push(deleting::verdict(observed, &namespace, &name, &uid));
+    }
     found.verdicts = verdicts;
-    finish(observed, found, Decision::nothing())
+    let nothing_else = Said {
+        waiting: None,
+        others: Vec::new(),
+    };
+    finish(observed, found, nothing_else, Decision::nothing())
 }
 
 /// Adds the status and what follows from it.
-pub(crate) fn finish(observed: &Observed, found: Findings, decision: Decision) -> Decision {
+pub(crate) fn finish(
+    observed: &Observed,
+    found: Findings,
+    said: Said,
+    decision: Decision,
+) -> Decision {
     let before = observed.wukong.status.as_ref();
+    let blocker = found.verdicts.iter().position(Verdict::blocks);
+    let first = blocker.and_then(|index| found.verdicts.get(index)).cloned();
+    let off = found
+        .verdicts
+        .iter()
+        .enumerate()
+        .filter(|(index, verdict)| {
+            let bad = verdict.status == Status::False || blocker.is_none() && !verdict.is_fine();
+            bad && Some(*index) != blocker
+        });
+    let mut others: Vec<Check> = off.map(|(_, verdict)| verdict.clone().into()).collect();
+    others.extend(said.others);
+    others.sort_by_key(|check| check.condition);
     let status = found.status();
     let write_status = status::write_at(before, &status, observed.memory, observed.now);
     Decision {
@@ -76,6 +102,11 @@ pub(crate) fn finish(observed: &Observed, found: Findings, decision: Decision) -
         },
         write_status,
         status,
+        waiting: said.waiting,
+        look_at: said
+            .waiting
+            .map(|waiting| observed.memory.look_at(waiting, observed.now)),
+        findings: first.map(Check::from).into_iter().chain(others).collect(),
         ..decision
     }
 }
@@ -92,6 +123,9 @@ impl Decision {
             write_status: None,
             notes: Vec::new(),
             wake_at: None,
+            waiting: None,
+            look_at: None,
+            findings: Vec::new(),
         }
     }
 }

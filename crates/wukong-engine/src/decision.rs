@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
 use kube::core::ApiResource;
 use serde_json::Value;
-use wukong_api::{Bytes, Policy, Wukong, WukongStatus};
+use wukong_api::{Bytes, ConditionType, Policy, Reason, Wukong, WukongStatus};
 use wukong_network::nad::NetworkAttachmentDefinition;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
+use crate::environment::Check;
+use crate::environment::events::Children;
 use crate::world::World;
 
 /// Everything that a decision depends on.
@@ -40,6 +42,24 @@ pub struct Memory {
     pub called: Option<Called>,
     /// When the status was written last.
     pub status_written: Option<Timestamp>,
+    /// What it waits for, and since when it is seen to.
+    pub waiting: Option<(Waiting, Timestamp)>,
+    /// What was looked up while it waited.
+    pub looked: Looked,
+}
+
+/// What a VM waits for that should come by itself.
+pub type Waiting = (ConditionType, Reason);
+
+/// What was looked up of the pods and events of a Wukong that waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Looked {
+    /// When; `None`: not yet.
+    pub at: Option<Timestamp>,
+    /// How often, without anything having changed.
+    pub times: u32,
+    /// The pods and events.
+    pub children: Children,
 }
 
 /// A call of a subresource that was accepted; its effect shows later.
@@ -71,7 +91,45 @@ pub struct Failure {
 const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 const REPAIRS_MAX: u32 = 3;
 
+/// How long a VM waits for something before its pods and events are looked at, how much longer each time after that,
+/// and how long at most.
+const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(10);
+const LOOK_FACTOR: i32 = 3;
+const LOOK_MAX: SignedDuration = SignedDuration::from_mins(10);
+
 impl Memory {
+    /// Takes note of what a decision says that the VM waits for.
+    pub fn record_waiting(&mut self, waiting: Option<Waiting>, now: Timestamp) {
+        if self.waiting.map(|(known, _)| known) == waiting {
+            return;
+        }
+        self.waiting = waiting.map(|waiting| (waiting, now));
+        self.looked = Looked::default();
+    }
+
+    /// Takes note of what was looked up.
+    pub fn record_looked(&mut self, children: Children, now: Timestamp) {
+        self.looked = Looked {
+            at: Some(now),
+            times: self.looked.times + 1,
+            children,
+        };
+    }
+
+    /// When to look at the pods and events of a VM that waits for this.
+    pub(crate) fn look_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
+        let Some((_, since)) = self.waiting.filter(|(known, _)| *known == waiting) else {
+            return now + LOOK_AFTER;
+        };
+        let Some(last) = self.looked.at else {
+            return since + LOOK_AFTER;
+        };
+        let pause = (0..self.looked.times.min(8)).fold(LOOK_AFTER, |pause, _| {
+            pause.saturating_mul(LOOK_FACTOR).min(LOOK_MAX)
+        });
+        last + pause
+    }
+
     /// Takes note that a body with hash `sent` was applied, and how our fields were stored.
     pub fn record_applied(&mut self, target: Target, sent: String, stored: String, now: Timestamp) {
         self.failures.remove(&target);
@@ -244,6 +302,12 @@ pub struct Decision {
     pub notes: Vec<Note>,
     /// When to decide again if nothing happens before.
     pub wake_at: Option<Timestamp>,
+    /// What the VM waits for, to be remembered ([`Memory::record_waiting`]).
+    pub waiting: Option<Waiting>,
+    /// When to look at its pods and events, to be remembered ([`Memory::record_looked`]).
+    pub look_at: Option<Timestamp>,
+    /// Everything that is off, in causal order, the blocker first: for people who ask why.
+    pub findings: Vec<Check>,
 }
 
 impl Decision {

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod causes;
 pub mod changes;
 mod children;
 mod conditions;
@@ -22,8 +23,8 @@ pub mod world;
 
 pub use decide::{decide, undecodable};
 pub use decision::{
-    Applied, Apply, Call, Called, Decision, Expand, Expect, Failure, FailureKind, Kind, Memory,
-    Note, Observed, Prune, Target,
+    Applied, Apply, Call, Called, Decision, Expand, Expect, Failure, FailureKind, Kind, Looked,
+    Memory, Note, Observed, Prune, Target, Waiting,
 };
 pub use power::Wish;
 pub use world::{Presence, Seen, Store, World};

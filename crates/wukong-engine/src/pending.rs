@@ -19,7 +19,6 @@ use crate::decision::{Call, Target};
 use crate::desired::{Bodies, Body};
 use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 use crate::planning::Planning;
-use crate::status;
 use crate::verdict::Status;
 
 /// What the running VM does not have yet.
@@ -153,9 +152,13 @@ impl Look<'_> {
 
     /// Whether the VM's pod cannot be started as it is.
     fn is_stuck(&self, vm: &VirtualMachineFact) -> bool {
-        let Planning { observed, wish, .. } = self.planning;
-        let has_run = status::has_run(observed.wukong);
-        let (scheduled, _) = running::verdicts(vm, &observed.world.instances, Some(wish), has_run);
+        let Planning {
+            wukong,
+            observed,
+            wish,
+            ..
+        } = self.planning;
+        let (scheduled, _) = running::verdicts(vm, observed, Some((wukong, wish)));
         scheduled.is_some_and(|scheduled| scheduled.status == Status::False)
     }
 

@@ -111,7 +111,8 @@ impl<'a> Planning<'a> {
             wanted_call,
             lacking: &lacking,
         };
-        finish(self.observed, report.findings(), decision)
+        let (findings, said) = report.findings();
+        finish(self.observed, findings, said, decision)
     }
 
     /// Whether the object is stored as we want it.

@@ -6,17 +6,27 @@ use wukong_api::status::ResourceStatus;
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
+use crate::causes;
 use crate::children;
 use crate::conditions::environment::{self, Life};
-use crate::conditions::{created, dependencies, guest, networks, running, spec, volumes};
-use crate::decision::{Call, Failure, FailureKind, Kind, Target};
+use crate::conditions::{created, dependencies, guest, import, networks, running, spec, volumes};
+use crate::decision::{Call, Failure, FailureKind, Kind, Target, Waiting};
 use crate::desired::Body;
-use crate::facts::VirtualMachineInstanceFact;
+use crate::environment::Check;
+use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
 use crate::pending::Pending;
 use crate::planning::Planning;
 use crate::status::{self, Findings};
-use crate::verdict::Verdict;
+use crate::verdict::{Status, Verdict};
 use crate::world::Presence;
+
+/// What there is to say besides the status.
+pub(crate) struct Said {
+    /// What the VM waits for that should come by itself.
+    pub waiting: Option<Waiting>,
+    /// Causes that are not in the status, because another of the same condition is.
+    pub others: Vec<Check>,
+}
 
 /// What planning found.
 pub(crate) struct Report<'a> {
@@ -40,16 +50,17 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// What the status is made of.
-    pub(crate) fn findings(&self) -> Findings<'a> {
+    /// What the status is made of, and what else there is to say.
+    pub(crate) fn findings(&self) -> (Findings<'a>, Said) {
         let planning = self.planning;
         // The address of a guest that ended is nobody's, or another's, now.
         let living = |instance: &&VirtualMachineInstanceFact| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
         };
         let instance = planning.instance.filter(living);
-        Findings {
-            verdicts: self.verdicts(),
+        let (verdicts, said) = self.verdicts();
+        let findings = Findings {
+            verdicts,
             vm_name: planning.vm.map(|vm| vm.meta.name.clone()),
             node_name: instance.and_then(|instance| instance.node.clone()),
             networks: status::networks(planning.wukong, self.nics(), instance),
@@ -60,15 +71,16 @@ impl<'a> Report<'a> {
             first_boot: self.lacking.first_boot.clone(),
             wukong: planning.observed.wukong,
             now: planning.observed.now,
-        }
+        };
+        (findings, said)
     }
 
     fn nics(&self) -> &'a [&'a Nic] {
         self.planning.nics.as_deref().unwrap_or_default()
     }
 
-    /// The verdicts in causal order.
-    fn verdicts(&self) -> Vec<Verdict> {
+    /// The verdicts in causal order, and what else there is to say.
+    fn verdicts(&self) -> (Vec<Verdict>, Said) {
         let Planning {
             wukong,
             observed,
@@ -78,19 +90,14 @@ impl<'a> Report<'a> {
             wish,
             ..
         } = self.planning;
-        let (scheduled, running) = match vm {
-            Some(vm) => {
-                let has_run = status::has_run(observed.wukong);
-                let instances = &observed.world.instances;
-                let (scheduled, running) = running::verdicts(vm, instances, Some(wish), has_run);
-                (scheduled, Some(running))
-            }
-            None => (None, None),
-        };
+        let of_vm = vm.map(|vm| running::verdicts(vm, observed, Some((wukong, wish))));
+        let (scheduled, running) = of_vm.unzip();
         let life = Life::of(self.planning, running.as_ref());
+        let checks = environment::judged(self.planning, life);
         let mut verdicts = vec![self.spec()];
-        verdicts.extend(environment::verdict(self.planning, life));
+        verdicts.extend(environment::ready(life, &checks));
         verdicts.push(dependencies::verdict(wukong, self.nics(), disks, observed));
+        verdicts.extend(environment::node_network(&checks));
         verdicts.extend(self.networks());
         if !disks.is_empty() {
             verdicts.push(volumes::verdict(
@@ -101,8 +108,9 @@ impl<'a> Report<'a> {
                 self.said_before(ConditionType::VolumesBound),
             ));
         }
+        verdicts.extend(environment::provisioning(wukong, &checks));
         verdicts.push(self.created());
-        verdicts.extend(scheduled);
+        verdicts.extend(scheduled.flatten());
         if let (Some(vm), Some(running)) = (vm, running) {
             let runs = running.reason == Reason::Running || running.reason == Reason::Migrating;
             verdicts.push(running);
@@ -115,7 +123,29 @@ impl<'a> Report<'a> {
                 ));
             }
         }
-        verdicts
+        verdicts.extend(environment::live_migratable(self.planning, life, &checks));
+        let waiting = self.waiting(life, &verdicts);
+        let waits = waiting.is_some();
+        let others = causes::name(self.planning, life, &checks, waits, &mut verdicts);
+        (verdicts, Said { waiting, others })
+    }
+
+    /// What the VM waits for that should come by itself, and of which its pods and events may tell more.
+    fn waiting(&self, life: Life, verdicts: &[Verdict]) -> Option<Waiting> {
+        let first = verdicts.iter().find(|verdict| verdict.blocks())?;
+        let waits = first.status == Status::Progressing
+            && matches!(
+                first.type_,
+                ConditionType::VolumesBound | ConditionType::Scheduled | ConditionType::Running
+            );
+        let mut volumes = self
+            .planning
+            .disks
+            .iter()
+            .filter_map(|seen| seen.data_volume);
+        let moves = first.reason == Reason::Importing && volumes.any(DataVolumeFact::moves);
+        let told = (waits && !moves) || import::is_untold(first);
+        (life == Life::Rises && told).then_some((first.type_, first.reason))
     }
 
     fn spec(&self) -> Verdict {
@@ -128,7 +158,7 @@ impl<'a> Report<'a> {
         self.refusal
             .clone()
             .or_else(name_refused)
-            .unwrap_or_else(|| spec::valid(self.planning.wukong))
+            .unwrap_or_else(spec::valid)
     }
 
     /// The bodies that were refused and are still to be written.
@@ -157,7 +187,7 @@ impl<'a> Report<'a> {
                     .pending
                     .iter()
                     .find(|body| body.target.kind == Kind::NetworkAttachmentDefinition);
-                networks::verdict(&wukong.nics, first.copied(), observed.memory)
+                networks::verdict(first.copied(), observed.memory)
             }
         })
     }

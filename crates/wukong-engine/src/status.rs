@@ -190,7 +190,9 @@ fn condition(
         reason: verdict.reason.to_string(),
         message: match &verdict.hint {
             // What blocks has its hint in the blocker.
-            Some(hint) if verdict.is_advisory() => cut(&format!("{} ({hint})", verdict.message)),
+            Some(hint) if verdict.is_advisory() || verdict.status == Status::True => {
+                cut(&format!("{} ({hint})", verdict.message))
+            }
             _ => cut(&verdict.message),
         },
         last_transition_time: unmoved.unwrap_or_else(|| now.clone()),
@@ -360,6 +362,7 @@ pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Verdi
         message: said.message.clone(),
         object: blocker.and_then(|blocker| blocker.object.clone()),
         hint: blocker.and_then(|blocker| blocker.hint.clone()),
+        evidence: Vec::new(),
     })
 }
 

@@ -15,6 +15,8 @@ pub(crate) struct Verdict {
     pub object: Option<String>,
     /// What to do next.
     pub hint: Option<String>,
+    /// What the message rests on, a line each.
+    pub evidence: Vec<String>,
 }
 
 /// Status of a condition.
@@ -53,6 +55,7 @@ impl Verdict {
             message: message.into(),
             object: None,
             hint: None,
+            evidence: Vec::new(),
         }
     }
 
@@ -105,17 +108,27 @@ impl Verdict {
     pub(crate) fn is_advisory(&self) -> bool {
         matches!(
             self.type_,
-            ConditionType::GuestReady | ConditionType::ConfigurationApplied
+            ConditionType::GuestReady
+                | ConditionType::ConfigurationApplied
+                | ConditionType::LiveMigratable
         )
+    }
+
+    /// Whether there is nothing to say about it.
+    pub(crate) fn is_fine(&self) -> bool {
+        matches!(self.status, Status::True | Status::Wished)
     }
 
     /// Whether it keeps the VM from being as asked. What is not known of the cluster does not: objects are made, and
     /// then it shows.
     pub(crate) fn blocks(&self) -> bool {
-        let unknown_cluster =
-            self.type_ == ConditionType::EnvironmentReady && self.status == Status::Unknown;
-        !matches!(self.status, Status::True | Status::Wished)
-            && !self.is_advisory()
-            && !unknown_cluster
+        let unknown_cluster = self.status == Status::Unknown
+            && matches!(
+                self.type_,
+                ConditionType::EnvironmentReady
+                    | ConditionType::NodeNetworkReady
+                    | ConditionType::ProvisioningReady
+            );
+        !self.is_fine() && !self.is_advisory() && !unknown_cluster
     }
 }

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::environment::Environment;
 use crate::facts::{
-    ClaimFact, DataVolumeFact, Fact, ObjectFact, VirtualMachineFact, VirtualMachineInstanceFact,
+    ClaimFact, DataVolumeFact, Fact, ObjectFact, SnapshotFact, VirtualMachineFact,
+    VirtualMachineInstanceFact,
 };
 
 /// Everything that is known of the cluster: one store per kind.
@@ -21,7 +22,7 @@ pub struct World {
     /// NetworkAttachmentDefinitions.
     pub definitions: Store<ObjectFact>,
     /// VolumeSnapshots.
-    pub snapshots: Store<ObjectFact>,
+    pub snapshots: Store<SnapshotFact>,
     /// CDI's DataSources.
     pub data_sources: Store<ObjectFact>,
     /// The cluster itself.

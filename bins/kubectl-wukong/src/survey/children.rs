@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::events::Children;
+use wukong_engine::environment::events::{Children, is_of};
 use wukong_engine::facts::bounded;
 use wukong_engine::world::World;
 
@@ -141,83 +141,4 @@ fn namespace(object: &Value) -> &str {
         .pointer("/metadata/namespace")
         .and_then(Value::as_str)
         .unwrap_or_default()
-}
-
-/// Whether an object of this name is the Wukong, one of its children, or a pod that works for one. All our names begin
-/// with the Wukong's; KubeVirt's and CDI's pods put something before.
-pub fn is_of(object: &str, namespace: &str, wukong: &Wukong) -> bool {
-    let wukong_name = wukong.metadata.name.as_deref().unwrap_or_default();
-    if Some(namespace) != wukong.metadata.namespace.as_deref() {
-        return false;
-    }
-    let rest = [
-        "virt-launcher-",
-        "hp-volume-",
-        "importer-prime-",
-        "importer-",
-        "cdi-upload-",
-        "",
-    ]
-    .iter()
-    .find_map(|prefix| object.strip_prefix(prefix))
-    .unwrap_or(object);
-    let Some(rest) = rest.strip_prefix(wukong_name) else {
-        return false;
-    };
-    let claim = |rest: &str| {
-        let disks = wukong.spec.disks.iter();
-        disks.map(|disk| disk.name.as_str()).any(|disk| {
-            rest == disk
-                || rest
-                    .strip_prefix(disk)
-                    .is_some_and(|rest| rest.starts_with('-'))
-        })
-    };
-    match rest.strip_prefix('.') {
-        Some(rest) => claim(rest),
-        // `virt-launcher-web-x7k2p`, and not one of a Wukong `web-2`: KubeVirt's suffix has five letters.
-        None => {
-            rest.is_empty()
-                || rest
-                    .strip_prefix('-')
-                    .is_some_and(|suffix| suffix.len() == 5 && !suffix.contains('-'))
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use wukong_api::WukongSpec;
-
-    use super::*;
-
-    #[test]
-    fn what_belongs_to_a_wukong_is_told_by_its_name() {
-        let spec: WukongSpec = serde_json::from_value(serde_json::json!({
-            "cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}],
-        }))
-        .unwrap();
-        let mut web = Wukong::new("web", spec);
-        web.metadata.namespace = Some("shop".into());
-        for ours in [
-            "web",
-            "web.root",
-            "virt-launcher-web-x7k2p",
-            "importer-web.root",
-            "importer-web.root-scratch",
-        ] {
-            assert!(is_of(ours, "shop", &web), "{ours}");
-        }
-        for other in [
-            "web-2",
-            "web2",
-            "virt-launcher-web-2-x7k2p",
-            "web.other",
-            "importer-web-2.root",
-            "db",
-        ] {
-            assert!(!is_of(other, "shop", &web), "{other}");
-        }
-        assert!(!is_of("web", "elsewhere", &web));
-    }
 }

@@ -4,9 +4,10 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wukong_api::Wukong;
+use wukong_engine::environment::events::is_of;
 use wukong_engine::world::Presence;
 
-use super::children::{CHILDREN, is_of};
+use super::children::CHILDREN;
 use super::source::SOURCES;
 use super::{Part, Survey, is_kubevirt_pod, name};
 
@@ -104,9 +105,9 @@ fn keep(plural: &str, object: &Value, wukong: &Wukong) -> Option<Value> {
                 .and_then(Value::as_str);
             ours(about.unwrap_or_default()).then(|| object.clone())
         }
-        // That they exist is all that matters.
+        // That they exist, and are ready, is all that matters.
         "datasources" | "volumesnapshots" => {
-            let fields = ["apiVersion", "kind", "metadata"];
+            let fields = ["apiVersion", "kind", "metadata", "status"];
             let kept = fields
                 .iter()
                 .filter_map(|field| Some(((*field).to_owned(), object.get(*field)?.clone())));

@@ -226,6 +226,9 @@ impl Reconciler {
             write_status: _,
             notes: _,
             wake_at: _,
+            waiting: _,
+            look_at: _,
+            findings: _,
         } = decision;
         let mut outcome = Outcome::default();
         let applies = apply.into_iter().map(Write::Apply);

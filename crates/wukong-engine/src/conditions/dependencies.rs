@@ -87,6 +87,23 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
     }
     let namespace = &wukong.identity.namespace;
     let world = observed.world;
+    if let Source::Snapshot(name) = &seen.disk.source
+        && let Seen::Present(snapshot) = world.snapshots.get(namespace, name)
+        && snapshot.ready != Some(true)
+    {
+        return Some(
+            Verdict::progressing(
+                TYPE,
+                Reason::SnapshotNotReady,
+                format!(
+                    "disk {}: VolumeSnapshot {name} is not ready to use yet",
+                    seen.disk.name
+                ),
+            )
+            .about(format!("VolumeSnapshot/{name}"))
+            .hint("wait while it is being taken; the copy starts by itself then"),
+        );
+    }
     let (kind, name, missing) = match &seen.disk.source {
         Source::Claim(name) => (
             "PersistentVolumeClaim",

@@ -1,13 +1,12 @@
-//! `EnvironmentReady`: the cluster can run this VM.
+//! `EnvironmentReady`, `NodeNetworkReady`, `ProvisioningReady` and `LiveMigratable`: what the rules say of the cluster and
+//! the manifest.
 
-use wukong_api::{ConditionType, Reason};
+use wukong_api::validated::Login;
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::environment::environment_verdict;
+use crate::environment::{Check, checks, deciding, environment_ready, migration, of_manifest};
 use crate::planning::Planning;
-use crate::status;
 use crate::verdict::{Status, Verdict};
-
-const TYPE: ConditionType = ConditionType::EnvironmentReady;
 
 /// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,27 +34,91 @@ impl Life {
     }
 }
 
-/// Whether the cluster can run the VM. One that runs shows it, and for one that nobody wants to run it does not matter.
-pub(crate) fn verdict(planning: &Planning, life: Life) -> Option<Verdict> {
-    let environment = &planning.observed.world.environment;
+/// What the rules find. The cluster is asked only about a VM that is to run and does not: one that runs shows that the
+/// cluster can run it, and for one that nobody wants to run it does not matter.
+pub(crate) fn judged(planning: &Planning, life: Life) -> Vec<Check> {
+    let now = planning.observed.now;
+    match life {
+        Life::Rises => checks(&planning.observed.world.environment, planning.wukong, now),
+        Life::Rests | Life::Runs => of_manifest(planning.wukong, now),
+    }
+}
+
+/// Whether the cluster can run the VM.
+pub(crate) fn ready(life: Life, checks: &[Check]) -> Option<Verdict> {
     match life {
         Life::Rests => None,
         Life::Runs => Some(Verdict::ok(
-            TYPE,
+            ConditionType::EnvironmentReady,
             Reason::Available,
             "The cluster runs this VM",
         )),
-        Life::Rises => {
-            let observed = planning.observed;
-            let verdict = Verdict::from(environment_verdict(
-                environment,
-                planning.wukong,
-                observed.now,
-            ));
-            let unheard = verdict.reason == Reason::NotObserved && !environment.is_heard();
-            let before = || status::said_before(observed.wukong, TYPE);
-            // A restart forgets what was heard, and does not make it less true.
-            Some(unheard.then(before).flatten().unwrap_or(verdict))
-        }
+        Life::Rises => Some(environment_ready(checks).into()),
     }
+}
+
+/// Whether the bridges are on the nodes.
+pub(crate) fn node_network(checks: &[Check]) -> Option<Verdict> {
+    let verdict = Verdict::from(deciding(checks, ConditionType::NodeNetworkReady)?.clone());
+    Some(plain(verdict, checks))
+}
+
+/// Whether cloud-init can set the guest up as asked.
+pub(crate) fn provisioning(wukong: &ValidatedWukong, checks: &[Check]) -> Option<Verdict> {
+    const TYPE: ConditionType = ConditionType::ProvisioningReady;
+    let set_up = wukong.login != Login::ImageDefault
+        || wukong.ssh_key_secret.is_some()
+        || wukong.nics.iter().any(|nic| nic.ip.is_some());
+    if !set_up {
+        return None;
+    }
+    if let Some(check) = deciding(checks, TYPE) {
+        return Some(plain(check.clone().into(), checks));
+    }
+    Some(Verdict::ok(
+        TYPE,
+        Reason::Configured,
+        "Cloud-init sets the guest up when it boots for the first time",
+    ))
+}
+
+/// Whether the VM can move while it runs: what KubeVirt says of one that runs, and what is to be expected of one that does
+/// not yet.
+pub(crate) fn live_migratable(
+    planning: &Planning,
+    life: Life,
+    checks: &[Check],
+) -> Option<Verdict> {
+    let check = match life {
+        Life::Rests => None,
+        Life::Rises => deciding(checks, ConditionType::LiveMigratable).cloned(),
+        Life::Runs => {
+            let instance = planning.instance?;
+            migration::live_migratable(&instance.meta.name, &instance.conditions)
+        }
+    };
+    let mut verdict = Verdict::from(check?);
+    if verdict.status == Status::True && life == Life::Rises {
+        verdict = Verdict::ok(
+            ConditionType::LiveMigratable,
+            Reason::Migratable,
+            "Nothing is known that keeps the VM on its node",
+        );
+    }
+    Some(verdict)
+}
+
+/// A check that passes is named after what it looks for; a condition is not.
+fn plain(verdict: Verdict, checks: &[Check]) -> Verdict {
+    use crate::environment::CheckStatus::Warn;
+    let warned = checks
+        .iter()
+        .any(|check| check.condition == verdict.type_ && check.status == Warn);
+    if verdict.status == Status::True && !warned {
+        return Verdict {
+            reason: Reason::Configured,
+            ..verdict
+        };
+    }
+    verdict
 }

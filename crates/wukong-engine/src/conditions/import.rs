@@ -23,12 +23,8 @@ pub(crate) fn failure(
     if now.is_none() && volume.restart_count == 0 && volume.phase != "Failed" {
         return None;
     }
-    let progress = volume
-        .progress
-        .as_deref()
-        .and_then(|text| text.trim_end_matches('%').parse::<f64>().ok());
     let at_work = running.is_some_and(|running| running.status == "True");
-    if at_work && progress.is_some_and(|progress| progress > 0.0) {
+    if at_work && volume.moves() {
         return None;
     }
     let start = format!("disk {name}: the import fails");
@@ -140,6 +136,17 @@ const CAUSES: [Cause; 8] = [
         hint: "give a raw or qcow2 image, or a container disk with the image under /disk",
     },
 ];
+
+/// Whether the import fails, and nobody has told why yet.
+pub(crate) fn is_untold(verdict: &Verdict) -> bool {
+    verdict.reason == Reason::ImportFailed && verdict.message.ends_with(UNTOLD)
+}
+
+/// Why the importer of a claim fails, from its last words.
+pub(crate) fn told_by_pod(words: &str) -> (String, &'static str) {
+    let (cause, hint) = cause(words);
+    (format!("the import fails ({cause}): {words}"), hint)
+}
 
 /// What is behind the importer's words, and what to do. A cause that was found before (` (DNS): ...`) is found again.
 fn cause(text: &str) -> (&'static str, &'static str) {

@@ -1,12 +1,12 @@
 //! The conditions, one file each, in causal order.
 
 pub(crate) mod created;
+pub(crate) mod deleting;
 pub(crate) mod dependencies;
 pub(crate) mod environment;
 pub(crate) mod guest;
-mod import;
+pub(crate) mod import;
 pub(crate) mod networks;
 pub(crate) mod running;
-pub(crate) mod scheduler;
 pub(crate) mod spec;
 pub(crate) mod volumes;

@@ -47,16 +47,13 @@ pub(crate) fn unseen(presence: Presence) -> Verdict {
 }
 
 /// Whether the NetworkAttachmentDefinitions that we make are there; `pending` is one that is not.
-pub(crate) fn verdict(nics: &[Nic], pending: Option<&Body>, memory: &Memory) -> Verdict {
+pub(crate) fn verdict(pending: Option<&Body>, memory: &Memory) -> Verdict {
     let Some(first) = pending else {
-        let mut message = "Every NIC has its NetworkAttachmentDefinition".to_owned();
-        if let Some(nic) = nics.iter().find(|nic| nic.node_network.is_some()) {
-            message += &format!(
-                "; nodeNetwork of {} is not carried out by this version: make the bridge on the nodes yourself",
-                nic.name
-            );
-        }
-        return Verdict::ok(TYPE, Reason::Configured, message);
+        return Verdict::ok(
+            TYPE,
+            Reason::Configured,
+            "Every NIC has its NetworkAttachmentDefinition",
+        );
     };
     match memory.failure(&first.target, &first.hash) {
         Some(failure) => Verdict::bad(

@@ -1,27 +1,30 @@
 //! `Scheduled` and `Running`: from the VirtualMachine and its instance.
 
 use wukong_api::spec::RunStrategy;
-use wukong_api::{ConditionType, Reason};
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use super::scheduler;
+use crate::decision::Observed;
+use crate::environment::scheduler;
 use crate::facts::{
     ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true,
 };
 use crate::power::Wish;
+use crate::status;
 use crate::verdict::Verdict;
-use crate::world::{Seen, Store};
+use crate::world::Seen;
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
 
-/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped. Without a
-/// `wish` (of a manifest that is not valid) the VM is taken to be as asked.
+/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped. Without what is
+/// `asked` (of a manifest that is not valid) the VM is taken to be as asked.
 pub(crate) fn verdicts(
     vm: &VirtualMachineFact,
-    instances: &Store<VirtualMachineInstanceFact>,
-    wish: Option<&Wish>,
-    has_run: bool,
+    observed: &Observed,
+    asked: Option<(&ValidatedWukong, &Wish)>,
 ) -> (Option<Verdict>, Verdict) {
+    let instances = &observed.world.instances;
+    let wish = asked.map(|(_, wish)| wish);
     if vm.meta.deleting {
         return (None, stopping("The VirtualMachine is being deleted"));
     }
@@ -34,17 +37,20 @@ pub(crate) fn verdicts(
         Seen::Absent => None,
         Seen::Present(instance) => match instance.phase.as_str() {
             "Succeeded" | "Failed" => Some(instance),
-            _ => return alive(vm, instance, wish),
+            _ => return alive(vm, instance, observed, asked),
         },
     };
+    let has_run = status::has_run(observed.wukong);
     (None, without_instance(vm, ended, wish, has_run))
 }
 
 fn alive(
     vm: &VirtualMachineFact,
     instance: &VirtualMachineInstanceFact,
-    wish: Option<&Wish>,
+    observed: &Observed,
+    asked: Option<(&ValidatedWukong, &Wish)>,
 ) -> (Option<Verdict>, Verdict) {
+    let wish = asked.map(|(_, wish)| wish);
     if vm.printable_status == "Stopping" || instance.meta.deleting {
         return (None, stopping("The guest is shutting down"));
     }
@@ -56,7 +62,12 @@ fn alive(
         ),
         _ if vm.printable_status == "CrashLoopBackOff" => (None, crash_loop(vm)),
         _ => (
-            Some(scheduling(vm, instance)),
+            Some(scheduling(
+                vm,
+                instance,
+                observed,
+                asked.map(|(wukong, _)| wukong),
+            )),
             starting("The guest waits for its node"),
         ),
     }
@@ -180,39 +191,39 @@ fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&Wish>) -> Verdi
 
 /// A VM whose pod has no node. KubeVirt's condition `PodScheduled` says so in two other cases as well: a claim is
 /// missing, and, left over, after a stop or through a whole import. Only the scheduler's own words count.
-fn scheduling(vm: &VirtualMachineFact, instance: &VirtualMachineInstanceFact) -> Verdict {
-    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
+fn scheduling(
+    vm: &VirtualMachineFact,
+    instance: &VirtualMachineInstanceFact,
+    observed: &Observed,
+    wukong: Option<&ValidatedWukong>,
+) -> Verdict {
+    let name = &instance.meta.name;
+    let object = format!("VirtualMachineInstance/{name}");
     if let Some(refused) = condition(&instance.conditions, "Synchronized")
         .filter(|synchronized| synchronized.status == "False")
     {
         return pod_refused(refused).about(object);
     }
-    let unscheduled = condition(&instance.conditions, "PodScheduled")
+    let tried = matches!(
+        vm.printable_status.as_str(),
+        "ErrorUnschedulable" | "Starting"
+    );
+    let words = condition(&instance.conditions, "PodScheduled")
         .filter(|scheduled| scheduled.status == "False" && scheduled.reason == "Unschedulable")
-        .filter(|scheduled| {
-            scheduled.message.contains("nodes are available")
-                || scheduled.message.contains("no nodes available")
+        .filter(|_| tried)
+        .map(|scheduled| scheduled.message.as_str());
+    let environment = &observed.world.environment;
+    let explained = words.and_then(|words| {
+        let check = scheduler::explain(environment, wukong, name, words, observed.now)?;
+        Some(Verdict {
+            message: format!("{}; the scheduler says: {words}", check.message),
+            ..check.into()
         })
-        .filter(|_| {
-            matches!(
-                vm.printable_status.as_str(),
-                "ErrorUnschedulable" | "Starting"
-            )
-        });
-    match unscheduled {
-        Some(unscheduled) => {
-            let (reason, hint) = scheduler::cause(&unscheduled.message);
-            Verdict::bad(
-                SCHEDULED,
-                reason,
-                format!("No node can run the VM: {}", unscheduled.message),
-            )
+    });
+    explained.unwrap_or_else(|| {
+        Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
             .about(object)
-            .hint(hint)
-        }
-        None => Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
-            .about(object),
-    }
+    })
 }
 
 /// KubeVirt cannot make the pod, or the pod cannot start.

@@ -75,45 +75,75 @@ pub fn preflight(
         wukong,
         nodes: Nodes::new(environment, wukong, now),
         now,
+        thorough: true,
     };
     judge(&scene, RULES.iter())
 }
 
-/// The condition `EnvironmentReady` of one Wukong: the first check that fails, in causal order; else the first that could
-/// not be judged; else the first that is worth saying; else that all is well.
+/// The same for one Wukong, without the evidence of what is in order.
+pub(crate) fn checks(
+    environment: &Environment,
+    wukong: &ValidatedWukong,
+    now: Timestamp,
+) -> Vec<Check> {
+    let wukong = Some(wukong);
+    let scene = Scene {
+        environment,
+        wukong,
+        nodes: Nodes::new(environment, wukong, now),
+        now,
+        thorough: false,
+    };
+    judge(&scene, RULES.iter())
+}
+
+/// What is found in the manifest alone.
+pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check> {
+    let environment = &Environment::default();
+    let scene = Scene {
+        environment,
+        wukong: Some(wukong),
+        nodes: Nodes::new(environment, Some(wukong), now),
+        now,
+        thorough: false,
+    };
+    judge(&scene, RULES.iter().filter(|rule| rule.of_manifest))
+}
+
+/// The check that decides a condition: the first that fails, in causal order; else the first that could not be judged; else
+/// the first that is worth saying; else one that passes.
+pub(crate) fn deciding(checks: &[Check], condition: ConditionType) -> Option<&Check> {
+    let of_condition = || checks.iter().filter(|check| check.condition == condition);
+    [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn]
+        .iter()
+        .find_map(|status| of_condition().find(|check| check.status == *status))
+        .or_else(|| of_condition().next())
+}
+
+/// The condition `EnvironmentReady` of one Wukong.
 pub fn environment_verdict(
     environment: &Environment,
     wukong: &ValidatedWukong,
     now: Timestamp,
 ) -> Check {
-    let rules = RULES
-        .iter()
-        .filter(|rule| rule.condition == ConditionType::EnvironmentReady);
-    let wukong = Some(wukong);
-    let scene = Scene {
-        environment,
-        wukong,
-        nodes: Nodes::first_fit(environment, wukong, now),
-        now,
-    };
-    let mut checks = judge(&scene, rules);
-    let first = [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn]
-        .iter()
-        .find_map(|status| checks.iter().position(|check| check.status == *status));
-    first.map_or_else(
-        || Check {
-            id: "environment",
-            condition: ConditionType::EnvironmentReady,
-            reason: Reason::Available,
-            status: CheckStatus::Pass,
-            subject: None,
-            message: "The cluster can run this VM".into(),
-            hint: None,
-            anchor: anchor(Reason::Available),
-            evidence: Vec::new(),
-        },
-        |first| checks.swap_remove(first),
-    )
+    environment_ready(&checks(environment, wukong, now))
+}
+
+/// The condition `EnvironmentReady`, from the checks.
+pub(crate) fn environment_ready(checks: &[Check]) -> Check {
+    let deciding = deciding(checks, ConditionType::EnvironmentReady);
+    let amiss = deciding.filter(|check| check.status != CheckStatus::Pass);
+    amiss.cloned().unwrap_or_else(|| Check {
+        id: "environment",
+        condition: ConditionType::EnvironmentReady,
+        reason: Reason::Available,
+        status: CheckStatus::Pass,
+        subject: None,
+        message: "The cluster can run this VM".into(),
+        hint: None,
+        anchor: anchor(Reason::Available),
+        evidence: Vec::new(),
+    })
 }
 
 fn judge<'a>(scene: &Scene, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
@@ -239,11 +269,13 @@ pub(super) fn anchor(reason: Reason) -> String {
 }
 
 impl From<Check> for Verdict {
-    /// The condition that a check decides. A warning leaves it true: it works.
+    /// The condition that a check decides. A warning leaves it true: it works. Only what cannot move does not.
     fn from(check: Check) -> Self {
+        let false_when_warned = check.condition == ConditionType::LiveMigratable;
         Self {
             type_: check.condition,
             status: match check.status {
+                CheckStatus::Warn if false_when_warned => Status::False,
                 CheckStatus::Pass | CheckStatus::Warn => Status::True,
                 CheckStatus::Fail => Status::False,
                 CheckStatus::Unknown => Status::Unknown,
@@ -252,6 +284,28 @@ impl From<Check> for Verdict {
             message: check.message,
             object: check.subject,
             hint: check.hint,
+            evidence: check.evidence,
+        }
+    }
+}
+
+impl From<Verdict> for Check {
+    /// A condition as it is told to people.
+    fn from(verdict: Verdict) -> Self {
+        Self {
+            id: "condition",
+            condition: verdict.type_,
+            reason: verdict.reason,
+            status: match verdict.status {
+                Status::True | Status::Wished => CheckStatus::Pass,
+                Status::Progressing | Status::False => CheckStatus::Fail,
+                Status::Unknown => CheckStatus::Unknown,
+            },
+            subject: verdict.object,
+            message: verdict.message,
+            hint: verdict.hint,
+            anchor: anchor(verdict.reason),
+            evidence: verdict.evidence,
         }
     }
 }

@@ -1,19 +1,20 @@
 //! What the pods and events of a VM's children tell. They are looked up only while something is stuck.
 
-use wukong_api::{ConditionType, Reason};
+use wukong_api::{ConditionType, Reason, Wukong};
 
 use super::check::{Check, CheckStatus, anchor};
 use super::facts::{EventFact, PodFact};
 use super::rules::MULTUS_ON_K3S;
 use super::{Platform, scheduler};
+use crate::conditions::import;
 use crate::facts::Fact;
-use crate::world::Store;
+use crate::world::{Presence, Seen, Store};
 
 /// Most events that are kept; of more, the newest.
 const EVENTS_MAX: usize = 200;
 
 /// The pods and events of one VM's children.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Children {
     /// Pods: virt-launcher, importers.
     pub pods: Store<PodFact>,
@@ -131,7 +132,14 @@ impl Children {
 
     /// What is wrong with the children in this namespace: the first in causal order, of the newest event or pod.
     pub fn trouble(&self, namespace: &str, platform: Option<Platform>) -> Option<Check> {
-        let mut events: Vec<&EventFact> = self.events.in_namespace(namespace).collect();
+        // Events outlive the pods that they are about, and say nothing about those that came after.
+        let past = |event: &EventFact| {
+            event.kind == "Pod"
+                && self.pods.presence() == Presence::Served
+                && self.pods.get(namespace, &event.name) == Seen::Absent
+        };
+        let events = self.events.in_namespace(namespace);
+        let mut events: Vec<&EventFact> = events.filter(|event| !past(event)).collect();
         events.sort_by_key(|event| std::cmp::Reverse(event.last));
         let of_events = events
             .into_iter()
@@ -187,6 +195,73 @@ pub fn of_event(event: &EventFact, platform: Option<Platform>) -> Option<Check> 
     Some(check(known.condition, known.reason, hint))
 }
 
+/// An importer that ends again and again; its last words tell why.
+fn of_importer(pod: &PodFact) -> Option<Check> {
+    let mut ended = pod
+        .containers
+        .iter()
+        .filter_map(|container| container.terminated.as_ref());
+    let words = &ended.find(|ended| ended.exit_code != 0)?.message;
+    if words.is_empty() {
+        return None;
+    }
+    let (message, hint) = import::told_by_pod(words);
+    let subject = format!("Pod/{}", pod.meta().name);
+    Some(Check {
+        id: "importer",
+        condition: ConditionType::VolumesBound,
+        reason: Reason::ImportFailed,
+        status: CheckStatus::Fail,
+        message: format!("{subject}: {message}"),
+        subject: Some(subject),
+        hint: Some(hint.into()),
+        anchor: anchor(Reason::ImportFailed),
+        evidence: vec![format!("restarted {} times", pod.restarts())],
+    })
+}
+
+/// Whether an object of this name is the Wukong, one of its children, or a pod that works for one. All our names begin
+/// with the Wukong's; KubeVirt's and CDI's pods put something before.
+pub fn is_of(object: &str, namespace: &str, wukong: &Wukong) -> bool {
+    let wukong_name = wukong.metadata.name.as_deref().unwrap_or_default();
+    if Some(namespace) != wukong.metadata.namespace.as_deref() {
+        return false;
+    }
+    let rest = [
+        "virt-launcher-",
+        "hp-volume-",
+        "importer-prime-",
+        "importer-",
+        "cdi-upload-",
+        "",
+    ]
+    .iter()
+    .find_map(|prefix| object.strip_prefix(prefix))
+    .unwrap_or(object);
+    let Some(rest) = rest.strip_prefix(wukong_name) else {
+        return false;
+    };
+    let claim = |rest: &str| {
+        let disks = wukong.spec.disks.iter();
+        disks.map(|disk| disk.name.as_str()).any(|disk| {
+            rest == disk
+                || rest
+                    .strip_prefix(disk)
+                    .is_some_and(|rest| rest.starts_with('-'))
+        })
+    };
+    match rest.strip_prefix('.') {
+        Some(rest) => claim(rest),
+        // `virt-launcher-web-x7k2p`, and not one of a Wukong `web-2`: KubeVirt's suffix has five letters.
+        None => {
+            rest.is_empty()
+                || rest
+                    .strip_prefix('-')
+                    .is_some_and(|suffix| suffix.len() == 5 && !suffix.contains('-'))
+        }
+    }
+}
+
 /// What is wrong with a pod.
 pub fn of_pod(pod: &PodFact) -> Option<Check> {
     let failure = pod.failure()?;
@@ -197,6 +272,8 @@ pub fn of_pod(pod: &PodFact) -> Option<Check> {
             Reason::ImagePullFailed,
             "see that the image is spelled right, and that the node reaches its registry",
         )
+    } else if pod.component == "importer" {
+        return of_importer(pod);
     } else if pod.component.starts_with("virt-launcher") {
         (
             ConditionType::Running,

@@ -1,16 +1,23 @@
 //! Which nodes can run the VM, and what keeps it from each of the others.
 
+use std::cell::OnceCell;
+
 use jiff::Timestamp;
 use wukong_api::ValidatedWukong;
 
 use super::Environment;
 use super::demand::{Demand, Stage};
 use super::facts::NodeFact;
+use crate::world::Store;
 
-/// Every node with the stage that stops it. A stage is to blame when nodes reach it and none passes.
+/// The nodes, each with the stage that stops it. A stage is to blame when nodes reach it and none passes.
 pub(super) struct Nodes<'a> {
     demand: Demand<'a>,
-    judged: Vec<(&'a NodeFact, Option<Stage>)>,
+    all: &'a Store<NodeFact>,
+    /// Whether a node passes every stage. What is amiss with the others is then looked at only when it is asked for:
+    /// most verdicts do without, and they are asked for all the time.
+    fit: bool,
+    judged: OnceCell<Vec<(&'a NodeFact, Option<Stage>)>>,
 }
 
 impl<'a> Nodes<'a> {
@@ -20,30 +27,19 @@ impl<'a> Nodes<'a> {
         now: Timestamp,
     ) -> Self {
         let demand = Demand::new(environment, wukong, now);
-        let judged = environment
-            .nodes
-            .in_namespace("")
-            .map(|node| (node, demand.stopped(node)))
-            .collect();
-        Self { demand, judged }
+        let all = &environment.nodes;
+        Self {
+            fit: all.iter().any(|node| demand.stopped(node).is_none()),
+            demand,
+            all,
+            judged: OnceCell::new(),
+        }
     }
 
-    /// The same with one node only, where one passes every stage: what is amiss with the others does not matter to a
-    /// verdict that is asked for all the time.
-    pub(super) fn first_fit(
-        environment: &'a Environment,
-        wukong: Option<&'a ValidatedWukong>,
-        now: Timestamp,
-    ) -> Self {
-        let demand = Demand::new(environment, wukong, now);
-        let mut nodes = environment.nodes.in_namespace("");
-        match nodes.find(|node| demand.stopped(node).is_none()) {
-            Some(fit) => Self {
-                demand,
-                judged: vec![(fit, None)],
-            },
-            None => Self::new(environment, wukong, now),
-        }
+    fn judged(&self) -> &[(&'a NodeFact, Option<Stage>)] {
+        let judge = |node| (node, self.demand.stopped(node));
+        self.judged
+            .get_or_init(|| self.all.iter().map(judge).collect())
     }
 
     /// What the VM asks of a node.
@@ -52,22 +48,22 @@ impl<'a> Nodes<'a> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.judged.is_empty()
+        self.all.is_empty()
     }
 
     /// The nodes that pass every stage before this one.
     pub(super) fn reaching(&self, stage: Stage) -> impl Iterator<Item = &'a NodeFact> {
-        self.judged
-            .iter()
-            .filter(move |(_, stopped)| stopped.is_none_or(|stopped| stopped >= stage))
-            .map(|(node, _)| *node)
+        self.all.iter().filter(move |node| {
+            let stopped = self.demand.stopped(node);
+            stopped.is_none_or(|stopped| stopped >= stage)
+        })
     }
 
     /// Whether a node passes everything up to and including this stage.
     pub(super) fn any_passes(&self, stage: Stage) -> bool {
-        self.judged
-            .iter()
-            .any(|(_, stopped)| stopped.is_none_or(|stopped| stopped > stage))
+        let passes =
+            |(_, stopped): &(_, Option<Stage>)| stopped.is_none_or(|stopped| stopped > stage);
+        self.fit || self.judged().iter().any(passes)
     }
 
     /// The nodes that this stage stops, each with its cause.
@@ -85,7 +81,7 @@ impl<'a> Nodes<'a> {
             let stage = stopped.filter(|stage| wanted(*stage))?;
             Some((node.meta.name.as_str(), self.demand.cause(node, stage)))
         };
-        self.judged.iter().filter_map(cause).collect()
+        self.judged().iter().filter_map(cause).collect()
     }
 
     /// Whether a node that the VM may be placed on has this device.

@@ -228,17 +228,18 @@ impl Unschedulable {
     }
 }
 
-/// Why no node runs the VM: the scheduler's message in our words, with what is known of each node. One sentence of the
+/// Why no node runs the VM of this name: the scheduler's message in our words, with what is known of each node. One sentence of the
 /// scheduler covers many causes, so nodes that are out for reasons that the facts tell are not what is blamed, as long
 /// as there are others.
 pub fn explain(
     environment: &Environment,
-    wukong: &ValidatedWukong,
+    wukong: Option<&ValidatedWukong>,
+    name: &str,
     text: &str,
     now: Timestamp,
 ) -> Option<Check> {
     let parsed = parse(text)?;
-    let nodes = Nodes::new(environment, Some(wukong), now);
+    let nodes = Nodes::new(environment, wukong, now);
     let count = |stages: &[Stage]| {
         let count: usize = stages
             .iter()
@@ -281,7 +282,7 @@ pub fn explain(
         condition: ConditionType::Scheduled,
         reason,
         status: CheckStatus::Fail,
-        subject: Some(format!("VirtualMachineInstance/{}", wukong.identity.name)),
+        subject: Some(format!("VirtualMachineInstance/{name}")),
         message,
         hint: Some(hint.into()),
         anchor: anchor(reason),

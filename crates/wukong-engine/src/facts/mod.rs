@@ -8,7 +8,7 @@ mod storage;
 mod virtual_machine;
 
 pub use machine::MachineFact;
-pub use storage::{ClaimFact, DataVolumeFact, StorageClassFact};
+pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
 pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
 
 use serde_json::Value;
@@ -66,7 +66,7 @@ pub struct ConditionFact {
     pub message: String,
 }
 
-/// Something that only has to exist: a NetworkAttachmentDefinition, a VolumeSnapshot, a DataSource.
+/// Something that only has to exist: a NetworkAttachmentDefinition, a DataSource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ObjectFact {
     /// Who it is and whose.

@@ -48,6 +48,15 @@ impl Fact for DataVolumeFact {
     }
 }
 
+impl DataVolumeFact {
+    /// Whether some of its content is there.
+    pub(crate) fn moves(&self) -> bool {
+        let text = self.progress.as_deref().unwrap_or_default();
+        let progress = text.trim_end_matches('%').parse::<f64>();
+        progress.is_ok_and(|progress| progress > 0.0)
+    }
+}
+
 /// A claim.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClaimFact {
@@ -114,6 +123,30 @@ impl ClaimFact {
             let message = error.message.to_lowercase();
             IN_USE.iter().any(|words| message.contains(words))
         })
+    }
+}
+
+/// A VolumeSnapshot.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SnapshotFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// `status.readyToUse`; `None` until its controller saw it.
+    pub ready: Option<bool>,
+}
+
+impl Fact for SnapshotFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+            ready: object
+                .pointer("/status/readyToUse")
+                .and_then(Value::as_bool),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
     }
 }
 

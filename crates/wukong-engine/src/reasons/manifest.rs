@@ -3,10 +3,10 @@
 use wukong_api::ConditionType::{
     ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, Ready, SpecValid,
 };
-use wukong_api::Reason;
+use wukong_api::{ConditionType, Reason};
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Waits, Wrong};
+use super::Tone::{Fine, Waits, Worth, Wrong};
 
 pub(super) const VALID: ReasonDoc = ReasonDoc {
     reason: Reason::Valid,
@@ -155,8 +155,44 @@ pub(super) const ADMISSION_DENIED: ReasonDoc = ReasonDoc {
 pub(super) const DELETING: ReasonDoc = ReasonDoc {
     reason: Reason::Deleting,
     tone: Waits,
-    conditions: &[Ready],
+    conditions: &[ConditionType::Deleting, Ready],
     meaning: "The Wukong is being deleted. Its objects follow; retained disks stay.",
     fix: "Nothing. When it hangs, look for finalizers on the objects that are left: `kubectl get vm,dv,pvc -l vm.novasphere.dev/wukong=NAME`.",
+    platforms: &[],
+};
+
+pub(super) const SNAPSHOT_NOT_READY: ReasonDoc = ReasonDoc {
+    reason: Reason::SnapshotNotReady,
+    tone: Waits,
+    conditions: &[DependenciesResolved],
+    meaning: "A disk is to be made from a VolumeSnapshot that is not ready to use yet.",
+    fix: "Wait while the snapshot is being taken. When it stays so: `kubectl describe volumesnapshot NAME`.",
+    platforms: &[],
+};
+
+pub(super) const WAITING_FOR_VM: ReasonDoc = ReasonDoc {
+    reason: Reason::WaitingForVM,
+    tone: Waits,
+    conditions: &[ConditionType::Deleting],
+    meaning: "The Wukong is being deleted, and its VM is still there: the guest shuts down first.",
+    fix: "Nothing. A guest that does not shut down is ended after its grace period; `virtctl stop NAME --force --grace-period=0` does not wait.",
+    platforms: &[],
+};
+
+pub(super) const WAITING_FOR_DISK: ReasonDoc = ReasonDoc {
+    reason: Reason::WaitingForDisk,
+    tone: Waits,
+    conditions: &[ConditionType::Deleting],
+    meaning: "The Wukong is being deleted, and a disk that goes with it is still there.",
+    fix: "Nothing. When it hangs, see which pod still uses the claim: `kubectl describe pvc CLAIM`.",
+    platforms: &[],
+};
+
+pub(super) const DISKS_RETAINED: ReasonDoc = ReasonDoc {
+    reason: Reason::DisksRetained,
+    tone: Worth,
+    conditions: &[ConditionType::Deleting],
+    meaning: "The Wukong is being deleted, and disks stay, as `reclaimPolicy: Retain` asks. A Wukong of the same name takes them up again.",
+    fix: "Nothing; or delete the claims, and their data, that the message names.",
     platforms: &[],
 };

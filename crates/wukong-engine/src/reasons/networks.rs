@@ -1,16 +1,16 @@
 //! Networks.
 
-use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady};
+use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady, ProvisioningReady};
 use wukong_api::Reason;
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Wrong};
+use super::Tone::{Fine, Worth, Wrong};
 
 pub(super) const CONFIGURED: ReasonDoc = ReasonDoc {
     reason: Reason::Configured,
     tone: Fine,
-    conditions: &[NetworksConfigured],
-    meaning: "Every NIC has its NetworkAttachmentDefinition.",
+    conditions: &[NetworksConfigured, NodeNetworkReady, ProvisioningReady],
+    meaning: "Every NIC has its NetworkAttachmentDefinition; the bridges are on the nodes; cloud-init has what it needs.",
     fix: "",
     platforms: &[],
 };
@@ -30,5 +30,14 @@ pub(super) const BRIDGE_MISSING_ON_NODES: ReasonDoc = ReasonDoc {
     conditions: &[NodeNetworkReady],
     meaning: "A bridge that a network names is missing on nodes that the VM may be placed on. The CNI plugin would make one there without an uplink, and the VM would be cut off.",
     fix: "Make the bridge on these nodes, or let NMState make it (`nodeNetwork`), or keep the VM away from them.",
+    platforms: &[],
+};
+
+pub(super) const NOT_MANAGED: ReasonDoc = ReasonDoc {
+    reason: Reason::NotManaged,
+    tone: Worth,
+    conditions: &[NodeNetworkReady],
+    meaning: "A network asks for its bridge to be made on the nodes (`nodeNetwork`), which this version does not do.",
+    fix: "Make the bridge with its uplink on the nodes yourself.",
     platforms: &[],
 };

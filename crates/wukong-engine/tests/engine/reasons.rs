@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::{Value, json};
 use strum::IntoEnumIterator;
 use wukong_api::status::Phase;
 use wukong_api::{ConditionType, Reason, WukongStatus};
+use wukong_engine::facts::Fact;
 use wukong_engine::{FailureKind, Presence};
 
 use crate::support::api_server::NAMESPACE;
@@ -181,13 +183,35 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.server.delete("Wukong", "web");
             cluster
         }
+        R::WaitingForVM => cluster_with(R::Deleting)?,
+        R::WaitingForDisk => deleted(IMAGE),
+        R::DisksRetained => deleted("disks: [{name: data, size: 1Gi}]"),
+
+        // What comes before the first boot.
+        R::SnapshotNotReady => {
+            let mut cluster = Cluster::new("disks: [{name: root, size: 1Gi, source: {snapshot: {name: golden}}}]");
+            cluster.server.create("kubectl", json!({
+                "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot",
+                "metadata": {"name": "golden", "namespace": NAMESPACE}, "status": {"readyToUse": false},
+            }));
+            cluster
+        }
+        R::SecretNotFound => waiting_with("FailedMount", "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found"),
+        R::PlainTextPassword => Cluster::new("cloudInitUser: {name: me, password: hello}"),
+        R::NotManaged => Cluster::running("networks: [{name: lan, type: bridge, nodeNetwork: {uplink: eth1}}]"),
+
+        // What KubeVirt says about moving it.
+        R::Migratable => migratable("True", ""),
+        R::DisksNotShared => migratable("False", "DisksNotLiveMigratable"),
+        R::PodNetworkBridge => migratable("False", "InterfaceNotLiveMigratable"),
+        R::HostDevices => migratable("False", "HostDeviceNotLiveMigratable"),
+        R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
 
         // What the rules about the environment say: see the tests of those.
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
         | R::NoVirtualizationDevices | R::DevicePluginUnhealthy | R::FeatureGateDisabled | R::BindingNotRegistered
-        | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::EmulationOnly | R::SecretNotFound
-        | R::BridgeMissingOnNodes | R::ProvisionerNotReady | R::StorageProfileIncomplete | R::PlainTextPassword
-        | R::Migratable | R::DisksNotShared | R::PodNetworkBridge | R::HostDevices | R::SingleNode | R::NotMigratable => return None,
+        | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::EmulationOnly | R::BridgeMissingOnNodes
+        | R::ProvisionerNotReady | R::StorageProfileIncomplete | R::SingleNode => return None,
     })
 }
 
@@ -201,6 +225,49 @@ fn hidden(presence: Presence) -> Cluster {
 /// Every reason that decisions give, with its cluster.
 fn clusters() -> impl Iterator<Item = (Reason, Cluster)> {
     Reason::iter().filter_map(|reason| Some((reason, cluster_with(reason)?)))
+}
+
+/// One whose VM is gone, and whose deletion waits for the rest.
+fn deleted(fields: &str) -> Cluster {
+    let mut cluster = Cluster::running(fields);
+    cluster.server.update("kubectl", "Wukong", "web", |wukong| {
+        wukong["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    });
+    cluster.server.delete("Wukong", "web");
+    cluster
+        .server
+        .update("virt-controller", "VirtualMachine", "web", |vm| {
+            vm["metadata"]["finalizers"] = json!([]);
+        });
+    cluster.server.delete("VirtualMachine", "web");
+    cluster
+}
+
+fn migratable(status: &str, reason: &str) -> Cluster {
+    let condition = [("LiveMigratable", status, reason, "cannot migrate VMI")];
+    let running = json!({"phase": "Running", "nodeName": "node-1", "conditions": all(&condition)});
+    changed("cpu: 1", "VirtualMachineInstance", "web", running)
+}
+
+/// One that does not start, and of whose pod an event tells why.
+pub fn waiting_with(event: &str, message: &str) -> Cluster {
+    let mut cluster = instance("Scheduled", "Starting", &[]);
+    let pod = "virt-launcher-web-x7k2p";
+    cluster.children.hear(vec![Fact::project(&json!({
+        "metadata": {"name": "e", "namespace": NAMESPACE, "uid": "e"},
+        "type": "Warning", "reason": event, "message": message, "count": 3,
+        "lastTimestamp": "2025-11-22T12:00:00Z", "involvedObject": {"kind": "Pod", "name": pod},
+    }))]);
+    cluster.children.pods.replace(vec![Fact::project(&json!({
+        "metadata": {"name": pod, "namespace": NAMESPACE, "uid": "p", "labels": {"kubevirt.io": "virt-launcher"}},
+        "status": {"phase": "Pending"},
+    }))]);
+    cluster.settle();
+    // It is looked at when it has waited for a while.
+    cluster.now += SignedDuration::from_secs(10);
+    cluster.pass();
+    cluster.settle();
+    cluster
 }
 
 fn edited(before: &str, after: &str) -> Cluster {

@@ -369,6 +369,14 @@ pub const CASES: &[Case] = &[
         words: &["no StorageClass fast", "ceph-block, local-path"],
     },
     Case {
+        rule: "node-network",
+        cluster: Cluster::healthy,
+        wish: || json!({"networks": [{"name": "lan", "type": "bridge", "nodeNetwork": {"uplink": "eth1"}}]}),
+        status: Warn,
+        reason: Reason::NotManaged,
+        words: &["nodeNetwork of lan is not carried out"],
+    },
+    Case {
         rule: "bridges",
         cluster: Cluster::healthy,
         wish: || with_bridge("br-lam"),

@@ -182,6 +182,11 @@ impl Cluster {
 
 /// A small VM with a disk, and what `more` adds to its spec.
 pub fn wukong(more: Value) -> ValidatedWukong {
+    ValidatedWukong::try_from(&manifest(more)).unwrap()
+}
+
+/// The same, as it is stored.
+pub fn manifest(more: Value) -> Wukong {
     let mut spec = json!({"cpu": 2, "memory": "2Gi", "osImage": "ubuntu:24.04", "disks": [{"name": "root", "size": "20Gi"}]});
     for (key, value) in more.as_object().unwrap() {
         spec[key] = value.clone();
@@ -189,7 +194,8 @@ pub fn wukong(more: Value) -> ValidatedWukong {
     let spec: WukongSpec = serde_json::from_value(spec).unwrap();
     let mut wukong = Wukong::new("web", spec);
     wukong.metadata.namespace = Some("default".into());
-    ValidatedWukong::try_from(&wukong).unwrap()
+    wukong.metadata.uid = Some("a1b2".into());
+    wukong
 }
 
 /// What is not in order, in causal order.

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use wukong_api::ConditionType::{
     self, DependenciesResolved, EnvironmentReady, Running, Scheduled, VolumesBound,
 };
-use wukong_api::Reason;
-use wukong_engine::environment::events::{Children, of_event, of_pod};
+use wukong_api::{Reason, Wukong, WukongSpec};
+use wukong_engine::environment::events::{Children, is_of, of_event, of_pod};
 use wukong_engine::environment::facts::{EventFact, PodFact};
 use wukong_engine::environment::{Check, CheckStatus, Platform, migration};
 use wukong_engine::facts::{ConditionFact, Fact};
@@ -280,4 +280,34 @@ pub fn reached() -> Vec<Reason> {
         .chain(of_migration)
         .map(|check| check.reason)
         .collect()
+}
+
+#[test]
+fn what_belongs_to_a_wukong_is_told_by_its_name() {
+    let spec: WukongSpec = serde_json::from_value(json!({
+        "cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}],
+    }))
+    .unwrap();
+    let mut web = Wukong::new("web", spec);
+    web.metadata.namespace = Some("shop".into());
+    for ours in [
+        "web",
+        "web.root",
+        "virt-launcher-web-x7k2p",
+        "importer-web.root",
+        "importer-web.root-scratch",
+    ] {
+        assert!(is_of(ours, "shop", &web), "{ours}");
+    }
+    for other in [
+        "web-2",
+        "web2",
+        "virt-launcher-web-2-x7k2p",
+        "web.other",
+        "importer-web-2.root",
+        "db",
+    ] {
+        assert!(!is_of(other, "shop", &web), "{other}");
+    }
+    assert!(!is_of("web", "elsewhere", &web));
 }

@@ -11,3 +11,4 @@ mod properties;
 mod reasons;
 mod rules;
 mod scheduler;
+mod status;

@@ -195,7 +195,7 @@ proptest! {
         }
         environment_verdict(&environment, &wukong, now);
         let text = "0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match Pod's node affinity/selector.";
-        prop_assert!(explain(&environment, &wukong, text, now).is_some());
+        prop_assert!(explain(&environment, Some(&wukong), "web", text, now).is_some());
     }
 
     #[test]

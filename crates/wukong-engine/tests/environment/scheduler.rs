@@ -110,7 +110,8 @@ fn nodes_that_could_not_run_the_vm_anyway_are_not_blamed() {
     });
     let check = explain(
         &cluster.environment(),
-        &wukong(json!({})),
+        Some(&wukong(json!({}))),
+        "web",
         text,
         NOW.parse().unwrap(),
     )
@@ -131,7 +132,8 @@ fn nodes_that_could_not_run_the_vm_anyway_are_not_blamed() {
     let bare = Cluster::healthy().without("Node", "cp-1");
     let check = explain(
         &bare.environment(),
-        &wukong(json!({})),
+        Some(&wukong(json!({}))),
+        "web",
         text,
         NOW.parse().unwrap(),
     )
@@ -145,7 +147,8 @@ fn a_selector_that_is_kubevirts_own_is_told_by_the_facts_of_the_nodes() {
     let cluster = Cluster::healthy().crashing_handler("panic");
     let check = explain(
         &cluster.environment(),
-        &wukong(json!({})),
+        Some(&wukong(json!({}))),
+        "web",
         text,
         NOW.parse().unwrap(),
     )

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Policy, Wukong, WukongStatus, labels};
 use wukong_engine::environment::Environment;
+use wukong_engine::environment::events::Children;
 use wukong_engine::facts::{Fact, Meta};
 use wukong_engine::{
     Apply, Called, Decision, Expand, Expect, FailureKind, Kind, Memory, Observed, Presence, Prune,
@@ -33,6 +34,8 @@ pub struct Cluster {
     pub now: Timestamp,
     /// What the operator knows of the cluster itself, but for its StorageClasses.
     pub environment: Environment,
+    /// What the operator finds when it looks at the pods and events of the Wukong.
+    pub children: Children,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
     /// Kinds whose events are lost.
@@ -74,6 +77,7 @@ impl Cluster {
             memory: Memory::default(),
             now: "2025-11-22T12:00:00Z".parse().unwrap(),
             environment: HEALTHY.clone(),
+            children: Children::default(),
             unserved: BTreeMap::new(),
             unheard: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -228,6 +232,11 @@ impl Cluster {
     }
 
     pub fn carry_out(&mut self, decision: &Decision) {
+        self.memory.record_waiting(decision.waiting, self.now);
+        if decision.look_at.is_some_and(|at| at <= self.now) {
+            self.done.push("look".into());
+            self.memory.record_looked(self.children.clone(), self.now);
+        }
         let mut all_well = true;
         for apply in &decision.apply {
             all_well &= self.apply(apply);

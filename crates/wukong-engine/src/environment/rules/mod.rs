@@ -32,6 +32,8 @@ pub struct Rule {
     pub severity: Severity,
     /// Rules that have to hold, or be judged at all, before this one is: what they find would cause what this one finds.
     pub after: &'static [&'static str],
+    /// Whether it looks at the manifest only.
+    pub(super) of_manifest: bool,
     /// What to say when all is well.
     pub holds: &'static str,
     /// What to do otherwise. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and `{namespace}` for its
@@ -71,6 +73,8 @@ pub(super) struct Scene<'a> {
     pub(super) wukong: Option<&'a ValidatedWukong>,
     pub(super) nodes: Nodes<'a>,
     pub(super) now: Timestamp,
+    /// Whether it is wanted to know what is amiss besides, too.
+    pub(super) thorough: bool,
 }
 
 /// What a rule found.

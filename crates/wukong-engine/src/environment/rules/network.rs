@@ -98,6 +98,23 @@ pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
     ))
 }
 
+/// NMState is not told yet to make bridges.
+pub(super) fn not_managed(scene: &Scene) -> Finding {
+    let managed = scene
+        .wukong
+        .into_iter()
+        .flat_map(|wukong| &wukong.nics)
+        .filter(|nic| nic.node_network.is_some());
+    let names: Vec<&str> = managed.map(|nic| nic.name.as_str()).collect();
+    if names.is_empty() {
+        return Finding::Irrelevant;
+    }
+    Finding::found(format!(
+        "nodeNetwork of {} is not carried out by this version: the bridges have to be there already",
+        listed(names)
+    ))
+}
+
 /// Bridges that nobody is asked to make have to be there already: the CNI plugin would otherwise make one without an
 /// uplink, and the VM would talk to nobody (`ensureBridge` of the bridge plugin).
 pub(super) fn bridges(scene: &Scene) -> Finding {

@@ -11,10 +11,11 @@ fn stage(scene: &Scene, stage: Stage, message: impl Fn(&[(&str, String)]) -> Str
         return gap;
     }
     let nodes = &scene.nodes;
-    let causes = nodes.causes_at(stage);
     if nodes.any_passes(stage) {
-        return Finding::Holds(lines(&causes));
+        let others = scene.thorough.then(|| lines(&nodes.causes_at(stage)));
+        return Finding::Holds(others.unwrap_or_default());
     }
+    let causes = nodes.causes_at(stage);
     let subject = match causes.as_slice() {
         [(node, _)] => Some(format!("Node/{node}")),
         _ => None,
@@ -234,6 +235,7 @@ pub(super) fn single_node(scene: &Scene) -> Finding {
     let able: Vec<&str> = scene
         .nodes
         .reaching(Stage::Memory)
+        .take(2)
         .map(|node| node.meta.name.as_str())
         .collect();
     match able.as_slice() {
