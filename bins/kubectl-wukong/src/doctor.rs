@@ -5,12 +5,10 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
-use wukong_api::status::{Phase, WukongStatus};
-use wukong_api::{ConditionType, Policy, ValidatedWukong, Wukong};
-use wukong_engine::environment::{Check, CheckStatus, Platform, preflight};
+use wukong_api::{Policy, Wukong};
+use wukong_engine::environment::Check;
 use wukong_engine::{Memory, Observed, decide};
 
 use crate::bundle::Bundle;
@@ -94,14 +92,6 @@ pub struct Diagnosis {
 /// One thing that is off.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    #[serde(skip)]
-    order: Option<ConditionType>,
-    /// Whether it is the operator's blocker.
-    #[serde(skip)]
-    blocks: bool,
-    /// Whether a check or an event tells, and not a condition.
-    #[serde(skip)]
-    from_check: bool,
     condition: String,
     reason: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,124 +104,37 @@ pub struct Finding {
 }
 
 impl Diagnosis {
-    /// Judges what is known of a Wukong.
+    /// Judges what is known of a Wukong, as the operator does.
     pub fn of(wukong: &Wukong, survey: &Survey, policy: &Policy, now: Timestamp) -> Self {
         let world = survey.world();
-        let memory = Memory::default();
-        let status = decide(&Observed {
+        let mut memory = Memory::default();
+        memory.record_looked(survey.children(wukong), now);
+        let decision = decide(&Observed {
             wukong,
             world: &world,
             memory: &memory,
             policy,
             now,
-        })
-        .status;
-        let mut found = of_status(&status);
-        let blocked = status.blocker.is_some();
-        // What is wrong with the cluster is no matter for a VM that runs, or that nobody wants to run.
-        let asked = ValidatedWukong::validate(wukong, policy)
-            .ok()
-            .filter(|_| blocked);
-        if let Some(asked) = asked {
-            let environment = survey.environment();
-            let checks = preflight(&environment, Some(&asked), now).into_iter();
-            let namespace = wukong.namespace().unwrap_or_default();
-            let trouble = survey
-                .children(wukong)
-                .trouble(&namespace, Platform::of(&environment));
-            let failed = checks
-                .filter(|check| check.status == CheckStatus::Fail)
-                .chain(trouble);
-            // What has happened already cannot be prevented by what a check finds.
-            let open = failed.filter(|check| !is_true(&status, check.condition));
-            open.for_each(|check| take_in(&mut found, check.into()));
-        }
-        let definite = status.phase == Some(Phase::Error);
-        found.sort_by_key(|finding| {
-            let rank = match (finding.blocks && definite, finding.evidence.is_empty()) {
-                (true, _) => 0,
-                (false, false) => 1,
-                (false, true) => 2,
-            };
-            (finding.order, rank)
         });
-        let blocker = blocked.then(|| found.remove(0));
-        if let Some(blocker) = &blocker {
-            // What the operator says of later conditions only follows from it.
-            found.retain(|other| other.order == blocker.order || other.from_check);
-        }
+        let mut found = decision.findings.into_iter().map(Finding::from);
+        let blocker = decision.status.blocker.and_then(|_| found.next());
         let mut warnings = survey.warnings(wukong);
         warnings.drain(..warnings.len().saturating_sub(WARNINGS_MAX));
         Self {
-            phase: status.phase.map(|phase| phase.to_string()),
+            phase: decision.status.phase.map(|phase| phase.to_string()),
             blocker,
-            others: found,
+            others: found.collect(),
             warnings,
         }
     }
 }
 
-/// Adds a finding; one of the same condition and reason gets its evidence instead.
-fn take_in(found: &mut Vec<Finding>, new: Finding) {
-    let same =
-        |known: &&mut Finding| known.condition == new.condition && known.reason == new.reason;
-    match found.iter_mut().find(same) {
-        Some(known) => {
-            known.evidence.extend(new.evidence);
-            known.hint = known.hint.take().or(new.hint);
-        }
-        None => found.push(new),
-    }
-}
-
-fn is_true(status: &WukongStatus, type_: ConditionType) -> bool {
-    let of_type = |condition: &&Condition| condition.type_ == type_.as_ref();
-    status
-        .conditions
-        .iter()
-        .find(of_type)
-        .is_some_and(|condition| condition.status == "True")
-}
-
 /// How many warnings are shown.
 const WARNINGS_MAX: usize = 10;
-
-/// The conditions that are not true, as findings.
-fn of_status(status: &WukongStatus) -> Vec<Finding> {
-    let ready = ConditionType::Ready.as_ref();
-    let conditions = status
-        .conditions
-        .iter()
-        .filter(|condition| condition.status != "True" && condition.type_ != ready);
-    conditions
-        .map(|condition| {
-            let blocker = status
-                .blocker
-                .as_ref()
-                .filter(|blocker| blocker.condition == condition.type_);
-            Finding {
-                order: condition.type_.parse().ok(),
-                blocks: blocker.is_some(),
-                from_check: false,
-                condition: condition.type_.clone(),
-                reason: condition.reason.clone(),
-                object: blocker.and_then(|blocker| blocker.object.clone()),
-                message: blocker
-                    .map_or(&condition.message, |blocker| &blocker.message)
-                    .clone(),
-                hint: blocker.and_then(|blocker| blocker.hint.clone()),
-                evidence: Vec::new(),
-            }
-        })
-        .collect()
-}
 
 impl From<Check> for Finding {
     fn from(check: Check) -> Self {
         Self {
-            order: Some(check.condition),
-            blocks: false,
-            from_check: true,
             condition: check.condition.to_string(),
             reason: check.reason.to_string(),
             object: check.subject,

@@ -32,6 +32,7 @@ pub(super) struct Exchange<'a> {
     pub path: String,
     pub content_type: &'static str,
     pub accept: &'static str,
+    /// Null: none.
     pub body: &'a Value,
 }
 
@@ -107,9 +108,10 @@ impl Http {
             .uri(&exchange.path)
             .header(CONTENT_TYPE, exchange.content_type)
             .header(ACCEPT, exchange.accept)
-            .body(Body::from(
-                serde_json::to_vec(exchange.body).unwrap_or_default(),
-            ))
+            .body(Body::from(match exchange.body {
+                Value::Null => Vec::new(),
+                body => serde_json::to_vec(body).unwrap_or_default(),
+            }))
             .map_err(|error| Refusal::outage(error.to_string()))?;
         // It waits for its turn no longer than for an answer.
         let Ok(_permit) = timeout(DEADLINE, self.in_flight.acquire()).await else {

@@ -11,6 +11,7 @@
 //! * A JSON patch whose `test` fails is refused with 422 without any cause in the details.
 
 mod exchange;
+mod look;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
+use wukong_engine::environment::events::Children;
 use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
 
 use crate::event::event;
@@ -326,6 +328,10 @@ impl Port for Applier {
             },
             _ => refusal,
         })
+    }
+
+    async fn look(&self, subject: &Subject, wukong: &Wukong) -> Children {
+        look::children(&self.http, subject, wukong).await
     }
 
     async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal> {

@@ -15,6 +15,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use wukong_api::{Policy, Wukong, WukongSpec, WukongStatus};
@@ -40,6 +41,9 @@ const UNSETTLED: Duration = Duration::from_secs(1);
 
 /// Pauses after looks that panicked.
 const PANICS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
+/// How many Wukongs that wait are looked into at once, and when to come back when it is another's turn.
+const LOOKS_AT_ONCE: usize = 2;
+const LOOK_LATER: Duration = Duration::from_secs(1);
 
 /// Looks at Wukongs.
 pub struct Reconciler {
@@ -47,6 +51,7 @@ pub struct Reconciler {
     port: Arc<dyn Port>,
     policy: Policy,
     metrics: Metrics,
+    looks: Semaphore,
 }
 
 /// The Wukong that is looked at.
@@ -121,6 +126,7 @@ impl Reconciler {
             port,
             policy,
             metrics,
+            looks: Semaphore::new(LOOKS_AT_ONCE),
         }
     }
 
@@ -174,6 +180,10 @@ impl Reconciler {
             };
             let (decision, now) = self.decide(&work, wukong);
             if decision.is_settled() {
+                if decision.look_at.is_some_and(|at| at <= now) && self.look_up(&work, wukong).await
+                {
+                    continue;
+                }
                 return self.say(&work, decision, now, ended, None).await;
             }
             if round == ROUNDS {
@@ -198,6 +208,17 @@ impl Reconciler {
         (ended, Some(UNSETTLED))
     }
 
+    /// Looks at the pods and events of a Wukong that waits, unless others do already. Returns whether it did.
+    async fn look_up(&self, work: &Work, wukong: &Wukong) -> bool {
+        let Ok(_permit) = self.looks.try_acquire() else {
+            return false;
+        };
+        let children = self.port.look(&work.subject, wukong).await;
+        let mut remembered = work.entry.remembered.lock();
+        remembered.memory.record_looked(children, Timestamp::now());
+        true
+    }
+
     fn decide(&self, work: &Work, wukong: &Wukong) -> (Decision, Timestamp) {
         let now = Timestamp::now();
         let mut remembered = work.entry.remembered.lock();
@@ -210,6 +231,7 @@ impl Reconciler {
             policy: &self.policy,
             now,
         });
+        remembered.memory.record_waiting(decision.waiting, now);
         (decision, now)
     }
 
@@ -344,7 +366,12 @@ impl Reconciler {
         pause: Option<Duration>,
     ) -> (Ended, Option<Duration>) {
         let until = |at: Timestamp| Duration::try_from(at - now).unwrap_or_default();
-        let again = pause.into_iter().chain(decision.wake_at.map(until)).min();
+        let look = decision.look_at.map(until);
+        let again = pause
+            .into_iter()
+            .chain(decision.wake_at.map(until))
+            .chain(look.map(|look| look.max(LOOK_LATER)))
+            .min();
         match decision.write_status {
             None => (ended, again),
             Some(at) if at > now => (ended, again.into_iter().chain([until(at)]).min()),

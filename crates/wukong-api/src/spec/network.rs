@@ -68,7 +68,7 @@ pub struct Network {
     pub on_missing_multus: Option<OnMissingMultus>,
 
     /// Has the bridge made on the nodes by NMState. Absent: no node is ever touched. The operator does not carry this out
-    /// yet, and says so in the condition `NetworksConfigured`.
+    /// yet, and says so in the condition `NodeNetworkReady`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_network: Option<NodeNetwork>,
 }

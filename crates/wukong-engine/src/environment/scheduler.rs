@@ -254,7 +254,7 @@ pub fn explain(
         (Reason::Unschedulable, "see the scheduler's words"),
         |cause| (cause.reason(), cause.words().1),
     );
-    let told: Vec<String> = parsed
+    let mut told: Vec<String> = parsed
         .causes
         .iter()
         .map(|(count, cause, _)| {
@@ -265,6 +265,8 @@ pub fn explain(
             }
         })
         .collect();
+    // Of several devices each is a cause of its own.
+    told.dedup();
     let message = match (total, told.is_empty()) {
         (0, _) => "The cluster has no nodes".to_owned(),
         (_, true) => format!("None of {total} nodes can run the VM"),

@@ -1,12 +1,13 @@
 //! The cluster itself, in the status of a Wukong.
 
+use jiff::SignedDuration;
 use serde_json::json;
 use wukong_api::WukongStatus;
 use wukong_api::status::Phase;
 use wukong_engine::Presence;
 use wukong_engine::environment::Environment;
 
-use crate::reasons::{IMAGE, keeps_the_rules};
+use crate::reasons::{IMAGE, keeps_the_rules, waiting_with};
 use crate::support::cluster::Cluster;
 use crate::support::environment::Cluster as Surroundings;
 
@@ -176,4 +177,58 @@ fn what_changes_all_the_time_says_nothing_new() {
     let mut nodes = healthy.nodes;
     let worse = without_kvm().environment();
     assert!(worse.nodes.iter().any(|node| nodes.insert(node.clone())));
+}
+
+const MISSING: (&str, &str) = (
+    "FailedMount",
+    "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found",
+);
+
+/// How often it was looked at the pods and events within an hour.
+fn looks(cluster: &mut Cluster) -> usize {
+    let end = cluster.now + SignedDuration::from_hours(1);
+    cluster.done.clear();
+    while cluster.now < end {
+        cluster.pass();
+        cluster.now += SignedDuration::from_secs(5);
+    }
+    cluster.done.iter().filter(|done| *done == "look").count()
+}
+
+#[test]
+fn pods_and_events_are_looked_at_only_while_something_waits_and_more_and_more_seldom() {
+    let mut waits = waiting_with(MISSING.0, MISSING.1);
+    assert!((5..12).contains(&looks(&mut waits)));
+    assert_eq!(looks(&mut Cluster::running(IMAGE)), 0);
+    assert_eq!(looks(&mut Cluster::running("powerState: Stopped")), 0);
+    let mut ill = Cluster::new(IMAGE).within(&without_kvm());
+    ill.settle();
+    assert_eq!(looks(&mut ill), 0, "the cause is known");
+}
+
+#[test]
+fn what_an_event_told_stays_over_a_restart_until_it_is_looked_at_again() {
+    let mut cluster = waiting_with(MISSING.0, MISSING.1);
+    let told = cluster.status().blocker.unwrap();
+    assert_eq!(told.reason, "SecretNotFound");
+    cluster.restart_operator();
+    cluster.observe();
+    assert_eq!(cluster.decide().write_status, None);
+    // The Secret was made, and the pod starts.
+    cluster.children.hear(Vec::new());
+    cluster.pass();
+    cluster.now += SignedDuration::from_secs(10);
+    cluster.pass();
+    cluster.settle();
+    assert_eq!(cluster.status().blocker.unwrap().reason, "Starting");
+}
+
+#[test]
+fn events_about_pods_that_are_gone_are_nobodys_fault() {
+    let mut cluster = waiting_with(MISSING.0, MISSING.1);
+    cluster.children.pods.replace(Vec::new());
+    cluster.now += SignedDuration::from_mins(10);
+    cluster.pass();
+    cluster.settle();
+    assert_eq!(cluster.status().blocker.unwrap().reason, "Starting");
 }
