@@ -3,7 +3,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::cluster;
+use super::{break_, cluster, heal};
 use crate::support::{condition, failing, phase, root, wukong};
 use crate::verdict::{blocker, doctor};
 
@@ -44,6 +44,36 @@ async fn an_import_that_fails_has_one_cause_everywhere() {
             .await;
     }))
     .await;
+}
+
+#[tokio::test]
+async fn a_class_without_a_driver_is_named() {
+    let space = &cluster().await.space("drivers").await;
+    space
+        .apply(&json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "driverless"},
+            "provisioner": "csi.driverless.plant.wukong.dev", "volumeBindingMode": "Immediate",
+        }))
+        .await;
+    break_(
+        space,
+        "StorageClass",
+        "driverless",
+        Some("provisioner-missing"),
+    )
+    .await;
+    space.apply(&on_class("web", "driverless", json!({}))).await;
+    let missing = "csi.driverless.plant.wukong.dev is not installed";
+    blocker(
+        BOUND,
+        "ProvisionerNotReady",
+        "StorageClass/driverless",
+        missing,
+    )
+    .is_named(space, "web")
+    .await;
+    heal(space, "StorageClass", "driverless").await;
+    space.running("web").await;
 }
 
 #[tokio::test]

@@ -1,10 +1,22 @@
-//! Guests that are silent.
+//! Guests, and the pods in which they run.
 
 use serde_json::json;
 
 use super::cluster;
 use crate::support::{condition, failing, wukong};
-use crate::verdict::doctor;
+use crate::verdict::{blocker, doctor};
+
+#[tokio::test]
+async fn a_secret_that_is_missing_is_told_by_the_pod() {
+    let space = cluster().await.space("secrets").await;
+    space
+        .apply(&wukong("web", json!({"userDataSecret": "mine"})))
+        .await;
+    let missing = "secret \"mine\" not found";
+    blocker("DependenciesResolved", "SecretNotFound", "*", missing)
+        .is_named(&space, "web")
+        .await;
+}
 
 #[tokio::test]
 async fn a_late_agent_blocks_nothing() {

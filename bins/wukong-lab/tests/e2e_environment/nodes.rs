@@ -109,6 +109,36 @@ async fn a_lost_node_keeps_its_vm() {
 }
 
 #[tokio::test]
+async fn a_vm_that_is_too_big_for_its_node_is_told_the_numbers() {
+    let space = &cluster().await.space("small").await;
+    node(space, "small", "").await;
+    let size = json!({"cpu": "200m", "memory": "2Gi"});
+    let status = json!({"status": {"capacity": size, "allocatable": size}});
+    space.merge_status("Node", "small", status).await;
+    let rows = [
+        (
+            "memory",
+            json!({"memory": "2Gi"}),
+            "InsufficientMemory",
+            "too little memory",
+        ),
+        (
+            "cpu",
+            json!({"cpu": 4}),
+            "InsufficientCPU",
+            "too little CPU",
+        ),
+    ];
+    join_all(rows.map(|(name, spec, reason, part)| async move {
+        space.apply(&on_node(name, "small", spec)).await;
+        blocker("Scheduled", reason, "VirtualMachineInstance/NAME", part)
+            .is_named(space, name)
+            .await;
+    }))
+    .await;
+}
+
+#[tokio::test]
 async fn a_full_quota_is_told_the_numbers() {
     let space = &cluster().await.space("quota").await;
     let quota = |memory: &str| {
