@@ -1,4 +1,4 @@
-//! The tests that docs/security.md names exist.
+//! The tests that the guides name exist.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +19,7 @@ fn sources(folder: &Path, files: &mut Vec<(String, String)>) {
 }
 
 #[test]
-fn every_statement_about_security_names_tests_that_exist_or_says_that_there_is_none() {
+fn every_statement_in_a_guide_names_tests_that_exist_or_says_that_there_is_none() {
     let mut files = Vec::new();
     for folder in ["bins", "crates", "xtask"] {
         sources(&generated::root().join(folder), &mut files);
@@ -30,15 +30,17 @@ fn every_statement_about_security_names_tests_that_exist_or_says_that_there_is_n
             (file.is_empty() || file == stem) && text.contains(&format!("fn {name}("))
         })
     };
-    let text = fs::read_to_string(generated::root().join("docs/security.md")).unwrap();
-    let rows = text.lines().filter(|line| line.starts_with("| "));
-    for row in rows.filter(|row| !row.ends_with("| tests |")) {
-        let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
-        let quoted: Vec<_> = last.split('`').skip(1).step_by(2).collect();
-        // Not a name: a command or a flag.
-        let named = quoted.iter().filter(|name| !name.contains([' ', '-']));
-        let missing: Vec<_> = named.filter(|name| !exists(name)).collect();
-        assert!(missing.is_empty(), "{missing:?} in: {row}");
-        assert!(!quoted.is_empty() || last.contains("no test"), "{row}");
+    for guide in ["docs/security.md", "docs/upgrade.md"] {
+        let text = fs::read_to_string(generated::root().join(guide)).unwrap();
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        for row in rows.filter(|row| !row.ends_with("| tests |")) {
+            let last = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+            let quoted: Vec<_> = last.split('`').skip(1).step_by(2).collect();
+            // Not a name: a command or a flag.
+            let named = quoted.iter().filter(|name| !name.contains([' ', '-']));
+            let missing: Vec<_> = named.filter(|name| !exists(name)).collect();
+            assert!(missing.is_empty(), "{missing:?} in: {row}");
+            assert!(!quoted.is_empty() || last.contains("no test"), "{row}");
+        }
     }
 }

@@ -99,7 +99,7 @@ impl Composer {
     fn put(&mut self, setting: &'static Setting, object: &mut Value) -> anyhow::Result<()> {
         let path = setting.path;
         match setting.place {
-            Place::Field(of, pointer) if of == kind(object) => {
+            Place::Field(of, pointer) if is(object, of) => {
                 let field = object
                     .pointer_mut(pointer)
                     .with_context(|| format!("{path}: the {of} has no {pointer}"))?;
@@ -195,6 +195,16 @@ impl Objects {
             Self::OfFile(path) => *path == manifest.path,
         }
     }
+}
+
+/// Whether an object is of a kind, or the one called `kind/name`.
+fn is(object: &Value, of: &str) -> bool {
+    let (of, name) = match of.split_once('/') {
+        Some((of, name)) => (of, Some(name)),
+        None => (of, None),
+    };
+    of == kind(object)
+        && name.is_none_or(|name| object.pointer("/metadata/name") == Some(&json!(name)))
 }
 
 fn insert(object: &mut Value, pointer: &str, key: &str, value: Value) -> anyhow::Result<()> {

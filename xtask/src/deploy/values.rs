@@ -13,7 +13,7 @@ pub struct Setting {
 
 /// What a value changes. The default is what the manifest says there.
 pub enum Place {
-    /// A field of the only object of that kind, by JSON pointer.
+    /// A field, by JSON pointer, of the only object of that kind, or of the one called `kind/name`.
     Field(&'static str, &'static str),
     /// An environment variable of the operator.
     Env(&'static str),
@@ -184,6 +184,15 @@ pub const SETTINGS: &[Setting] = &[
         about: "Where the API server is; narrow it to its address when that is known",
         schema: OBJECTS,
         place: Field("NetworkPolicy", "/spec/egress"),
+    },
+    Setting {
+        path: "policies.plainTextPasswords",
+        about: "What becomes of a Wukong with a password in plain text: `Warn`, `Audit` or `Deny`",
+        schema: r#"{"type": "array", "minItems": 1, "items": {"enum": ["Warn", "Audit", "Deny"]}}"#,
+        place: Field(
+            "ValidatingAdmissionPolicyBinding/wukong-plain-text-passwords",
+            "/spec/validationActions",
+        ),
     },
     Setting {
         path: "crds.install",

@@ -115,6 +115,9 @@ fn another(value: &Value, schema: &Value) -> Value {
             json!(format!("sha256:{}", "0".repeat(64)))
         }
         Value::String(text) => json!(format!("{text}x")),
+        Value::Array(items) if schema["items"]["enum"].is_array() => {
+            json!([another(&items[0], &schema["items"])])
+        }
         Value::Array(_) => json!([{"name": "other"}]),
         Value::Object(_) => json!({"other": "value"}),
         Value::Null => panic!("no value is null"),

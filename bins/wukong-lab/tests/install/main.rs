@@ -7,6 +7,7 @@ mod support;
 
 mod chart;
 mod objects;
+mod passwords;
 mod rendered;
 mod runs;
 mod stolen_creation;
