@@ -192,15 +192,15 @@ impl Project for StoredWukong {
 
 /// An error of serde without the value that it is about: `invalid type: string "secret", expected u32`.
 fn without_value(error: &str) -> String {
-    let unexpected = error
-        .strip_prefix("invalid type: ")
-        .or(error.strip_prefix("invalid value: "));
-    match unexpected.and_then(|rest| rest.rsplit_once(", expected ")) {
-        Some((value, expected)) => {
-            let kind = value.split([' ', '`', '"']).next().unwrap_or_default();
-            format!("{kind} instead of {expected}")
-        }
-        None => error.to_owned(),
+    let unexpected = error.strip_prefix("invalid type: ");
+    match error.rsplit_once(", expected ") {
+        Some((_, expected)) => match unexpected.and_then(|rest| rest.split([' ', '`', '"']).next())
+        {
+            Some(kind) => format!("{kind} instead of {expected}"),
+            None => format!("expected {expected}"),
+        },
+        None if error.starts_with("missing field ") => error.to_owned(),
+        None => "not in the form that is expected".to_owned(),
     }
 }
 
@@ -245,6 +245,20 @@ mod tests {
             ),
             ("a", "c")
         );
+    }
+
+    #[test]
+    fn no_error_repeats_a_value() {
+        for error in [
+            "unknown variant `hunter2`, expected one of `a`, `b`",
+            "invalid value: string \"hunter2, expected x\", expected a quantity",
+            "hunter2 is no quantity",
+            "unknown field `hunter2`",
+        ] {
+            assert!(!without_value(error).contains("hunter2"), "{error}");
+        }
+        let missing = "missing field `name`";
+        assert_eq!(without_value(missing), missing);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Byte counts, parsed from Kubernetes quantities and printed as them.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use regex_lite::Regex;
 use rust_decimal::Decimal;
@@ -9,7 +10,9 @@ use serde::{Serialize, Serializer};
 
 /// The grammar of a non-negative quantity, as `k8s.io/apimachinery/pkg/api/resource` documents it. The sub-unit
 /// suffixes `n`, `u` and `m` are left out: no byte count needs them. The bound on digits keeps the arithmetic exact.
-const GRAMMAR: &str = r"^\+?([0-9]{1,19}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?[0-9]{1,2}))?$";
+static GRAMMAR: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"^\+?([0-9]{1,19}(?:\.[0-9]{0,9})?|\.[0-9]{1,9})(?:(Ki|Mi|Gi|Ti|Pi|Ei|k|M|G|T|P|E)|[eE]([+-]?[0-9]{1,2}))?$").ok()
+});
 
 /// The suffixes, and what they multiply with.
 const UNITS: [(&str, u64); 12] = [
@@ -37,7 +40,7 @@ impl Bytes {
     ///
     /// The crates that parse quantities go through floating point, which cannot hold every byte count beyond 2^53.
     pub fn parse(text: &str) -> Option<Self> {
-        let captures = Regex::new(GRAMMAR).ok()?.captures(text)?;
+        let captures = GRAMMAR.as_ref()?.captures(text)?;
         let number: Decimal = captures
             .get(1)?
             .as_str()

@@ -56,6 +56,9 @@ pub enum ConditionType {
 pub enum Reason {
     Valid,
     InvalidSpec,
+    UnsupportedCombination,
+    PolicyViolation,
+    CRDOutdated,
     ImmutableFieldChanged,
     NameConflict,
     Resolved,

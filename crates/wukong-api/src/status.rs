@@ -158,6 +158,9 @@ pub struct VolumeStatus {
     /// Size that the claim has, a quantity of bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<String>,
+    /// What the importer said when it failed, kept while it is restarted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// What happens to the data when the Wukong is deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<String>,

@@ -1,9 +1,11 @@
 //! What is said about disks.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use std::collections::BTreeMap;
+
 use wukong_api::spec::{DiskBus, ReclaimPolicy};
 use wukong_api::validated::{Disk, Source};
-use wukong_api::{InvalidWukong, ValidatedWukong, Wukong, WukongSpec};
+use wukong_api::{InvalidWukong, Policy, ValidatedWukong, Wukong, WukongSpec};
 
 fn validate(spec: &str) -> Result<ValidatedWukong, InvalidWukong> {
     let spec: WukongSpec = serde_saphyr::from_str(&format!("{{cpu: 2, memory: 4Gi, {spec}}}"))
@@ -26,6 +28,43 @@ fn disks(spec: &str) -> Vec<Disk> {
     validate(spec)
         .unwrap_or_else(|error| panic!("{spec}: {error}"))
         .disks
+}
+
+/// What settings of the operator say now does not count for a disk that was made before.
+#[test]
+fn a_disk_that_exists_is_not_held_to_other_settings() {
+    let policy = Policy {
+        os_image_prefix: "docker://mirror.lan/disks/".into(),
+        denied_hosts: vec!["quay.io".into(), "images.lan".into()],
+    };
+    let made = |spec: &str, was: &str| {
+        let disk = format!("{{name: root, size: 1Gi, {was}}}");
+        let was = disks(&format!("disks: [{disk}]")).remove(0).source;
+        let spec: WukongSpec =
+            serde_saphyr::from_str(&format!("{{cpu: 2, memory: 4Gi, {spec}}}")).unwrap();
+        let made = BTreeMap::from([("root".to_owned(), was.clone())]);
+        let wukong = Wukong::new("web", spec);
+        let now = ValidatedWukong::validate_existing(&wukong, &policy, &made);
+        now.map(|mut wukong| wukong.disks.remove(0).source == was)
+            .map_err(|invalid| invalid.to_string())
+    };
+    let short = "osImage: 'ubuntu:24.04', disks: [{name: root, size: 1Gi}]";
+    assert_eq!(made(short, "image: 'ubuntu:24.04'"), Ok(true));
+    for image in [
+        "image: 'http://images.lan/x'",
+        "source: {http: {url: 'http://images.lan/x'}}",
+        "image: 'quay.io/a/b'",
+    ] {
+        let spec = format!("disks: [{{name: root, size: 1Gi, {image}}}]");
+        assert_eq!(made(&spec, image), Ok(true));
+    }
+    // Another image is another image.
+    assert_eq!(made(short, "image: 'ubuntu:22.04'"), Ok(false));
+    let other = made(
+        "disks: [{name: root, size: 1Gi, image: 'http://images.lan/y'}]",
+        "image: 'http://images.lan/x'",
+    );
+    assert!(other.unwrap_err().contains("is denied by"));
 }
 
 #[test]
@@ -91,7 +130,7 @@ fn images_that_people_have() {
         "http://172.16.0.1/x",
         "http://[fd00::1]/x",
         "http://127.0.0.1/x",
-        "http://fileserver/x",
+        "http://fileserver.lan/x",
         "https://cloud-images.ubuntu.com/noble/current/noble-server-cloudimg-amd64.img",
         "https://store.lan/web.img?signature=a%2Fb&expires=1",
         "docker://localhost:5000/web:1",
@@ -128,8 +167,8 @@ fn images_that_cannot_be() {
             "\"file:///var/lib/disk.img\" has a scheme that cannot be imported: use one of http, https, docker, oci-archive, s3 and gs",
         ),
         (
-            "ftp://h/x",
-            "\"ftp://h/x\" has a scheme that cannot be imported: use one of http, https, docker, oci-archive, s3 and gs",
+            "ftp://h.lan/x",
+            "\"ftp://h.lan/x\" has a scheme that cannot be imported: use one of http, https, docker, oci-archive, s3 and gs",
         ),
         ("http://me:secret@h/x", password),
         ("docker://me:secret@h/x", password),
@@ -149,11 +188,11 @@ fn images_that_cannot_be() {
         ),
         ("http:///x", "\"http:///x\" has no host"),
         (
-            "http://h/%zz",
-            "\"http://h/%zz\" has a % without two hex digits: write %25 for the sign itself",
+            "http://h.lan/%zz",
+            "\"http://h.lan/%zz\" has a % without two hex digits: write %25 for the sign itself",
         ),
         (
-            "http://h/my image",
+            "http://h.lan/my image",
             "contains white space: write %20 where a URL has some",
         ),
         (
@@ -189,7 +228,7 @@ fn sources() {
         ("blank: {}", &[][..]),
         ("pvc: {name: golden.root}", &[]),
         (
-            "http: {url: 'http://h/x', checksum: 'SHA1:0123456789ABCDEF0123456789abcdef01234567'}",
+            "http: {url: 'http://h.lan/x', checksum: 'SHA1:0123456789ABCDEF0123456789abcdef01234567'}",
             &[],
         ),
         (
@@ -222,7 +261,7 @@ fn sources() {
             )],
         ),
         (
-            "http: {url: 'docker://h/x', secretRef: a/b, certConfigMap: C, checksum: 'md5:123'}",
+            "http: {url: 'docker://h.lan/x', secretRef: a/b, certConfigMap: C, checksum: 'md5:123'}",
             &[
                 (".http.secretRef", &*format!("\"a/b\" {elsewhere}")),
                 (
@@ -232,12 +271,12 @@ fn sources() {
                 (".http.checksum", &*format!("\"md5:123\" {digest}")),
                 (
                     ".http.url",
-                    "\"docker://h/x\" is not an http:// or https:// URL",
+                    "\"docker://h.lan/x\" is not an http:// or https:// URL",
                 ),
             ],
         ),
         (
-            "http: {url: 'http://h/x', checksum: 'crc32:01234567'}",
+            "http: {url: 'http://h.lan/x', checksum: 'crc32:01234567'}",
             &[(".http.checksum", &*format!("\"crc32:01234567\" {digest}"))],
         ),
         (
@@ -269,10 +308,10 @@ fn sources() {
             )],
         ),
         (
-            "gcs: {url: 'gs://images/x', certConfigMap: authority}",
+            "pvc: {name: web.root}",
             &[(
-                ".gcs.certConfigMap",
-                "CDI takes no certificates for gcs: drop it",
+                ".pvc.name",
+                "is the claim of this very disk: name another claim, or leave the source out to keep what is there",
             )],
         ),
     ] {
@@ -382,7 +421,7 @@ fn without_disks_the_vm_boots_from_the_container_image() {
         assert_eq!(wukong.disks, []);
     }
     let disk = "spec.osImage: is not a container image, so it must be copied to a disk: add an entry to disks, such as {name: root, size: 20Gi}";
-    check("osImage: 'https://h/x.img'", &[disk]);
+    check("osImage: 'https://h.lan/x.img'", &[disk]);
     check("osImage: 'oci-archive://x.tar'", &[disk]);
 }
 
@@ -396,17 +435,17 @@ fn one_disk_boots_and_gets_the_image() {
             true,
         ),
         (
-            "{name: a, size: 1Gi}, {name: b, size: 1Gi, image: 'http://h/x'}",
+            "{name: a, size: 1Gi}, {name: b, size: 1Gi, image: 'http://h.lan/x'}",
             "b",
             false,
         ),
         (
-            "{name: a, size: 1Gi}, {name: b, size: 1Gi, boot: false, image: 'http://h/x'}",
+            "{name: a, size: 1Gi}, {name: b, size: 1Gi, boot: false, image: 'http://h.lan/x'}",
             "b",
             false,
         ),
         (
-            "{name: a, size: 1Gi, image: 'http://h/x'}, {name: b, size: 1Gi, boot: true}",
+            "{name: a, size: 1Gi, image: 'http://h.lan/x'}, {name: b, size: 1Gi, boot: true}",
             "b",
             true,
         ),
@@ -433,8 +472,8 @@ fn one_disk_boots_and_gets_the_image() {
 #[test]
 fn defaults() {
     let all = disks(
-        "disks: [{name: root, size: 1Gi, image: 'http://h/x'}, {name: data, size: 1Gi}, \
-         {name: kept, size: 1Gi, image: 'http://h/x', reclaimPolicy: Retain, serial: s-1}, \
+        "disks: [{name: root, size: 1Gi, image: 'http://h.lan/x'}, {name: data, size: 1Gi}, \
+         {name: kept, size: 1Gi, image: 'http://h.lan/x', reclaimPolicy: Retain, serial: s-1}, \
          {name: iso, size: 1Gi, kind: cdrom}, {name: raw, size: 1Gi, kind: lun}]",
     );
     let short: Vec<_> = all

@@ -8,7 +8,7 @@ use wukong_storage::Existing;
 
 use crate::decision::{Kind, Observed, Target};
 use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
-use crate::world::{Seen, Store, World};
+use crate::world::{Presence, Seen, Store, World};
 
 /// Whose an object under one of our names is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -77,6 +77,18 @@ pub(crate) fn meta<'a>(
         Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
         Kind::VirtualMachine => of(&world.virtual_machines, namespace, name),
     }
+}
+
+/// Whether objects of that kind are watched, and the watch has listed them.
+pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
+    let presence = match kind {
+        Kind::Secret => return false,
+        Kind::NetworkAttachmentDefinition => world.definitions.presence(),
+        Kind::DataVolume => world.data_volumes.presence(),
+        Kind::PersistentVolumeClaim => world.claims.presence(),
+        Kind::VirtualMachine => world.virtual_machines.presence(),
+    };
+    presence == Presence::Served
 }
 
 /// Whose that object is, if it cannot be retained.

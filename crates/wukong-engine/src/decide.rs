@@ -1,8 +1,12 @@
 //! From what is observed to what is to be done and said.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
-use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus};
+use wukong_api::spec::Disk;
+use wukong_api::validated::Source;
+use wukong_api::{ConditionType, Policy, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
 use crate::conditions::{deleting, running, spec};
 use crate::decision::{Decision, Observed};
@@ -21,20 +25,48 @@ pub fn decide(observed: &Observed) -> Decision {
         // Garbage collection deletes what has an owner reference; nothing is made any more.
         return without_plan(observed, Vec::new());
     }
-    match ValidatedWukong::validate(observed.wukong, observed.policy) {
+    let made = made_from(observed);
+    match ValidatedWukong::validate_existing(observed.wukong, observed.policy, &made) {
         Ok(wukong) => Planning::new(&wukong, observed).decision(),
-        Err(error) => without_plan(observed, vec![spec::invalid(&error)]),
+        Err(error) => {
+            let lenient = Policy {
+                denied_hosts: Vec::new(),
+                ..observed.policy.clone()
+            };
+            let by_policy = ValidatedWukong::validate(observed.wukong, &lenient).is_ok();
+            without_plan(observed, vec![spec::invalid(&error, by_policy)])
+        }
     }
+}
+
+/// What the disks that exist were made from, by disk.
+fn made_from(observed: &Observed) -> BTreeMap<String, Source> {
+    let (namespace, name) = (
+        observed.wukong.namespace().unwrap_or_default(),
+        observed.wukong.name_any(),
+    );
+    let source = |disk: &Disk| {
+        let claim = names::claim(&name, &disk.name);
+        let volume = observed.world.data_volumes.get(&namespace, &claim);
+        Some((disk.name.clone(), volume.present()?.source.clone()?))
+    };
+    observed
+        .wukong
+        .spec
+        .disks
+        .iter()
+        .filter_map(source)
+        .collect()
 }
 
 /// The status of a stored Wukong that cannot be read at all. It is given as JSON, without its spec.
 pub fn undecodable(metadata_only: &Wukong, error: &str, now: Timestamp) -> WukongStatus {
     let message = format!(
-        "the stored object cannot be read: {}",
+        "this version of the operator cannot read the stored object: {}",
         facts::bounded(error)
     );
-    let verdict = Verdict::bad(ConditionType::SpecValid, Reason::InvalidSpec, message)
-        .hint("apply the manifest again with the CustomResourceDefinition that is installed now");
+    let verdict = Verdict::bad(ConditionType::SpecValid, Reason::CRDOutdated, message)
+        .hint("install the CustomResourceDefinition of the operator's release, and apply the manifest again");
     Findings {
         verdicts: vec![verdict],
         ..Findings::as_before(metadata_only, now)

@@ -64,7 +64,7 @@ impl<'a> Report<'a> {
             vm_name: planning.vm.map(|vm| vm.meta.name.clone()),
             node_name: instance.and_then(|instance| instance.node.clone()),
             networks: status::networks(planning.wukong, self.nics(), instance),
-            volumes: status::volumes(&planning.disks),
+            volumes: status::volumes(&planning.disks, &self.said_of_volumes()),
             resources: self.resources(),
             pending_changes: self.lacking.listed(),
             started_with: self.lacking.started_with.clone(),
@@ -105,7 +105,8 @@ impl<'a> Report<'a> {
                 self.growth_refused,
                 observed.world,
                 observed.memory,
-                self.said_before(ConditionType::VolumesBound),
+                wish.runs(),
+                &self.said_of_volumes(),
             ));
         }
         verdicts.extend(environment::provisioning(wukong, &checks));
@@ -150,15 +151,21 @@ impl<'a> Report<'a> {
 
     fn spec(&self) -> Verdict {
         let name_refused = || {
-            let (target, _) = self
-                .failures()
-                .find(|(_, failure)| failure.kind == FailureKind::NameTaken)?;
+            let (target, _) = self.failures().find(|(target, failure)| {
+                failure.kind == FailureKind::NameTaken && !self.is_only_late(target)
+            })?;
             Some(spec::name_refused(target))
         };
         self.refusal
             .clone()
             .or_else(name_refused)
-            .unwrap_or_else(spec::valid)
+            .unwrap_or_else(|| spec::valid(self.planning.observed.wukong))
+    }
+
+    /// Whether a name that is taken, as the API server says, is one of which the watches have yet to tell: of what they
+    /// tell, the owner is known.
+    fn is_only_late(&self, target: &Target) -> bool {
+        children::is_watched(target.kind, self.planning.observed.world)
     }
 
     /// The bodies that were refused and are still to be written.
@@ -203,7 +210,9 @@ impl<'a> Report<'a> {
         // The VirtualMachine says most, so its refusal comes first.
         let refused = self
             .failures()
-            .filter(|(_, failure)| failure.kind != FailureKind::NameTaken)
+            .filter(|(target, failure)| {
+                failure.kind != FailureKind::NameTaken || self.is_only_late(target)
+            })
             .max_by_key(|(target, _)| target.kind);
         let vm = self.planning.vm_target();
         let call_refused = self
@@ -229,13 +238,13 @@ impl<'a> Report<'a> {
         )
     }
 
-    /// The message of a condition in the status as stored.
-    fn said_before(&self, type_: ConditionType) -> Option<&'a str> {
-        let conditions = &self.planning.observed.wukong.status.as_ref()?.conditions;
-        conditions
-            .iter()
-            .find(|condition| condition.type_ == type_.as_ref())
-            .map(|condition| condition.message.as_str())
+    /// What the importers of disks said before, by disk.
+    fn said_of_volumes(&self) -> BTreeMap<&'a str, &'a str> {
+        let status = self.planning.observed.wukong.status.as_ref();
+        let volumes = status.into_iter().flat_map(|status| &status.volumes);
+        volumes
+            .filter_map(|volume| Some((volume.name.as_str(), volume.message.as_deref()?)))
+            .collect()
     }
 
     /// The objects that are stored as we want them, and those that were before.

@@ -1,5 +1,7 @@
 //! Assembles the status, and decides when it is written.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use wukong_api::status::{
@@ -10,6 +12,7 @@ use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
 use crate::children::DiskSeen;
+use crate::conditions::import;
 use crate::decision::Memory;
 use crate::facts::VirtualMachineInstanceFact;
 use crate::verdict::{Status, Verdict};
@@ -277,7 +280,7 @@ pub(crate) fn networks(
 }
 
 /// The disks as they are.
-pub(crate) fn volumes(disks: &[DiskSeen]) -> Vec<VolumeStatus> {
+pub(crate) fn volumes(disks: &[DiskSeen], said: &BTreeMap<&str, &str>) -> Vec<VolumeStatus> {
     let status = |seen: &DiskSeen| {
         let phase = seen
             .data_volume
@@ -298,6 +301,11 @@ pub(crate) fn volumes(disks: &[DiskSeen]) -> Vec<VolumeStatus> {
                 .claim
                 .and_then(|claim| claim.capacity)
                 .map(|size| size.to_string()),
+            message: seen.data_volume.and_then(|volume| {
+                let before = said.get(seen.disk.name.as_str()).copied();
+                let failure = import::failure(&seen.disk.name, volume, before)?;
+                Some(cut(&failure.message))
+            }),
             reclaim_policy: Some(format!("{:?}", seen.disk.reclaim_policy)),
         }
     };
@@ -331,17 +339,17 @@ pub(crate) fn write_at(
         || (before.phase != after.phase && !(calm(before.phase) && calm(after.phase)))
         || (!calm(after.phase) && reason(before) != reason(after))
         || (before.phase == after.phase && addresses(before) != addresses(after))
-        || importer_s_words(before) != importer_s_words(after);
+        || importers_words(before) != importers_words(after);
     let interval = memory
         .status_written
         .map_or(now, |written| written + PROGRESS_INTERVAL);
     Some(if urgent { now } else { interval.max(now) })
 }
 
-/// What an importer said when it failed. It says so for moments only, and nowhere else is it kept.
-fn importer_s_words(status: &WukongStatus) -> Option<&str> {
-    let blocker = status.blocker.as_ref()?;
-    (blocker.reason == Reason::ImportFailed.as_ref()).then_some(blocker.message.as_str())
+/// What importers said when they failed. They say so for moments only, and nowhere else is it kept.
+fn importers_words(status: &WukongStatus) -> Vec<Option<&str>> {
+    let volumes = status.volumes.iter();
+    volumes.map(|volume| volume.message.as_deref()).collect()
 }
 
 /// What was said of a condition last.

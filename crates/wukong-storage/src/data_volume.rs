@@ -132,6 +132,56 @@ pub struct Storage {
 }
 
 impl Content {
+    /// What was asked for.
+    pub fn asked(&self) -> validated::Source {
+        use validated::Source as Asked;
+
+        let source = match self.clone() {
+            Self::SourceRef(object) => return Asked::DataSource(object.name),
+            Self::Source(source) => source,
+        };
+        match source {
+            Source::Blank {} => Asked::Blank,
+            Source::Http {
+                url,
+                secret_ref,
+                cert_config_map,
+                checksum,
+            } => Asked::Http {
+                url,
+                secret: secret_ref,
+                certificates: cert_config_map,
+                checksum,
+            },
+            Source::Registry {
+                url,
+                pull_method,
+                secret_ref,
+                cert_config_map,
+            } => Asked::Registry {
+                url,
+                pull_method,
+                secret: secret_ref,
+                certificates: cert_config_map,
+            },
+            Source::S3 {
+                url,
+                secret_ref,
+                cert_config_map,
+            } => Asked::S3 {
+                url,
+                secret: secret_ref,
+                certificates: cert_config_map,
+            },
+            Source::Gcs { url, secret_ref } => Asked::Gcs {
+                url,
+                secret: secret_ref,
+            },
+            Source::Pvc(object) => Asked::Claim(object.name),
+            Source::Snapshot(object) => Asked::Snapshot(object.name),
+        }
+    }
+
     /// What CDI is told about a source. `namespace` is where everything that it names lies.
     pub fn of(source: &validated::Source, namespace: &str) -> Self {
         use validated::Source as Asked;

@@ -11,6 +11,7 @@ use wukong_api::validate::Problem;
 use wukong_api::{GROUP, Policy, ValidatedWukong, Wukong};
 
 use super::{Manifest, schema};
+use crate::output;
 
 /// What is wrong with the manifests, each problem with its path.
 #[derive(Debug)]
@@ -64,6 +65,11 @@ pub fn read(
                 Ok(manifest) => manifests.push(manifest),
                 Err(problems) => refused.push((of, problems)),
             }
+        }
+    }
+    for manifest in &manifests {
+        for ignored in manifest.wukong.ignored_fields() {
+            output::note(&format!("warning: {manifest}: {ignored}"));
         }
     }
     if !refused.is_empty() {

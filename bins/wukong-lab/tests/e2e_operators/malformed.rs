@@ -60,7 +60,7 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
         })
         .await;
     assert_eq!(phase(&said), "Error");
-    assert_eq!(condition(&said, "SpecValid").1, "InvalidSpec");
+    assert_eq!(condition(&said, "SpecValid").1, "CRDOutdated");
     let message = condition(&said, "SpecValid").2;
     assert!(
         message.contains("cpu") || message.contains("two"),
@@ -73,7 +73,7 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
         async || {
             let events = space.list("Event").await;
             let about = |event: &&Value| {
-                event["regarding"]["name"] == "hopeless" && event["reason"] == "InvalidSpec"
+                event["regarding"]["name"] == "hopeless" && event["reason"] == "CRDOutdated"
             };
             events
                 .iter()

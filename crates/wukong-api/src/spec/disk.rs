@@ -96,10 +96,10 @@ pub struct DiskSource {
     pub registry: Option<RegistrySource>,
     /// An object in S3 or a compatible store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub s3: Option<ObjectStoreSource>,
+    pub s3: Option<S3Source>,
     /// An object in Google Cloud Storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub gcs: Option<ObjectStoreSource>,
+    pub gcs: Option<GcsSource>,
     /// A copy of another claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pvc: Option<NamedSource>,
@@ -155,20 +155,31 @@ pub struct RegistrySource {
     pub cert_config_map: Option<String>,
 }
 
-/// An object in an object store.
+/// An object in Google Cloud Storage.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ObjectStoreSource {
-    /// `https://endpoint/bucket/object`, or short `gs://bucket/object` for `gcs`, and `s3://bucket/object` for `s3` when
-    /// the bucket is Amazon's and in us-east-1.
+pub struct GcsSource {
+    /// `gs://bucket/object`, or `https://endpoint/bucket/object`.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Secret with the keys `accessKeyId` and `secretKey` for `s3`, and with the account's key file under the key
-    /// `credentials.json` for `gcs`.
+    /// Secret with the account's key file under the key `credentials.json`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
-    /// ConfigMap with the certificates of the store's authority (`s3` only).
+}
+
+/// An object in S3 or a compatible store.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct S3Source {
+    /// `https://endpoint/bucket/object`, or short `s3://bucket/object` when the bucket is Amazon's and in us-east-1.
+    #[schemars(length(min = 1, max = 2048))]
+    pub url: String,
+    /// Secret with the keys `accessKeyId` and `secretKey`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub secret_ref: Option<String>,
+    /// ConfigMap with the certificates of the store's authority.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub cert_config_map: Option<String>,

@@ -1,16 +1,25 @@
 //! Disks and their sources.
 
+use std::collections::BTreeMap;
+
 use super::{Policy, Problems, compute, image, text};
 use crate::Bytes;
+use crate::names;
 use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
-use crate::validated::{Disk, Source};
+use crate::validated::{Disk, Identity, Source};
 
 /// CDI refuses less ("Storage size should be at least 1MiB").
 const SIZE_MIN: Bytes = Bytes(1 << 20);
 const SIZE_MAX: Bytes = Bytes(1 << 60);
 const DISKS_MAX: usize = 64;
 
-pub(super) fn check(spec: &WukongSpec, policy: &Policy, problems: &mut Problems) -> Vec<Disk> {
+pub(super) fn check(
+    spec: &WukongSpec,
+    identity: &Identity,
+    policy: &Policy,
+    made: &BTreeMap<String, Source>,
+    problems: &mut Problems,
+) -> Vec<Disk> {
     if spec.disks.len() > DISKS_MAX {
         problems.add(
             "spec.disks",
@@ -33,13 +42,20 @@ pub(super) fn check(spec: &WukongSpec, policy: &Policy, problems: &mut Problems)
         .enumerate()
         .map(|(index, asked)| {
             let os_image = spec.os_image.as_deref().filter(|_| index == boot);
-            let mut disk = disk(
-                &format!("spec.disks[{index}]"),
-                asked,
-                os_image,
-                policy,
-                problems,
-            );
+            let path = format!("spec.disks[{index}]");
+            let from = |problems: &mut Problems| {
+                let made = made.get(&asked.name);
+                let source = source(&path, asked, os_image, policy, made, problems)?;
+                let own = names::claim(&identity.name, &asked.name);
+                if source == Source::Claim(own) {
+                    problems.add(
+                        format!("{path}.source.pvc.name"),
+                        "is the claim of this very disk: name another claim, or leave the source out to keep what is there",
+                    );
+                }
+                Some(source)
+            };
+            let mut disk = disk(&path, asked, from, problems);
             disk.boot = index == boot;
             disk
         })
@@ -104,22 +120,43 @@ fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
         .unwrap_or(0)
 }
 
-fn disk(
+/// Where the content comes from. What a disk that exists was made from stays right when only the operator's settings
+/// changed.
+fn source(
+    path: &str,
+    asked: &spec::Disk,
+    os_image: Option<&str>,
+    policy: &Policy,
+    made: Option<&Source>,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let Some(made) = made else {
+        return asked_source(path, asked, os_image, policy, problems);
+    };
+    let any_host = Policy {
+        denied_hosts: Vec::new(),
+        ..policy.clone()
+    };
+    let meant = asked_source(path, asked, os_image, &any_host, &mut Problems::default());
+    let image = match &asked.source {
+        None => asked.image.as_deref().or(os_image),
+        Some(_) => None,
+    };
+    match image::unchanged(meant.as_ref(), image, made) {
+        Some(made) => Some(made.clone()),
+        None => asked_source(path, asked, os_image, policy, problems),
+    }
+}
+
+fn asked_source(
     path: &str,
     asked: &spec::Disk,
     os_image: Option<&str>,
     policy: &Policy,
     problems: &mut Problems,
-) -> Disk {
+) -> Option<Source> {
     let at = |field: &str| format!("{path}.{field}");
-    problems.check(&at("name"), text::dns_label(&asked.name));
-    let size = problems
-        .check(&at("size"), compute::size(&asked.size, SIZE_MIN, SIZE_MAX))
-        .unwrap_or_default();
-    if let Some(class) = &asked.storage_class_name {
-        problems.check(&at("storageClassName"), text::object_name(class));
-    }
-    let source = match (&asked.image, &asked.source) {
+    match (&asked.image, &asked.source) {
         (Some(_), Some(_)) => {
             problems.add(path, "image is a short form of source: keep one of the two");
             None
@@ -131,7 +168,23 @@ fn disk(
             None => Some(Source::Blank),
         },
     }
-    .unwrap_or(Source::Blank);
+}
+
+fn disk(
+    path: &str,
+    asked: &spec::Disk,
+    source: impl FnOnce(&mut Problems) -> Option<Source>,
+    problems: &mut Problems,
+) -> Disk {
+    let at = |field: &str| format!("{path}.{field}");
+    problems.check(&at("name"), text::dns_label(&asked.name));
+    let size = problems
+        .check(&at("size"), compute::size(&asked.size, SIZE_MIN, SIZE_MAX))
+        .unwrap_or_default();
+    if let Some(class) = &asked.storage_class_name {
+        problems.check(&at("storageClassName"), text::object_name(class));
+    }
+    let source = source(problems).unwrap_or(Source::Blank);
     let modes = &asked.access_modes;
     for (index, mode) in modes.iter().enumerate() {
         if modes.iter().take(index).any(|earlier| earlier == mode) {
@@ -291,12 +344,6 @@ fn explicit_source(
     if let Some(gcs) = gcs {
         let path = format!("{path}.gcs");
         references(&path, &gcs.secret_ref, &None, problems);
-        if gcs.cert_config_map.is_some() {
-            problems.add(
-                format!("{path}.certConfigMap"),
-                "CDI takes no certificates for gcs: drop it",
-            );
-        }
         return Some(Source::Gcs {
             url: problems.check(&format!("{path}.url"), image::gcs(&gcs.url, policy))?,
             secret: gcs.secret_ref.clone(),

@@ -4,12 +4,13 @@
 //! that is checked here. What comes out is in the form that CDI takes.
 
 use std::net::IpAddr;
+use std::sync::LazyLock;
 
 use ipnet::IpNet;
 use regex_lite::Regex;
 use url::{Host, Url};
 
-use super::{Policy, text};
+use super::{Policy, SINGLE_LABEL, text};
 use crate::validated::Source;
 
 /// Longest image reference, in bytes.
@@ -31,12 +32,18 @@ const DEFAULT_REGISTRY: &str = "docker.io";
 
 /// The grammar of a registry reference (`regexp.go` of github.com/distribution/reference): domain, path, tag, digest.
 /// The domain is what has a dot, a port or upper case, or is `localhost`.
-const REGISTRY_REFERENCE: &str = concat!(
+static REGISTRY_REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(concat!(
     r"^(?:(localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+|[A-Za-z0-9.-]+:[0-9]+|\[[0-9A-Fa-f:]+\](?::[0-9]+)?|[a-z0-9-]*[A-Z][A-Za-z0-9-]*)/)?",
     r"([a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*)",
     r"(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?",
     r"(@sha256:[a-f0-9]{64}|@sha384:[a-f0-9]{96}|@sha512:[a-f0-9]{128})?$",
-);
+)).ok()
+});
+
+/// A percent sign that begins no escape.
+static BAD_ESCAPE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new("%(?:[^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)").ok());
 
 /// Turns `image` or `osImage` into the source that it is short for.
 pub(super) fn source(image: &str, policy: &Policy) -> Result<Source, String> {
@@ -71,6 +78,29 @@ pub(super) fn source(image: &str, policy: &Policy) -> Result<Source, String> {
             "{} has a scheme that cannot be imported: use one of {SCHEMES}",
             text::quoted(image)
         )),
+    }
+}
+
+/// What a disk that exists was made from, when it is still meant: the same source under other settings of the operator,
+/// or the same short name under another prefix.
+pub(super) fn unchanged<'a>(
+    asked: Option<&Source>,
+    image: Option<&str>,
+    made: &'a Source,
+) -> Option<&'a Source> {
+    let short = image.is_some_and(|image| !image.contains('/'));
+    let name = |source: &Source| Some(location(source)?.rsplit('/').next()?.to_owned());
+    let same = asked == Some(made) || short && asked.and_then(name) == name(made);
+    same.then_some(made)
+}
+
+fn location(source: &Source) -> Option<&str> {
+    match source {
+        Source::Http { url, .. }
+        | Source::Registry { url, .. }
+        | Source::S3 { url, .. }
+        | Source::Gcs { url, .. } => Some(url),
+        Source::Blank | Source::Claim(_) | Source::Snapshot(_) | Source::DataSource(_) => None,
     }
 }
 
@@ -145,8 +175,8 @@ pub(super) fn registry(reference: &str, policy: &Policy) -> Result<String, Strin
         }
         _ => return Err(format!("{shown} is not a docker:// or oci-archive:// URL")),
     };
-    let captures = Regex::new(REGISTRY_REFERENCE)
-        .ok()
+    let captures = REGISTRY_REFERENCE
+        .as_ref()
         .and_then(|grammar| grammar.captures(rest))
         .ok_or_else(|| format!("{shown} is not a registry reference: write docker://registry/repository:tag, the repository in lower case"))?;
     let part = |index| captures.get(index).map_or("", |part| part.as_str());
@@ -217,8 +247,8 @@ fn in_endpoint(url: &str, rest: &str) -> Result<(), String> {
 /// Checks an `http` or `https` URL without credentials: that Go, in which CDI is written, reads it as we do, and that
 /// its host is allowed.
 fn check_web(url: &str, policy: &Policy) -> Result<(), String> {
-    let escape = Regex::new("%(?:[^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)");
-    if escape.is_ok_and(|escape| escape.is_match(url)) {
+    let escape = BAD_ESCAPE.as_ref();
+    if escape.is_some_and(|escape| escape.is_match(url)) {
         return Err(format!(
             "{} has a % without two hex digits: write %25 for the sign itself",
             text::quoted(url)
@@ -253,6 +283,10 @@ impl Policy {
             Host::Domain(_) => None,
         };
         self.denied_hosts.iter().any(|denied| {
+            if denied == SINGLE_LABEL {
+                let single = |name: &&str| !name.trim_end_matches('.').contains('.');
+                return matches!(host, Host::Domain(name) if single(name) && *name != "localhost");
+            }
             let network = denied
                 .parse::<IpNet>()
                 .or_else(|_| denied.parse::<IpAddr>().map(IpNet::from));
@@ -298,7 +332,7 @@ mod tests {
                 "docker://localhost:5000/disks/web:1",
                 "docker://localhost:5000/disks/web:1",
             ),
-            ("DOCKER://REG:5000/x", "docker://REG:5000/x"),
+            ("DOCKER://REG.lan:5000/x", "docker://REG.lan:5000/x"),
             ("10.0.0.1:5000/x", "docker://10.0.0.1:5000/x"),
             ("[fd00::1]:5000/x", "docker://[fd00::1]:5000/x"),
             (
@@ -406,9 +440,9 @@ mod tests {
             "ftp://x/y",
             "http://",
             "http:///x",
-            "http://h/%zz",
-            "http://h/%4",
-            "http://h:99999/x",
+            "http://h.lan/%zz",
+            "http://h.lan/%4",
+            "http://h.lan:99999/x",
             "http://good.example\\@169.254.169.254/x",
             "docker://",
             "docker:///x",
@@ -417,7 +451,7 @@ mod tests {
             "docker://reg/x@sha256:abc",
             "oci-archive://",
             "http://a b/x",
-            "http://h/a\nb",
+            "http://h.lan/a\nb",
         ] {
             assert!(source(image, &Policy::default()).is_err(), "{image}");
         }
@@ -451,6 +485,10 @@ mod tests {
             "http://[::ffff:169.254.169.254]/latest",
             "docker://0xA9FEA9FE:80/x/y",
             "https://files.default.svc/x",
+            "https://kubernetes.default/x",
+            "http://files/x",
+            "http://Files./x",
+            "docker://registry:5000/x",
             "https://files.default.svc.cluster.local./x",
             "https://kubernetes.default.SVC/x",
             "registry.default.svc:5000/x",

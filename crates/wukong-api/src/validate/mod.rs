@@ -2,18 +2,20 @@
 
 mod compute;
 mod disks;
+mod ignored;
 mod image;
 mod login;
 mod networks;
 mod placement;
 mod text;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use kube::ResourceExt;
 
 use crate::spec::Wukong;
-use crate::validated::{Identity, ValidatedWukong};
+use crate::validated::{Identity, Source, ValidatedWukong};
 use crate::{labels, names};
 
 /// What the operator's settings allow.
@@ -21,9 +23,14 @@ use crate::{labels, names};
 pub struct Policy {
     /// Put before a short image name such as `ubuntu:24.04`.
     pub os_image_prefix: String,
-    /// Hosts that no image may come from: names (with their subdomains) and networks in CIDR notation.
+    /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and
+    /// [`SINGLE_LABEL`] for all names without a dot.
     pub denied_hosts: Vec<String>,
 }
+
+/// Stands for every host name without a dot among the denied hosts. Such a name is a Service of the importer's namespace.
+/// (`localhost` is none: container runtimes know a registry by that name.)
+pub const SINGLE_LABEL: &str = "single-label";
 
 impl Default for Policy {
     /// Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
@@ -35,6 +42,8 @@ impl Default for Policy {
                 "169.254.0.0/16",
                 "fe80::/10",
                 "metadata.google.internal",
+                SINGLE_LABEL,
+                "kubernetes.default",
                 "svc",
                 "cluster.local",
             ]
@@ -108,12 +117,26 @@ impl ValidatedWukong {
     /// # Errors
     /// Every problem at once, each with the path of its field.
     pub fn validate(wukong: &Wukong, policy: &Policy) -> Result<Self, InvalidWukong> {
+        Self::validate_existing(wukong, policy, &BTreeMap::new())
+    }
+
+    /// The same for a Wukong some of whose disks exist: `made` is what they were made from, by disk. Settings of the
+    /// operator that changed since then (another prefix of short image names, another denied host) do not count for
+    /// a disk whose image is the same.
+    ///
+    /// # Errors
+    /// As [`ValidatedWukong::validate`].
+    pub fn validate_existing(
+        wukong: &Wukong,
+        policy: &Policy,
+        made: &BTreeMap<String, Source>,
+    ) -> Result<Self, InvalidWukong> {
         let mut problems = Problems::default();
         let spec = &wukong.spec;
         let identity = identity(wukong, &mut problems);
 
         let (cpu, memory) = compute::check(spec, &mut problems);
-        let disks = disks::check(spec, policy, &mut problems);
+        let disks = disks::check(spec, &identity, policy, made, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, policy, &mut problems);
         let (pod_nic, nics) = networks::check(spec, &identity, &mut problems);
         let login = login::check(spec, &mut problems);

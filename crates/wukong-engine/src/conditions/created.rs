@@ -80,7 +80,10 @@ fn refusal(target: &Target, failure: &Failure) -> Verdict {
         FailureKind::Quota => {
             Verdict::bad(TYPE, Reason::QuotaExceeded, message).hint("raise the quota of the namespace, or free some of it")
         }
-        FailureKind::Denied | FailureKind::NameTaken => {
+        // Who has the name is told in a moment.
+        FailureKind::NameTaken => Verdict::progressing(TYPE, Reason::ApplyFailed, message)
+            .hint("nothing: the operator looks whose it is"),
+        FailureKind::Denied => {
             let hint = match target.kind {
                 Kind::PersistentVolumeClaim => "see what the message says about the claim",
                 _ => "see what the message says; the operator tries again now and then, and at once when the Wukong changes",

@@ -74,7 +74,8 @@ pub(crate) fn configuration(
         let of_class = |change: &&Change| classes.contains(&change.class);
         pending.iter().filter(of_class).collect()
     };
-    let smaller = of(&[Class::Refused]);
+    let mut smaller = of(&[Class::Refused]);
+    smaller.retain(|change| change.path.ends_with("].size"));
     if !smaller.is_empty() {
         return bad(
             Reason::ShrinkRefused,

@@ -188,7 +188,7 @@ mod tests {
     fn words_tell_the_cause() {
         for (words, name) in [
             (
-                "Get \"http://h/a\": dial tcp: lookup h on 10.96.0.10:53: read udp: i/o timeout",
+                "Get \"http://h.lan/a\": dial tcp: lookup h.lan on 10.96.0.10:53: read udp: i/o timeout",
                 "DNS",
             ),
             (

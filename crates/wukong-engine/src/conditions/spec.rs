@@ -1,6 +1,6 @@
 //! `SpecValid`: the manifest can be carried out.
 
-use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong};
+use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
 
 use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::decision::Target;
@@ -10,8 +10,12 @@ use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 
-/// A manifest that breaks rules of its own.
-pub(crate) fn invalid(error: &InvalidWukong) -> Verdict {
+/// A manifest that breaks rules of its own, or only those that the operator's settings add.
+pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Verdict {
+    if by_policy {
+        return Verdict::bad(TYPE, Reason::PolicyViolation, error.to_string())
+            .hint("take the image from a host that is allowed, or have the operator's --denied-host changed");
+    }
     Verdict::bad(TYPE, Reason::InvalidSpec, error.to_string())
         .hint("correct the manifest; `kubectl explain wukong.spec` documents each field")
 }
@@ -97,7 +101,16 @@ fn taken(object: &str, owner: &str) -> Verdict {
     .hint("rename this Wukong or the other object, or delete the other object")
 }
 
-/// A manifest that can be carried out.
-pub(crate) fn valid() -> Verdict {
+/// A manifest that can be carried out, though perhaps not every field of it.
+pub(crate) fn valid(asked: &Wukong) -> Verdict {
+    let ignored = asked.ignored_fields();
+    if !ignored.is_empty() {
+        let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "The manifest can be carried out, but: {}",
+            ignored.join("; ")
+        );
+        return Verdict::ok(TYPE, Reason::UnsupportedCombination, message);
+    }
     Verdict::ok(TYPE, Reason::Valid, "The manifest can be carried out")
 }

@@ -1,5 +1,7 @@
 //! `VolumesBound`: the disks have their content.
 
+use std::collections::BTreeMap;
+
 use wukong_api::{ConditionType, Reason};
 
 use super::import;
@@ -17,18 +19,23 @@ pub(crate) struct Refused {
     pub why: String,
 }
 
-/// The verdict on the disk that needs most attention. `before` is what the condition said last: the importer's words
-/// come and go while it restarts, so they are kept.
+/// The verdict on the disk that needs most attention. `said` is what was said of failing imports before, by disk: an
+/// importer's words come and go while it restarts, so they are kept. `runs`: the VM is asked to run.
 pub(crate) fn verdict(
     disks: &[DiskSeen],
     refused: &[Refused],
     world: &World,
     memory: &Memory,
-    before: Option<&str>,
+    runs: bool,
+    said: &BTreeMap<&str, &str>,
 ) -> Verdict {
     let verdicts = disks
         .iter()
-        .map(|seen| disk(seen, refused, world, memory, before));
+        .map(|seen| disk(seen, refused, world, memory, said))
+        .map(|verdict| match verdict.reason {
+            Reason::WaitingForFirstConsumer if !runs => until_it_starts(verdict),
+            _ => verdict,
+        });
     let rank = |verdict: &Verdict| match verdict.status {
         Status::False => 0,
         Status::Progressing => 1,
@@ -46,9 +53,10 @@ fn disk(
     refused: &[Refused],
     world: &World,
     memory: &Memory,
-    before: Option<&str>,
+    said: &BTreeMap<&str, &str>,
 ) -> Verdict {
     let name = &seen.disk.name;
+    let before = said.get(name.as_str()).copied();
     if seen.unseen {
         let presence = world.data_volumes.presence();
         return match presence {
@@ -162,7 +170,7 @@ fn data_volume(
     {
         return Verdict::bad(
             TYPE,
-            Reason::Pending,
+            Reason::StorageProfileIncomplete,
             format!("disk {name}: CDI cannot make a claim: {}", invalid.message),
         )
         .about(object)
@@ -272,4 +280,13 @@ fn first_consumer(name: &str, claim: &str) -> Verdict {
         Reason::WaitingForFirstConsumer,
         format!("disk {name}: its StorageClass binds claim {claim} when the VM starts"),
     )
+}
+
+/// Nothing binds the disk of a VM that is not started.
+fn until_it_starts(verdict: Verdict) -> Verdict {
+    let message = format!(
+        "{}; for a VM that stays stopped, a pod that mounts the claim binds it, and the image is then imported",
+        verdict.message
+    );
+    Verdict { message, ..verdict }
 }

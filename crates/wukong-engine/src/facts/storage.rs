@@ -1,7 +1,10 @@
 //! Facts of DataVolumes, claims and StorageClasses.
 
+use serde::Deserialize;
 use serde_json::Value;
+use wukong_api::validated::Source;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
+use wukong_storage::data_volume::DataVolumeSpec;
 
 use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
 use crate::owned;
@@ -19,6 +22,8 @@ pub struct DataVolumeFact {
     pub restart_count: u64,
     /// Size that it was created with.
     pub size: Option<Bytes>,
+    /// What it was made from.
+    pub source: Option<Source>,
     /// Hash over what we own of its spec, which never changes after creation; over all of it when we never applied it.
     pub spec_hash: String,
     /// Its conditions.
@@ -38,6 +43,9 @@ impl Fact for DataVolumeFact {
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
             size: quantity(object, "/spec/storage/resources/requests/storage"),
+            source: spec
+                .and_then(|spec| DataVolumeSpec::deserialize(spec).ok())
+                .map(|spec| spec.content.asked()),
             spec_hash: spec.map(owned::hash).unwrap_or_default(),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }

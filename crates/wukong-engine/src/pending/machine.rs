@@ -18,8 +18,12 @@ impl Look<'_> {
             MachineFact::project(template).filter(|machine| Some(machine) != self.machine())
         });
         let machine = desired.and_then(|_| self.machine());
-        let resized = |seen: &&DiskSeen| size(seen).is_some_and(|size| size != seen.disk.size);
-        if machine.is_none() && !self.planning.disks.iter().any(|seen| resized(&seen)) {
+        let other = |seen: &DiskSeen| {
+            let source = seen.data_volume.and_then(|volume| volume.source.as_ref());
+            size(seen).is_some_and(|size| size != seen.disk.size)
+                || source.is_some_and(|source| *source != seen.disk.source)
+        };
+        if machine.is_none() && !self.planning.disks.iter().any(other) {
             return Vec::new();
         }
         let mut running = wukong.clone();
@@ -30,6 +34,8 @@ impl Look<'_> {
                 .find(|disk| disk.name == seen.disk.name);
             if let (Some(disk), Some(size)) = (known, size(seen)) {
                 disk.size = size;
+                let made = seen.data_volume.and_then(|volume| volume.source.clone());
+                disk.source = made.unwrap_or_else(|| disk.source.clone());
             }
         }
         if let Some(machine) = machine {

@@ -26,6 +26,33 @@ pub(super) const INVALID_SPEC: ReasonDoc = ReasonDoc {
     platforms: &[],
 };
 
+pub(super) const UNSUPPORTED_COMBINATION: ReasonDoc = ReasonDoc {
+    reason: Reason::UnsupportedCombination,
+    tone: Worth,
+    conditions: &[SpecValid],
+    meaning: "The manifest is carried out, but a field of it has no effect beside another: `vlanId`, `bridgeName`, `resourceName` or `mtu` beside `nadName`, `bridgeName` of a NIC of type `sriov`, `autoStart: false` beside a run strategy that starts the VM. The message names each field and what decides instead.",
+    fix: "Take the field out; or take out what decides instead. `kubectl wukong plan -f FILE` says the same before.",
+    platforms: &[],
+};
+
+pub(super) const POLICY_VIOLATION: ReasonDoc = ReasonDoc {
+    reason: Reason::PolicyViolation,
+    tone: Wrong,
+    conditions: &[SpecValid],
+    meaning: "The manifest would be valid, but the operator's settings deny the host of an image (`--denied-host`): by default link-local addresses, where clouds keep their metadata, and names inside the cluster, such as those without a dot. Disks that exist already are not held to it.",
+    fix: "Take the image from another host, or have whoever runs the operator allow this one. `single-label` among the denied hosts stands for names without a dot; a host of the local network can be named in full, or by its address.",
+    platforms: &[],
+};
+
+pub(super) const CRD_OUTDATED: ReasonDoc = ReasonDoc {
+    reason: Reason::CRDOutdated,
+    tone: Wrong,
+    conditions: &[SpecValid],
+    meaning: "The stored Wukong cannot be read by this version of the operator: the CustomResourceDefinition that let it in is of another release. The message names the field. The VM is left as it is.",
+    fix: "Install the CustomResourceDefinition of the operator's release (`kubectl apply --server-side -f deploy/crds/`), and apply the manifest again.",
+    platforms: &[],
+};
+
 pub(super) const IMMUTABLE_FIELD_CHANGED: ReasonDoc = ReasonDoc {
     reason: Reason::ImmutableFieldChanged,
     tone: Wrong,

@@ -57,6 +57,9 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
     match reason {
         Reason::Valid => &manifest::VALID,
         Reason::InvalidSpec => &manifest::INVALID_SPEC,
+        Reason::UnsupportedCombination => &manifest::UNSUPPORTED_COMBINATION,
+        Reason::PolicyViolation => &manifest::POLICY_VIOLATION,
+        Reason::CRDOutdated => &manifest::CRD_OUTDATED,
         Reason::ImmutableFieldChanged => &manifest::IMMUTABLE_FIELD_CHANGED,
         Reason::NameConflict => &manifest::NAME_CONFLICT,
         Reason::Resolved => &manifest::RESOLVED,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use wukong_api::names;
 use wukong_api::status::Phase;
+use wukong_engine::FailureKind;
 
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
@@ -30,6 +31,34 @@ fn objects() -> Vec<(&'static str, &'static str, String)> {
 
 fn owner(kind: &str, name: &str, uid: &str) -> Value {
     json!([{"apiVersion": "x/v1", "kind": kind, "name": name, "uid": uid, "controller": true}])
+}
+
+/// The API server answers before the watch has told: it may be our own object, of a moment ago.
+#[test]
+fn a_name_that_is_taken_is_no_conflict_before_its_owner_is_known() {
+    for (_, kind, name) in objects()
+        .into_iter()
+        .filter(|(_, kind, _)| *kind != "Secret")
+    {
+        let mut cluster = Cluster::new(FIELDS);
+        let target = format!("{kind}/{name}");
+        cluster
+            .refusals
+            .insert(target.clone(), (FailureKind::NameTaken, "already exists"));
+        cluster.live();
+        let blocker = cluster.status().blocker;
+        // CDI makes the claim, not we.
+        assert_eq!(
+            blocker.is_none(),
+            kind == "PersistentVolumeClaim",
+            "{target}"
+        );
+        assert!(
+            blocker.is_none_or(|blocker| blocker.reason != "NameConflict"),
+            "{target}"
+        );
+        assert_ne!(cluster.status().phase, Some(Phase::Error), "{target}");
+    }
 }
 
 #[test]

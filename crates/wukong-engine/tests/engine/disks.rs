@@ -302,8 +302,9 @@ fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
             {"type": "Running", "status": running.0, "reason": running.1, "message": running.2},
         ]})
     };
-    let dns = "Unable to connect to http data source: Get \"http://nowhere/x\": dial tcp: lookup nowhere: no such host";
-    let mut cluster = Cluster::new("disks: [{name: data, size: 20Gi, image: 'http://nowhere/x'}]");
+    let dns = "Unable to connect to http data source: Get \"http://nowhere.lan/x\": dial tcp: lookup nowhere.lan: no such host";
+    let mut cluster =
+        Cluster::new("disks: [{name: data, size: 20Gi, image: 'http://nowhere.lan/x'}]");
     cluster.settle();
     plant::step(&mut cluster.server);
     let mut said = Vec::new();
@@ -339,6 +340,95 @@ fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
         .update_status("cdi-controller", "DataVolume", "web.data", status);
     cluster.live();
     assert_ne!(cluster.status().phase, Some(Phase::Error));
+}
+
+#[test]
+fn each_failing_importer_keeps_its_own_words() {
+    let disk = |name: &str| format!("{{name: {name}, size: 1Gi, image: 'http://{name}.lan/x'}}");
+    let mut cluster = Cluster::new(&format!("disks: [{}, {}]", disk("a"), disk("b")));
+    cluster.settle();
+    plant::step(&mut cluster.server);
+    let words =
+        |name: &str| format!("Unable to connect: dial tcp: lookup {name}.lan: no such host");
+    let say = |cluster: &mut Cluster, running: [&str; 2]| {
+        for (name, reason) in ["a", "b"].into_iter().zip(running) {
+            let message = if reason == "Error" {
+                words(name)
+            } else {
+                String::new()
+            };
+            let status = json!({"phase": "ImportInProgress", "progress": "N/A", "restartCount": 1, "conditions": [
+                {"type": "Running", "status": "False", "reason": reason, "message": message},
+            ]});
+            let volume = format!("web.{name}");
+            cluster
+                .server
+                .update_status("cdi-controller", "DataVolume", &volume, status);
+        }
+        cluster.settle();
+    };
+    say(&mut cluster, ["Error", "Error"]);
+    say(&mut cluster, ["Completed", "Completed"]);
+    cluster.restart_operator();
+    cluster.settle();
+    for volume in cluster.status().volumes {
+        let expected = format!(
+            "disk {0}: the import fails (DNS): {1}",
+            volume.name,
+            words(&volume.name)
+        );
+        assert_eq!(volume.message, Some(expected));
+    }
+}
+
+#[test]
+fn a_disk_that_waits_for_a_vm_which_stays_stopped_says_what_binds_it() {
+    let waits = |fields: &str| {
+        let mut cluster = Cluster::new(&format!(
+            "{fields} disks: [{{name: data, size: 1Gi, image: 'http://a.lan/x'}}]"
+        ));
+        cluster.settle();
+        plant::step(&mut cluster.server);
+        let status = json!({"phase": "WaitForFirstConsumer"});
+        cluster
+            .server
+            .update_status("cdi-controller", "DataVolume", "web.data", status);
+        cluster.settle();
+        let conditions = cluster.status().conditions;
+        let found = conditions
+            .into_iter()
+            .find(|condition| condition.type_ == "VolumesBound");
+        found.unwrap().message
+    };
+    assert!(waits("powerState: Stopped,").contains("a pod that mounts the claim binds it"));
+    assert!(!waits("").contains("a pod that mounts"));
+}
+
+#[test]
+fn other_settings_of_the_operator_leave_disks_that_exist_alone() {
+    let mut cluster = Cluster::running(
+        "osImage: 'ubuntu:24.04', disks: [{name: root, size: 20Gi}, {name: data, size: 1Gi, image: 'http://images.lan/x'}]",
+    );
+    cluster.policy.os_image_prefix = "docker://mirror.lan/disks/".into();
+    cluster.policy.denied_hosts = vec!["quay.io".into(), "images.lan".into()];
+    cluster.restart_operator();
+    cluster.live();
+    assert_eq!(cluster.done(), [""; 0]);
+    assert_eq!(cluster.status().blocker, None);
+    cluster.edit("osImage: 'ubuntu:22.04', disks: [{name: root, size: 20Gi}]");
+    cluster.live();
+    assert_eq!(blocker(&cluster).0, "ImmutableFieldChanged");
+    let change = cluster.status().pending_changes.remove(0);
+    assert_eq!(change.path, "spec.disks[root].source");
+    assert_eq!(
+        change.current.as_deref(),
+        Some("docker://quay.io/containerdisks/ubuntu:24.04")
+    );
+    assert_eq!(
+        change.desired.as_deref(),
+        Some("docker://mirror.lan/disks/ubuntu:22.04")
+    );
+    assert_eq!(change.effect, "refused");
 }
 
 /// A claim of that name which is not ours is not touched, and no DataVolume is made over it.

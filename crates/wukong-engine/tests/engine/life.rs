@@ -349,7 +349,7 @@ fn one_that_cannot_be_read_says_so_and_keeps_what_was_known() {
         cluster.now,
     );
     let blocker = status.blocker.unwrap();
-    assert_eq!(blocker.reason, "InvalidSpec");
+    assert_eq!(blocker.reason, "CRDOutdated");
     assert!(
         blocker.message.contains("expected u32"),
         "{}",

@@ -156,6 +156,8 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.live();
             cluster
         }
+        R::UnsupportedCombination => Cluster::running("startStrategy: {runStrategy: Once, autoStart: false}"),
+        R::PolicyViolation => Cluster::new("disks: [{name: root, size: 20Gi, image: 'http://169.254.169.254/latest'}]"),
         R::ShrinkRefused => {
             let mut cluster = edited(IMAGE, &IMAGE.replace("20Gi", "10Gi"));
             cluster.settle();
@@ -208,6 +210,8 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
 
         // What the rules about the environment say: see the tests of those.
+        // Of a Wukong that cannot be read, which no decision is about.
+        R::CRDOutdated => return None,
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
         | R::NoVirtualizationDevices | R::DevicePluginUnhealthy | R::FeatureGateDisabled | R::BindingNotRegistered
         | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::EmulationOnly | R::BridgeMissingOnNodes

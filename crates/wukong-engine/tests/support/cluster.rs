@@ -36,6 +36,8 @@ pub struct Cluster {
     pub environment: Environment,
     /// What the operator finds when it looks at the pods and events of the Wukong.
     pub children: Children,
+    /// The operator's settings.
+    pub policy: Policy,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
     /// Kinds whose events are lost.
@@ -78,6 +80,7 @@ impl Cluster {
             now: "2025-11-22T12:00:00Z".parse().unwrap(),
             environment: HEALTHY.clone(),
             children: Children::default(),
+            policy: Policy::default(),
             unserved: BTreeMap::new(),
             unheard: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -182,7 +185,7 @@ impl Cluster {
             wukong: &self.wukong(),
             world: &self.world,
             memory: &self.memory,
-            policy: &Policy::default(),
+            policy: &self.policy,
             now: self.now,
         })
     }

@@ -214,7 +214,8 @@ fn seed(wukong: &wukong_api::ValidatedWukong) -> Value {
 fn hostile() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(HOSTILE).prop_map(str::to_owned),
-        "\\PC{1,60}",
+        // Line and paragraph separators are refused.
+        "[\\PC--\\p{Zl}--\\p{Zp}]{1,60}",
         prop::collection::vec(prop::sample::select(HOSTILE), 1..4).prop_map(|parts| parts.concat()),
     ]
 }

@@ -1,0 +1,67 @@
+//! What a manifest asks for and does not get, because something else in it decides.
+//!
+//! Manifests with such fields exist and work, so they are accepted, and the fields are named.
+
+use super::Problem;
+use crate::spec::{Network, NetworkType, RunStrategy, Wukong, WukongSpec};
+
+impl Wukong {
+    /// Fields that have no effect beside others, each with its path and with what decides instead.
+    pub fn ignored_fields(&self) -> Vec<Problem> {
+        let networks = self.spec.networks.iter().enumerate();
+        networks
+            .flat_map(|(index, network)| of_network(&format!("spec.networks[{index}]"), network))
+            .chain(of_start(&self.spec))
+            .collect()
+    }
+}
+
+fn of_network(path: &str, network: &Network) -> Vec<Problem> {
+    let theirs = network.nad_name.is_some();
+    let sriov = network.type_ == NetworkType::Sriov;
+    let makes_bridge = network.node_network.is_some();
+    let bridge = network.bridge_name.is_some();
+    let by_definition = "has no effect beside nadName: the NetworkAttachmentDefinition decides it";
+    let fields = [
+        ("vlanId", theirs && network.vlan_id.is_some(), by_definition),
+        (
+            "bridgeName",
+            theirs && bridge && !makes_bridge && !sriov,
+            by_definition,
+        ),
+        (
+            "bridgeName",
+            bridge && sriov,
+            "has no effect on type: sriov, which has no bridge",
+        ),
+        (
+            "resourceName",
+            theirs && network.resource_name.is_some(),
+            by_definition,
+        ),
+        (
+            "mtu",
+            theirs && network.mtu.is_some(),
+            "reaches the guest only beside nadName: the NetworkAttachmentDefinition decides that of the network",
+        ),
+    ];
+    fields
+        .into_iter()
+        .filter(|(_, ignored, _)| *ignored)
+        .map(|(field, _, why)| Problem {
+            path: format!("{path}.{field}"),
+            message: why.to_owned(),
+        })
+        .collect()
+}
+
+fn of_start(spec: &WukongSpec) -> Option<Problem> {
+    let start = spec.start_strategy.as_ref()?;
+    let strategy = start
+        .run_strategy
+        .filter(|strategy| matches!(strategy, RunStrategy::RerunOnFailure | RunStrategy::Once))?;
+    (start.auto_start == Some(false)).then(|| Problem {
+        path: "spec.startStrategy.autoStart".into(),
+        message: format!("has no effect beside runStrategy: {}, which starts the VM: use runStrategy: Manual or powerState: Stopped", strategy.as_ref()),
+    })
+}
