@@ -407,7 +407,7 @@ fn a_disk_that_waits_for_a_vm_which_stays_stopped_says_what_binds_it() {
 #[test]
 fn other_settings_of_the_operator_leave_disks_that_exist_alone() {
     let mut cluster = Cluster::running(
-        "osImage: 'ubuntu:24.04', disks: [{name: root, size: 20Gi}, {name: data, size: 1Gi, image: 'http://images.lan/x'}]",
+        "osImage: 'ubuntu:24.04', disks: [{name: root, size: 20Gi, boot: true}, {name: data, size: 1Gi, image: 'http://images.lan/x'}]",
     );
     cluster.policy.os_image_prefix = "docker://mirror.lan/disks/".into();
     cluster.policy.denied_hosts = vec!["quay.io".into(), "images.lan".into()];
