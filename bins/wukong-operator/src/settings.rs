@@ -17,8 +17,8 @@ pub struct Settings {
     #[arg(long, env = "WUKONG_OS_IMAGE_PREFIX", value_name = "URL", default_value_t = Policy::default().os_image_prefix)]
     pub os_image_prefix: String,
 
-    /// Hosts that no image may come from: names (with their subdomains) and networks in CIDR notation. Repeat the flag
-    /// or separate by commas. Replaces the default, which names the link-local range and names inside the cluster
+    /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and `single-label` for
+    /// all names without a dot, which are Services of the importer's namespace. Repeat the flag or separate by commas. Replaces the default, which names the link-local range and names inside the cluster
     #[arg(long = "denied-host", env = "WUKONG_DENIED_HOSTS", value_name = "HOST", value_delimiter = ',',
           default_values_t = Policy::default().denied_hosts)]
     pub denied_hosts: Vec<String>,

@@ -486,9 +486,6 @@ mod tests {
             "docker://0xA9FEA9FE:80/x/y",
             "https://files.default.svc/x",
             "https://kubernetes.default/x",
-            "http://files/x",
-            "http://Files./x",
-            "docker://registry:5000/x",
             "https://files.default.svc.cluster.local./x",
             "https://kubernetes.default.SVC/x",
             "registry.default.svc:5000/x",
@@ -496,6 +493,19 @@ mod tests {
             let error = source(image, &Policy::default()).unwrap_err();
             assert!(error.contains("is denied by"), "{error}");
         }
+        let strict = Policy {
+            denied_hosts: vec![SINGLE_LABEL.into()],
+            ..Policy::default()
+        };
+        for image in [
+            "http://files/x",
+            "http://Files./x",
+            "docker://registry:5000/x",
+        ] {
+            assert!(source(image, &strict).is_err(), "{image}");
+            assert!(source(image, &Policy::default()).is_ok(), "{image}");
+        }
+        assert!(source("docker://localhost:5000/x", &strict).is_ok());
         let policy = Policy {
             denied_hosts: ["10.0.0.5", "Example.org", "docker.io", "amazonaws.com"]
                 .map(Into::into)

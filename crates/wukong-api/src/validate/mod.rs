@@ -42,7 +42,6 @@ impl Default for Policy {
                 "169.254.0.0/16",
                 "fe80::/10",
                 "metadata.google.internal",
-                SINGLE_LABEL,
                 "kubernetes.default",
                 "svc",
                 "cluster.local",

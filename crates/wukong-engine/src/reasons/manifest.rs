@@ -40,7 +40,7 @@ pub(super) const POLICY_VIOLATION: ReasonDoc = ReasonDoc {
     tone: Wrong,
     conditions: &[SpecValid],
     meaning: "The manifest would be valid, but the operator's settings deny the host of an image (`--denied-host`): by default link-local addresses, where clouds keep their metadata, and names inside the cluster, such as those without a dot. Disks that exist already are not held to it.",
-    fix: "Take the image from another host, or have whoever runs the operator allow this one. `single-label` among the denied hosts stands for names without a dot; a host of the local network can be named in full, or by its address.",
+    fix: "Take the image from another host, or have whoever runs the operator allow this one.",
     platforms: &[],
 };
 
