@@ -8,10 +8,12 @@
 set -euo pipefail
 out=$(realpath "$1")
 here=$(realpath "$(dirname "$0")")
-# A mirror's address, else what a machine with the same Debian uses itself, else Debian's own.
-sources=/etc/apt/sources.list.d/debian.sources
-if [ -n "${WUKONG_LAB_DEBIAN_MIRROR:-}" ] || ! grep -qs '^Suites: bookworm' "$sources"; then
-  sources="deb ${WUKONG_LAB_DEBIAN_MIRROR:?name a mirror} bookworm main"
+# A mirror's address, else what a machine with the same Debian uses itself, else mmdebstrap's default.
+sources=()
+if [ -n "${WUKONG_LAB_DEBIAN_MIRROR:-}" ]; then
+  sources=("deb $WUKONG_LAB_DEBIAN_MIRROR bookworm main")
+elif grep -qs '^Suites: bookworm' /etc/apt/sources.list.d/debian.sources; then
+  sources=(/etc/apt/sources.list.d/debian.sources)
 fi
 work=$(mktemp -d "$out/.work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -23,7 +25,7 @@ packages=(
   iputils-ping qemu-guest-agent e2fsprogs cloud-guest-utils fdisk sudo initramfs-tools zstd usr-is-merged
 )
 
-echo "== unpacking Debian packages from $sources"
+echo "== unpacking Debian packages from ${sources[0]:-the default mirror}"
 hooks=/usr/share/mmdebstrap/hooks/merged-usr
 # usr-is-merged with its hooks avoids usrmerge and, with that, all of perl.
 mmdebstrap --quiet --mode=root --variant=minbase --hook-dir="$hooks" \
@@ -34,7 +36,7 @@ mmdebstrap --quiet --mode=root --variant=minbase --hook-dir="$hooks" \
   --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d" && cp "$SOURCE/initramfs.conf" "$1/etc/initramfs-tools/conf.d/lab" && printf "virtio_pci\nvirtio_blk\n" > "$1/etc/initramfs-tools/modules"' \
   --customize-hook='mkdir "$1/loaders" && cd "$1/loaders" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download grub-pc-bin grub-efi-amd64-signed shim-signed busybox-static' \
   --customize-hook='"$SOURCE/customize.sh" "$1"' \
-  bookworm "$root" "$sources"
+  bookworm "$root" "${sources[@]}"
 
 mkdir "$work/loaders"
 for package in "$root"/loaders/*.deb; do

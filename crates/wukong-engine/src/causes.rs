@@ -45,7 +45,28 @@ pub(crate) fn name(
         take_in(verdicts, check, true, &mut others);
     }
     remember(planning, waits, verdicts);
+    place(verdicts);
     others
+}
+
+/// A launcher pod that cannot start has a node: kubelet and volume controllers speak of no others. KubeVirt says so only
+/// when the pod runs.
+fn place(verdicts: &mut [Verdict]) {
+    let is_launcher = |object: &String| object.starts_with("Pod/virt-launcher-");
+    let stands_still = verdicts.iter().any(|verdict| {
+        verdict.reason == Reason::PodNotStarted && verdict.object.as_ref().is_some_and(is_launcher)
+    });
+    let unplaced = verdicts
+        .iter_mut()
+        .find(|verdict| verdict.reason == Reason::Scheduling)
+        .filter(|_| stands_still);
+    if let Some(unplaced) = unplaced {
+        *unplaced = Verdict::ok(
+            ConditionType::Scheduled,
+            Reason::Scheduled,
+            "The VM's pod has a node",
+        );
+    }
 }
 
 /// Whether the check asks if something can be made that is there already, and that it counts itself.

@@ -220,7 +220,7 @@ fn what_an_event_told_stays_over_a_restart_until_it_is_looked_at_again() {
     cluster.now += SignedDuration::from_secs(10);
     cluster.pass();
     cluster.settle();
-    assert_eq!(cluster.status().blocker.unwrap().reason, "Starting");
+    assert_eq!(cluster.status().blocker.unwrap().reason, "Scheduling");
 }
 
 #[test]
@@ -230,5 +230,27 @@ fn events_about_pods_that_are_gone_are_nobodys_fault() {
     cluster.now += SignedDuration::from_mins(10);
     cluster.pass();
     cluster.settle();
-    assert_eq!(cluster.status().blocker.unwrap().reason, "Starting");
+    assert_eq!(cluster.status().blocker.unwrap().reason, "Scheduling");
+}
+
+/// KubeVirt calls a VM scheduled when its pod runs.
+#[test]
+fn a_pod_that_cannot_start_has_a_node() {
+    let mut cluster = waiting_with(
+        "FailedMount",
+        "MountVolume.MountDevice failed: no such device",
+    );
+    for restarted in [false, true] {
+        if restarted {
+            cluster.restart_operator();
+            cluster.observe();
+        }
+        assert_eq!(cluster.decide().write_status, None);
+        let blocker = cluster.status().blocker.unwrap();
+        assert_eq!(
+            (blocker.condition.as_str(), blocker.reason.as_str()),
+            ("Running", "PodNotStarted")
+        );
+        assert!(blocker.message.contains("no such device"), "{blocker:?}");
+    }
 }

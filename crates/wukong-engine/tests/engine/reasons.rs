@@ -255,7 +255,7 @@ fn migratable(status: &str, reason: &str) -> Cluster {
 
 /// One that does not start, and of whose pod an event tells why.
 pub fn waiting_with(event: &str, message: &str) -> Cluster {
-    let mut cluster = instance("Scheduled", "Starting", &[]);
+    let mut cluster = instance("Scheduling", "Starting", &[]);
     let pod = "virt-launcher-web-x7k2p";
     cluster.children.hear(vec![Fact::project(&json!({
         "metadata": {"name": "e", "namespace": NAMESPACE, "uid": "e"},
