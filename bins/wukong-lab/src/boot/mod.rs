@@ -1,7 +1,7 @@
 //! Real guests: what the plant has instead of its simulation of them when the lab is started with `--boot`.
 //!
 //! The objects stay the plant's: it decides on phases and conditions, but what it says of a guest and of an import is what
-//! was [seen](seen) of them. Each VirtualMachineInstance becomes one QEMU process with the planned processors, memory,
+//! was [`seen`] of them. Each VirtualMachineInstance becomes one QEMU process with the planned processors, memory,
 //! firmware, disks and NICs (`machine`, `qemu`), each claim a disk image (`disks`, `import`), the cloud-init volume
 //! a NoCloud seed (`seed`), and each network that a NetworkAttachmentDefinition leads to a switch (`switch`).
 
