@@ -42,6 +42,9 @@ pub struct Memory {
     pub called: Option<Called>,
     /// When the status was written last.
     pub status_written: Option<Timestamp>,
+    /// The status that was written last, and what the API server kept of it, where that is less: a
+    /// CustomResourceDefinition that is older than this operator knows fewer fields.
+    pub status_cut: Option<(WukongStatus, WukongStatus)>,
     /// What it waits for, and since when it is seen to.
     pub waiting: Option<(Waiting, Timestamp)>,
     /// What was looked up while it waited.

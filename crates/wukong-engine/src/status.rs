@@ -322,7 +322,8 @@ pub(crate) fn write_at(
     let Some(before) = before else {
         return Some(now);
     };
-    if before == after {
+    let cut = memory.status_cut.as_ref();
+    if before == after || cut.is_some_and(|(wanted, kept)| wanted == after && kept == before) {
         return None;
     }
     let calm = |phase: Option<Phase>| {

@@ -441,9 +441,14 @@ impl Reconciler {
     ) -> Result<(), Option<Duration>> {
         let refusal = match self.port.write_status(&work.subject, status).await {
             Ok(wukong) => {
+                let kept = wukong.get("status").cloned().unwrap_or_default();
                 self.cluster.status_written(wukong);
                 let mut remembered = work.entry.remembered.lock();
                 remembered.memory.status_written = Some(Timestamp::now());
+                remembered.memory.status_cut = serde_json::from_value(kept)
+                    .ok()
+                    .filter(|kept| kept != status)
+                    .map(|kept| (status.clone(), kept));
                 remembered.status_refused = 0;
                 None
             }

@@ -316,7 +316,7 @@ async fn one_that_cannot_be_read_gets_a_status_once_and_nothing_else() {
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
-    assert_eq!(happened(&log), ["status InvalidSpec"]);
+    assert_eq!(happened(&log), ["status CRDOutdated"]);
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn what_the_server_takes_no_status_of_is_told_by_one_event() {
         .iter()
         .filter(|what| what.starts_with("event"))
         .collect();
-    assert_eq!(told, ["event InvalidSpec"]);
+    assert_eq!(told, ["event CRDOutdated"]);
 }
 
 #[tokio::test]

@@ -362,3 +362,27 @@ fn one_that_cannot_be_read_says_so_and_keeps_what_was_known() {
     );
     assert_eq!(status.phase, Some(Phase::Error));
 }
+
+/// A CustomResourceDefinition that is older than the operator knows fewer fields of the status.
+#[test]
+fn what_the_server_does_not_keep_of_a_status_is_written_once() {
+    let mut cluster = Cluster::running(COMPLETE);
+    cluster.settle();
+    let wanted = cluster.status();
+    let mut kept = wanted.clone();
+    kept.resources.clear();
+    let stored = serde_json::to_value(&kept).unwrap();
+    cluster
+        .server
+        .update("wukong-operator", "Wukong", "web", |wukong| {
+            wukong["status"] = stored
+        });
+    cluster.observe();
+    assert!(cluster.decide().write_status.is_some());
+    cluster.memory.status_cut = Some((wanted, kept));
+    assert_eq!(cluster.decide().write_status, None);
+    // What changes is told.
+    cluster.edit(&format!("powerState: Stopped, {COMPLETE}"));
+    cluster.observe();
+    assert!(cluster.decide().write_status.is_some());
+}
