@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{root, wukong};
+use crate::support::{condition, root, wukong};
 use crate::verdict::{doctor, run};
 
 #[tokio::test]
@@ -33,7 +33,11 @@ async fn preflight_passes_in_a_healthy_cluster() {
     }
     web["metadata"]["namespace"] = json!(space.name);
     space.apply(&web).await;
-    space.running("web").await;
+    space
+        .wukong("web", "heard of by its agent", |wukong| {
+            condition(wukong, "GuestReady").0 == "True"
+        })
+        .await;
     let said = doctor(&space, &["web"]).await;
     assert!(
         said["blocker"].is_null() && said["others"] == json!([]),
