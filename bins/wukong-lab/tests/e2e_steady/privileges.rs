@@ -169,11 +169,12 @@ async fn what_is_granted_is_what_is_used() {
                 .then_some(())
         })
         .await;
+    // Another user is for a first boot only, and that is over.
     space
         .wukong("web", "grown and restarted", |wukong| {
             phase(wukong) == "Running"
                 && condition(wukong, "VolumesBound").1 == "Bound"
-                && condition(wukong, "ConfigurationApplied").1 == "Applied"
+                && condition(wukong, "ConfigurationApplied").1 == "FirstBootOnly"
         })
         .await;
     space.edit("web", json!({"powerState": "Paused"})).await;
