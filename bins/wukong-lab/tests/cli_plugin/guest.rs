@@ -19,8 +19,9 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
+use super::cluster;
+use super::support::plugin::{command, run};
 use super::support::{DEADLINE, SCENARIO, Space, root, wukong};
-use super::{cluster, command, run};
 
 /// A terminal, and what was shown on it.
 struct Terminal {

@@ -6,11 +6,9 @@ mod guest;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use serde_json::{Value, json};
-use support::{Cluster, Space, blocker, failing, root, wukong};
+use serde_json::json;
+use support::plugin::{doctor, run};
+use support::{Cluster, blocker, failing, root, wukong};
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;
 
@@ -21,62 +19,6 @@ async fn cluster() -> &'static Cluster {
         .await;
     operator.process().check().unwrap();
     cluster
-}
-
-/// The plugin of this source tree. `WUKONG_PLUGIN_BIN` names one that is there already.
-async fn plugin() -> &'static Path {
-    static PLUGIN: OnceCell<PathBuf> = OnceCell::const_new();
-    PLUGIN
-        .get_or_init(|| async {
-            if let Some(binary) = std::env::var_os("WUKONG_PLUGIN_BIN") {
-                return binary.into();
-            }
-            let shim = Path::new(support::SHIM);
-            let target = shim.parent().unwrap();
-            let status = Command::new("cargo")
-                .args([
-                    "build",
-                    "--quiet",
-                    "--package",
-                    "kubectl-wukong",
-                    "--target-dir",
-                ])
-                .arg(target.parent().unwrap())
-                .current_dir(wukong_lab::manifests::repository(""))
-                .status()
-                .unwrap();
-            assert!(status.success());
-            target.join("kubectl-wukong")
-        })
-        .await
-}
-
-/// The plugin, about to run in a space. It dies with the test.
-async fn command(space: &Space<'_>, args: &[&str]) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(plugin().await);
-    command
-        .args(&args[..1])
-        .args(["-n", &space.name])
-        .args(&args[1..])
-        .env("KUBECONFIG", space.lab.kubeconfig())
-        .kill_on_drop(true);
-    command
-}
-
-/// Exit code, standard output and error.
-async fn run(space: &Space<'_>, args: &[&str]) -> (i32, String, String) {
-    let output = command(space, args).await.output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-async fn doctor(space: &Space<'_>, args: &[&str]) -> Value {
-    let (_, out, err) = run(space, &[&["doctor", "-o", "json"], args].concat()).await;
-    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
 }
 
 #[tokio::test]

@@ -4,8 +4,9 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::{break_, cluster, heal};
+use crate::support::plugin::doctor;
 use crate::support::{condition, failing, phase, root, wukong};
-use crate::verdict::{blocker, doctor};
+use crate::verdict::blocker;
 
 const BOUND: &str = "VolumesBound";
 

@@ -6,8 +6,9 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use wukong_lab::Operator;
 
 use super::{break_, heal, node, on_node};
+use crate::support::plugin::run;
 use crate::support::{Cluster, root, wukong};
-use crate::verdict::{blocker, run};
+use crate::verdict::blocker;
 
 const ENVIRONMENT: &str = "EnvironmentReady";
 

@@ -3,8 +3,9 @@
 use serde_json::json;
 
 use super::cluster;
+use crate::support::plugin::doctor;
 use crate::support::{condition, failing, wukong};
-use crate::verdict::{blocker, doctor};
+use crate::verdict::blocker;
 
 #[tokio::test]
 async fn a_secret_that_is_missing_is_told_by_the_pod() {

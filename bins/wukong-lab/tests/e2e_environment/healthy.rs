@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
+use crate::support::plugin::{doctor, run};
 use crate::support::{condition, root, wukong};
-use crate::verdict::{doctor, run};
 
 #[tokio::test]
 async fn preflight_passes_in_a_healthy_cluster() {

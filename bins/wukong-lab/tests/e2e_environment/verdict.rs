@@ -1,12 +1,9 @@
 //! The blocker, as it is told in three places.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
-use crate::support::{self, Space, condition};
+use crate::support::plugin::{doctor, run};
+use crate::support::{Space, condition};
 
 /// What is to be said.
 #[derive(Clone, Copy)]
@@ -77,53 +74,4 @@ impl Blocker {
         let offline = doctor(space, &["--from", archive]).await;
         self.assert_is(name, "bundle", &offline["blocker"]);
     }
-}
-
-/// The plugin of this source tree. `WUKONG_PLUGIN_BIN` names one that is there already.
-async fn plugin() -> &'static Path {
-    static PLUGIN: OnceCell<PathBuf> = OnceCell::const_new();
-    PLUGIN
-        .get_or_init(|| async {
-            if let Some(binary) = std::env::var_os("WUKONG_PLUGIN_BIN") {
-                return binary.into();
-            }
-            let shim = Path::new(support::SHIM);
-            let target = shim.parent().unwrap();
-            let status = Command::new("cargo")
-                .args([
-                    "build",
-                    "--quiet",
-                    "--package",
-                    "kubectl-wukong",
-                    "--target-dir",
-                ])
-                .arg(target.parent().unwrap())
-                .current_dir(wukong_lab::manifests::repository(""))
-                .status()
-                .unwrap();
-            assert!(status.success());
-            target.join("kubectl-wukong")
-        })
-        .await
-}
-
-/// Exit code, standard output and error of `kubectl wukong`.
-pub async fn run(space: &Space<'_>, args: &[&str]) -> (i32, String, String) {
-    let mut command = tokio::process::Command::new(plugin().await);
-    command
-        .args(args)
-        .args(["-n", &space.name])
-        .env("KUBECONFIG", space.lab.kubeconfig());
-    let output = command.output().await.unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    (
-        output.status.code().unwrap(),
-        text(output.stdout),
-        text(output.stderr),
-    )
-}
-
-pub async fn doctor(space: &Space<'_>, args: &[&str]) -> Value {
-    let (_, out, err) = run(space, &[&["doctor", "-o", "json"], args].concat()).await;
-    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"))
 }

@@ -5,6 +5,7 @@
 
 mod cluster;
 mod look;
+pub mod plugin;
 mod space;
 
 pub use cluster::{Cluster, SHIM};

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{BY, SELECTED_NODE};
 use crate::plant::change::{Change, Conditions, Manager, Moment, at, pick};
 use crate::plant::field::{Field, put};
+use crate::plant::kubevirt::scheduler;
 use crate::plant::world::{Kind, Ref, World};
 
 pub const IMAGE: &str = "quay.io/kubevirt/cdi-importer:v1.66.0";
@@ -200,25 +201,10 @@ fn container(pod: &Field<'_>, doing: &Doing<'_>, moment: &Moment) -> (&'static s
 }
 
 fn unschedulable(world: &World, pod: &Field<'_>, moment: &Moment) -> Vec<Change> {
-    let by = Manager::Scheduler;
     let nodes = world.refs(Kind::Node).count();
     let message = format!(
         "0/{nodes} nodes are available: {nodes} Insufficient memory. no new claims to deallocate, preemption: 0/{nodes} \
          nodes are available: {nodes} Preemption is not helpful for scheduling."
     );
-    let mut conditions = Conditions::of(&pod.child("status"));
-    conditions.set(
-        "PodScheduled",
-        "False",
-        "Unschedulable",
-        &message,
-        &moment.now,
-    );
-    let mut status = pod.child("status").value().clone();
-    put(&mut status, ["conditions"], conditions.into_value());
-    let told = Change::warning(by, Kind::Pod, pod, "FailedScheduling", message);
-    Change::status(by, Kind::Pod, pod, &status)
-        .into_iter()
-        .chain([told])
-        .collect()
+    scheduler::refuse(pod, message, moment)
 }

@@ -10,7 +10,7 @@ mod live_update;
 mod migration;
 mod pod;
 mod power;
-mod scheduler;
+pub mod scheduler;
 mod status;
 mod vmi;
 mod volumes;

@@ -296,24 +296,7 @@ fn schedule(world: &World, pod: &Field<'_>, scenario: &Scenario, moment: &Moment
                 patch: patch.clone(),
             }))
         }
-        Placement::Nowhere(message) => {
-            let mut conditions = Conditions::of(&pod.child("status"));
-            conditions.set(
-                "PodScheduled",
-                "False",
-                "Unschedulable",
-                &message,
-                &moment.now,
-            );
-            let mut status = pod.child("status").value().clone();
-            put(&mut status, ["conditions"], conditions.into_value());
-            let event = Change::warning(by, Kind::Pod, pod, "FailedScheduling", message);
-            Step::of(
-                Change::status(by, Kind::Pod, pod, &status)
-                    .into_iter()
-                    .chain([event]),
-            )
-        }
+        Placement::Nowhere(message) => Step::of(scheduler::refuse(pod, message, moment)),
     }
 }
 

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::plant::cdi;
-use crate::plant::field::Field;
+use crate::plant::change::{Change, Conditions, Manager, Moment};
+use crate::plant::field::{Field, put};
 use crate::plant::quantity::Quantity;
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
@@ -24,6 +25,26 @@ pub enum Placement {
     /// A node is chosen, and volumes are on their way.
     Waits,
     Nowhere(String),
+}
+
+/// What the scheduler says of a pod that no node takes: in its condition, and in an event.
+pub fn refuse(pod: &Field<'_>, message: String, moment: &Moment) -> Vec<Change> {
+    const BY: Manager = Manager::Scheduler;
+    let mut conditions = Conditions::of(&pod.child("status"));
+    conditions.set(
+        "PodScheduled",
+        "False",
+        "Unschedulable",
+        &message,
+        &moment.now,
+    );
+    let mut status = pod.child("status").value().clone();
+    put(&mut status, ["conditions"], conditions.into_value());
+    let told = Change::warning(BY, Kind::Pod, pod, "FailedScheduling", message);
+    Change::status(BY, Kind::Pod, pod, &status)
+        .into_iter()
+        .chain([told])
+        .collect()
 }
 
 /// The causes of the scenario `unschedulable`, by its value.

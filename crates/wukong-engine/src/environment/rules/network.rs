@@ -75,13 +75,19 @@ pub(super) fn multus_healthy(scene: &Scene) -> Finding {
     })
 }
 
-pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
-    let managed = scene
+/// The networks whose bridges are to be made on the nodes.
+fn managed<'a>(scene: &Scene<'a>) -> Vec<&'a str> {
+    scene
         .wukong
         .into_iter()
         .flat_map(|wukong| &wukong.nics)
-        .filter(|nic| nic.node_network.is_some());
-    let names: Vec<&str> = managed.map(|nic| nic.name.as_str()).collect();
+        .filter(|nic| nic.node_network.is_some())
+        .map(|nic| nic.name.as_str())
+        .collect()
+}
+
+pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
+    let names = managed(scene);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
@@ -100,12 +106,7 @@ pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
 
 /// NMState is not told yet to make bridges.
 pub(super) fn not_managed(scene: &Scene) -> Finding {
-    let managed = scene
-        .wukong
-        .into_iter()
-        .flat_map(|wukong| &wukong.nics)
-        .filter(|nic| nic.node_network.is_some());
-    let names: Vec<&str> = managed.map(|nic| nic.name.as_str()).collect();
+    let names = managed(scene);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
