@@ -6,6 +6,7 @@
 mod support;
 
 mod acceptance;
+mod boundaries;
 mod changes;
 mod conflicts;
 mod create_only;

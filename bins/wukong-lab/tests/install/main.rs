@@ -6,6 +6,7 @@
 mod support;
 
 mod chart;
+mod lifecycle;
 mod objects;
 mod passwords;
 mod rendered;

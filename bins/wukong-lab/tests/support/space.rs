@@ -267,6 +267,7 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
         "KubeVirt" => ("kubevirt.io", "v1", "kubevirts", true),
         "CDI" => ("cdi.kubevirt.io", "v1beta1", "cdis", false),
         "DaemonSet" => ("apps", "v1", "daemonsets", true),
+        "Deployment" => ("apps", "v1", "deployments", true),
         "Node" => ("", "v1", "nodes", false),
         "DataVolume" => ("cdi.kubevirt.io", "v1beta1", "datavolumes", true),
         "NetworkAttachmentDefinition" => (
