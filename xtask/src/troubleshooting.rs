@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
+use anyhow::Context;
+use serde::Deserialize;
 use strum::IntoEnumIterator;
 use wukong_api::{ConditionType, Reason};
 use wukong_engine::environment::Platform;
@@ -23,28 +25,81 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<()> {
     generated::write(
         Path::new("docs/troubleshooting.md"),
-        &markdown(),
+        &markdown(&alerts()?),
         args.check,
     )
 }
 
 const HEAD: &str = "\
-<!-- Made by `cargo xtask gen-docs` from crates/wukong-engine/src/reasons and environment/rules. Do not edit. -->
+<!-- Made by `cargo xtask gen-docs` from crates/wukong-engine/src/reasons, environment/rules and deploy/monitoring. Do not edit. -->
 
 # Troubleshooting
 
 `kubectl get wukong` shows the reason for which a VM is not as asked, `kubectl describe wukong NAME` the message and what to
 do. Of several causes the first in causal order is named: mend that one, and look again. `kubectl wukong preflight` runs the
-checks below before anything is applied.
+checks below before anything is applied. The alerts for Prometheus are [at the end](#alerts).
 ";
 
-fn markdown() -> String {
+const ALERTS: &str = "
+## Alerts
+
+What they are made of is in [metrics.md](metrics.md).
+";
+
+fn markdown(alerts: &[Alert]) -> String {
     let mut text = HEAD.to_owned();
     contents(&mut text);
     for doc in sections() {
         section(doc, &mut text);
     }
+    text.push_str(ALERTS);
+    for Alert { alert, annotations } in alerts {
+        let Annotations {
+            description,
+            action,
+        } = annotations;
+        let _ = write!(
+            text,
+            "\n### {alert}\n\n{}\n\n**What to do.** {}\n",
+            description.trim(),
+            action.trim()
+        );
+    }
     text
+}
+
+/// A rule of Prometheus, as far as the guide tells of it.
+#[derive(Deserialize)]
+struct Alert {
+    alert: String,
+    annotations: Annotations,
+}
+
+#[derive(Deserialize)]
+struct Annotations {
+    description: String,
+    action: String,
+}
+
+/// Every alert, in the order of the file.
+fn alerts() -> anyhow::Result<Vec<Alert>> {
+    #[derive(Deserialize)]
+    struct PrometheusRule {
+        spec: Spec,
+    }
+    #[derive(Deserialize)]
+    struct Spec {
+        groups: Vec<Group>,
+    }
+    #[derive(Deserialize)]
+    struct Group {
+        rules: Vec<Alert>,
+    }
+    let path = "deploy/monitoring/prometheus-rule.yaml";
+    let text = std::fs::read_to_string(generated::root().join(path))?;
+    let rule: PrometheusRule = serde_saphyr::from_str(&text).with_context(|| path)?;
+    let groups = rule.spec.groups.into_iter();
+    Ok(groups.flat_map(|group| group.rules).collect())
 }
 
 /// The reasons in causal order: of the first condition that has them, then of the rules that find them.

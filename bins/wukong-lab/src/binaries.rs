@@ -78,6 +78,7 @@ impl Binaries {
             name: "control-plane",
             version: &format!("{KUBERNETES}+etcd-{ETCD}"),
             programs: &PROGRAMS,
+            tags: "",
             variables: &format!(
                 "-X {version}.gitVersion={KUBERNETES} -X {version}.gitMajor=1 -X {version}.gitMinor={minor}"
             ),

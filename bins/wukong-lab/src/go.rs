@@ -37,6 +37,8 @@ pub(crate) struct Set<'a> {
     /// Directory in that; another version is built anew.
     pub version: &'a str,
     pub programs: &'a [Program],
+    /// Build tags.
+    pub tags: &'a str,
     /// Linker flags, beyond those that make a program small.
     pub variables: &'a str,
     /// What is said when they are built.
@@ -91,11 +93,43 @@ impl Set<'_> {
             write_module(program.module, &sources)?;
             let label = format!("[{step} of {}] {}", self.programs.len(), program.name);
             let task = progress.task(format!("{label} ({})", program.about));
-            build_program(program, self.variables, &sources, &bin, &task).await?;
+            self.build_program(program, &sources, &bin, &task).await?;
             task.done(label);
         }
         fs::rename(&bin, built)
             .with_context(|| format!("moving the programs to {}", built.display()))
+    }
+
+    async fn build_program(
+        &self,
+        program: &Program,
+        sources: &Path,
+        bin: &Path,
+        task: &Task,
+    ) -> Result<()> {
+        let mut packages = 0;
+        run(
+            go(sources).args(["list", "-tags", self.tags, "-deps", program.package]),
+            |line, from_stdout| {
+                if from_stdout {
+                    packages += 1;
+                } else {
+                    task.detail(line);
+                }
+            },
+        )
+        .await?;
+        task.of(packages);
+        let mut build = go(sources);
+        build
+            .args(["build", "-v", "-trimpath", "-buildvcs=false"])
+            .args(["-tags", self.tags, "-ldflags"])
+            .arg(format!("-s -w {}", self.variables))
+            .arg("-o")
+            .arg(bin.join(program.name))
+            .arg(program.package);
+        // With -v, the compiler names each package that the build cache did not have.
+        run(&mut build, |_, _| task.advance()).await
     }
 }
 
@@ -143,37 +177,6 @@ fn write_module(module: &Module, dir: &Path) -> Result<()> {
     fs::write(dir.join("go.sum"), module.go_sum)?;
     fs::write(dir.join("tools.go"), module.tools)?;
     Ok(())
-}
-
-async fn build_program(
-    program: &Program,
-    variables: &str,
-    sources: &Path,
-    bin: &Path,
-    task: &Task,
-) -> Result<()> {
-    let mut packages = 0;
-    run(
-        go(sources).args(["list", "-deps", program.package]),
-        |line, from_stdout| {
-            if from_stdout {
-                packages += 1;
-            } else {
-                task.detail(line);
-            }
-        },
-    )
-    .await?;
-    task.of(packages);
-    let mut build = go(sources);
-    build
-        .args(["build", "-v", "-trimpath", "-buildvcs=false", "-ldflags"])
-        .arg(format!("-s -w {variables}"))
-        .arg("-o")
-        .arg(bin.join(program.name))
-        .arg(program.package);
-    // With -v, the compiler names each package that the build cache did not have.
-    run(&mut build, |_, _| task.advance()).await
 }
 
 fn go(sources: &Path) -> Command {

@@ -32,6 +32,7 @@ pub async fn locate(progress: &Progress) -> Result<PathBuf> {
             module: &MODULE,
             about: "about 3 minutes",
         }],
+        tags: "",
         variables: "",
         about: &format!("building Helm {HELM} with Go, once."),
         without_go: "rendering the chart needs Go 1.26 or newer, to build Helm, or WUKONG_HELM with the path of a helm",

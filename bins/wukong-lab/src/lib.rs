@@ -30,6 +30,7 @@ pub mod plant;
 mod plant_process;
 mod process;
 mod progress;
+pub mod promtool;
 mod supervise;
 mod upstream;
 pub mod wait;

@@ -1,7 +1,7 @@
 //! `/healthz`, `/readyz` and `/metrics`.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing::info;
+use wukong_api::Reason;
 
 use crate::cluster::Cluster;
 use crate::leader::Leadership;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Now, UNKNOWN};
 use crate::watch::Waiting;
 
 /// No look at a Wukong takes that long: it makes a bounded number of requests, each with a deadline.
@@ -83,15 +84,94 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
 }
 
 async fn metrics(State(health): State<Health>) -> impl IntoResponse {
-    let mut phases: BTreeMap<String, usize> = BTreeMap::new();
-    for entry in health.cluster.wukongs().iter() {
-        let phase = entry.wukong.status().and_then(|status| status.phase);
-        let phase = phase.map_or_else(|| "Unknown".to_owned(), |phase| phase.to_string());
-        *phases.entry(phase).or_default() += 1;
-    }
-    let depth = health.cluster.queue.depth();
     let text = health
         .metrics
-        .render(health.leadership.holds(), depth, phases);
+        .render(now(&health.cluster, health.leadership.holds()));
     ([(CONTENT_TYPE, OPEN_METRICS)], text)
+}
+
+fn now(cluster: &Cluster, leads: bool) -> Now {
+    let queue = &cluster.queue;
+    let mut now = Now {
+        leads,
+        // Nobody waits for one that stands by.
+        queue_depth: if leads { queue.depth() } else { 0 },
+        queue_age: if leads {
+            queue.longest_wait()
+        } else {
+            Duration::ZERO
+        },
+        ..Now::default()
+    };
+    for entry in cluster.wukongs().iter() {
+        let status = entry.wukong.status();
+        let phase = status
+            .and_then(|status| status.phase)
+            .map_or(UNKNOWN.to_owned(), |phase| phase.to_string());
+        *now.phases.entry(phase).or_default() += 1;
+        if let Some(blocker) = status.and_then(|status| status.blocker.as_ref()) {
+            // Whoever may write a status could otherwise make as many series as they like.
+            let reason = Reason::from_str(&blocker.reason).ok();
+            *now.blocked.entry(reason).or_default() += 1;
+        }
+    }
+    now
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::projection::{Project, StoredWukong};
+
+    fn cluster() -> Cluster {
+        let cluster = Cluster::default();
+        for (name, status) in [
+            ("new", json!({})),
+            ("web", json!({"phase": "Running"})),
+            (
+                "db",
+                json!({"phase": "Error", "blocker": blocker("ImportFailed")}),
+            ),
+            (
+                "shop",
+                json!({"phase": "Error", "blocker": blocker("ImportFailed")}),
+            ),
+            (
+                "forged",
+                json!({"phase": "Error", "blocker": blocker("db-7f9c4d")}),
+            ),
+        ] {
+            cluster.wukong_seen(StoredWukong::project(json!({
+                "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+                "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
+                "spec": {"cpu": 1, "memory": "1Gi"}, "status": status,
+            })));
+        }
+        cluster
+    }
+
+    fn blocker(reason: &str) -> serde_json::Value {
+        json!({"condition": "VolumesBound", "reason": reason, "message": "", "since": "2026-01-01T00:00:00Z"})
+    }
+
+    #[test]
+    fn wukongs_are_counted_by_phase_and_by_known_reasons() {
+        let now = now(&cluster(), true);
+        let phases = [("Error", 3), ("Running", 1), (UNKNOWN, 1)];
+        let phases = phases.map(|(phase, count)| (phase.to_owned(), count));
+        assert_eq!(now.phases, BTreeMap::from(phases));
+        let blocked = [(Some(Reason::ImportFailed), 2), (None, 1)];
+        assert_eq!(now.blocked, HashMap::from(blocked));
+        assert_eq!(now.queue_depth, 5);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_replica_that_stands_by() {
+        let now = now(&cluster(), false);
+        assert_eq!((now.queue_depth, now.leads), (0, false));
+    }
 }

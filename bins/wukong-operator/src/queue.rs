@@ -59,7 +59,7 @@ struct Window {
 
 #[derive(Clone, Copy, Debug)]
 enum Slot {
-    Ready,
+    Ready(Instant),
     Later(Instant),
     Running { since: Instant, again: bool },
 }
@@ -110,12 +110,22 @@ impl Queue {
         self.state.lock().ready.values().map(VecDeque::len).sum()
     }
 
+    /// How long the key that waits longest for a worker has waited.
+    pub fn longest_wait(&self) -> Duration {
+        let state = self.state.lock();
+        let waiting = state.slots.values().filter_map(|slot| match slot {
+            Slot::Ready(since) => Some(since.elapsed()),
+            Slot::Later(_) | Slot::Running { .. } => None,
+        });
+        waiting.max().unwrap_or_default()
+    }
+
     /// How long the longest work under way takes already.
     pub fn longest_run(&self) -> Duration {
         let state = self.state.lock();
         let running = state.slots.values().filter_map(|slot| match slot {
             Slot::Running { since, .. } => Some(since.elapsed()),
-            Slot::Ready | Slot::Later(_) => None,
+            Slot::Ready(_) | Slot::Later(_) => None,
         });
         running.max().unwrap_or_default()
     }
@@ -124,11 +134,11 @@ impl Queue {
 impl State {
     fn add(&mut self, key: Key, now: Instant) {
         match self.slots.get_mut(&key) {
-            Some(Slot::Ready) => {}
+            Some(Slot::Ready(_)) => {}
             Some(Slot::Running { again, .. }) => *again = true,
             Some(Slot::Later(_)) | None => match self.busy_until(&key, now) {
                 Some(end) => self.schedule(key, end),
-                None => self.make_ready(key),
+                None => self.make_ready(key, now),
             },
         }
     }
@@ -154,8 +164,8 @@ impl State {
             .then_some(window.end)
     }
 
-    fn make_ready(&mut self, key: Key) {
-        if let Some(Slot::Later(at)) = self.slots.insert(key.clone(), Slot::Ready) {
+    fn make_ready(&mut self, key: Key, since: Instant) {
+        if let Some(Slot::Later(at)) = self.slots.insert(key.clone(), Slot::Ready(since)) {
             self.later.remove(&(at, key.clone()));
         }
         let lane = self.ready.entry(key.namespace.clone()).or_default();
@@ -183,7 +193,7 @@ impl State {
             if at > now {
                 break;
             }
-            self.make_ready(key);
+            self.make_ready(key, at);
         }
     }
 
@@ -275,6 +285,28 @@ mod tests {
         queue.done(&key("a/1"), None);
         advance(Duration::from_secs(3600)).await;
         assert_eq!(now(&queue), None, "the pause is over and forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_age_of_the_queue_is_that_of_the_key_that_waits_longest() {
+        let queue = Queue::default();
+        assert_eq!(queue.longest_wait(), Duration::ZERO);
+        queue.add(key("a/1"));
+        advance(Duration::from_secs(3)).await;
+        queue.add(key("a/2"));
+        // What happens to it meanwhile makes it no younger.
+        queue.add(key("a/1"));
+        assert_eq!(queue.longest_wait(), Duration::from_secs(3));
+        now(&queue).unwrap();
+        assert_eq!(queue.longest_wait(), Duration::ZERO, "a/2 came just now");
+        queue.done(&key("a/1"), Some(Duration::from_secs(60)));
+        now(&queue).unwrap();
+        advance(Duration::from_secs(59)).await;
+        assert_eq!(
+            queue.longest_wait(),
+            Duration::ZERO,
+            "a pause is no waiting"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Condition types and reasons.
 
-use strum::{AsRefStr, Display, EnumIter, EnumString};
+use strum::{AsRefStr, Display, EnumIter, EnumString, IntoStaticStr};
 
 /// Condition types, in causal order: the first that is not true is why the VM does not run.
 #[derive(
@@ -51,7 +51,9 @@ pub enum ConditionType {
 }
 
 /// Why a condition has its status.
-#[derive(AsRefStr, Clone, Copy, Debug, Display, EnumIter, EnumString, Eq, Hash, PartialEq)]
+#[derive(
+    AsRefStr, Clone, Copy, Debug, Display, EnumIter, EnumString, Eq, Hash, IntoStaticStr, PartialEq,
+)]
 #[allow(missing_docs)] // Each reason is documented in the engine's `reasons`, and in docs/troubleshooting.md.
 pub enum Reason {
     Valid,

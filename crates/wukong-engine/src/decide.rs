@@ -148,6 +148,7 @@ impl Decision {
         Self {
             apply: Vec::new(),
             apply_vm: None,
+            in_place: 0,
             expand: Vec::new(),
             calls: Vec::new(),
             prune: Vec::new(),

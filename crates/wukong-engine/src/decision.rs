@@ -291,6 +291,8 @@ pub struct Decision {
     pub apply: Vec<Apply>,
     /// The VirtualMachine.
     pub apply_vm: Option<Apply>,
+    /// How many planned objects are stored as planned, so that no apply is needed.
+    pub in_place: usize,
     /// Claims to grow.
     pub expand: Vec<Expand>,
     /// Subresources to call.

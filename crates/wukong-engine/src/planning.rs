@@ -74,7 +74,10 @@ impl<'a> Planning<'a> {
         let refusal = spec::immutable(&self.disks, &bodies.data_volumes)
             .or_else(|| spec::name_conflict(self.wukong, &self.disks, &all, self.observed.world));
 
-        let mut decision = Decision::nothing();
+        let mut decision = Decision {
+            in_place: all.len() - pending.len(),
+            ..Decision::nothing()
+        };
         let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
         let attached_by_hand = self.attached_by_hand(&set);
         let lacking = Pending::of(&self, &bodies, &pending);

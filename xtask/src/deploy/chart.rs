@@ -68,7 +68,7 @@ impl Composer {
                 )?;
             }
             self.put_namespace(&mut object);
-            let yaml = self.unmark(serde_saphyr::to_string(&object)?);
+            let yaml = self.unmark(&serde_saphyr::to_string(&object)?);
             match switch {
                 Some(path) => write!(
                     text,
@@ -181,7 +181,10 @@ impl Composer {
         mark
     }
 
-    fn unmark(&self, yaml: String) -> String {
+    /// Puts the expressions in their places. What the manifest itself has in double braces (alerts do, for Prometheus)
+    /// is none of Helm's.
+    fn unmark(&self, yaml: &str) -> String {
+        let yaml = yaml.replace("{{", "{{ \"{{\" }}");
         self.marks.iter().fold(yaml, |yaml, (mark, expression)| {
             yaml.replace(mark, expression)
         })

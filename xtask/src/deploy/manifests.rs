@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde_json::Value;
 
 /// A file with objects.
@@ -35,10 +35,6 @@ pub fn read_folders(deploy: &Path, folders: &[&str]) -> anyhow::Result<Vec<Manif
 pub fn read(deploy: &Path, path: &str) -> anyhow::Result<Manifest> {
     let text = fs::read_to_string(deploy.join(path))
         .with_context(|| format!("cannot read deploy/{path}"))?;
-    ensure!(
-        !text.contains("{{"),
-        "deploy/{path} has `{{{{`, which Helm would carry out"
-    );
     let objects =
         serde_saphyr::from_multiple(&text).with_context(|| format!("deploy/{path} is not YAML"))?;
     Ok(Manifest {

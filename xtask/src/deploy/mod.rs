@@ -29,7 +29,10 @@ pub struct Args {
 /// What everybody installs, in the order of installation.
 const BASE: [&str; 4] = ["crds", "rbac", "policies", "operator"];
 /// What a value of the chart, or a component of kustomize, adds.
-const OPTIONAL: &str = "monitoring/service-monitor.yaml";
+const OPTIONAL: [&str; 2] = [
+    "monitoring/prometheus-rule.yaml",
+    "monitoring/service-monitor.yaml",
+];
 const CHART: &str = "deploy/chart/wukong-operator";
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
@@ -41,7 +44,9 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         args.check,
     )?;
     let mut all = base;
-    all.push(manifests::read(&deploy, OPTIONAL)?);
+    for path in OPTIONAL {
+        all.push(manifests::read(&deploy, path)?);
+    }
     let mut made = BTreeSet::new();
     for (path, content) in chart::compose(&all)? {
         let path = Path::new(CHART).join(path);

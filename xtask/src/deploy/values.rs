@@ -225,6 +225,12 @@ pub const SETTINGS: &[Setting] = &[
         place: Field("ServiceMonitor", "/spec/endpoints"),
     },
     Setting {
+        path: "prometheusRule.enabled",
+        about: "Whether a PrometheusRule with alerts is installed; it needs the Prometheus operator",
+        schema: BOOLEAN,
+        place: Switch(OfKind("PrometheusRule"), false),
+    },
+    Setting {
         path: "namespace.create",
         about: "Whether the namespace is among the objects: for `helm template`. `helm install` needs it before",
         schema: BOOLEAN,

@@ -52,13 +52,19 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 #[tokio::test]
-async fn the_service_monitor_is_a_value_here_and_a_component_there() {
+async fn monitoring_is_a_value_here_and_a_component_there() {
     let overlay = tempfile::tempdir().unwrap();
     let [base, monitoring] =
         ["deploy", "deploy/monitoring"].map(|path| relative(overlay.path(), &repository(path)));
     let text = json!({"resources": [base], "components": [monitoring]}).to_string();
     fs::write(overlay.path().join("kustomization.yaml"), text).unwrap();
-    let helm = by_helm(&["namespace.create=true", "serviceMonitor.enabled=true"]).await;
+    let helm = by_helm(&[
+        "namespace.create=true",
+        "prometheusRule.enabled=true",
+        "serviceMonitor.enabled=true",
+    ])
+    .await;
+    only(&helm, "PrometheusRule");
     only(&helm, "ServiceMonitor");
     assert_same(
         &without_helms_bookkeeping(helm),
@@ -76,7 +82,11 @@ async fn helm_finds_no_fault_with_the_chart() {
 
 #[tokio::test]
 async fn a_release_elsewhere_speaks_of_its_own_namespace_only() {
-    let everything = ["namespace.create=true", "serviceMonitor.enabled=true"];
+    let everything = [
+        "namespace.create=true",
+        "serviceMonitor.enabled=true",
+        "prometheusRule.enabled=true",
+    ];
     let text = helm_text("elsewhere", &everything).await.unwrap();
     let lines = text.lines().filter(|line| line.contains(NAMESPACE));
     assert_eq!(lines.collect::<Vec<_>>(), Vec::<&str>::new());

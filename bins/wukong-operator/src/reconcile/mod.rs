@@ -179,6 +179,9 @@ impl Reconciler {
                 return self.say_unreadable(&work).await;
             };
             let (decision, now) = self.decide(&work, wukong);
+            if round == 1 {
+                self.metrics.skipped(decision.in_place);
+            }
             if decision.is_settled() {
                 if decision.look_at.is_some_and(|at| at <= now) && self.look_up(&work, wukong).await
                 {
@@ -241,6 +244,7 @@ impl Reconciler {
         let Decision {
             apply,
             apply_vm,
+            in_place: _,
             expand,
             calls,
             prune,

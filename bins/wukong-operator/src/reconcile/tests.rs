@@ -10,6 +10,7 @@ use wukong_engine::owned::of_body;
 
 use super::*;
 use crate::cluster::Part;
+use crate::metrics::Now;
 use crate::port::MockPort;
 use crate::projection::Project;
 
@@ -178,8 +179,25 @@ async fn first_what_the_vm_needs_then_the_vm_then_nothing_more() {
         Some("apply VirtualMachine")
     );
 
+    let skipped = "wukong_applies_skipped_total";
+    let before = counted(&reconciler.metrics, skipped);
     reconciler.reconcile(&key()).await;
     assert!(happened(&log).iter().all(|what| what.starts_with("status")));
+    let objects = [
+        "Secret",
+        "NetworkAttachmentDefinition",
+        "DataVolume",
+        "VirtualMachine",
+    ];
+    let now = counted(&reconciler.metrics, skipped);
+    assert_eq!(now - before, objects.len(), "each is as planned");
+}
+
+/// The value of a metric without labels.
+fn counted(metrics: &Metrics, name: &str) -> usize {
+    let text = metrics.render(Now::default());
+    let value = text.lines().find_map(|line| line.strip_prefix(name));
+    value.unwrap().trim().parse().unwrap()
 }
 
 #[tokio::test]
@@ -433,7 +451,7 @@ async fn a_look_that_panics_is_counted_and_comes_again_later_and_later() {
     let first = reconciler.reconcile(&key()).await.unwrap();
     let second = reconciler.reconcile(&key()).await.unwrap();
     assert!(first <= Duration::from_secs(1) && second > first);
-    let text = metrics.render(true, 0, []);
+    let text = metrics.render(Now::default());
     let line = "wukong_reconciles_total{outcome=\"panicked\"} 2";
     assert!(text.contains(line), "{text}");
 
