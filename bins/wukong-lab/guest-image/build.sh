@@ -2,7 +2,8 @@
 # Builds the guests' disk images from Debian packages: build.sh DIRECTORY. Needs root (mmdebstrap), no loop device, no mount.
 #
 #   debian-12.qcow2  Debian as on a cloud: cloud-init (NoCloud), OpenSSH, guest agent; boots from BIOS and from UEFI
-#   probe.qcow2      a kernel that does what the user data of its seed says and ends, seconds after its start
+#   probe.qcow2      a kernel with one program that tells what hardware it sees and does what the user data of its seed says,
+#                    seconds after its start
 #
 # Lines that begin with "== " tell what goes on.
 set -euo pipefail
@@ -34,13 +35,17 @@ mmdebstrap --quiet --mode=root --variant=minbase --hook-dir="$hooks" \
   --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/i18n/*' \
   --dpkgopt='path-exclude=/usr/share/doc/*' \
   --essential-hook='mkdir -p "$1/etc/initramfs-tools/conf.d" && cp "$SOURCE/initramfs.conf" "$1/etc/initramfs-tools/conf.d/lab" && printf "virtio_pci\nvirtio_blk\n" > "$1/etc/initramfs-tools/modules"' \
-  --customize-hook='mkdir "$1/loaders" && cd "$1/loaders" && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download grub-pc-bin grub-efi-amd64-signed shim-signed busybox-static' \
-  --customize-hook='"$SOURCE/customize.sh" "$1"' \
+  --customize-hook='mkdir "$1/loaders" && cd "$1/loaders" && kernel=$(basename "$1"/lib/modules/*) && APT_CONFIG=$MMDEBSTRAP_APT_CONFIG apt-get -qq download grub-pc-bin grub-efi-amd64-signed shim-signed busybox-static "linux-image-${kernel%-cloud-amd64}-amd64"' \
+  --customize-hook='sh "$SOURCE/customize.sh" "$1"' \
   bookworm "$root" "${sources[@]}"
 
-mkdir "$work/loaders"
+mkdir "$work/loaders" "$root/full"
 for package in "$root"/loaders/*.deb; do
-  dpkg-deb --extract "$package" "$work/loaders"
+  case $package in
+    # The probe's kernel knows more hardware than the one for clouds. Its modules' dependencies are asked for inside.
+    */linux-image-*) dpkg-deb --extract "$package" "$root/full" ;;
+    *) dpkg-deb --extract "$package" "$work/loaders" ;;
+  esac
 done
 rm -r "$root/loaders"
 grub=$work/loaders/usr/lib/grub/i386-pc
@@ -76,9 +81,11 @@ probe=$work/probe
 initrd=$work/initrd
 mkdir -p "$probe/boot/grub" "$initrd"/{bin,dev,proc,sys,modules}
 cp "$work/loaders/bin/busybox" "$initrd/bin/busybox" 2>/dev/null || cp "$work/loaders/usr/bin/busybox" "$initrd/bin/busybox"
-kernel=$(basename "$root"/lib/modules/*)
-chroot "$root" modprobe --set-version "$kernel" --show-depends virtio_pci > "$work/modules"
-chroot "$root" modprobe --set-version "$kernel" --show-depends virtio_blk >> "$work/modules"
+kernel=$(basename "$root"/full/lib/modules/*)
+chroot "$root" depmod -b /full "$kernel"
+for module in virtio_pci virtio_blk virtio_net virtio_scsi ahci xhci_pci usb_storage sd_mod sr_mod; do
+  chroot "$root" modprobe -d /full --set-version "$kernel" --show-depends "$module"
+done > "$work/modules"
 awk '$1 == "insmod" && !seen[$2]++ { print $2 }' "$work/modules" > "$work/order"
 count=10
 while read -r module; do
@@ -87,7 +94,8 @@ while read -r module; do
 done < "$work/order"
 install -m 755 "$here/probe-init.sh" "$initrd/init"
 (cd "$initrd" && find . | cpio --quiet -o -H newc | gzip -1) > "$probe/initrd.img"
-cp -L "$root/vmlinuz" "$probe/vmlinuz"
+cp "$root/full/boot/vmlinuz-$kernel" "$probe/vmlinuz"
+rm -r "$root/full"
 cp "$here/grub.cfg" "$probe/boot/grub/grub.cfg"
 disk "$out/probe.qcow2" "$probe"
 

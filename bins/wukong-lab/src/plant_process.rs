@@ -45,6 +45,14 @@ pub struct BootImages {
 }
 
 impl BootImages {
+    /// Whether this machine has what guests need.
+    ///
+    /// # Errors
+    /// Names what it lacks, and how it comes by that.
+    pub fn require() -> Result<()> {
+        image::require()
+    }
+
     /// Builds the images on first use, and finds out how guests run best here.
     ///
     /// # Errors

@@ -42,6 +42,12 @@ pub async fn size_of(image: &Path) -> Result<i64> {
         .unwrap_or_default())
 }
 
+/// Copies the image of a claim of so many bytes. QEMU refuses that while a guest writes to it.
+pub async fn copy(origin: &Path, bytes: i64, image: &Path) -> Result<()> {
+    provide(origin, bytes).await?;
+    convert(origin, image).await
+}
+
 /// Turns a downloaded file of any format into an image.
 pub async fn convert(file: &Path, image: &Path) -> Result<()> {
     let convert = ["convert", "-q", "-O", "qcow2"].map(OsStr::new);

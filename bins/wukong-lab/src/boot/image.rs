@@ -45,16 +45,11 @@ const FILES: [(&str, &str); 8] = [
 /// What the build writes before each of its steps.
 const STEP: &str = "== ";
 
-/// The directory with the images, which are built if this machine has none yet: some minutes, once.
-///
-/// # Errors
-/// When packages are missing; the message names them. When the build fails.
-pub async fn provide(progress: &Progress) -> Result<PathBuf> {
-    let cache = go::cache_dir()?.join("guests");
-    let built = cache.join(version());
+/// What this machine lacks to boot guests, as an error.
+pub fn require() -> Result<()> {
+    let built = place()?;
     if built.exists() {
-        tools::require(false)?;
-        return Ok(built);
+        return tools::require(false);
     }
     tools::require(true)?;
     if !rustix::process::geteuid().is_root() {
@@ -63,6 +58,20 @@ pub async fn provide(progress: &Progress) -> Result<PathBuf> {
             built.display()
         );
     }
+    Ok(())
+}
+
+/// The directory with the images, which are built if this machine has none yet: some minutes, once.
+///
+/// # Errors
+/// When packages are missing; the message names them. When the build fails.
+pub async fn provide(progress: &Progress) -> Result<PathBuf> {
+    require()?;
+    let built = place()?;
+    if built.exists() {
+        return Ok(built);
+    }
+    let cache = cache()?;
     fs::create_dir_all(&cache)?;
     let _lock = go::lock(&cache.join("lock"), progress).await?;
     if built.exists() {
@@ -90,6 +99,14 @@ pub async fn provide(progress: &Progress) -> Result<PathBuf> {
     fs::rename(&out, &built)?;
     task.done("the guests' image is built");
     Ok(built)
+}
+
+fn cache() -> Result<PathBuf> {
+    Ok(go::cache_dir()?.join("guests"))
+}
+
+fn place() -> Result<PathBuf> {
+    Ok(cache()?.join(version()))
 }
 
 /// Another build makes another image.

@@ -1,4 +1,4 @@
-//! Imports: what an importer pod would do, for sources that are reached by HTTP.
+//! Imports: what CDI would do, for what is reached by HTTP, for the lab's own image, and for claims that are cloned.
 
 use std::path::Path;
 
@@ -9,39 +9,55 @@ use kube::{Client, Config};
 use tokio::io::AsyncWriteExt as _;
 
 use super::seen::Import;
-use super::{IMAGE_HOST, disks};
+use super::{IMAGE_HOST, disks, image};
+use crate::plant::cdi;
 use crate::plant::field::Field;
+use crate::plant::world::World;
 
 /// The first bytes of an image that needs no conversion.
 const QCOW2: &[u8] = b"QFI\xfb";
 /// Per cent between two reports.
 const STEP: f64 = 5.0;
 
+/// The registry image in whose place the lab has one of its own: `osImage: debian:12` leads there.
+const SHORT_NAME: &str = "debian:12";
+
 /// Where a DataVolume's content comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     Blank,
     Http(String),
+    /// The claim of this uid, with so many bytes.
+    Claim(String, i64),
     /// Something that the lab cannot reach, in words.
     Other(String),
 }
 
 impl Source {
-    pub fn of(dv: &Field<'_>) -> Self {
+    pub fn of(world: &World, dv: &Field<'_>) -> Self {
         let source = dv.at("spec.source");
         let url = source.at("http.url").text();
+        let registry = source.at("registry.url").text();
         if source.child("blank").is_set() {
             Self::Blank
-        } else if url.is_empty() {
+        } else if !url.is_empty() {
+            Self::Http(url.to_owned())
+        } else if registry.rsplit('/').next() == Some(SHORT_NAME) {
+            Self::Http(format!("http://{IMAGE_HOST}/{}", image::DEBIAN))
+        } else if let Ok(Some(claim)) = cdi::origin(world, dv) {
+            Self::Claim(
+                claim.at("metadata.uid").text().to_owned(),
+                cdi::usable(&claim),
+            )
+        } else {
             let kind = source
                 .entries()
                 .next()
                 .map_or("sourceRef", |(kind, _)| kind);
             Self::Other(format!(
-                "the lab imports from http only, not from {kind}: its own image is at http://{IMAGE_HOST}/debian-12.qcow2"
+                "the lab reaches no {kind} {registry}: it imports from http, clones claims, and has an image of its own, \
+                 called {SHORT_NAME}"
             ))
-        } else {
-            Self::Http(url.to_owned())
         }
     }
 }
@@ -114,21 +130,35 @@ fn percentage(done: u64, total: Option<u64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::world::{Kind, Ref};
     use serde_json::json;
 
     #[test]
     fn what_cannot_be_imported_says_so() {
+        let mut world = World::default();
+        let claim = json!({"metadata": {"uid": "root"}, "spec": {"volumeMode": "Block"},
+            "status": {"capacity": {"storage": "1Gi"}}});
+        world.insert(Ref::new(Kind::Claim, "ns", "root"), claim);
         let source = |source: serde_json::Value| {
-            Source::of(&Field::new("", &json!({"spec": {"source": source}})))
+            let dv = json!({"metadata": {"namespace": "ns"}, "spec": {"source": source}});
+            Source::of(&world, &Field::new("", &dv))
         };
         assert_eq!(source(json!({"blank": {}})), Source::Blank);
         assert_eq!(
             source(json!({"http": {"url": "http://x/y"}})),
             Source::Http("http://x/y".into())
         );
-        let Source::Other(words) = source(json!({"registry": {"url": "docker://x"}})) else {
+        assert_eq!(
+            source(json!({"registry": {"url": "docker://quay.io/containerdisks/debian:12"}})),
+            Source::Http("http://images.wukong-lab.test/debian-12.qcow2".into())
+        );
+        assert_eq!(
+            source(json!({"pvc": {"namespace": "ns", "name": "root"}})),
+            Source::Claim("root".into(), 1 << 30)
+        );
+        let Source::Other(words) = source(json!({"registry": {"url": "docker://x/y:1"}})) else {
             panic!("registries cannot be reached")
         };
-        assert!(words.contains("registry"), "{words}");
+        assert!(words.contains("registry docker://x/y:1"), "{words}");
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
@@ -156,15 +156,15 @@ impl Machines {
             .imports
             .get(&at)
             .is_some_and(|known| known.restarts == restarts);
-        if dv.at("status.phase").text() == "ImportInProgress" && !begun {
-            self.import(&dv, at, uid, restarts);
+        let moves = ["ImportInProgress", "CloneInProgress"];
+        if moves.contains(&dv.at("status.phase").text()) && !begun {
+            self.import(Source::of(world, &dv), at, uid, restarts);
         }
     }
 
-    fn import(&mut self, dv: &Field<'_>, at: Ref, uid: &str, restarts: i64) {
-        let source = Source::of(dv);
+    fn import(&mut self, source: Source, at: Ref, uid: &str, restarts: i64) {
         let image = disks::image(&self.settings.dir, uid);
-        let (port, tell) = (self.port, self.tell.clone());
+        let (port, tell, dir) = (self.port, self.tell.clone(), self.settings.dir.clone());
         let (claim, claim_uid) = (at.clone(), uid.to_owned());
         let task = tokio::spawn(async move {
             let tell = |import| {
@@ -172,13 +172,17 @@ impl Machines {
                 let _ = tell.send(Seen::Import { claim, uid, import });
             };
             tell(Import::Running(0.0));
-            tell(match source {
-                Source::Blank => Import::Done,
-                Source::Other(words) => Import::Failed(words),
-                Source::Http(url) => match import::download(&url, port, &image, tell).await {
-                    Ok(()) => Import::Done,
-                    Err(error) => Import::Failed(format!("{error:#}")),
-                },
+            let copied = match source {
+                Source::Blank => Ok(()),
+                Source::Other(words) => Err(anyhow!(words)),
+                Source::Http(url) => import::download(&url, port, &image, tell).await,
+                Source::Claim(origin, bytes) => {
+                    disks::copy(&disks::image(&dir, &origin), bytes, &image).await
+                }
+            };
+            tell(match copied {
+                Ok(()) => Import::Done,
+                Err(error) => Import::Failed(format!("{error:#}")),
             });
         });
         let download = Download {

@@ -27,16 +27,7 @@ const KEYRING: (&str, &str) = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
     "debian-archive-keyring",
 );
-/// Where UEFI firmware is, as code and variables, without and with secure boot.
-const FIRMWARE: [(&str, &str, &str); 1] = [(
-    "/usr/share/OVMF/OVMF_CODE_4M.fd",
-    "/usr/share/OVMF/OVMF_VARS_4M.fd",
-    "ovmf",
-)];
-const SECURE_FIRMWARE: (&str, &str) = (
-    "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
-    "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
-);
+const OVMF: (&str, &str) = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "ovmf");
 
 /// An error that names the packages that are missing to boot guests, and with `building` to build their image.
 pub fn require(building: bool) -> Result<()> {
@@ -44,9 +35,7 @@ pub fn require(building: bool) -> Result<()> {
         .iter()
         .filter(|(program, _, builds)| (building || !builds) && !is_on_path(program))
         .map(|(_, package, _)| *package);
-    let files = FIRMWARE
-        .iter()
-        .map(|(code, _, package)| (*code, *package))
+    let files = std::iter::once(OVMF)
         .chain(building.then_some(KEYRING))
         .filter(|(file, _)| !Path::new(file).exists())
         .map(|(_, package)| package);
@@ -63,9 +52,14 @@ pub fn require(building: bool) -> Result<()> {
 
 /// UEFI firmware: its code, and what its variables are at the start.
 pub fn firmware(secure: bool) -> (PathBuf, PathBuf) {
-    let (code, variables) = match (secure, FIRMWARE) {
-        (true, _) => SECURE_FIRMWARE,
-        (false, [(code, variables, _)]) => (code, variables),
+    // With secure boot, Microsoft's keys are in the variables: they are what distributions' loaders are signed for.
+    let (code, variables) = if secure {
+        (
+            "/usr/share/OVMF/OVMF_CODE_4M.ms.fd",
+            "/usr/share/OVMF/OVMF_VARS_4M.ms.fd",
+        )
+    } else {
+        (OVMF.0, "/usr/share/OVMF/OVMF_VARS_4M.fd")
     };
     (code.into(), variables.into())
 }
@@ -76,4 +70,23 @@ fn is_on_path(program: &str) -> bool {
     std::env::split_paths(&path)
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .any(|dir| dir.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_server_installs_what_guests_need() {
+        let script = std::fs::read_to_string(crate::manifests::repository(".ci/run")).unwrap();
+        let of_every_system = ["dpkg", "bash", "coreutils"];
+        let programs = PROGRAMS.map(|(program, package, _)| (program, package));
+        for (needed, package) in programs.iter().chain(&[OVMF, KEYRING]) {
+            let line = format!("need {needed} {package}\n");
+            assert!(
+                of_every_system.contains(package) || script.contains(&line),
+                "{line}"
+            );
+        }
+    }
 }

@@ -1,8 +1,5 @@
 //! `console`, `ssh` and `port-forward`, through the real API server to a simulated guest.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
@@ -10,78 +7,17 @@ use kube::Api;
 use kube::api::{DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, tcgetattr};
+use rustix::termios::LocalModes;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Child;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::cluster;
 use super::support::plugin::{command, run};
+use super::support::terminal::Terminal;
 use super::support::{DEADLINE, SCENARIO, Space, root, wukong};
-
-/// A terminal, and what was shown on it.
-struct Terminal {
-    user: OwnedFd,
-    keys: File,
-    shown: mpsc::UnboundedReceiver<Vec<u8>>,
-    screen: String,
-}
-
-impl Terminal {
-    fn new() -> Self {
-        let keys = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&keys).unwrap();
-        unlockpt(&keys).unwrap();
-        let name = ptsname(&keys, Vec::new()).unwrap();
-        let name = name.to_str().unwrap();
-        let user = File::options().read(true).write(true).open(name).unwrap();
-        let keys = File::from(keys);
-        let mut screen = keys.try_clone().unwrap();
-        let (sender, shown) = mpsc::unbounded_channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = screen.read(&mut buffer) {
-                if sender.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        Self {
-            user: user.into(),
-            keys,
-            shown,
-            screen: String::new(),
-        }
-    }
-
-    fn stdio(&self) -> Stdio {
-        self.user.try_clone().unwrap().into()
-    }
-
-    fn modes(&self) -> LocalModes {
-        tcgetattr(&self.user).unwrap().local_modes
-    }
-
-    fn types(&mut self, keys: &str) {
-        self.keys.write_all(keys.as_bytes()).unwrap();
-    }
-
-    /// Waits until it shows these words.
-    async fn shows(&mut self, words: &str) {
-        let found = async {
-            while !self.screen.contains(words) {
-                let bytes = self.shown.recv().await.unwrap();
-                self.screen.push_str(&String::from_utf8_lossy(&bytes));
-            }
-        };
-        let found = timeout(DEADLINE, found).await;
-        assert!(found.is_ok(), "{words:?} is not shown:\n{}", self.screen);
-    }
-}
 
 async fn console(space: &Space<'_>, terminal: &Terminal) -> Child {
     let mut command = command(space, &["console", "web"]).await;

@@ -6,7 +6,8 @@ use wukong_lab::boot::Guest;
 
 use crate::inside::{Claims, booted, image, key_secret, log_in_by_password, machine, run};
 use crate::space;
-use crate::support::{Space, condition};
+use crate::support::terminal::Terminal;
+use crate::support::{Space, condition, plugin};
 
 /// `crypt(3)` of the password, by SHA-512.
 const PASSWORD: &str = "correct-horse";
@@ -41,7 +42,14 @@ fn alpha() -> Value {
     )
 }
 
-/// UEFI, a user whose password is locked, and a NIC that asks alpha's network for its address.
+/// VLAN 32 of the same bridge, as somebody made it by hand.
+fn blue() -> Value {
+    let config = json!({"cniVersion": "0.3.1", "name": "blue", "type": "bridge", "bridge": "br-lan", "vlan": 32});
+    json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+        "metadata": {"name": "blue"}, "spec": {"config": config.to_string()}})
+}
+
+/// UEFI, a user whose password is locked, a gateway, and a NIC that asks alpha's network for its address.
 fn beta() -> Value {
     machine(
         "beta",
@@ -53,8 +61,8 @@ fn beta() -> Value {
             "networks": [
                 {"name": "lan", "type": "bridge", "bridgeName": "br-lan", "vlanId": 20,
                     "ipConfig": {"mode": "static", "address": "10.20.0.2/24", "addresses": ["fd00:20::2/64"]}},
-                {"name": "blue", "type": "bridge", "bridgeName": "br-lan", "vlanId": 32,
-                    "ipConfig": {"mode": "static", "address": "10.31.0.2/24"}},
+                {"name": "blue", "type": "bridge", "nadName": "blue",
+                    "ipConfig": {"mode": "static", "address": "10.31.0.2/24", "gateway": "10.31.0.254"}},
                 {"name": "leased", "type": "bridge", "bridgeName": "br-lan", "vlanId": 20, "ipConfig": {"mode": "dhcp"}},
             ],
         }),
@@ -62,12 +70,12 @@ fn beta() -> Value {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, which takes minutes: run with --ignored"]
 async fn two_guests_are_what_their_manifests_say() {
     let Some((space, _permit)) = space("pair", 2).await else {
         return;
     };
     let key = key_secret(&space, "keys").await;
+    space.apply(&blue()).await;
     let (alpha, beta) = (alpha(), beta());
     join!(space.apply(&alpha), space.apply(&beta));
     let (a, b) = join!(booted(&space, "alpha"), booted(&space, "beta"));
@@ -77,6 +85,7 @@ async fn two_guests_are_what_their_manifests_say() {
     hardware(&mut claims, &space).await;
     addresses(&mut claims).await;
     claims.end();
+    through_the_api_server(&space, &key).await;
 
     let mut claims = Claims::about(&b);
     claims.prints("hostname", "beta").await;
@@ -86,6 +95,10 @@ async fn two_guests_are_what_their_manifests_say() {
     claims.shows("passwd -S locked", &["locked L "]).await;
     claims
         .shows("sudo -l -U locked", &["NOPASSWD: /usr/bin/id"])
+        .await;
+    // A gateway that was asked for wins over the one of the pod network.
+    claims
+        .shows("ip route get 192.0.2.1", &["via 10.31.0.254 dev blue"])
         .await;
     let login = b.ssh("locked", &key, "id -un").await;
     claims.claim(
@@ -121,6 +134,45 @@ async fn users(claims: &mut Claims<'_>, space: &Space<'_>, guest: &Guest, key: &
     );
     let wrong = log_in_by_password(space, guest, "wukong", "wrong", "id -un").await;
     claims.claim("another password does not", wrong.is_err());
+}
+
+/// As people log in to a guest that they cannot reach otherwise.
+async fn through_the_api_server(space: &Space<'_>, key: &std::path::Path) {
+    let hosts = key.with_extension("hosts");
+    let (key, hosts) = (key.to_str().unwrap(), hosts.to_str().unwrap());
+    let ssh = ["ssh", "alpha", "-i", key, "--known-hosts", hosts];
+    let options = ["-o", "StrictHostKeyChecking=no", "-o", "ConnectTimeout=60"];
+    let (code, out, err) = plugin::run(
+        space,
+        &[&ssh[..], &options, &["--", "id -un; hostname"]].concat(),
+    )
+    .await;
+    assert_eq!((code, out.as_str()), (0, "wukong\nalpha\n"), "{err}");
+
+    let mut terminal = Terminal::new();
+    terminal.patience = space.patience;
+    let mut console = plugin::command(space, &["console", "alpha"]).await;
+    console
+        .stdin(terminal.stdio())
+        .stdout(terminal.stdio())
+        .stderr(terminal.stdio());
+    let mut console = console.spawn().unwrap();
+    // What nobody saw is not shown again: the guest is asked for its prompt.
+    terminal.shows("Ctrl-]").await;
+    terminal.types("\r");
+    terminal.shows("alpha login: ").await;
+    terminal.types("wukong\r");
+    terminal.shows("Password: ").await;
+    terminal.types(&format!("{PASSWORD}\r"));
+    terminal.shows("$ ").await;
+    terminal.types("echo I am $(id -un)\r");
+    terminal.shows("I am wukong").await;
+    terminal.types("exit\r\u{1d}");
+    assert!(
+        console.wait().await.unwrap().success(),
+        "{}",
+        terminal.screen
+    );
 }
 
 async fn hardware(claims: &mut Claims<'_>, space: &Space<'_>) {

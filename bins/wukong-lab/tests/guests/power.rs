@@ -1,54 +1,15 @@
-//! Guests that end by themselves, by mistake or by force, and what their run strategies make of it.
-//!
-//! The guest here is only a kernel with one program that does what the user data says: it is up in seconds.
+//! Guests that end by themselves, by mistake or by force, and what their run strategies make of it; guests that people
+//! start and stop.
 
 use futures::join;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use wukong_lab::wait::eventually;
 
-use crate::inside::{image, instance};
+use crate::inside::instance;
+use crate::probe::{probe, told};
 use crate::space;
-use crate::support::{self, Space, condition, phase};
-
-async fn probe(space: &Space<'_>, name: &str, order: &str, strategy: &str) {
-    let secret = format!("{name}-orders");
-    space
-        .apply(
-            &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": secret},
-            "stringData": {"userdata": format!("#cloud-config\n# probe: {order}\n")}}),
-        )
-        .await;
-    let spec = json!({
-        "memory": "128Mi",
-        "osImage": image("probe.qcow2"),
-        "disks": [{"name": "root", "size": "64Mi"}],
-        "userDataSecret": secret,
-        "startStrategy": {"runStrategy": strategy},
-        "terminationGracePeriodSeconds": 1,
-    });
-    space.apply(&support::wukong(name, spec)).await;
-}
-
-/// The uid of the first instance, once its guest has done what it was told to.
-async fn did(space: &Space<'_>, name: &str, words: &str) -> String {
-    eventually(
-        &format!("{name} says {words}"),
-        space.patience,
-        async || {
-            let said = space.lab.guest(&space.name, name).await;
-            let said = said.map(|guest| (guest.console(), guest.uid));
-            match said {
-                Ok((console, uid)) if console.contains(words) => Ok(uid),
-                other => {
-                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-                    Err(format!("{other:?}"))
-                }
-            }
-        },
-    )
-    .await
-    .unwrap()
-}
+use crate::support::plugin::run;
+use crate::support::{Space, condition, phase};
 
 async fn another_instance(space: &Space<'_>, name: &str, first: &str) -> Value {
     space
@@ -63,25 +24,29 @@ async fn stopped(space: &Space<'_>, name: &str) {
     space
         .wukong(name, "stopped", |wukong| phase(wukong) == "Stopped")
         .await;
-    let vm = space.get("VirtualMachine", name).await;
-    assert_eq!(vm["status"]["printableStatus"], "Stopped", "{name}");
+    // KubeVirt tells of the instance before it tells of the machine.
+    space
+        .until("VirtualMachine", name, "stopped", |vm| {
+            (vm["status"]["printableStatus"] == "Stopped").then_some(())
+        })
+        .await;
 }
 
 #[tokio::test]
-#[ignore = "boots guests, which takes minutes: run with --ignored"]
 async fn a_guest_that_powers_itself_off() {
     let Some((space, _permit)) = space("off", 2).await else {
         return;
     };
     let again = async {
-        probe(&space, "always", "power-off", "Always").await;
-        let first = did(&space, "always", "probe: power-off").await;
+        let spec = json!({"highAvailability": {"restartPolicy": "Always"}});
+        probe(&space, "always", "power-off", spec).await;
+        let (first, _) = told(&space, "always", &["probe: power-off"]).await;
         another_instance(&space, "always", &first).await;
         space.delete("Wukong", "always").await;
         space.gone("Wukong", "always").await;
     };
-    let over = async |name, strategy| {
-        probe(&space, name, "power-off", strategy).await;
+    let over = async |name, spec| {
+        probe(&space, name, "power-off", spec).await;
         space
             .until("VirtualMachineInstance", name, "shut down", |vmi| {
                 (vmi["status"]["phase"] == "Succeeded").then_some(())
@@ -91,27 +56,33 @@ async fn a_guest_that_powers_itself_off() {
     };
     join!(
         again,
-        over("rerun", "RerunOnFailure"),
-        over("once", "Once"),
-        over("manual", "Manual"),
+        over(
+            "rerun",
+            json!({"highAvailability": {"restartPolicy": "OnFailure"}})
+        ),
+        over(
+            "once",
+            json!({"highAvailability": {"restartPolicy": "Never"}})
+        ),
+        over(
+            "manual",
+            json!({"startStrategy": {"runStrategy": "Manual"}})
+        ),
     );
 }
 
 #[tokio::test]
-#[ignore = "boots guests, which takes minutes: run with --ignored"]
 async fn a_guest_that_is_killed() {
     let Some((space, _permit)) = space("killed", 2).await else {
         return;
     };
     let kill = async |name, strategy| {
-        probe(&space, name, "wait", strategy).await;
-        let first = did(&space, name, "probe: wait").await;
+        let spec = json!({"startStrategy": {"runStrategy": strategy}});
+        probe(&space, name, "wait", spec).await;
+        let (first, _) = told(&space, name, &["probe: wait"]).await;
         let guest = space.lab.guest(&space.name, name).await.unwrap();
-        let killed = std::process::Command::new("kill")
-            .args(["-KILL", &guest.pid.to_string()])
-            .status()
-            .unwrap();
-        assert!(killed.success());
+        let pid = Pid::from_raw(guest.pid.try_into().unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
         first
     };
     let back = async |name, strategy| {
@@ -135,13 +106,12 @@ async fn a_guest_that_is_killed() {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, which takes minutes: run with --ignored"]
 async fn a_guest_that_panics() {
     let Some((space, _permit)) = space("panics", 1).await else {
         return;
     };
-    probe(&space, "panics", "panic", "Always").await;
-    let first = did(&space, "panics", "Kernel panic - not syncing").await;
+    probe(&space, "panics", "panic", json!({})).await;
+    let (first, _) = told(&space, "panics", &["Kernel panic - not syncing"]).await;
     // Nobody tells KubeVirt: without a panic device the machine goes on, and only its silence shows.
     let wukong = space
         .wukong("panics", "not heard of", |wukong| {
@@ -150,4 +120,34 @@ async fn a_guest_that_panics() {
         .await;
     assert_eq!(condition(&wukong, "GuestReady").1, "AgentNotReady");
     assert_eq!(instance(&space, "panics").await.as_deref(), Some(&*first));
+}
+
+#[tokio::test]
+async fn a_guest_is_started_restarted_and_stopped_by_hand() {
+    let Some((space, _permit)) = space("hand", 1).await else {
+        return;
+    };
+    let asked = async |call| {
+        let (code, out, err) = run(&space, &[call, "vm"]).await;
+        assert_eq!(code, 0, "{call}: {out}{err}");
+    };
+    let spec = json!({"startStrategy": {"autoStart": false}});
+    probe(&space, "vm", "wait", spec).await;
+    stopped(&space, "vm").await;
+    assert_eq!(instance(&space, "vm").await, None);
+
+    asked("start").await;
+    let (first, _) = told(&space, "vm", &["probe: cpus 1", "probe: wait"]).await;
+    asked("restart").await;
+    another_instance(&space, "vm", &first).await;
+    let (second, _) = told(&space, "vm", &["probe: wait"]).await;
+    assert_ne!(first, second);
+    asked("stop").await;
+    stopped(&space, "vm").await;
+    space.gone("VirtualMachineInstance", "vm").await;
+
+    // What is changed meanwhile is there at the next start.
+    space.edit("vm", json!({"cpu": 2})).await;
+    asked("start").await;
+    told(&space, "vm", &["probe: cpus 2", "probe: wait"]).await;
 }

@@ -7,6 +7,7 @@ mod cluster;
 mod look;
 pub mod plugin;
 mod space;
+pub mod terminal;
 
 pub use cluster::{Cluster, SHIM};
 pub use look::{blocker, condition, is_settled, phase, strings, without_bookkeeping};

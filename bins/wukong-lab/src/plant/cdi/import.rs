@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::importer::{self, Doing};
 use super::report::{Condition, Report};
-use super::{BY, SELECTED_NODE, claim, failure};
+use super::{BY, SELECTED_NODE, claim, failure, origin};
 use crate::boot::seen;
 use crate::plant::change::{Change, Moment, Step, pick};
 use crate::plant::field::Field;
@@ -248,7 +248,7 @@ impl Import<'_> {
         let restarts = self.dv.at("status.restartCount").integer();
         let (bound, message) = self.bound("");
         let image = format!("failed to pull image: {}", importer::IMAGE);
-        let missing = self.missing_origin();
+        let missing = origin(self.world, self.dv).err();
         let stuck = if let Some(missing) = &missing {
             let why = Condition::no("CloneWithoutSource", missing);
             Some((why, Doing::FindsNoNode))
@@ -279,37 +279,6 @@ impl Import<'_> {
         }
     }
 
-    /// What a clone lacks.
-    fn missing_origin(&self) -> Option<String> {
-        let source = self.dv.at("spec.source");
-        let home = self.dv.at("metadata.namespace").text();
-        let origin = source.child("pvc");
-        let reference = self.dv.at("spec.sourceRef");
-        let (namespace, name) = if reference.is_set() {
-            let namespace = match reference.child("namespace").text() {
-                "" => home,
-                namespace => namespace,
-            };
-            let Some(found) = self
-                .world
-                .get(Kind::DataSource, namespace, reference.name())
-            else {
-                return Some(format!(
-                    "The source DataSource {namespace}/{} doesn't exist",
-                    reference.name()
-                ));
-            };
-            let origin = found.at("spec.source.pvc");
-            (origin.child("namespace").text(), origin.name())
-        } else {
-            (origin.child("namespace").text(), origin.name())
-        };
-        if name.is_empty() || self.world.get(Kind::Claim, namespace, name).is_some() {
-            return None;
-        }
-        Some(format!("The source pvc {name} doesn't exist"))
-    }
-
     fn transferring(&self) -> Step {
         if self.scenario.has("checksum") {
             let (bound, message) = self.bound("");
@@ -328,7 +297,7 @@ impl Import<'_> {
             Some(seen::Import::Failed(words)) => return self.crash(words),
             Some(seen::Import::Running(per_cent)) => return self.progress(*per_cent),
             Some(seen::Import::Done) => return self.finish(),
-            None if self.world.reality.is_some() && !self.is_clone() => return Step::quiet(),
+            None if self.world.reality.is_some() => return Step::quiet(),
             None => {}
         }
         let reports = self

@@ -8,6 +8,7 @@ pub mod class;
 mod failure;
 mod import;
 mod importer;
+mod origin;
 mod report;
 mod target;
 
@@ -23,6 +24,7 @@ use super::scenario::Scenario;
 use super::world::{Kind, World};
 pub use claim::{SELECTED_NODE, is_bound, usable};
 use import::Import;
+pub use origin::origin;
 use report::{Condition, Report};
 
 const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
