@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, bail};
 
-use crate::{dependencies, generated, licences};
+use crate::{dependencies, generated, licences, packages};
 
 /// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
 #[derive(clap::Args)]
@@ -18,7 +18,7 @@ pub struct Args {
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-const CHECKS: [Step; 6] = [
+const CHECKS: [Step; 7] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
         cargo(&[
@@ -38,6 +38,7 @@ const CHECKS: [Step; 6] = [
     }),
     ("generated files", generated_files),
     ("dependency rules", dependencies::check),
+    ("packages", packages::check),
     ("licences and advisories", licences::check),
 ];
 

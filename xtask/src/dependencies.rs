@@ -9,7 +9,7 @@ use crate::ci::cargo;
 use crate::generated;
 
 /// The libraries, and the libraries of ours that each may depend on.
-const LIBRARIES: [(&str, &[&str]); 5] = [
+pub const LIBRARIES: [(&str, &[&str]); 5] = [
     ("wukong-api", &[]),
     ("wukong-network", &["wukong-api"]),
     ("wukong-storage", &["wukong-api"]),
@@ -43,25 +43,31 @@ pub fn check() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn layers() -> anyhow::Result<()> {
+/// What cargo knows of the packages of the workspace.
+pub fn metadata() -> anyhow::Result<Value> {
     let output = Command::new("cargo")
         .args(["metadata", "--format-version", "1", "--no-deps", "--locked"])
         .current_dir(generated::root())
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run cargo metadata")?;
-    let metadata: Value =
-        serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")?;
-    let packages = metadata
-        .get("packages")
-        .and_then(Value::as_array)
-        .context("cargo metadata has no packages")?;
+    serde_json::from_slice(&output.stdout).context("cannot read cargo metadata")
+}
+
+/// A package of the workspace.
+pub fn package<'a>(metadata: &'a Value, name: &str) -> anyhow::Result<&'a Value> {
+    let packages = metadata.get("packages").and_then(Value::as_array);
+    packages
+        .into_iter()
+        .flatten()
+        .find(|package| package.get("name").and_then(Value::as_str) == Some(name))
+        .with_context(|| format!("there is no crate {name}"))
+}
+
+fn layers() -> anyhow::Result<()> {
+    let metadata = metadata()?;
     for (library, allowed) in LIBRARIES {
-        let named = |package: &&Value| package.get("name").and_then(Value::as_str) == Some(library);
-        let package = packages
-            .iter()
-            .find(named)
-            .with_context(|| format!("there is no crate {library}"))?;
+        let package = package(&metadata, library)?;
         for dependency in package
             .get("dependencies")
             .and_then(Value::as_array)

@@ -7,6 +7,7 @@ mod deploy;
 mod generated;
 mod image;
 mod licences;
+mod packages;
 mod reference;
 #[cfg(test)]
 mod security;

@@ -1,19 +1,4 @@
-//! The `Wukong` API, `vm.novasphere.dev/v1alpha1`: one manifest is one complete virtual machine.
-//!
-//! [`Wukong`] is the object as Kubernetes stores it. [`ValidatedWukong`] is the same wish after every rule has been
-//! checked, with parsed quantities, addresses and names; it is the only input that the planners take, so they cannot
-//! fail.
-//!
-//! ```
-//! use wukong_api::{ValidatedWukong, Wukong, WukongSpec};
-//!
-//! let spec: WukongSpec = serde_json::from_value(serde_json::json!({
-//!     "cpu": 2, "memory": "4Gi", "osImage": "ubuntu:24.04",
-//!     "disks": [{"name": "root", "size": "20Gi"}],
-//! })).unwrap();
-//! let wukong = ValidatedWukong::try_from(&Wukong::new("web", spec)).unwrap();
-//! assert_eq!(wukong.memory.to_string(), "4Gi");
-//! ```
+#![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
 pub mod bytes;
