@@ -96,6 +96,19 @@ fn a_new_one_lists_what_is_made() {
 }
 
 #[test]
+fn an_address_that_another_has_is_told() {
+    let other = "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {name: db, namespace: data, uid: d}, \
+        spec: {cpu: 1, memory: 1Gi, networks: [{name: lan, type: bridge, macAddress: '02:00:00:00:00:01'}]}}";
+    let fixed = "cpu: 2, memory: 4Gi, networks: [{name: lan, type: bridge, macAddress: '02:00:00:00:00:01'}]";
+    let (code, out, err) = plan(other, fixed, &[]);
+    assert_eq!(code, 2, "{err}");
+    let told = "MACConflict: network lan: MAC 02:00:00:00:00:01 on bridge br-lan belongs to Wukong data/db";
+    assert!(out.contains(told), "{out}");
+    let (_, out, _) = plan(other, &fixed.replace("00:01", "00:02"), &[]);
+    assert!(!out.contains("Conflict"), "{out}");
+}
+
+#[test]
 fn an_invalid_manifest_is_no_change() {
     let (code, out, err) = plan(STORED, "cpu: 2, memroy: 4Gi", &[]);
     assert_eq!((code, out.as_str()), (1, ""));

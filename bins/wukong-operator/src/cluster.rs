@@ -185,7 +185,12 @@ impl Cluster {
     /// The watch of the Wukongs lists them all.
     pub fn wukongs_listed(&self, list: Vec<StoredWukong>) {
         let news = self.wukongs.write().replace(list);
-        for key in news {
+        let others = {
+            let wukongs = self.wukongs.read();
+            let all = wukongs.iter().filter_map(|entry| entry.wukong.readable());
+            self.world.write().environment.addresses.replace(all)
+        };
+        for key in news.into_iter().chain(others.into_iter().map(Key::from)) {
             self.queue.add(key);
         }
     }
@@ -193,14 +198,32 @@ impl Cluster {
     /// A Wukong was seen.
     pub fn wukong_seen(&self, wukong: StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
-        if self.wukongs.write().insert(wukong) {
+        if !self.wukongs.write().insert(wukong) {
+            return;
+        }
+        let entry = self.wukong(&key);
+        let addresses = &mut self.world.write().environment.addresses;
+        let others = match entry.as_ref().and_then(|entry| entry.wukong.readable()) {
+            Some(wukong) => addresses.note(wukong),
+            None => addresses.forget(&key.namespace, &key.name),
+        };
+        for key in others.into_iter().map(Key::from).chain([key]) {
             self.queue.add(key);
         }
     }
 
     /// A Wukong is gone.
     pub fn wukong_gone(&self, wukong: &StoredWukong) {
+        let (namespace, name) = (&wukong.namespace, &wukong.name);
         self.wukongs.write().remove(wukong);
+        // Another of its name may be there already.
+        if self.wukong(&Key::new(&**namespace, &**name)).is_some() {
+            return;
+        }
+        let addresses = &mut self.world.write().environment.addresses;
+        for other in addresses.forget(namespace, name) {
+            self.queue.add(Key::from(other));
+        }
     }
 
     /// Takes in the answer to a write for the Wukong `by`, before its watch event comes. The event will tell nothing new
@@ -396,5 +419,38 @@ mod tests {
         assert_eq!(ready(&cluster), ["a", "b"]);
         cluster.unseen(CLASSES, Presence::Forbidden);
         assert!(ready(&cluster).is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_an_address_is_looked_at_when_the_other_gives_it_away() {
+        let fixed = |name: &str, version: &str, made: u8, mac: u8| {
+            StoredWukong::project(json!({
+                "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version,
+                             "creationTimestamp": format!("2026-01-01T00:00:0{made}Z")},
+                "spec": {"cpu": 1, "memory": "1Gi",
+                    "networks": [{"name": "lan", "type": "bridge", "macAddress": format!("02:00:00:00:00:0{mac}")}]},
+            }))
+        };
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![
+            fixed("a", "1", 1, 1),
+            fixed("b", "1", 2, 1),
+            wukong("c"),
+        ]);
+        ready(&cluster);
+        cluster.wukong_seen(fixed("b", "2", 2, 2));
+        assert_eq!(ready(&cluster), ["b"], "the older one hears nothing");
+        cluster.wukong_seen(fixed("b", "3", 2, 1));
+        ready(&cluster);
+        cluster.wukong_seen(fixed("a", "4", 1, 3));
+        assert_eq!(ready(&cluster), ["a", "b"]);
+        cluster.wukong_seen(fixed("a", "5", 1, 1));
+        ready(&cluster);
+        cluster.wukong_gone(&fixed("a", "6", 1, 1));
+        assert_eq!(ready(&cluster), ["b"]);
+        cluster.wukongs_listed(vec![fixed("a", "7", 1, 1), fixed("b", "3", 2, 1)]);
+        assert_eq!(ready(&cluster), ["a", "b"]);
+        cluster.wukongs_listed(vec![fixed("b", "3", 2, 1)]);
+        assert_eq!(ready(&cluster), ["b"]);
     }
 }

@@ -113,6 +113,14 @@ pub enum Content {
 }
 
 impl StoredWukong {
+    /// The Wukong, if this version can read it.
+    pub fn readable(&self) -> Option<&Wukong> {
+        match &self.content {
+            Content::Readable(wukong) => Some(wukong),
+            Content::Unreadable { .. } => None,
+        }
+    }
+
     /// The status that it has.
     pub fn status(&self) -> Option<&WukongStatus> {
         match &self.content {

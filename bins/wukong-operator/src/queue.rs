@@ -10,6 +10,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
+use wukong_engine::environment::addresses::WukongName;
 
 const WINDOW: Duration = Duration::from_secs(1);
 const RUNS: u32 = 8;
@@ -30,6 +31,12 @@ impl Key {
             namespace: namespace.into(),
             name: name.into(),
         }
+    }
+}
+
+impl From<WukongName> for Key {
+    fn from((namespace, name): WukongName) -> Self {
+        Self { namespace, name }
     }
 }
 

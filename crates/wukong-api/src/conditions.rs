@@ -71,6 +71,8 @@ pub enum Reason {
     Configured,
     DegradedToPodNetwork,
     MultusNotInstalled,
+    MACConflict,
+    IPConflict,
     ApplyConflict,
     Bound,
     Pending,

@@ -214,6 +214,8 @@ pub struct Nic {
     pub bridge: Option<String>,
     /// MAC address.
     pub mac: Mac,
+    /// Whether the manifest names the MAC address; otherwise it is derived, and nobody else's.
+    pub mac_given: bool,
     /// MTU in bytes.
     pub mtu: Option<u16>,
     /// Device-plugin or marker resource.

@@ -1,8 +1,8 @@
 //! What is to be done for one valid Wukong.
 
 use jiff::Timestamp;
-use wukong_api::ValidatedWukong;
 use wukong_api::validated::{Login, Nic};
+use wukong_api::{Reason, ValidatedWukong};
 
 use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, spec, volumes};
@@ -11,6 +11,7 @@ use crate::decision::{
     Applied, Apply, Call, Decision, Expand, Expect, FailureKind, Kind, Observed, Prune, Target,
 };
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
+use crate::environment::addresses::Taken;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
 use crate::pending::Pending;
 use crate::power::{self, Wish};
@@ -27,6 +28,8 @@ pub(crate) struct Planning<'a> {
     pub disks: Vec<DiskSeen<'a>>,
     /// The NICs that the VM gets, or the ones that it waits for.
     pub nics: Result<Vec<&'a Nic>, Vec<&'a Nic>>,
+    /// An address that another Wukong has.
+    pub taken: Option<Taken>,
     pub wish: Wish,
     wake_at: Option<Timestamp>,
 }
@@ -39,11 +42,13 @@ impl<'a> Planning<'a> {
         let vm = vm.filter(|vm| vm.meta.is_controlled_by(&wukong.identity.uid));
         let instance = vm.and_then(|_| world.instances.get(namespace, name).present());
         let multus = world.definitions.presence() != Presence::Missing;
+        let nics = wukong.attached_nics(multus);
         Self {
             vm,
             instance,
             disks: children::disks(wukong, observed),
-            nics: wukong.attached_nics(multus),
+            taken: taken(wukong, nics.as_deref().unwrap_or_default(), observed),
+            nics,
             wish: Wish::of(wukong),
             wake_at: None,
             wukong,
@@ -247,6 +252,9 @@ impl<'a> Planning<'a> {
         if self.nics.is_err() {
             return Some("The VirtualMachine waits for Multus".into());
         }
+        if self.vm.is_none() && self.taken.is_some() {
+            return Some("The VirtualMachine waits for addresses of its own".into());
+        }
         let world = self.observed.world;
         if children::owner(&self.vm_target(), self.wukong, world) == Some(Owner::Leaving) {
             return Some("The VirtualMachine waits for the one before it to go".into());
@@ -403,4 +411,19 @@ impl<'a> Planning<'a> {
             }
         }
     }
+}
+
+/// A MAC or static address that another Wukong has.
+fn taken(wukong: &ValidatedWukong, nics: &[&Nic], observed: &Observed) -> Option<Taken> {
+    let world = observed.world;
+    [Reason::MACConflict, Reason::IPConflict]
+        .into_iter()
+        .find_map(|reason| {
+            let addresses = &world.environment.addresses;
+            addresses.taken(wukong, nics, reason, |other| {
+                let vm = world.virtual_machines.get(&other.namespace, &other.name);
+                vm.present()
+                    .is_some_and(|vm| vm.meta.is_controlled_by(&other.uid))
+            })
+        })
 }

@@ -188,6 +188,7 @@ impl<'a> Report<'a> {
         Some(match &self.planning.nics {
             Err(waiting) => networks::waiting(waiting),
             Ok(nics) if nics.is_empty() => networks::degraded(&wukong.nics),
+            Ok(_) if let Some(taken) = &self.planning.taken => networks::taken(taken),
             Ok(_) if definitions != Presence::Served => networks::unseen(definitions),
             Ok(_) => {
                 let first = self

@@ -9,6 +9,7 @@ use kube::{Api, ResourceExt};
 use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::changes::Rollout;
+use wukong_engine::environment::Environment;
 use wukong_engine::environment::facts::KubeVirtFact;
 use wukong_engine::facts::Fact;
 
@@ -16,6 +17,7 @@ use crate::action::FIELD_MANAGER;
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Manifest};
 use crate::output;
+use crate::survey::Survey;
 
 /// Where what is stored comes from.
 pub enum Known {
@@ -73,6 +75,21 @@ impl Known {
                 Ok(None)
             }
         }
+    }
+
+    /// The addresses that Wukongs ask for.
+    ///
+    /// # Errors
+    /// The API server cannot be reached.
+    pub async fn addresses(&self) -> anyhow::Result<Environment> {
+        let survey = match self {
+            Self::Cluster(cluster) => Survey::of_wukongs(cluster).await?,
+            Self::Dump(objects) => Survey::of_objects(objects),
+        };
+        Ok(Environment {
+            addresses: survey.environment().addresses,
+            ..Environment::default()
+        })
     }
 
     /// How KubeVirt brings changes to running VMs.

@@ -5,9 +5,11 @@ mod view;
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::Serialize;
-use wukong_api::{ValidatedWukong, Wukong};
+use wukong_api::{ConditionType, ValidatedWukong, Wukong};
 use wukong_engine::changes::{self, Change, Class, Rollout};
+use wukong_engine::environment::{CheckStatus, Environment, preflight};
 
 use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
@@ -67,6 +69,16 @@ struct Plan {
     /// What is made for a new one, as `Kind/name`.
     objects: Vec<String>,
     changes: Vec<Listed>,
+    /// Addresses that another Wukong has: without others a new VM is not made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conflicts: Vec<Conflict>,
+}
+
+/// An address that another Wukong has.
+#[derive(Debug, Serialize)]
+struct Conflict {
+    reason: String,
+    message: String,
 }
 
 /// A change as it is printed.
@@ -99,10 +111,15 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     };
     let manifests = manifest::read(&args.manifests.files, &defaults, &policy)?;
     let rollout = known.rollout().await;
+    let addresses = known.addresses().await?;
     let mut plans = Vec::new();
     for manifest in manifests {
         let stored = known.wukong(&manifest).await?;
-        plans.push(plan(manifest, stored, rollout, &policy)?);
+        let conflicts = conflicts(&addresses, &manifest);
+        plans.push(Plan {
+            conflicts,
+            ..plan(manifest, stored, rollout, &policy)?
+        });
     }
     output::print(&match args.output {
         Format::Table => view::plans(&plans, rollout),
@@ -146,6 +163,7 @@ fn plan(
             creates: true,
             objects,
             changes: Vec::new(),
+            conflicts: Vec::new(),
         });
     };
     let new = known::as_stored(manifest.wukong, stored);
@@ -160,7 +178,21 @@ fn plan(
         creates: false,
         objects: Vec::new(),
         changes,
+        conflicts: Vec::new(),
     })
+}
+
+/// The addresses of the manifest that another Wukong has.
+fn conflicts(addresses: &Environment, manifest: &Manifest) -> Vec<Conflict> {
+    preflight(addresses, Some(&manifest.validated), Timestamp::now())
+        .into_iter()
+        .filter(|check| check.condition == ConditionType::NetworksConfigured)
+        .filter(|check| check.status == CheckStatus::Fail)
+        .map(|check| Conflict {
+            reason: check.reason.to_string(),
+            message: check.message,
+        })
+        .collect()
 }
 
 impl From<Change> for Listed {

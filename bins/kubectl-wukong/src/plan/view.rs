@@ -17,6 +17,11 @@ pub fn plans(plans: &[Plan], rollout: Rollout) -> String {
     let mut text = String::new();
     for plan in plans {
         text += &one(plan);
+        for conflict in &plan.conflicts {
+            let red = style(Class::Refused);
+            let message = text::plain(&conflict.message);
+            let _ = writeln!(text, "  {red}!{red:#} {}: {message}", conflict.reason);
+        }
         text.push('\n');
     }
     text + &sum(plans, rollout)

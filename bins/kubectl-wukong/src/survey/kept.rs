@@ -1,9 +1,12 @@
 //! A survey as it is kept in a bundle.
 
+use std::collections::BTreeSet;
+
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use wukong_api::Wukong;
+use wukong_engine::environment::addresses::{Addresses, WukongName};
 use wukong_engine::environment::events::is_of;
 use wukong_engine::world::Presence;
 
@@ -34,6 +37,7 @@ enum Seen {
 impl Survey {
     /// What a bundle of the Wukong keeps: of objects that may be anybody's, no more than the rules need.
     pub fn kept(&self, wukong: &Wukong) -> Vec<Kept> {
+        let rivals = self.rivals(wukong);
         self.parts
             .iter()
             .map(|part| Kept {
@@ -47,10 +51,20 @@ impl Survey {
                 objects: part
                     .objects
                     .iter()
-                    .filter_map(|object| keep(part.plural, object, wukong))
+                    .filter_map(|object| keep(part.plural, object, wukong, &rivals))
                     .collect(),
             })
             .collect()
+    }
+
+    /// The Wukongs that ask for an address that this one asks for, itself among them.
+    fn rivals(&self, wukong: &Wukong) -> BTreeSet<WukongName> {
+        let rivals = self.wukongs().into_iter().flat_map(|other| {
+            let mut both = Addresses::default();
+            both.replace([wukong, &other]);
+            both.rivals()
+        });
+        rivals.collect()
     }
 
     /// The survey that was kept.
@@ -83,13 +97,33 @@ impl Survey {
 }
 
 /// The object as it is kept, if it is.
-fn keep(plural: &str, object: &Value, wukong: &Wukong) -> Option<Value> {
+fn keep(
+    plural: &str,
+    object: &Value,
+    wukong: &Wukong,
+    rivals: &BTreeSet<WukongName>,
+) -> Option<Value> {
     let namespace = object
         .pointer("/metadata/namespace")
         .and_then(Value::as_str)
         .unwrap_or_default();
     let ours = |name: &str| is_of(name, namespace, wukong);
+    let rival = rivals.contains(&(namespace.to_owned(), name(object).to_owned()));
     match plural {
+        // Who asks for the same addresses, and has a VM already.
+        "wukongs" => rival.then(|| {
+            let part = |name: &str| object.get(name).cloned().unwrap_or_default();
+            let identity = ["name", "namespace", "uid", "creationTimestamp"];
+            json!({
+                "apiVersion": part("apiVersion"),
+                "kind": part("kind"),
+                "metadata": reduced(&part("metadata"), &identity),
+                "spec": reduced(&part("spec"), &["cpu", "memory", "networks"]),
+            })
+        }),
+        "virtualmachines" if rival && !ours(name(object)) => {
+            Some(reduced(object, &["apiVersion", "kind", "metadata"]))
+        }
         "virtualmachines" | "virtualmachineinstances" | "datavolumes" => {
             ours(name(object)).then(|| object.clone())
         }
@@ -106,13 +140,18 @@ fn keep(plural: &str, object: &Value, wukong: &Wukong) -> Option<Value> {
             ours(about.unwrap_or_default()).then(|| object.clone())
         }
         // That they exist, and are ready, is all that matters.
-        "datasources" | "volumesnapshots" => {
-            let fields = ["apiVersion", "kind", "metadata", "status"];
-            let kept = fields
-                .iter()
-                .filter_map(|field| Some(((*field).to_owned(), object.get(*field)?.clone())));
-            Some(Value::Object(kept.collect()))
-        }
+        "datasources" | "volumesnapshots" => Some(reduced(
+            object,
+            &["apiVersion", "kind", "metadata", "status"],
+        )),
         _ => Some(object.clone()),
     }
+}
+
+/// These fields of an object.
+fn reduced(object: &Value, fields: &[&str]) -> Value {
+    let kept = fields
+        .iter()
+        .filter_map(|field| Some(((*field).to_owned(), object.get(*field)?.clone())));
+    Value::Object(kept.collect())
 }

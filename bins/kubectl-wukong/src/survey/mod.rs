@@ -7,7 +7,9 @@ mod source;
 use futures::stream::{self, StreamExt};
 use kube::Api;
 use kube::api::{DynamicObject, ListParams};
+use serde::Deserialize;
 use serde_json::Value;
+use wukong_api::Wukong;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
 use wukong_engine::world::{Presence, Store};
@@ -51,6 +53,18 @@ impl Survey {
         })
     }
 
+    /// Looks at the Wukongs only.
+    ///
+    /// # Errors
+    /// The API server cannot be reached.
+    pub async fn of_wukongs(cluster: &Cluster) -> anyhow::Result<Self> {
+        let mut parts = Vec::new();
+        for source in SOURCES.iter().filter(|source| source.kind == "Wukong") {
+            parts.push(read(cluster, source).await?);
+        }
+        Ok(Self { parts })
+    }
+
     /// Looks at what belongs to another namespace, instead of what was seen of one.
     pub async fn look_at_namespace(
         &mut self,
@@ -80,7 +94,7 @@ impl Survey {
             // One kind of a project tells that its others are there; those of Kubernetes are everywhere.
             let known = match source.scope {
                 Scope::Kind => objects.iter().any(|object| source.is_group_of(object)),
-                Scope::Everywhere | Scope::Namespace => !found.is_empty(),
+                _ => !found.is_empty(),
             };
             Part {
                 plural: source.plural,
@@ -122,7 +136,22 @@ impl Survey {
         self.fill(&mut environment.node_networks, "nodenetworkstates", any);
         self.fill(&mut environment.quotas, "resourcequotas", any);
         self.fill(&mut environment.limit_ranges, "limitranges", any);
+        match self.presence("wukongs") {
+            Presence::Served => drop(environment.addresses.replace(&self.wukongs())),
+            other => environment.addresses.clear(other),
+        }
         environment
+    }
+
+    /// The Wukongs, those that this version can read.
+    fn wukongs(&self) -> Vec<Wukong> {
+        let objects = self
+            .part("wukongs")
+            .into_iter()
+            .flat_map(|part| &part.objects);
+        objects
+            .filter_map(|object| Wukong::deserialize(object).ok())
+            .collect()
     }
 
     fn part(&self, plural: &str) -> Option<&Part> {
@@ -184,20 +213,24 @@ async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part
         let presence = match serves(cluster, source).await {
             Ok(true) => Presence::Served,
             Ok(false) => Presence::Missing,
-            Err(error) => denied(error)?,
+            Err(error) => unseen(error)?,
         };
         return Ok(part(presence, Vec::new()));
     }
     let resource = source.api_resource();
-    let api: Api<DynamicObject> = match source.scope {
-        Scope::Namespace => {
-            Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource)
-        }
-        _ => Api::all_with(cluster.client.clone(), &resource),
+    let here = || Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
+    let everywhere = || Api::all_with(cluster.client.clone(), &resource);
+    let listed = match source.scope {
+        Scope::Namespace => list(here()).await,
+        Scope::EverywhereElseNamespace => match list(everywhere()).await {
+            Err(error) if denied(&error) == Some(Presence::Forbidden) => list(here()).await,
+            listed => listed,
+        },
+        _ => list(everywhere()).await,
     };
-    match api.list(&ListParams::default()).await {
+    match listed {
         Ok(list) => {
-            let objects = list.items.into_iter().map(|mut object| {
+            let objects = list.into_iter().map(|mut object| {
                 object.types = Some(kube::core::TypeMeta {
                     api_version: source.api_version(),
                     kind: source.kind.to_owned(),
@@ -206,8 +239,12 @@ async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part
             });
             Ok(part(Presence::Served, objects.collect::<Result<_, _>>()?))
         }
-        Err(error) => Ok(part(denied(error)?, Vec::new())),
+        Err(error) => Ok(part(unseen(error)?, Vec::new())),
     }
+}
+
+async fn list(api: Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {
+    Ok(api.list(&ListParams::default()).await?.items)
 }
 
 /// Whether the API server knows the kind. Discovery is open to everybody who is logged in.
@@ -222,14 +259,19 @@ async fn serves(cluster: &Cluster, source: &Source) -> Result<bool, kube::Error>
         .any(|resource| resource.name == source.plural))
 }
 
-/// What an answer without objects says about a kind.
+/// What an answer without objects says about a kind; `None`: the API server could not answer.
+fn denied(error: &kube::Error) -> Option<Presence> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Some(Presence::Missing),
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => Some(Presence::Forbidden),
+        _ => None,
+    }
+}
+
+/// The same.
 ///
 /// # Errors
-/// It says nothing: the API server could not answer.
-fn denied(error: kube::Error) -> anyhow::Result<Presence> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(Presence::Missing),
-        kube::Error::Api(status) if matches!(status.code, 401 | 403) => Ok(Presence::Forbidden),
-        error => Err(cluster::readable(error)),
-    }
+/// The API server could not answer.
+fn unseen(error: kube::Error) -> anyhow::Result<Presence> {
+    denied(&error).ok_or_else(|| cluster::readable(error))
 }

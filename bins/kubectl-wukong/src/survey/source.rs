@@ -18,6 +18,8 @@ pub struct Source {
 pub enum Scope {
     /// Those of the whole cluster.
     Everywhere,
+    /// Those of the whole cluster; where these may not be seen, those of one namespace.
+    EverywhereElseNamespace,
     /// Those of one namespace.
     Namespace,
     /// None: it only matters whether there is such a kind.
@@ -123,6 +125,13 @@ pub static SOURCES: &[Source] = &[
         Scope::Namespace,
     ),
     source("", "v1", "LimitRange", "limitranges", Scope::Namespace),
+    source(
+        wukong_api::GROUP,
+        "v1alpha1",
+        "Wukong",
+        "wukongs",
+        Scope::EverywhereElseNamespace,
+    ),
 ];
 
 impl Source {

@@ -172,6 +172,7 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
         node_network: node_network(path, asked, bridge.as_ref(), problems),
         bridge,
         mac,
+        mac_given: asked.mac_address.is_some(),
         mtu: asked.mtu,
         resource: asked.resource_name.clone(),
         ip,

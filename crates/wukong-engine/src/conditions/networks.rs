@@ -5,6 +5,7 @@ use wukong_api::{ConditionType, Reason};
 
 use crate::decision::Memory;
 use crate::desired::Body;
+use crate::environment::addresses::Taken;
 use crate::verdict::Verdict;
 use crate::world::Presence;
 
@@ -39,6 +40,13 @@ pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
         ),
     )
     .hint("install Multus; or set onMissingMultus: PodNetwork to start without these NICs")
+}
+
+/// An address that another Wukong has on the same network.
+pub(crate) fn taken(taken: &Taken) -> Verdict {
+    Verdict::bad(TYPE, taken.reason, &taken.message)
+        .about(&taken.by)
+        .hint("give one of the two another address; the VM of the older one goes on meanwhile")
 }
 
 /// The operator cannot tell.

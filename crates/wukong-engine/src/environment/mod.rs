@@ -4,6 +4,7 @@
 //! what to do) with a predicate over the [`Environment`]; a rule that depends on one that failed is not judged, so that a
 //! consequence is never blamed for its cause.
 
+pub mod addresses;
 mod check;
 mod demand;
 pub mod events;
@@ -19,6 +20,7 @@ pub(crate) use check::{checks, deciding, environment_ready, of_manifest};
 pub use demand::launcher_memory;
 pub use platform::Platform;
 
+use addresses::Addresses;
 use facts::{
     CdiFact, CsiNodeFact, DaemonSetFact, KubeVirtFact, LimitRangeFact, NodeFact, NodeNetworkFact,
     PodFact, QuotaFact, StorageProfileFact,
@@ -32,7 +34,7 @@ pub const KUBEVIRT_PODS: &str =
     "kubevirt.io in (virt-api,virt-controller,virt-handler,virt-operator)";
 
 /// Everything that is known of the cluster besides the children of Wukongs. It grows with the nodes of the cluster, a
-/// few kilobytes each, and not with its VMs.
+/// few kilobytes each, and not with its VMs, but for the addresses that manifests name.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Whether VirtualMachines can be made.
@@ -67,6 +69,8 @@ pub struct Environment {
     pub quotas: Store<QuotaFact>,
     /// LimitRanges.
     pub limit_ranges: Store<LimitRangeFact>,
+    /// MACs and addresses that Wukongs ask for.
+    pub addresses: Addresses,
 }
 
 /// Whether a DaemonSet of this name belongs in [`Environment::multus`]. (`kube-multus-ds`, `multus`,

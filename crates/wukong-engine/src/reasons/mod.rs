@@ -99,6 +99,8 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::NotObserved => &cluster::NOT_OBSERVED,
         Reason::Configured => &networks::CONFIGURED,
         Reason::DegradedToPodNetwork => &networks::DEGRADED_TO_POD_NETWORK,
+        Reason::MACConflict => &networks::MAC_CONFLICT,
+        Reason::IPConflict => &networks::IP_CONFLICT,
         Reason::BridgeMissingOnNodes => &networks::BRIDGE_MISSING_ON_NODES,
         Reason::Bound => &disks::BOUND,
         Reason::Pending => &disks::PENDING,

@@ -139,3 +139,108 @@ fn a_definition_that_only_looks_like_ours_is_not_pruned() {
         .collect();
     assert_eq!(left, ["mine", "theirs"]);
 }
+
+const FIXED: &str = "networks: [{name: lan, type: bridge, bridgeName: br-lan, vlanId: 5, macAddress: '02:00:00:00:00:01', ipConfig: {address: 10.0.0.5/24}}]";
+
+/// Another Wukong of this age, in this namespace.
+fn another(cluster: &mut Cluster, namespace: &str, made: &str, fields: &str) {
+    cluster.server.create("kubectl", json!({
+        "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+        "metadata": {"name": "db", "namespace": namespace, "uid": "00-db", "creationTimestamp": made},
+        "spec": crate::support::manifests::spec(fields),
+    }));
+}
+
+/// A cluster with the Wukong `web`, made in 2025.
+fn of_2025(fields: &str) -> Cluster {
+    let mut cluster = Cluster::new(fields);
+    cluster.server.update("kubectl", "Wukong", "web", |web| {
+        web["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    });
+    cluster
+}
+
+#[test]
+fn a_vm_with_the_mac_of_an_older_one_is_not_made_before_that_goes() {
+    for namespace in [NAMESPACE, "elsewhere"] {
+        let mut cluster = of_2025(FIXED);
+        another(&mut cluster, namespace, "2024-01-01T00:00:00Z", FIXED);
+        cluster.live();
+        assert!(cluster.vm().is_null());
+        let status = cluster.status();
+        let blocker = status.blocker.unwrap();
+        assert_eq!(
+            (blocker.reason.as_str(), status.phase),
+            ("MACConflict", Some(Phase::Pending))
+        );
+        assert!(
+            blocker
+                .message
+                .contains("02:00:00:00:00:01 on bridge br-lan, VLAN 5"),
+            "{}",
+            blocker.message
+        );
+        assert!(blocker.object.unwrap().ends_with("/db"));
+        // The other takes another MAC, and its address away from us still.
+        cluster.server.update("kubectl", "Wukong", "db", |db| {
+            db["spec"]["networks"][0]["macAddress"] = json!("02:00:00:00:00:02");
+        });
+        cluster.live();
+        assert_eq!(reason(&cluster), "IPConflict");
+        assert!(cluster.vm().is_null());
+        cluster.server.delete("Wukong", "db");
+        cluster.live();
+        assert_eq!(cluster.status().phase, Some(Phase::Running));
+        assert_eq!(cluster.status().blocker, None);
+    }
+}
+
+#[test]
+fn the_older_one_hears_nothing_and_a_vm_that_runs_goes_on() {
+    let mut older = of_2025(FIXED);
+    another(&mut older, NAMESPACE, "2025-01-01T00:00:01Z", FIXED);
+    older.live();
+    assert_eq!(older.status().phase, Some(Phase::Running));
+    assert_eq!(older.status().blocker, None);
+
+    let mut younger = of_2025(FIXED);
+    younger.live();
+    younger.done();
+    another(&mut younger, NAMESPACE, "2024-01-01T00:00:00Z", FIXED);
+    younger.live();
+    assert_eq!(younger.done(), ["write status"]);
+    assert_eq!(younger.status().phase, Some(Phase::Running));
+    assert_eq!(reason(&younger), "MACConflict");
+}
+
+/// One `kubectl apply` makes several in one second; the first of them has its VM before the other is heard of.
+#[test]
+fn of_two_of_one_second_the_one_with_a_vm_was_first() {
+    let mut cluster = of_2025(FIXED);
+    cluster.live();
+    another(&mut cluster, NAMESPACE, "2025-01-01T00:00:00Z", FIXED);
+    cluster.live();
+    assert_eq!(cluster.status().blocker, None, "its uid is the greater one");
+
+    let mut cluster = of_2025(FIXED);
+    another(&mut cluster, NAMESPACE, "2025-01-01T00:00:00Z", FIXED);
+    cluster.live();
+    assert_eq!(reason(&cluster), "MACConflict");
+}
+
+#[test]
+fn what_is_on_another_network_or_derived_is_nobody_elses() {
+    let others = [
+        FIXED.replace("vlanId: 5", "vlanId: 6"),
+        FIXED.replace("br-lan", "br-dmz"),
+        FIXED.replace("bridgeName: br-lan, vlanId: 5", "nadName: lan"),
+        FIXED.replace("type: bridge, bridgeName: br-lan, vlanId: 5", "type: sriov, resourceName: intel.com/lan"),
+        "networks: [{name: lan, type: bridge, bridgeName: br-lan, vlanId: 5, ipConfig: {mode: dhcp}}]".into(),
+    ];
+    for fields in others {
+        let mut cluster = of_2025(FIXED);
+        another(&mut cluster, NAMESPACE, "2024-01-01T00:00:00Z", &fields);
+        cluster.live();
+        assert_eq!(cluster.status().blocker, None, "{fields}");
+    }
+}

@@ -48,6 +48,20 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         // Networks.
         R::DegradedToPodNetwork => without("NetworkAttachmentDefinition", LAN),
         R::MultusNotInstalled => without("NetworkAttachmentDefinition", &LAN.replace("}}]", "}, onMissingMultus: Block}]")),
+        R::MACConflict | R::IPConflict => {
+            let nic = match reason {
+                R::MACConflict => "macAddress: '02:00:00:00:00:01'",
+                _ => "ipConfig: {address: 10.0.0.5/24}",
+            };
+            let fields = format!("networks: [{{name: lan, type: bridge, {nic}}}]");
+            let mut cluster = Cluster::new(&fields);
+            cluster.server.create("kubectl", json!({
+                "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+                "metadata": {"name": "db", "namespace": "elsewhere", "uid": "db", "creationTimestamp": "2024-01-01T00:00:00Z"},
+                "spec": crate::support::manifests::spec(&fields),
+            }));
+            cluster
+        }
         R::ApplyConflict => {
             let definition = wukong_api::names::network_attachment_definition("web", "lan");
             let target = format!("NetworkAttachmentDefinition/{definition}");

@@ -26,6 +26,14 @@ pub fn with_bridge(name: &str) -> Value {
     json!({"networks": [{"name": "lan", "type": "bridge", "bridgeName": name}]})
 }
 
+/// The networks of a Wukong with a NIC on `br-lan`.
+fn on_lan(rest: Value) -> Value {
+    let mut nic = json!({"name": "lan", "type": "bridge"});
+    let rest = rest.as_object().unwrap().clone();
+    nic.as_object_mut().unwrap().extend(rest);
+    json!([nic])
+}
+
 fn on_local_path() -> Value {
     json!({"disks": [{"name": "root", "size": "20Gi", "storageClassName": "local-path"}]})
 }
@@ -395,6 +403,28 @@ pub const CASES: &[Case] = &[
         status: Warn,
         reason: Reason::BridgeMissingOnNodes,
         words: &["worker-2: no bridge br-lan"],
+    },
+    Case {
+        rule: "mac-addresses",
+        cluster: || Cluster::healthy().with_db(on_lan(json!({"macAddress": "02:00:00:00:00:01"}))),
+        wish: || json!({"networks": on_lan(json!({"macAddress": "02-00-00-00-00-01"}))}),
+        status: Fail,
+        reason: Reason::MACConflict,
+        words: &[
+            "network lan",
+            "MAC 02:00:00:00:00:01 on bridge br-lan",
+            "Wukong db",
+        ],
+    },
+    Case {
+        rule: "static-addresses",
+        cluster: || {
+            Cluster::healthy().with_db(on_lan(json!({"ipConfig": {"address": "10.0.0.5/24"}})))
+        },
+        wish: || json!({"networks": on_lan(json!({"ipConfig": {"address": "10.0.0.5/16"}}))}),
+        status: Fail,
+        reason: Reason::IPConflict,
+        words: &["address 10.0.0.5 on bridge br-lan", "Wukong db"],
     },
     Case {
         rule: "provisioner",

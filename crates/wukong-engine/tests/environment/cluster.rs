@@ -1,7 +1,9 @@
 //! A healthy cluster as the API server tells it (fixtures/healthy.json), to break in one place or two.
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use wukong_api::{ValidatedWukong, Wukong, WukongSpec};
+use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Presence, Store};
@@ -159,7 +161,35 @@ impl Cluster {
             node_networks: self.store("NodeNetworkState"),
             quotas: self.store("ResourceQuota"),
             limit_ranges: self.store("LimitRange"),
+            addresses: self.addresses(),
         }
+    }
+
+    fn addresses(&self) -> Addresses {
+        let mut addresses = Addresses::default();
+        match self.seen("Wukong") {
+            Presence::Served => drop(addresses.replace(&self.wukongs())),
+            presence => addresses.clear(presence),
+        }
+        addresses
+    }
+
+    fn wukongs(&self) -> Vec<Wukong> {
+        let objects = self.objects.iter();
+        let of_kind = objects.filter(|object| object["kind"] == "Wukong");
+        of_kind
+            .map(|object| Wukong::deserialize(object).unwrap())
+            .collect()
+    }
+
+    /// Adds the Wukong `db`, which is older, with these networks.
+    pub fn with_db(mut self, networks: Value) -> Self {
+        self.objects.push(json!({
+            "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
+            "metadata": {"name": "db", "namespace": "default", "uid": "d", "creationTimestamp": "2026-07-01T00:00:00Z"},
+            "spec": {"cpu": 1, "memory": "1Gi", "networks": networks},
+        }));
+        self
     }
 
     pub fn checks(&self, wukong: Option<&ValidatedWukong>) -> Vec<Check> {

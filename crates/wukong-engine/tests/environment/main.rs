@@ -1,6 +1,7 @@
 //! What is said about a cluster that cannot run VMs, before one is made.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+mod addresses;
 mod cases;
 mod cluster;
 mod events;

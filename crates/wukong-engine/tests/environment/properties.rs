@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use wukong_engine::Store;
+use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::environment::scheduler::{explain, parse};
 use wukong_engine::environment::{Environment, environment_verdict, events, preflight};
 use wukong_engine::facts::Fact;
@@ -176,6 +177,7 @@ fn environment(objects: &[Value]) -> Environment {
         node_networks: store(objects),
         quotas: store(objects),
         limit_ranges: store(objects),
+        addresses: Addresses::default(),
     }
 }
 

@@ -166,6 +166,12 @@ impl Cluster {
         self.fill(&mut world.snapshots, "VolumeSnapshot");
         self.fill(&mut world.data_sources, "DataSource");
         world.tell_environment();
+        let all = self.server.list("Wukong");
+        let wukongs: Vec<Wukong> = all
+            .into_iter()
+            .filter_map(|wukong| serde_json::from_value(wukong).ok())
+            .collect();
+        world.environment.addresses.replace(&wukongs);
         self.world = world;
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use wukong_api::Reason;
 use wukong_api::spec::NetworkType;
 use wukong_api::validated::Attachment;
 
 use super::{Finding, Scene, gap, grouped, lines, listed};
+use crate::environment::addresses::asks_for_any;
 use crate::environment::demand::Stage;
 use crate::world::Presence;
 
@@ -165,6 +167,29 @@ pub(super) fn bridges(scene: &Scene) -> Finding {
         ))
         .evidence(lines(&causes))
         .mild(causes.len() < candidates.len()),
+        None => Finding::holds(),
+    }
+}
+
+pub(super) fn macs(scene: &Scene) -> Finding {
+    nobody_elses(scene, Reason::MACConflict)
+}
+
+pub(super) fn static_addresses(scene: &Scene) -> Finding {
+    nobody_elses(scene, Reason::IPConflict)
+}
+
+fn nobody_elses(scene: &Scene, reason: Reason) -> Finding {
+    let Some(wukong) = scene.wukong.filter(|wukong| asks_for_any(wukong)) else {
+        return Finding::Irrelevant;
+    };
+    let addresses = &scene.environment.addresses;
+    if let Some(gap) = gap(addresses.presence(), "Wukong") {
+        return gap;
+    }
+    let nics: Vec<_> = wukong.nics.iter().collect();
+    match addresses.taken(wukong, &nics, reason, |_| false) {
+        Some(taken) => Finding::found(taken.message).about(taken.by),
         None => Finding::holds(),
     }
 }

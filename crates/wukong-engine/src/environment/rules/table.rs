@@ -1,8 +1,8 @@
 //! The table of rules, in causal order: of two that do not hold, the first is the cause.
 
 use wukong_api::ConditionType::{
-    DependenciesResolved, EnvironmentReady, LiveMigratable, NodeNetworkReady, ProvisioningReady,
-    Scheduled, VolumesBound,
+    DependenciesResolved, EnvironmentReady, LiveMigratable, NetworksConfigured, NodeNetworkReady,
+    ProvisioningReady, Scheduled, VolumesBound,
 };
 use wukong_api::Reason;
 
@@ -421,6 +421,30 @@ pub static RULES: &[Rule] = &[
         hint: "make the bridge with its uplink on the nodes yourself, for instance by a NodeNetworkConfigurationPolicy",
         platforms: &[],
         judge: network::not_managed,
+    },
+    Rule {
+        id: "mac-addresses",
+        condition: NetworksConfigured,
+        reason: Reason::MACConflict,
+        severity: Severity::Fail,
+        after: &[],
+        of_manifest: false,
+        holds: "No other Wukong asks for these MACs on these networks",
+        hint: "give one of the two another macAddress, or none: a derived one is nobody else's",
+        platforms: &[],
+        judge: network::macs,
+    },
+    Rule {
+        id: "static-addresses",
+        condition: NetworksConfigured,
+        reason: Reason::IPConflict,
+        severity: Severity::Fail,
+        after: &[],
+        of_manifest: false,
+        holds: "No other Wukong asks for these addresses on these networks",
+        hint: "give one of the two another address in ipConfig",
+        platforms: &[],
+        judge: network::static_addresses,
     },
     Rule {
         id: "provisioner",

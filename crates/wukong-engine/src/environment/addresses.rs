@@ -1,0 +1,299 @@
+//! Who asks for which MAC and which static address on which network. Two guests with the same one take each other's
+//! traffic away, and neither they nor the cluster say why.
+//!
+//! Derived MACs and addresses from DHCP are nobody else's, so only what manifests name is kept.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use strum::Display;
+use wukong_api::spec::Network;
+use wukong_api::validated::{Attachment, Nic};
+use wukong_api::{Mac, Policy, Reason, ValidatedWukong, Wukong};
+
+use crate::world::Presence;
+
+/// How many Wukongs of the same second are asked which of them has a VM.
+const RIVALS_MAX: usize = 16;
+
+/// Namespace and name of a Wukong.
+pub type WukongName = (String, String);
+
+/// What Wukongs ask for, by network.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    presence: Presence,
+    /// Who asks for it, the oldest first.
+    askers: HashMap<Asked, BTreeSet<Arc<Asker>>>,
+    /// What each Wukong asks for, where that is anything.
+    asked: HashMap<WukongName, (Arc<Asker>, BTreeSet<Asked>)>,
+}
+
+/// An address on a network.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+struct Asked {
+    wire: Wire,
+    address: Address,
+}
+
+impl Asked {
+    /// What it is called when two ask for it.
+    fn reason(&self) -> Reason {
+        match self.address {
+            Address::Mac(_) => Reason::MACConflict,
+            Address::Ip(_) => Reason::IPConflict,
+        }
+    }
+}
+
+/// Where two NICs hear each other.
+#[derive(Clone, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Wire {
+    #[strum(to_string = "NetworkAttachmentDefinition {name}")]
+    Definition { namespace: String, name: String },
+    #[strum(to_string = "bridge {name}")]
+    Bridge { name: String, vlan: Option<u16> },
+}
+
+#[derive(Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Address {
+    #[strum(to_string = "MAC {0}")]
+    Mac(Mac),
+    #[strum(to_string = "address {0}")]
+    Ip(IpAddr),
+}
+
+/// A Wukong that asks for an address, in order of age.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Asker {
+    /// When it was made.
+    since: Timestamp,
+    pub uid: String,
+    pub namespace: String,
+    pub name: String,
+}
+
+impl Asker {
+    fn key(&self) -> WukongName {
+        (self.namespace.clone(), self.name.clone())
+    }
+}
+
+/// An address of which another Wukong has the right.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Taken {
+    pub reason: Reason,
+    pub message: String,
+    /// The other Wukong, as `Kind/name`.
+    pub by: String,
+}
+
+impl Addresses {
+    /// Whether the Wukongs of the cluster are known.
+    pub fn presence(&self) -> Presence {
+        self.presence
+    }
+
+    /// Takes note that Wukongs cannot be seen.
+    pub fn clear(&mut self, presence: Presence) {
+        *self = Self {
+            presence,
+            ..Self::default()
+        };
+    }
+
+    /// Takes in all Wukongs that there are. Returns those for which that may change something, besides what they ask for
+    /// themselves.
+    pub fn replace<'a>(&mut self, all: impl IntoIterator<Item = &'a Wukong>) -> Vec<WukongName> {
+        self.presence = Presence::Served;
+        let mut gone: BTreeSet<WukongName> = self.asked.keys().cloned().collect();
+        let mut others = Vec::new();
+        for wukong in all {
+            gone.remove(&name_of(wukong));
+            others.extend(self.note(wukong));
+        }
+        for (namespace, name) in gone {
+            others.extend(self.forget(&namespace, &name));
+        }
+        others
+    }
+
+    /// Takes in what a Wukong asks for. A manifest that is not valid is not carried out, so what it asked for before
+    /// counts. Returns the others for which that may change something.
+    pub fn note(&mut self, wukong: &Wukong) -> Vec<WukongName> {
+        let (namespace, name) = name_of(wukong);
+        if !wukong.spec.networks.iter().any(asks) {
+            return self.forget(&namespace, &name);
+        }
+        let anywhere = Policy {
+            denied_hosts: Vec::new(),
+            ..Policy::default()
+        };
+        let Ok(valid) = ValidatedWukong::validate(wukong, &anywhere) else {
+            return Vec::new();
+        };
+        let asker = Asker {
+            since: wukong
+                .creation_timestamp()
+                .map_or(Timestamp::MAX, |made| made.0),
+            uid: wukong.uid().unwrap_or_default(),
+            namespace,
+            name,
+        };
+        let asked = valid.nics.iter().flat_map(|nic| of_nic(&valid, nic));
+        let asked = asked.collect();
+        self.set(asker, asked)
+    }
+
+    /// Takes note that a Wukong is gone. Returns the others for which that may change something.
+    pub fn forget(&mut self, namespace: &str, name: &str) -> Vec<WukongName> {
+        let key = (namespace.to_owned(), name.to_owned());
+        let Some((asker, asked)) = self.asked.remove(&key) else {
+            return Vec::new();
+        };
+        asked
+            .iter()
+            .flat_map(|asked| self.change(asked, &asker, false))
+            .collect()
+    }
+
+    /// The Wukongs that ask for what another asks for.
+    pub fn rivals(&self) -> BTreeSet<WukongName> {
+        let shared = self.askers.values().filter(|all| all.len() > 1);
+        shared.flatten().map(|asker| asker.key()).collect()
+    }
+
+    fn set(&mut self, asker: Asker, asked: BTreeSet<Asked>) -> Vec<WukongName> {
+        let key = asker.key();
+        let known = self.asked.get(&key);
+        if known.is_some_and(|(known, before)| **known == asker && *before == asked) {
+            return Vec::new();
+        }
+        let mut others = self.forget(&key.0, &key.1);
+        let asker = Arc::new(asker);
+        for one in &asked {
+            others.extend(self.change(one, &asker, true));
+        }
+        if !asked.is_empty() {
+            self.asked.insert(key, (asker, asked));
+        }
+        others
+    }
+
+    /// Adds or removes one that asks. The others are concerned when it is of the oldest: they are told who that is.
+    fn change(&mut self, asked: &Asked, asker: &Arc<Asker>, asks: bool) -> Vec<WukongName> {
+        let all = self.askers.entry(asked.clone()).or_default();
+        if asks {
+            all.insert(Arc::clone(asker));
+        } else {
+            all.remove(asker);
+        }
+        let oldest = all.first().is_none_or(|first| asker.since <= first.since);
+        let others = all.iter().filter(|other| oldest && *other != asker);
+        let others = others.map(|other| other.key()).collect();
+        if all.is_empty() {
+            self.askers.remove(asked);
+        }
+        others
+    }
+
+    /// The first address of these NICs that another Wukong has the right to: the older one. Of those that were made in the
+    /// same second, as by one `kubectl apply`, the one that `has_vm`. `reason` tells whether it is about MACs or addresses.
+    pub(crate) fn taken(
+        &self,
+        wukong: &ValidatedWukong,
+        nics: &[&Nic],
+        reason: Reason,
+        has_vm: impl Fn(&Asker) -> bool,
+    ) -> Option<Taken> {
+        nics.iter().find_map(|nic| {
+            of_nic(wukong, nic)
+                .iter()
+                .filter(|asked| asked.reason() == reason)
+                .find_map(|asked| self.taken_by(wukong, nic, asked, &has_vm))
+        })
+    }
+
+    fn taken_by(
+        &self,
+        wukong: &ValidatedWukong,
+        nic: &Nic,
+        asked: &Asked,
+        has_vm: impl Fn(&Asker) -> bool,
+    ) -> Option<Taken> {
+        let all = self.askers.get(asked)?;
+        let first = all.first()?;
+        let rivals = all.iter().take_while(|other| other.since == first.since);
+        let holder = rivals
+            .take(RIVALS_MAX)
+            .find(|other| has_vm(other))
+            .unwrap_or(first);
+        let identity = &wukong.identity;
+        let here = holder.namespace == identity.namespace;
+        if here && holder.name == identity.name {
+            return None;
+        }
+        let by = match here {
+            true => holder.name.clone(),
+            false => format!("{}/{}", holder.namespace, holder.name),
+        };
+        let vlan = match asked.wire {
+            Wire::Bridge {
+                vlan: Some(vlan), ..
+            } => format!(", VLAN {vlan}"),
+            _ => String::new(),
+        };
+        Some(Taken {
+            reason: asked.reason(),
+            message: format!(
+                "network {}: {} on {}{vlan} belongs to Wukong {by}, which asked for it first",
+                nic.name, asked.address, asked.wire
+            ),
+            by: format!("Wukong/{by}"),
+        })
+    }
+}
+
+fn name_of(wukong: &Wukong) -> WukongName {
+    (wukong.namespace().unwrap_or_default(), wukong.name_any())
+}
+
+/// Whether an entry of the manifest names an address.
+fn asks(network: &Network) -> bool {
+    let ip = network.ip_config.as_ref();
+    let fixed = ip.is_some_and(|ip| ip.address.is_some() || !ip.addresses.is_empty());
+    network.mac_address.is_some() || fixed
+}
+
+/// Whether a Wukong asks for any address itself.
+pub(crate) fn asks_for_any(wukong: &ValidatedWukong) -> bool {
+    wukong
+        .nics
+        .iter()
+        .any(|nic| !of_nic(wukong, nic).is_empty())
+}
+
+/// What a NIC asks for. Of virtual functions and macvtap devices it is not known which of them share a wire.
+fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
+    let mac = nic.mac_given.then_some(Address::Mac(nic.mac));
+    let ips = nic.ip.iter().flat_map(|ip| &ip.addresses);
+    let addresses = mac.into_iter().chain(ips.map(|ip| Address::Ip(ip.addr())));
+    let asked = |address| {
+        let wire = match (&nic.attachment, &nic.bridge) {
+            (Attachment::Existing(name), _) => Wire::Definition {
+                namespace: wukong.identity.namespace.clone(),
+                name: name.clone(),
+            },
+            (Attachment::Planned(_), Some(name)) => Wire::Bridge {
+                name: name.clone(),
+                vlan: nic.vlan,
+            },
+            (Attachment::Planned(_), None) => return None,
+        };
+        Some(Asked { wire, address })
+    };
+    addresses.filter_map(asked).collect()
+}
