@@ -143,6 +143,7 @@ pub enum Reason {
     ProvisionerNotReady,
     StorageProfileIncomplete,
     PlainTextPassword,
+    InvalidUserData,
     Migratable,
     DisksNotShared,
     PodNetworkBridge,

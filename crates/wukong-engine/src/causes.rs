@@ -91,12 +91,11 @@ fn take_in(verdicts: &mut Vec<Verdict>, check: Check, told: bool, others: &mut V
             Reason::Importing | Reason::Resizing | Reason::Stopping
         ),
         // Facts tell that objects are there, not that pods get at them.
-        Status::True => {
-            told && matches!(
-                verdict.type_,
-                ConditionType::EnvironmentReady | ConditionType::DependenciesResolved
-            )
-        }
+        Status::True => match verdict.type_ {
+            ConditionType::EnvironmentReady | ConditionType::DependenciesResolved => told,
+            // The VM is its claim's first consumer, and nobody serves it.
+            _ => check.reason == Reason::ProvisionerNotReady,
+        },
         Status::False => told && import::is_untold(verdict),
         Status::Wished => false,
     };

@@ -95,7 +95,7 @@ impl<'a> Report<'a> {
         let life = Life::of(self.planning, running.as_ref());
         let checks = environment::judged(self.planning, life);
         let mut verdicts = vec![self.spec()];
-        verdicts.extend(environment::ready(life, &checks));
+        verdicts.extend(environment::ready(self.planning, life, &checks));
         verdicts.push(dependencies::verdict(wukong, self.nics(), disks, observed));
         verdicts.extend(environment::node_network(&checks));
         verdicts.extend(self.networks());
@@ -109,7 +109,7 @@ impl<'a> Report<'a> {
                 &self.said_of_volumes(),
             ));
         }
-        verdicts.extend(environment::provisioning(wukong, &checks));
+        verdicts.extend(environment::provisioning(self.planning, &checks));
         verdicts.push(self.created());
         verdicts.extend(scheduled.flatten());
         if let (Some(vm), Some(running)) = (vm, running) {
@@ -159,6 +159,7 @@ impl<'a> Report<'a> {
         self.refusal
             .clone()
             .or_else(name_refused)
+            .or_else(|| spec::outdated(self.planning.observed))
             .unwrap_or_else(|| spec::valid(self.planning.observed.wukong))
     }
 

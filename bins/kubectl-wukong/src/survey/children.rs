@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::events::{Children, is_of};
+use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::bounded;
 use wukong_engine::world::World;
 
@@ -101,17 +102,26 @@ impl Survey {
 
     /// The pods and events of the Wukong's children.
     pub fn children(&self, wukong: &Wukong) -> Children {
+        let kin = self.kin(wukong);
         let mut children = Children::default();
         children
             .pods
-            .replace(self.facts("pods", |pod| is_of(name(pod), namespace(pod), wukong)));
+            .replace(self.facts("pods", |pod| kin.has(name(pod), namespace(pod))));
         children.hear(self.facts("events", |event| {
             let object = event
                 .pointer("/involvedObject/name")
                 .and_then(Value::as_str);
-            is_of(object.unwrap_or_default(), namespace(event), wukong)
+            kin.has(object.unwrap_or_default(), namespace(event))
         }));
+        self.fill(&mut children.provisioners, "pods", |pod| {
+            is_provisioner(name(pod))
+        });
         children
+    }
+
+    /// What belongs to the Wukong.
+    pub fn kin(&self, wukong: &Wukong) -> Kin {
+        Kin::of(wukong, &self.world())
     }
 
     /// The warnings among the events about its objects, the newest last, a line each.

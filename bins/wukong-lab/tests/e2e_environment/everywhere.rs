@@ -1,13 +1,13 @@
 //! What is wrong with the whole cluster. It is wrong for every VM, so these tests have a cluster of their own, and play
 //! one after another.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use wukong_lab::Operator;
 
 use super::{break_, heal, node, on_node};
 use crate::support::plugin::run;
-use crate::support::{Cluster, root, wukong};
+use crate::support::{Cluster, condition, root, wukong};
 use crate::verdict::blocker;
 
 const ENVIRONMENT: &str = "EnvironmentReady";
@@ -119,7 +119,9 @@ async fn emulation_needs_tun_and_no_kvm() {
     node(&space, "laptop", "no-kvm,no-vhost-net").await;
     node(&space, "laptop-without-tun", "no-kvm,no-tun").await;
     space.apply(&on_node("slow", "laptop", json!({}))).await;
-    space.running("slow").await;
+    let slow = space.running("slow").await;
+    let (status, reason, _) = condition(&slow, ENVIRONMENT);
+    assert_eq!((status, reason), ("True", "EmulationOnly"), "{slow:#}");
     let (code, checks, _) = run(&space, &["preflight", "-o", "json"]).await;
     assert!(code == 0 && checks.contains("EmulationOnly"), "{checks}");
     space
@@ -141,4 +143,50 @@ async fn emulation_needs_tun_and_no_kvm() {
         space.delete("Node", name).await;
     }
     kubevirt.merge("KubeVirt", "kubevirt", emulate(false)).await;
+}
+
+#[tokio::test]
+async fn a_cluster_without_a_default_class_or_with_a_broken_provisioner_is_told() {
+    let cluster = alone().await;
+    let space = cluster.space("classes").await;
+    let default = "storageclass.kubernetes.io/is-default-class";
+    let mark = |marked: &str| json!({"metadata": {"annotations": {default: marked}}});
+    let classes = space.list("StorageClass").await;
+    let marked = |class: &&Value| class["metadata"]["annotations"][default] == "true";
+    let class = classes.iter().find(marked).unwrap()["metadata"]["name"]
+        .as_str()
+        .unwrap();
+    space.merge("StorageClass", class, mark("false")).await;
+    space
+        .apply(&wukong("unnamed", json!({"disks": [root()]})))
+        .await;
+    blocker(
+        "DependenciesResolved",
+        "NoDefaultStorageClass",
+        "",
+        "no default",
+    )
+    .is_named(&space, "unnamed")
+    .await;
+    space.merge("StorageClass", class, mark("true")).await;
+    space.running("unnamed").await;
+
+    break_(
+        &space,
+        "StorageClass",
+        "local-path",
+        Some("provisioner-crash"),
+    )
+    .await;
+    let mut disk = root();
+    disk["storageClassName"] = json!("local-path");
+    space
+        .apply(&wukong("local", json!({"disks": [disk]})))
+        .await;
+    let crash = "the pod of its provisioner rancher.io/local-path does not run";
+    blocker("VolumesBound", "ProvisionerNotReady", "*", crash)
+        .is_named(&space, "local")
+        .await;
+    heal(&space, "StorageClass", "local-path").await;
+    space.running("local").await;
 }

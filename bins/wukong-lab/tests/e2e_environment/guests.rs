@@ -1,5 +1,6 @@
 //! Guests, and the pods in which they run.
 
+use futures::future::join_all;
 use serde_json::json;
 
 use super::cluster;
@@ -20,6 +21,58 @@ async fn a_secret_that_is_missing_is_told_by_the_pod() {
 }
 
 #[tokio::test]
+async fn a_guest_that_does_not_start_has_one_cause_everywhere() {
+    let space = &cluster().await.space("starts").await;
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}, "stringData": {"other": ""}});
+    space.apply(&secret).await;
+    let theirs = json!({"userDataSecret": "mine"});
+    let pod = |part| blocker("Running", "PodNotStarted", "*", part);
+    let rows = [
+        ("failed-mount", json!({}), pod("MountVolume.SetUp failed")),
+        ("failed-attach", json!({}), pod("Multi-Attach error")),
+        (
+            "pod-sandbox",
+            json!({}),
+            blocker("EnvironmentReady", "MultusUnhealthy", "*", "Unauthorized"),
+        ),
+        (
+            "launcher-image-pull",
+            json!({}),
+            blocker(
+                "Scheduled",
+                "PodNotStarted",
+                "VirtualMachineInstance/NAME",
+                "image",
+            ),
+        ),
+        (
+            "no-user-data",
+            theirs,
+            blocker(
+                "ProvisioningReady",
+                "InvalidUserData",
+                "Secret/mine",
+                "no cloud-init data-source found",
+            ),
+        ),
+        (
+            "guest-crash",
+            json!({}),
+            blocker("Running", "CrashLoop", "VirtualMachine/NAME", "failed"),
+        ),
+    ];
+    join_all(rows.map(|(scenario, spec, blocker)| async move {
+        space
+            .apply(&failing(wukong(scenario, spec), scenario))
+            .await;
+        blocker.is_named(space, scenario).await;
+        space.scenario(scenario, None).await;
+        space.running(scenario).await;
+    }))
+    .await;
+}
+
+#[tokio::test]
 async fn a_late_agent_blocks_nothing() {
     let space = cluster().await.space("agents").await;
     space
@@ -34,4 +87,10 @@ async fn a_late_agent_blocks_nothing() {
     assert!(silent["status"]["blocker"].is_null(), "{silent:#}");
     let said = doctor(&space, &["web"]).await;
     assert!(said["blocker"].is_null(), "{said:#}");
+    space.scenario("web", None).await;
+    space
+        .wukong("web", "heard of by its agent", |wukong| {
+            condition(wukong, "GuestReady").0 == "True"
+        })
+        .await;
 }

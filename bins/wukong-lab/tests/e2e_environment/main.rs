@@ -15,11 +15,13 @@ mod nodes;
 mod order;
 mod verdict;
 
+use futures::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;
 
 use support::{Cluster, SCENARIO, Space, merge, wukong};
+use verdict::Blocker;
 
 /// The cluster of all tests but those about the cluster as a whole.
 async fn cluster() -> &'static Cluster {
@@ -56,6 +58,23 @@ async fn node(space: &Space<'_>, name: &str, scenario: &str) {
             (told && !new).then_some(())
         })
         .await;
+}
+
+/// Gives each scenario a node of its own with that fault, and a VM with this spec that may run only there; sees that the
+/// blocker is named, and that the VM runs once the fault is gone.
+async fn faults_of_nodes<const N: usize>(
+    space: &Space<'_>,
+    rows: [(&'static str, Value, Blocker); N],
+) {
+    join_all(rows.map(|(scenario, spec, blocker)| async move {
+        let name = scenario.replace('=', "-");
+        node(space, &name, scenario).await;
+        space.apply(&on_node(&name, &name, spec)).await;
+        blocker.is_named(space, &name).await;
+        heal(space, "Node", &name).await;
+        space.running(&name).await;
+    }))
+    .await;
 }
 
 /// Takes the faults of an object away.

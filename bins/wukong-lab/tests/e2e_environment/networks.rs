@@ -1,9 +1,8 @@
 //! Networks that keep a VM from running.
 
-use futures::future::join_all;
 use serde_json::{Value, json};
 
-use super::{cluster, heal, node, on_node};
+use super::{cluster, faults_of_nodes};
 use crate::support::plugin::run;
 use crate::support::wukong;
 use crate::verdict::blocker;
@@ -17,31 +16,18 @@ fn nic(rest: Value) -> Value {
 #[tokio::test]
 async fn a_node_whose_network_is_broken_is_named() {
     let space = &cluster().await.space("networks").await;
+    let multus = blocker("EnvironmentReady", "MultusUnhealthy", "*", "multus");
+    let bridge = blocker(
+        "NodeNetworkReady",
+        "BridgeMissingOnNodes",
+        "*",
+        "no bridge br-lan",
+    );
     let rows = [
-        (
-            "multus-broken",
-            "EnvironmentReady",
-            "MultusUnhealthy",
-            "multus",
-        ),
-        (
-            "no-bridge=br-lan",
-            "NodeNetworkReady",
-            "BridgeMissingOnNodes",
-            "no bridge br-lan",
-        ),
+        ("multus-broken", nic(json!({})), multus),
+        ("no-bridge=br-lan", nic(json!({})), bridge),
     ];
-    join_all(rows.map(|(scenario, condition, reason, part)| async move {
-        let name = scenario.replace('=', "-");
-        node(space, &name, scenario).await;
-        space.apply(&on_node(&name, &name, nic(json!({})))).await;
-        blocker(condition, reason, "*", part)
-            .is_named(space, &name)
-            .await;
-        heal(space, "Node", &name).await;
-        space.running(&name).await;
-    }))
-    .await;
+    faults_of_nodes(space, rows).await;
 }
 
 #[tokio::test]

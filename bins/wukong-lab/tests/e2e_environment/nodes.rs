@@ -3,7 +3,7 @@
 use futures::future::{FutureExt, join_all};
 use serde_json::json;
 
-use super::{cluster, heal, node, on_node};
+use super::{cluster, faults_of_nodes, heal, node, on_node};
 use crate::support::{condition, merge, wukong};
 use crate::verdict::blocker;
 
@@ -33,18 +33,11 @@ async fn a_node_that_cannot_run_vms_is_named_with_its_cause() {
         ),
         ("no-virt-handler", "VirtHandlerNotReady", "no virt-handler"),
     ];
-    join_all(rows.map(|(scenario, reason, part)| async move {
-        let name = scenario.replace('=', "-");
-        let object: &str = format!("Node/{name}").leak();
-        node(space, &name, scenario).await;
-        space.apply(&on_node(&name, &name, json!({}))).await;
-        blocker(ENVIRONMENT, reason, object, part)
-            .is_named(space, &name)
-            .await;
-        heal(space, "Node", &name).await;
-        space.running(&name).await;
-    }))
-    .await;
+    let row = |(scenario, reason, part)| {
+        let blocker = blocker(ENVIRONMENT, reason, "Node/NAME", part);
+        (scenario, json!({}), blocker)
+    };
+    faults_of_nodes(space, rows.map(row)).await;
 }
 
 #[tokio::test]
@@ -161,7 +154,8 @@ async fn a_full_quota_is_told_the_numbers() {
             },
         )
         .await;
-    let full = blocker("Scheduled", "QuotaExceeded", "*", "requests.memory");
+    let quota_of = "ResourceQuota/small";
+    let full = blocker("Scheduled", "QuotaExceeded", quota_of, "requests.memory");
     full.is_named(space, "web").await;
     space.apply(&quota("8Gi")).await;
     space.running("web").await;

@@ -78,6 +78,32 @@ async fn nics_come_and_go_with_their_definitions() {
 }
 
 #[tokio::test]
+async fn a_disk_that_is_added_late_reaches_the_running_vm() {
+    let space = cluster().await.space("late-disk").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let instance = space.get("VirtualMachineInstance", "web").await["metadata"]["uid"].clone();
+    space.edit("web", data(json!({}))).await;
+    let with = space
+        .wukong("web", "with its disk", |wukong| {
+            let disk = &wukong["status"]["volumes"][1];
+            disk["bound"] == true && phase(wukong) == "Running"
+        })
+        .await;
+    assert_eq!(with["status"]["volumes"][1]["pvcName"], "web.data");
+    space
+        .until(VM, "web", "with its disk", |vm| {
+            let disk = vm.pointer("/spec/template/spec/domain/devices/disks/1/name")?;
+            (disk == "data").then_some(())
+        })
+        .await;
+    let same = space.get("VirtualMachineInstance", "web").await;
+    assert_eq!(same["metadata"]["uid"], instance, "it was not restarted");
+}
+
+#[tokio::test]
 async fn a_disk_that_is_taken_out_keeps_its_claim_and_comes_back_with_it() {
     let space = cluster().await.space("disks").await;
     space.apply(&wukong("web", data(json!({})))).await;

@@ -330,3 +330,23 @@ async fn what_happens_to_a_running_guest_is_followed() {
         .wukong("web", "stopped", |wukong| phase(wukong) == "Stopped")
         .await;
 }
+
+/// Nothing is made again for it: the volume may come back, and what was on it is nobody's to replace.
+#[tokio::test]
+async fn a_volume_that_is_lost_under_a_running_vm_is_named_and_nothing_is_made_anew() {
+    let space = cluster().await.space("lost-volume").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let before = space.get("DataVolume", "web.root").await["metadata"]["uid"].clone();
+    space.scenario("web", Some("claim-lost")).await;
+    let lost = space.blocked("web", "ClaimLost").await;
+    assert_eq!(phase(&lost), "Running", "{lost:#}");
+    let object = &lost["status"]["blocker"]["object"];
+    assert_eq!(object, "PersistentVolumeClaim/web.root");
+    space.scenario("web", None).await;
+    space.running("web").await;
+    let after = space.get("DataVolume", "web.root").await["metadata"]["uid"].clone();
+    assert_eq!(before, after);
+}

@@ -1,8 +1,9 @@
-//! Looking at the pods and events of one Wukong: a bounded number of lists, from the API server's cache.
+//! Looking at the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
 
 use serde_json::Value;
-use wukong_api::Wukong;
-use wukong_engine::environment::events::{Children, is_of};
+use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::facts::PodFact;
+use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::Fact;
 use wukong_engine::{Presence, Store};
 
@@ -15,14 +16,14 @@ use crate::refusal::{Cause, Refusal};
 const LIST_MAX: u32 = 500;
 
 /// The pods that work for the Wukong, and the warnings about its objects.
-pub(super) async fn children(http: &Http, subject: &Subject, wukong: &Wukong) -> Children {
+pub(super) async fn children(http: &Http, subject: &Subject, kin: &Kin) -> Children {
     let ours = |object: &Value, pointer: &str| {
         let name = object.pointer(pointer).and_then(Value::as_str);
-        is_of(name.unwrap_or_default(), &subject.namespace, wukong)
+        kin.has(name.unwrap_or_default(), &subject.namespace)
     };
     let launcher = format!("labelSelector=vm.kubevirt.io%2Fname%3D{}", subject.name);
     let mut pods = list(http, subject, "Pod", "pods", &launcher).await;
-    if !wukong.spec.disks.is_empty() {
+    if kin.has_disks() {
         let importers = "labelSelector=cdi.kubevirt.io%3Dimporter";
         let importers = list(http, subject, "Pod", "pods", importers).await;
         if let (Ok(pods), Ok(importers)) = (&mut pods, importers) {
@@ -43,7 +44,29 @@ pub(super) async fn children(http: &Http, subject: &Subject, wukong: &Wukong) ->
         }
         Err(refusal) => drop(children.events.clear(presence(&refusal))),
     }
+    if kin.waits_for_provisioner() {
+        provisioners(http, &mut children.provisioners).await;
+    }
     children
+}
+
+/// The pods of provisioners, in whatever namespace. They are known by their names only, which the API server does not
+/// select by, so a cluster of very many pods is not searched to the end: such provisioners serve small ones.
+async fn provisioners(http: &Http, store: &mut Store<PodFact>) {
+    let path = format!("/api/v1/pods?limit={LIST_MAX}");
+    let (pods, complete) = match page(http, "Pod", path).await {
+        Ok(page) => page,
+        Err(refusal) => return drop(store.clear(presence(&refusal))),
+    };
+    let name = |pod: &Value| pod.pointer("/metadata/name")?.as_str().map(is_provisioner);
+    let found: Vec<PodFact> = pods
+        .iter()
+        .filter(|pod| name(pod) == Some(true))
+        .map(PodFact::project)
+        .collect();
+    if complete || !found.is_empty() {
+        store.replace(found);
+    }
 }
 
 fn fill<F: Fact>(store: &mut Store<F>, objects: Result<Vec<Value>, Refusal>) {
@@ -68,21 +91,33 @@ async fn list(
     query: &str,
 ) -> Result<Vec<Value>, Refusal> {
     let namespace = &subject.namespace;
+    let path = format!(
+        "/api/v1/namespaces/{namespace}/{plural}?{query}&limit={LIST_MAX}&resourceVersion=0"
+    );
+    Ok(page(http, kind, path).await?.0)
+}
+
+/// The objects of a list, and whether they are all.
+async fn page(
+    http: &Http,
+    kind: &'static str,
+    path: String,
+) -> Result<(Vec<Value>, bool), Refusal> {
     let exchange = Exchange {
         verb: "look",
         kind,
         method: Method::GET,
-        path: format!(
-            "/api/v1/namespaces/{namespace}/{plural}?{query}&limit={LIST_MAX}&resourceVersion=0"
-        ),
+        path,
         content_type: JSON,
         accept: JSON,
         body: &Value::Null,
     };
     let mut answer = http.exchange(exchange).await?.success()?;
+    let more = answer.pointer("/metadata/continue").and_then(Value::as_str);
+    let complete = more.is_none_or(str::is_empty);
     let items = answer.get_mut("items").map(Value::take);
     Ok(match items {
-        Some(Value::Array(items)) => items,
-        _ => Vec::new(),
+        Some(Value::Array(items)) => (items, complete),
+        _ => (Vec::new(), complete),
     })
 }

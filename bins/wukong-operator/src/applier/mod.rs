@@ -23,7 +23,7 @@ use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
-use wukong_engine::environment::events::Children;
+use wukong_engine::environment::events::{Children, Kin};
 use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
 
 use crate::event::event;
@@ -330,8 +330,8 @@ impl Port for Applier {
         })
     }
 
-    async fn look(&self, subject: &Subject, wukong: &Wukong) -> Children {
-        look::children(&self.http, subject, wukong).await
+    async fn look(&self, subject: &Subject, kin: &Kin) -> Children {
+        look::children(&self.http, subject, kin).await
     }
 
     async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal> {

@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use wukong_api::{Policy, Wukong, WukongSpec, WukongStatus};
+use wukong_engine::environment::events::Kin;
 use wukong_engine::{Apply, Decision, Expand, Kind, Note, Observed, Target, decide, undecodable};
 
 use crate::backoff::Backoff;
@@ -216,7 +217,8 @@ impl Reconciler {
         let Ok(_permit) = self.looks.try_acquire() else {
             return false;
         };
-        let children = self.port.look(&work.subject, wukong).await;
+        let kin = Kin::of(wukong, &self.cluster.world());
+        let children = self.port.look(&work.subject, &kin).await;
         let mut remembered = work.entry.remembered.lock();
         remembered.memory.record_looked(children, Timestamp::now());
         true
@@ -383,9 +385,12 @@ impl Reconciler {
                 let written = self
                     .write_status(work, &decision.status, decision.notes)
                     .await;
+                let ended = match ended {
+                    Ended::Unchanged if written.is_ok() => Ended::Changed,
+                    ended => ended,
+                };
                 match written {
-                    Ok(()) if ended == Ended::Unchanged => (Ended::Changed, again),
-                    Ok(()) => (ended, again),
+                    Ok(more) => (ended, again.into_iter().chain(more).min()),
                     Err(pause) => (Ended::Refused, again.into_iter().chain(pause).min()),
                 }
             }
@@ -431,28 +436,33 @@ impl Reconciler {
         });
         let notes = note.into_iter().collect();
         match self.write_status(work, &wanted, notes).await {
-            Ok(()) => (Ended::Changed, None),
+            Ok(_) => (Ended::Changed, None),
             Err(pause) => (Ended::Refused, pause),
         }
     }
 
-    /// Writes the status and tells what goes with it. When it is refused, returns when it is worth trying again.
+    /// Writes the status and tells what goes with it. Returns when there is more to say: at once when the API server cuts the
+    /// status for the first time, or no longer. When it is refused, returns when it is worth trying again.
     async fn write_status(
         &self,
         work: &Work,
         status: &WukongStatus,
         notes: Vec<Note>,
-    ) -> Result<(), Option<Duration>> {
+    ) -> Result<Option<Duration>, Option<Duration>> {
+        let mut more = None;
         let refusal = match self.port.write_status(&work.subject, status).await {
             Ok(wukong) => {
                 let kept = wukong.get("status").cloned().unwrap_or_default();
                 self.cluster.status_written(wukong);
                 let mut remembered = work.entry.remembered.lock();
                 remembered.memory.status_written = Some(Timestamp::now());
-                remembered.memory.status_cut = serde_json::from_value(kept)
+                let was_cut = remembered.memory.status_cut.is_some();
+                let cut = serde_json::from_value(kept)
                     .ok()
                     .filter(|kept| kept != status)
                     .map(|kept| (status.clone(), kept));
+                more = (cut.is_some() != was_cut).then_some(Duration::ZERO);
+                remembered.memory.status_cut = cut;
                 remembered.status_refused = 0;
                 None
             }
@@ -468,7 +478,7 @@ impl Reconciler {
             self.tell(work, notes).await;
         }
         let Some(refusal) = refusal else {
-            return Ok(());
+            return Ok(more);
         };
         self.report(work, "status", &refusal);
         let mut remembered = work.entry.remembered.lock();

@@ -2,11 +2,17 @@
 //! the manifest.
 
 use wukong_api::validated::Login;
-use wukong_api::{ConditionType, Reason, ValidatedWukong};
+use wukong_api::{ConditionType, Reason};
 
-use crate::environment::{Check, checks, deciding, environment_ready, migration, of_manifest};
+use super::running;
+use crate::environment::{
+    Check, checks, deciding, emulation, environment_ready, migration, of_manifest,
+};
+use crate::facts::condition;
 use crate::planning::Planning;
+use crate::status;
 use crate::verdict::{Status, Verdict};
+use crate::world::Presence;
 
 /// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -39,22 +45,40 @@ impl Life {
 pub(crate) fn judged(planning: &Planning, life: Life) -> Vec<Check> {
     let now = planning.observed.now;
     match life {
-        Life::Rises => checks(&planning.observed.world.environment, planning.wukong, now),
+        Life::Rises => checks(
+            &planning.observed.world.environment,
+            &planning.observed.memory.looked.children.provisioners,
+            planning.wukong,
+            now,
+        ),
         Life::Rests | Life::Runs => of_manifest(planning.wukong, now),
     }
 }
 
 /// Whether the cluster can run the VM.
-pub(crate) fn ready(life: Life, checks: &[Check]) -> Option<Verdict> {
+pub(crate) fn ready(planning: &Planning, life: Life, checks: &[Check]) -> Option<Verdict> {
     match life {
         Life::Rests => None,
-        Life::Runs => Some(Verdict::ok(
-            ConditionType::EnvironmentReady,
-            Reason::Available,
-            "The cluster runs this VM",
-        )),
+        Life::Runs => Some(emulated(planning).unwrap_or_else(|| {
+            Verdict::ok(
+                ConditionType::EnvironmentReady,
+                Reason::Available,
+                "The cluster runs this VM",
+            )
+        })),
         Life::Rises => Some(environment_ready(checks).into()),
     }
+}
+
+/// A VM that runs without hardware virtualization. Until KubeVirt's configuration is heard of, what was said stays.
+fn emulated(planning: &Planning) -> Option<Verdict> {
+    let observed = planning.observed;
+    let environment = &observed.world.environment;
+    if environment.kubevirts.presence() == Presence::Unknown {
+        return status::said_before(observed.wukong, ConditionType::EnvironmentReady)
+            .filter(|said| said.reason == Reason::EmulationOnly);
+    }
+    emulation(environment, observed.now).map(Into::into)
 }
 
 /// Whether the bridges are on the nodes.
@@ -64,8 +88,23 @@ pub(crate) fn node_network(checks: &[Check]) -> Option<Verdict> {
 }
 
 /// Whether cloud-init can set the guest up as asked.
-pub(crate) fn provisioning(wukong: &ValidatedWukong, checks: &[Check]) -> Option<Verdict> {
+pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verdict> {
     const TYPE: ConditionType = ConditionType::ProvisioningReady;
+    let wukong = planning.wukong;
+    let conditions = planning.instance.map(|instance| &*instance.conditions);
+    let refused = condition(conditions.unwrap_or_default(), "Synchronized")
+        .filter(|said| said.status == "False" && running::is_of_user_data(said));
+    if let (Login::Secret(name), Some(said)) = (&wukong.login, refused) {
+        let message = format!(
+            "Secret {name} has no user data for the guest: KubeVirt says: {}",
+            said.message
+        );
+        return Some(
+            Verdict::bad(TYPE, Reason::InvalidUserData, message)
+                .about(format!("Secret/{name}"))
+                .hint("put the user data under the key userdata of the Secret; the VM then starts by itself"),
+        );
+    }
     let set_up = wukong.login != Login::ImageDefault
         || wukong.ssh_key_secret.is_some()
         || wukong.nics.iter().any(|nic| nic.ip.is_some());

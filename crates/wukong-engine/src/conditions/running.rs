@@ -58,7 +58,7 @@ fn alive(
         "Running" => (Some(scheduled(instance)), guest_runs(instance, wish)),
         "Scheduled" => (
             Some(scheduled(instance)),
-            starting("The guest is being started"),
+            not_started(instance).unwrap_or_else(|| starting("The guest is being started")),
         ),
         _ if vm.printable_status == "CrashLoopBackOff" => (None, crash_loop(vm)),
         _ => (
@@ -71,6 +71,23 @@ fn alive(
             starting("The guest waits for its node"),
         ),
     }
+}
+
+/// What KubeVirt says of a guest that it cannot start on its node; it tries again and again.
+fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Verdict> {
+    let said = condition(&instance.conditions, "Synchronized")
+        .filter(|said| said.status == "False" && !is_of_user_data(said))?;
+    let message = format!("KubeVirt cannot start the guest: {}", said.message);
+    Some(
+        Verdict::bad(RUNNING, Reason::InternalError, message)
+            .about(format!("VirtualMachineInstance/{}", instance.meta.name))
+            .hint("see what the message says, and the log of the virt-launcher pod"),
+    )
+}
+
+/// Whether KubeVirt misses the user data (`resolveNoCloudSecrets` in its `pkg/cloud-init`).
+pub(crate) fn is_of_user_data(said: &ConditionFact) -> bool {
+    said.message.contains("no cloud-init data-source found")
 }
 
 fn starting(message: &str) -> Verdict {
@@ -202,7 +219,7 @@ fn scheduling(
     if let Some(refused) = condition(&instance.conditions, "Synchronized")
         .filter(|synchronized| synchronized.status == "False")
     {
-        return pod_refused(refused).about(object);
+        return pod_refused(refused, object);
     }
     let tried = matches!(
         vm.printable_status.as_str(),
@@ -227,14 +244,18 @@ fn scheduling(
 }
 
 /// KubeVirt cannot make the pod, or the pod cannot start.
-fn pod_refused(refused: &ConditionFact) -> Verdict {
+fn pod_refused(refused: &ConditionFact, object: String) -> Verdict {
     let message = format!("The VM's pod cannot start: {}", refused.message);
     if refused.reason == "FailedPvcNotFound" {
-        return Verdict::progressing(SCHEDULED, Reason::Scheduling, message);
+        return Verdict::progressing(SCHEDULED, Reason::Scheduling, message).about(object);
     }
-    if refused.message.contains("exceeded quota") {
+    if let Some((_, quota)) = refused.message.split_once("exceeded quota: ") {
+        let name = quota.split(',').next().unwrap_or_default();
         return Verdict::bad(SCHEDULED, Reason::QuotaExceeded, message)
+            .about(format!("ResourceQuota/{name}"))
             .hint("raise the quota of the namespace: the pod needs the guest's memory and about 300 MiB more");
     }
-    Verdict::bad(SCHEDULED, Reason::PodNotStarted, message).hint("see what the message says")
+    Verdict::bad(SCHEDULED, Reason::PodNotStarted, message)
+        .about(object)
+        .hint("see what the message says")
 }

@@ -8,10 +8,12 @@ use serde::{Serialize, Serializer};
 use strum::AsRefStr;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use super::facts::PodFact;
 use super::nodes::Nodes;
 use super::rules::{Finding, RULES, Rule, Scene, Severity};
 use super::{Environment, Platform};
 use crate::verdict::{Status, Verdict};
+use crate::world::Store;
 
 /// Longest message and line of evidence, in characters.
 const LINE_MAX: usize = 1000;
@@ -72,6 +74,7 @@ pub fn preflight(
 ) -> Vec<Check> {
     let scene = Scene {
         environment,
+        provisioners: &environment.provisioner_pods,
         wukong,
         nodes: Nodes::new(environment, wukong, now),
         now,
@@ -80,15 +83,18 @@ pub fn preflight(
     judge(&scene, RULES.iter())
 }
 
-/// The same for one Wukong, without the evidence of what is in order.
+/// The same for one Wukong, without the evidence of what is in order. `provisioners` are the pods of provisioners that are
+/// no CSI drivers.
 pub(crate) fn checks(
     environment: &Environment,
+    provisioners: &Store<PodFact>,
     wukong: &ValidatedWukong,
     now: Timestamp,
 ) -> Vec<Check> {
     let wukong = Some(wukong);
     let scene = Scene {
         environment,
+        provisioners,
         wukong,
         nodes: Nodes::new(environment, wukong, now),
         now,
@@ -97,11 +103,27 @@ pub(crate) fn checks(
     judge(&scene, RULES.iter())
 }
 
+/// Whether VMs run without hardware virtualization.
+pub(crate) fn emulation(environment: &Environment, now: Timestamp) -> Option<Check> {
+    let unknown = &Environment::default();
+    let scene = Scene {
+        environment,
+        provisioners: &environment.provisioner_pods,
+        wukong: None,
+        // The rule does not ask for nodes, and they are many.
+        nodes: Nodes::new(unknown, None, now),
+        now,
+        thorough: false,
+    };
+    judge(&scene, RULES.iter().filter(|rule| rule.id == "emulation")).pop()
+}
+
 /// What is found in the manifest alone.
 pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check> {
     let environment = &Environment::default();
     let scene = Scene {
         environment,
+        provisioners: &environment.provisioner_pods,
         wukong: Some(wukong),
         nodes: Nodes::new(environment, Some(wukong), now),
         now,
@@ -126,7 +148,12 @@ pub fn environment_verdict(
     wukong: &ValidatedWukong,
     now: Timestamp,
 ) -> Check {
-    environment_ready(&checks(environment, wukong, now))
+    environment_ready(&checks(
+        environment,
+        &environment.provisioner_pods,
+        wukong,
+        now,
+    ))
 }
 
 /// The condition `EnvironmentReady`, from the checks.

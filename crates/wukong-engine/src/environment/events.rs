@@ -1,14 +1,14 @@
 //! What the pods and events of a VM's children tell. They are looked up only while something is stuck.
 
-use wukong_api::{ConditionType, Reason, Wukong};
+use wukong_api::{ConditionType, Reason, Wukong, names};
 
 use super::check::{Check, CheckStatus, anchor};
 use super::facts::{EventFact, PodFact};
-use super::rules::MULTUS_ON_K3S;
+use super::rules::{MULTUS_ON_K3S, is_in_cluster};
 use super::{Platform, scheduler};
 use crate::conditions::import;
-use crate::facts::Fact;
-use crate::world::{Presence, Seen, Store};
+use crate::facts::{ClaimFact, Fact};
+use crate::world::{Presence, Seen, Store, World};
 
 /// Most events that are kept; of more, the newest.
 const EVENTS_MAX: usize = 200;
@@ -20,6 +20,8 @@ pub struct Children {
     pub pods: Store<PodFact>,
     /// Events about the children and their pods and claims.
     pub events: Store<EventFact>,
+    /// Pods of the provisioners that are no CSI drivers, where one of them is waited for ([`Kin::waits_for_provisioner`]).
+    pub provisioners: Store<PodFact>,
 }
 
 /// An event that is understood.
@@ -220,44 +222,93 @@ fn of_importer(pod: &PodFact) -> Option<Check> {
     })
 }
 
-/// Whether an object of this name is the Wukong, one of its children, or a pod that works for one. All our names begin
-/// with the Wukong's; KubeVirt's and CDI's pods put something before.
-pub fn is_of(object: &str, namespace: &str, wukong: &Wukong) -> bool {
-    let wukong_name = wukong.metadata.name.as_deref().unwrap_or_default();
-    if Some(namespace) != wukong.metadata.namespace.as_deref() {
-        return false;
+/// What belongs to a Wukong, told by its name: the Wukong, its children, and the pods that work for it. All our names begin
+/// with the Wukong's; KubeVirt's and CDI's pods put something before, or have the uid of a claim.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Kin {
+    namespace: String,
+    name: String,
+    disks: Vec<String>,
+    /// Uids of its claims.
+    claims: Vec<String>,
+    waits_for_provisioner: bool,
+}
+
+impl Kin {
+    /// Of a Wukong, as far as its claims are known.
+    pub fn of(wukong: &Wukong, world: &World) -> Self {
+        let namespace = wukong.metadata.namespace.clone().unwrap_or_default();
+        let name = wukong.metadata.name.clone().unwrap_or_default();
+        let disks = wukong.spec.disks.iter().map(|disk| disk.name.clone());
+        let disks: Vec<String> = disks.collect();
+        let claims = disks.iter().filter_map(|disk| {
+            let claim = world.claims.get(&namespace, &names::claim(&name, disk));
+            claim.present()
+        });
+        let claims: Vec<&ClaimFact> = claims.collect();
+        let classes = &world.environment.storage_classes;
+        let waits = |claim: &&ClaimFact| {
+            let class = classes.get("", claim.class.as_deref()?).present()?;
+            (claim.phase == "Pending" && is_in_cluster(&class.provisioner)).then_some(())
+        };
+        Self {
+            waits_for_provisioner: claims.iter().find_map(waits).is_some(),
+            claims: claims.iter().map(|claim| claim.meta.uid.clone()).collect(),
+            disks,
+            name,
+            namespace,
+        }
     }
-    let rest = [
-        "virt-launcher-",
-        "hp-volume-",
-        "importer-prime-",
-        "importer-",
-        "cdi-upload-",
-        "",
-    ]
-    .iter()
-    .find_map(|prefix| object.strip_prefix(prefix))
-    .unwrap_or(object);
-    let Some(rest) = rest.strip_prefix(wukong_name) else {
-        return false;
-    };
-    let claim = |rest: &str| {
-        let disks = wukong.spec.disks.iter();
-        disks.map(|disk| disk.name.as_str()).any(|disk| {
-            rest == disk
-                || rest
-                    .strip_prefix(disk)
-                    .is_some_and(|rest| rest.starts_with('-'))
-        })
-    };
-    match rest.strip_prefix('.') {
-        Some(rest) => claim(rest),
-        // `virt-launcher-web-x7k2p`, and not one of a Wukong `web-2`: KubeVirt's suffix has five letters.
-        None => {
-            rest.is_empty()
-                || rest
-                    .strip_prefix('-')
-                    .is_some_and(|suffix| suffix.len() == 5 && !suffix.contains('-'))
+
+    /// Whether it has disks, for which importers may work.
+    pub fn has_disks(&self) -> bool {
+        !self.disks.is_empty()
+    }
+
+    /// Whether a claim waits for a provisioner that is no CSI driver: of that, only its pods tell.
+    pub fn waits_for_provisioner(&self) -> bool {
+        self.waits_for_provisioner
+    }
+
+    /// Whether the object of this name belongs to it.
+    pub fn has(&self, object: &str, namespace: &str) -> bool {
+        if namespace != self.namespace {
+            return false;
+        }
+        let prime = object.strip_prefix("importer-").unwrap_or(object);
+        if let Some(uid) = prime.strip_prefix("prime-") {
+            return self.claims.iter().any(|claim| uid.starts_with(claim));
+        }
+        let rest = [
+            "virt-launcher-",
+            "hp-volume-",
+            "importer-",
+            "cdi-upload-",
+            "",
+        ]
+        .iter()
+        .find_map(|prefix| object.strip_prefix(prefix))
+        .unwrap_or(object);
+        let Some(rest) = rest.strip_prefix(&self.name) else {
+            return false;
+        };
+        let claim = |rest: &str| {
+            self.disks.iter().any(|disk| {
+                rest == disk
+                    || rest
+                        .strip_prefix(disk)
+                        .is_some_and(|rest| rest.starts_with('-'))
+            })
+        };
+        match rest.strip_prefix('.') {
+            Some(rest) => claim(rest),
+            // `virt-launcher-web-x7k2p`, and not one of a Wukong `web-2`: KubeVirt's suffix has five letters.
+            None => {
+                rest.is_empty()
+                    || rest
+                        .strip_prefix('-')
+                        .is_some_and(|suffix| suffix.len() == 5 && !suffix.contains('-'))
+            }
         }
     }
 }

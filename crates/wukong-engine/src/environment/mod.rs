@@ -16,7 +16,7 @@ pub mod rules;
 pub mod scheduler;
 
 pub use check::{Check, CheckStatus, environment_verdict, preflight};
-pub(crate) use check::{checks, deciding, environment_ready, of_manifest};
+pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub use demand::launcher_memory;
 pub use platform::Platform;
 

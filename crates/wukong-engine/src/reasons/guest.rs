@@ -9,6 +9,15 @@ use super::ReasonDoc;
 use super::Tone::{Fine, Waits, Worth, Wrong};
 use crate::environment::Platform::{Aks, BareMetal, Eks, Gke, K3s, OpenShift};
 
+pub(super) const INVALID_USER_DATA: ReasonDoc = ReasonDoc {
+    reason: Reason::InvalidUserData,
+    tone: Wrong,
+    conditions: &[ProvisioningReady],
+    meaning: "The Secret that `userDataSecret` names has neither the key `userdata` nor `networkdata`, so KubeVirt cannot make the disk that cloud-init reads. The operator may not read Secrets: it knows from what KubeVirt says about the VM. Two things KubeVirt does not say. With `ipConfig` the network data comes from the operator, and a guest whose Secret has no `userdata` boots without any. And what is in the user data only cloud-init looks at, inside of the guest. Its size is never a matter: KubeVirt's limit of 2048 bytes is for user data inside of the VM, and the API server takes no Secret of more than 1 MiB.",
+    fix: "Put the user data under the key `userdata`: `kubectl create secret generic NAME --from-file=userdata=FILE`. The VM starts by itself within a minute or two, when the node has got the new content. What cloud-init made of it: `cloud-init status --long` in the guest.",
+    platforms: &[],
+};
+
 pub(super) const PLAIN_TEXT_PASSWORD: ReasonDoc = ReasonDoc {
     reason: Reason::PlainTextPassword,
     tone: Worth,

@@ -48,7 +48,7 @@ pub(super) const CRD_OUTDATED: ReasonDoc = ReasonDoc {
     reason: Reason::CRDOutdated,
     tone: Wrong,
     conditions: &[SpecValid],
-    meaning: "The stored Wukong cannot be read by this version of the operator: the CustomResourceDefinition that let it in is of another release. The message names the field. The VM is left as it is.",
+    meaning: "The installed CustomResourceDefinition is of another release than the operator. Either the stored Wukong cannot be read: the message names the field, and the VM is left as it is. Or the API server drops what the operator writes into the status: the message names these fields, and everything else works. Fields of the manifest that are newer than the definition are dropped then, too, before the operator sees them.",
     fix: "Install the CustomResourceDefinition of the operator's release (`kubectl apply --server-side -f deploy/crds/`), and apply the manifest again.",
     platforms: &[],
 };

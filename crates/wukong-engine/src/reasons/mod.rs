@@ -114,6 +114,7 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::Resizing => &disks::RESIZING,
         Reason::ResizeRefused => &disks::RESIZE_REFUSED,
         Reason::WaitingForFirstConsumer => &disks::WAITING_FOR_FIRST_CONSUMER,
+        Reason::InvalidUserData => &guest::INVALID_USER_DATA,
         Reason::PlainTextPassword => &guest::PLAIN_TEXT_PASSWORD,
         Reason::Scheduled => &guest::SCHEDULED,
         Reason::Scheduling => &guest::SCHEDULING,

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
+use wukong_api::WukongStatus;
 use wukong_api::status::Phase;
 use wukong_engine::{Expect, FailureKind, Memory, Presence, undecodable};
 
@@ -368,19 +369,43 @@ fn one_that_cannot_be_read_says_so_and_keeps_what_was_known() {
 fn what_the_server_does_not_keep_of_a_status_is_written_once() {
     let mut cluster = Cluster::running(COMPLETE);
     cluster.settle();
+    let cut = |cluster: &mut Cluster, wanted: WukongStatus| {
+        let mut kept = wanted.clone();
+        kept.resources.clear();
+        let stored = serde_json::to_value(&kept).unwrap();
+        cluster
+            .server
+            .update("wukong-operator", "Wukong", "web", |wukong| {
+                wukong["status"] = stored
+            });
+        cluster.observe();
+        (wanted, kept)
+    };
     let wanted = cluster.status();
-    let mut kept = wanted.clone();
-    kept.resources.clear();
-    let stored = serde_json::to_value(&kept).unwrap();
-    cluster
-        .server
-        .update("wukong-operator", "Wukong", "web", |wukong| {
-            wukong["status"] = stored
-        });
-    cluster.observe();
+    let first = cut(&mut cluster, wanted);
     assert!(cluster.decide().write_status.is_some());
-    cluster.memory.status_cut = Some((wanted, kept));
-    assert_eq!(cluster.decide().write_status, None);
+    cluster.memory.status_cut = Some(first);
+    // That it is cut is said, once.
+    let said = cluster.decide();
+    assert!(said.write_status.is_some());
+    let second = cut(&mut cluster, said.status);
+    cluster.memory.status_cut = Some(second);
+    let quiet = cluster.decide();
+    assert_eq!(quiet.write_status, None);
+    let spec = &quiet.status.conditions[0];
+    assert_eq!(
+        (spec.status.as_str(), spec.reason.as_str()),
+        ("True", "CRDOutdated")
+    );
+    assert!(
+        spec.message.contains("drops status.resources,"),
+        "{}",
+        spec.message
+    );
+    // A restart forgets it; what was said stays until a status was written.
+    let memory = std::mem::take(&mut cluster.memory);
+    assert_eq!(cluster.decide().status, quiet.status);
+    cluster.memory = memory;
     // What changes is told.
     cluster.edit(&format!("powerState: Stopped, {COMPLETE}"));
     cluster.observe();

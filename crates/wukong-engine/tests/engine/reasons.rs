@@ -13,6 +13,7 @@ use wukong_engine::{FailureKind, Presence};
 
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
+use crate::support::environment;
 use crate::support::plant::{self, DEFAULT_CLASS};
 
 pub const IMAGE: &str = "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2'}]";
@@ -212,7 +213,20 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             }));
             cluster
         }
+        R::EmulationOnly => Cluster::running("cpu: 1").within(&environment::Cluster::healthy().emulating()),
+        R::CRDOutdated => {
+            let mut cluster = Cluster::running(IMAGE);
+            let wanted = cluster.status();
+            let mut kept = wanted.clone();
+            kept.first_boot = None;
+            kept.volumes[0].requested = None;
+            cluster.memory.status_cut = Some((wanted, kept));
+            cluster
+        }
         R::SecretNotFound => waiting_with("FailedMount", "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found"),
+        R::InvalidUserData => changed("userDataSecret: mine", "VirtualMachineInstance", "web", json!({"phase": "Scheduled", "nodeName": "node-1",
+            "conditions": all(&[("Synchronized", "False", "Synchronizing with the Domain failed.",
+                "server error. command SyncVMI failed: \"ReadCloudInitVolumeDataSource failed: no cloud-init data-source found at volume: cloudinit\"")])})),
         R::PlainTextPassword => Cluster::new("cloudInitUser: {name: me, password: hello}"),
         R::NotManaged => Cluster::running("networks: [{name: lan, type: bridge, nodeNetwork: {uplink: eth1}}]"),
 
@@ -224,13 +238,20 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
 
         // What the rules about the environment say: see the tests of those.
-        // Of a Wukong that cannot be read, which no decision is about.
-        R::CRDOutdated => return None,
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
         | R::NoVirtualizationDevices | R::DevicePluginUnhealthy | R::FeatureGateDisabled | R::BindingNotRegistered
-        | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::EmulationOnly | R::BridgeMissingOnNodes
+        | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::BridgeMissingOnNodes
         | R::ProvisionerNotReady | R::StorageProfileIncomplete | R::SingleNode => return None,
     })
+}
+
+/// Every reason is reached: here, or by the tests of the rules about the cluster.
+#[test]
+fn no_reason_is_reached_nowhere() {
+    for reason in Reason::iter() {
+        let elsewhere = environment::OF_THE_CLUSTER.contains(&reason);
+        assert!(elsewhere || cluster_with(reason).is_some(), "{reason}");
+    }
 }
 
 /// One that runs, and whose disks we cannot see any more.

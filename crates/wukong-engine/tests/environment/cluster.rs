@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wukong_api::{ValidatedWukong, Wukong, WukongSpec};
+use wukong_api::{Reason, ValidatedWukong, Wukong, WukongSpec};
 use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
 use wukong_engine::facts::Fact;
@@ -10,6 +10,35 @@ use wukong_engine::{Presence, Store};
 
 /// Noon; the heartbeats of the fixture are 30 seconds older.
 pub const NOW: &str = "2026-08-01T12:00:00Z";
+
+/// Reasons that the tests of the rules reach. All others follow from the objects of a VM: those are reached in the tests of the decisions
+/// (`engine/reasons.rs`), which see that no reason is in neither.
+pub const OF_THE_CLUSTER: [Reason; 24] = [
+    Reason::Available,
+    Reason::BindingNotRegistered,
+    Reason::BridgeMissingOnNodes,
+    Reason::CDINotAvailable,
+    Reason::DevicePluginUnhealthy,
+    Reason::DisksNotShared,
+    Reason::EmulationOnly,
+    Reason::FeatureGateDisabled,
+    Reason::HostDevices,
+    Reason::KubeVirtNotAvailable,
+    Reason::Migratable,
+    Reason::MultusUnhealthy,
+    Reason::NMStateNotInstalled,
+    Reason::NoVirtualizationDevices,
+    Reason::NotMigratable,
+    Reason::NotPermitted,
+    Reason::PlacementTooNarrow,
+    Reason::PlainTextPassword,
+    Reason::PodNetworkBridge,
+    Reason::ProvisionerNotReady,
+    Reason::SecretNotFound,
+    Reason::SingleNode,
+    Reason::StorageProfileIncomplete,
+    Reason::VirtHandlerNotReady,
+];
 
 pub struct Cluster {
     objects: Vec<Value>,

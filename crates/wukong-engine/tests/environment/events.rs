@@ -5,10 +5,11 @@ use wukong_api::ConditionType::{
     self, DependenciesResolved, EnvironmentReady, Running, Scheduled, VolumesBound,
 };
 use wukong_api::{Reason, Wukong, WukongSpec};
-use wukong_engine::environment::events::{Children, is_of, of_event, of_pod};
+use wukong_engine::environment::events::{Children, Kin, of_event, of_pod};
 use wukong_engine::environment::facts::{EventFact, PodFact};
 use wukong_engine::environment::{Check, CheckStatus, Platform, migration};
 use wukong_engine::facts::{ConditionFact, Fact};
+use wukong_engine::world::World;
 
 fn event(kind: &str, reason: &str, message: &str) -> Value {
     json!({
@@ -290,14 +291,20 @@ fn what_belongs_to_a_wukong_is_told_by_its_name() {
     .unwrap();
     let mut web = Wukong::new("web", spec);
     web.metadata.namespace = Some("shop".into());
+    let mut world = World::default();
+    let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"}});
+    world.claims.replace(vec![Fact::project(&claim)]);
+    let web = Kin::of(&web, &world);
     for ours in [
         "web",
         "web.root",
         "virt-launcher-web-x7k2p",
         "importer-web.root",
         "importer-web.root-scratch",
+        "importer-prime-6f3a-11",
+        "prime-6f3a-11",
     ] {
-        assert!(is_of(ours, "shop", &web), "{ours}");
+        assert!(web.has(ours, "shop"), "{ours}");
     }
     for other in [
         "web-2",
@@ -305,9 +312,34 @@ fn what_belongs_to_a_wukong_is_told_by_its_name() {
         "virt-launcher-web-2-x7k2p",
         "web.other",
         "importer-web-2.root",
+        "importer-prime-77aa-12",
         "db",
     ] {
-        assert!(!is_of(other, "shop", &web), "{other}");
+        assert!(!web.has(other, "shop"), "{other}");
     }
-    assert!(!is_of("web", "elsewhere", &web));
+    assert!(!web.has("web", "elsewhere"));
+}
+
+#[test]
+fn only_a_claim_on_such_a_class_waits_for_the_pod_of_a_provisioner() {
+    let spec: WukongSpec = serde_json::from_value(json!({
+        "cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}],
+    }))
+    .unwrap();
+    let mut web = Wukong::new("web", spec);
+    web.metadata.namespace = Some("shop".into());
+    let waits = |provisioner: &str, phase: &str| {
+        let mut world = World::default();
+        let class = json!({"metadata": {"name": "local", "uid": "c"}, "provisioner": provisioner});
+        let classes = &mut world.environment.storage_classes;
+        classes.replace(vec![Fact::project(&class)]);
+        world.claims.replace(vec![Fact::project(&json!({
+            "metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"},
+            "spec": {"storageClassName": "local"}, "status": {"phase": phase},
+        }))]);
+        Kin::of(&web, &world).waits_for_provisioner()
+    };
+    assert!(waits("rancher.io/local-path", "Pending"));
+    assert!(!waits("rancher.io/local-path", "Bound"));
+    assert!(!waits("rbd.csi.ceph.com", "Pending"));
 }

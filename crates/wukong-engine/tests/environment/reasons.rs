@@ -9,7 +9,7 @@ use wukong_engine::environment::{CheckStatus, Environment};
 use wukong_engine::reasons::{Tone, doc};
 
 use crate::cases::CASES;
-use crate::cluster::{Cluster, NOW, wukong};
+use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, wukong};
 use crate::events;
 
 #[test]
@@ -49,34 +49,6 @@ fn every_rule_has_a_reason_that_a_case_reaches() {
         );
     }
 }
-
-/// Reasons that only a cluster gives, not the objects of a VM: those are reached in the tests of the decisions.
-const OF_THE_CLUSTER: [Reason; 24] = [
-    Reason::Available,
-    Reason::BindingNotRegistered,
-    Reason::BridgeMissingOnNodes,
-    Reason::CDINotAvailable,
-    Reason::DevicePluginUnhealthy,
-    Reason::DisksNotShared,
-    Reason::EmulationOnly,
-    Reason::FeatureGateDisabled,
-    Reason::HostDevices,
-    Reason::KubeVirtNotAvailable,
-    Reason::Migratable,
-    Reason::MultusUnhealthy,
-    Reason::NMStateNotInstalled,
-    Reason::NoVirtualizationDevices,
-    Reason::NotMigratable,
-    Reason::NotPermitted,
-    Reason::PlacementTooNarrow,
-    Reason::PlainTextPassword,
-    Reason::PodNetworkBridge,
-    Reason::ProvisionerNotReady,
-    Reason::SecretNotFound,
-    Reason::SingleNode,
-    Reason::StorageProfileIncomplete,
-    Reason::VirtHandlerNotReady,
-];
 
 #[test]
 fn every_reason_of_the_cluster_is_reached() {

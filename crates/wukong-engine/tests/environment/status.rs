@@ -32,7 +32,9 @@ fn status(case: &Case) -> WukongStatus {
     none(&mut world.claims, Presence::Served);
     none(&mut world.snapshots, Presence::Served);
     none(&mut world.data_sources, Presence::Served);
-    let (memory, policy) = (Memory::default(), Policy::default());
+    let (mut memory, policy) = (Memory::default(), Policy::default());
+    // Provisioners are not watched, but looked at.
+    memory.looked.children.provisioners = world.environment.provisioner_pods.clone();
     let wukong = manifest((case.wish)());
     decide(&Observed {
         wukong: &wukong,

@@ -266,6 +266,18 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         put(&mut draft.status, ["reason"], json!("Crashed"));
         return Step::of(draft.change(Manager::VirtHandler));
     }
+    if scenario.has("no-user-data") {
+        // What virt-launcher answers to virt-handler about a Secret without the keys that it looks for.
+        draft.condition(
+            "Synchronized",
+            "False",
+            "Synchronizing with the Domain failed.",
+            "server error. command SyncVMI failed: \"ReadCloudInitVolumeDataSource failed: no cloud-init data-source found \
+             at volume: cloudinit\"",
+        );
+        return Step::of(draft.change(Manager::VirtHandler));
+    }
+    draft.conditions.remove("Synchronized");
     if world.reality.is_some() {
         match world.guest(vmi).map(|guest| &guest.state) {
             Some(seen::State::Running) => {}

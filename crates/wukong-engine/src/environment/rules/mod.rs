@@ -11,11 +11,12 @@ mod wish;
 use jiff::Timestamp;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use super::facts::PodFact;
 use super::nodes::Nodes;
 use super::{Environment, Platform};
-use crate::world::Presence;
+use crate::world::{Presence, Store};
 
-pub(super) use storage::IN_CLUSTER_PROVISIONERS;
+pub(super) use storage::{IN_CLUSTER_PROVISIONERS, is_in_cluster};
 pub(super) use table::MULTUS_ON_K3S;
 pub use table::RULES;
 
@@ -70,6 +71,8 @@ pub enum Severity {
 /// What a rule looks at.
 pub(super) struct Scene<'a> {
     pub(super) environment: &'a Environment,
+    /// Pods of the provisioners that are no CSI drivers.
+    pub(super) provisioners: &'a Store<PodFact>,
     pub(super) wukong: Option<&'a ValidatedWukong>,
     pub(super) nodes: Nodes<'a>,
     pub(super) now: Timestamp,

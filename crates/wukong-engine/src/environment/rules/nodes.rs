@@ -141,6 +141,15 @@ pub(super) fn vhost_net(scene: &Scene) -> Finding {
 }
 
 impl Finding {
+    /// What the scheduler looks for a node for: the same before it has looked and after.
+    fn about_instance(self, scene: &Scene) -> Self {
+        let name = scene.wukong.map(|wukong| &wukong.identity.name);
+        match name {
+            Some(name) => self.about(format!("VirtualMachineInstance/{name}")),
+            None => self,
+        }
+    }
+
     /// Adds the resource under which the device is advertised.
     fn about_device(self, device: &str) -> Self {
         self.with(|found| {
@@ -181,6 +190,7 @@ pub(super) fn memory(scene: &Scene) -> Finding {
             grouped(causes)
         )
     })
+    .about_instance(scene)
 }
 
 pub(super) fn cpu(scene: &Scene) -> Finding {
@@ -193,6 +203,7 @@ pub(super) fn cpu(scene: &Scene) -> Finding {
             grouped(causes)
         )
     })
+    .about_instance(scene)
 }
 
 /// Devices that NICs ask for by name.
@@ -219,7 +230,8 @@ pub(super) fn nic_resource(scene: &Scene) -> Finding {
         Some((nic, resource)) => Finding::found(format!(
             "network {}: no node that the VM may be placed on offers {resource}",
             nic.name
-        )),
+        ))
+        .about_instance(scene),
         None => Finding::holds(),
     }
 }

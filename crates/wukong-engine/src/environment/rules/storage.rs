@@ -24,6 +24,13 @@ const MIGRATED: [(&str, &str); 7] = [
     ("kubernetes.io/portworx-volume", "pxd.portworx.com"),
 ];
 
+/// Whether a provisioner is no CSI driver, but a pod that is known.
+pub(in crate::environment) fn is_in_cluster(provisioner: &str) -> bool {
+    IN_CLUSTER_PROVISIONERS
+        .iter()
+        .any(|(known, _)| *known == provisioner)
+}
+
 fn disks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Disk> {
     scene.wukong.into_iter().flat_map(|wukong| &wukong.disks)
 }
@@ -178,7 +185,7 @@ fn unserved(scene: &Scene, class: &StorageClassFact) -> Option<Finding> {
         .iter()
         .find(|(known, _)| *known == provisioner)
     {
-        let pods = &environment.provisioner_pods;
+        let pods = scene.provisioners;
         if let Some(gap) = gap(pods.presence(), "Pod") {
             return Some(gap);
         }
