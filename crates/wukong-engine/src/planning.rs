@@ -1,11 +1,11 @@
 //! What is to be done for one valid Wukong.
 
 use jiff::Timestamp;
+use wukong_api::ValidatedWukong;
 use wukong_api::validated::{Login, Nic};
-use wukong_api::{Reason, ValidatedWukong};
 
 use crate::children::{self, DiskSeen, DiskState, Owner};
-use crate::conditions::{dependencies, spec, volumes};
+use crate::conditions::{dependencies, networks, spec, volumes};
 use crate::decide::finish;
 use crate::decision::{
     Applied, Apply, Call, Decision, Expand, Expect, FailureKind, Kind, Observed, Prune, Target,
@@ -47,7 +47,11 @@ impl<'a> Planning<'a> {
             vm,
             instance,
             disks: children::disks(wukong, observed),
-            taken: taken(wukong, nics.as_deref().unwrap_or_default(), observed),
+            taken: networks::taken_by_another(
+                wukong,
+                nics.as_deref().unwrap_or_default(),
+                observed,
+            ),
             nics,
             wish: Wish::of(wukong),
             wake_at: None,
@@ -411,19 +415,4 @@ impl<'a> Planning<'a> {
             }
         }
     }
-}
-
-/// A MAC or static address that another Wukong has.
-fn taken(wukong: &ValidatedWukong, nics: &[&Nic], observed: &Observed) -> Option<Taken> {
-    let world = observed.world;
-    [Reason::MACConflict, Reason::IPConflict]
-        .into_iter()
-        .find_map(|reason| {
-            let addresses = &world.environment.addresses;
-            addresses.taken(wukong, nics, reason, |other| {
-                let vm = world.virtual_machines.get(&other.namespace, &other.name);
-                vm.present()
-                    .is_some_and(|vm| vm.meta.is_controlled_by(&other.uid))
-            })
-        })
 }

@@ -9,7 +9,9 @@ use wukong_api::{ConditionType, Reason};
 use crate::causes;
 use crate::children;
 use crate::conditions::environment::{self, Life};
-use crate::conditions::{created, dependencies, guest, import, networks, running, spec, volumes};
+use crate::conditions::{
+    created, dependencies, guest, import, networks, outdated, running, spec, volumes,
+};
 use crate::decision::{Call, Failure, FailureKind, Kind, Target, Waiting};
 use crate::desired::Body;
 use crate::environment::Check;
@@ -159,7 +161,7 @@ impl<'a> Report<'a> {
         self.refusal
             .clone()
             .or_else(name_refused)
-            .or_else(|| spec::outdated(self.planning.observed))
+            .or_else(|| outdated::verdict(self.planning.observed))
             .unwrap_or_else(|| spec::valid(self.planning.observed.wukong))
     }
 

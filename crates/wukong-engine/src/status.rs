@@ -1,10 +1,9 @@
 //! Assembles the status, and decides when it is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use serde_json::Value;
 use wukong_api::status::{
     Blocker, FirstBoot, NetworkStatus, PendingChange, Phase, ResourceStatus, StartedWith, Timings,
     VolumeStatus,
@@ -22,9 +21,6 @@ use crate::verdict::{Status, Verdict};
 const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 /// Longest message in a condition, in bytes.
 const MESSAGE_MAX: usize = 1024;
-
-/// Most fields that one message lists.
-const DROPPED_MAX: usize = 5;
 
 /// What the status is made of.
 pub(crate) struct Findings<'a> {
@@ -349,35 +345,6 @@ pub(crate) fn write_at(
         .status_written
         .map_or(now, |written| written + PROGRESS_INTERVAL);
     Some(if urgent { now } else { interval.max(now) })
-}
-
-/// The fields of a status that were not kept, at most [`DROPPED_MAX`].
-pub(crate) fn dropped(wanted: &WukongStatus, kept: &WukongStatus) -> Vec<String> {
-    let json = |status: &WukongStatus| serde_json::to_value(status).unwrap_or_default();
-    let mut paths = BTreeSet::new();
-    lacking("status", &json(wanted), &json(kept), &mut paths);
-    paths.into_iter().take(DROPPED_MAX).collect()
-}
-
-fn lacking(path: &str, wanted: &Value, kept: &Value, paths: &mut BTreeSet<String>) {
-    match (wanted, kept) {
-        (Value::Object(wanted), Value::Object(kept)) => {
-            for (name, wanted) in wanted {
-                let path = format!("{path}.{name}");
-                match kept.get(name) {
-                    Some(kept) => lacking(&path, wanted, kept, paths),
-                    None => drop(paths.insert(path)),
-                }
-            }
-        }
-        (Value::Array(wanted), Value::Array(kept)) => {
-            let path = format!("{path}[]");
-            for (wanted, kept) in wanted.iter().zip(kept) {
-                lacking(&path, wanted, kept, paths);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// What importers said when they failed. They say so for moments only, and nowhere else is it kept.

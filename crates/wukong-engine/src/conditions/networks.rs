@@ -1,9 +1,9 @@
 //! `NetworksConfigured`: the NICs are attached to their networks.
 
 use wukong_api::validated::Nic;
-use wukong_api::{ConditionType, Reason};
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::decision::Memory;
+use crate::decision::{Memory, Observed};
 use crate::desired::Body;
 use crate::environment::addresses::Taken;
 use crate::verdict::Verdict;
@@ -77,4 +77,23 @@ pub(crate) fn verdict(pending: Option<&Body>, memory: &Memory) -> Verdict {
             format!("{} is being written", first.target),
         ),
     }
+}
+
+/// A MAC or static address that another Wukong has.
+pub(crate) fn taken_by_another(
+    wukong: &ValidatedWukong,
+    nics: &[&Nic],
+    observed: &Observed,
+) -> Option<Taken> {
+    let world = observed.world;
+    [Reason::MACConflict, Reason::IPConflict]
+        .into_iter()
+        .find_map(|reason| {
+            let addresses = &world.environment.addresses;
+            addresses.taken(wukong, nics, reason, |other| {
+                let vm = world.virtual_machines.get(&other.namespace, &other.name);
+                vm.present()
+                    .is_some_and(|vm| vm.meta.is_controlled_by(&other.uid))
+            })
+        })
 }

@@ -3,10 +3,9 @@
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
 
 use crate::children::{self, DiskSeen, DiskState, Owner};
-use crate::decision::{Observed, Target};
+use crate::decision::Target;
 use crate::desired::Body;
-use crate::status;
-use crate::verdict::{Status, Verdict};
+use crate::verdict::Verdict;
 use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
@@ -100,25 +99,6 @@ fn taken(object: &str, owner: &str) -> Verdict {
     )
     .about(object)
     .hint("rename this Wukong or the other object, or delete the other object")
-}
-
-/// A status that the API server cuts: the CustomResourceDefinition does not know all of its fields. What was said of that
-/// stays until a status was written again.
-pub(crate) fn outdated(observed: &Observed) -> Option<Verdict> {
-    let Some((wanted, kept)) = &observed.memory.status_cut else {
-        return status::said_before(observed.wukong, TYPE)
-            .filter(|said| said.reason == Reason::CRDOutdated && said.status == Status::True)
-            .filter(|_| observed.memory.status_written.is_none());
-    };
-    let dropped = status::dropped(wanted, kept);
-    (!dropped.is_empty()).then(|| {
-        let message = format!(
-            "The installed CustomResourceDefinition is older than the operator: the API server drops {}, and whatever is newer in manifests",
-            dropped.join(", ")
-        );
-        Verdict::ok(TYPE, Reason::CRDOutdated, message)
-            .hint("install the CustomResourceDefinition of the operator's release")
-    })
 }
 
 /// A manifest that can be carried out, though perhaps not every field of it.

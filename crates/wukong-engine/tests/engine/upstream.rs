@@ -67,3 +67,26 @@ proptest! {
         prop_assert_eq!(all_problems(&wukong), [""; 0]);
     }
 }
+
+/// The API server takes no Secret of more than 1 MiB; KubeVirt has no limit of its own for Secrets. So there is no reason
+/// for user data that is too large.
+#[test]
+fn the_secret_of_the_largest_manifest_is_far_smaller_than_the_api_server_allows() {
+    let long = |length: usize| "x".repeat(length);
+    let domain = format!("{}.{}.{}.{}", long(63), long(63), long(63), long(60));
+    let nic = |index: usize| {
+        let address = |host: usize| format!("2001:db8:1111:2222:3333:4444:{index:x}:{host:x}/64");
+        let route = |number: usize| json!({"to": format!("2001:db8:{number:x}:2222:3333:4444:5555:6666/128"), "via": "2001:db8:1111:2222:3333:4444:5555:ffff"});
+        json!({"name": format!("{}{index:02}", long(10)), "type": "bridge", "ipConfig": {
+            "address": address(1), "addresses": (2..18).map(address).collect::<Vec<_>>(),
+            "dnsServers": vec!["2001:db8:1111:2222:3333:4444:5555:6666"; 8], "searchDomains": vec![domain.clone(); 16],
+            "routes": (0..64).map(route).collect::<Vec<_>>(),
+        }})
+    };
+    let spec = json!({"cpu": 1, "memory": "1Gi", "networks": (0..31).map(nic).collect::<Vec<_>>(),
+        "cloudInitUser": {"name": long(32), "passwordHash": format!("$6$salt${}", long(86)), "groups": vec![long(32); 64], "shell": format!("/{}", long(255)), "sudo": long(256)}});
+    let wukong = validated(&spec).unwrap();
+    let secret = &rendered(&wukong)["Secret/web.cloud-init"];
+    let size = secret.to_string().len();
+    assert!((200_000..700_000).contains(&size), "{size}");
+}
