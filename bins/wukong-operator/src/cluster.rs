@@ -185,11 +185,9 @@ impl Cluster {
     /// The watch of the Wukongs lists them all.
     pub fn wukongs_listed(&self, list: Vec<StoredWukong>) {
         let news = self.wukongs.write().replace(list);
-        let others = {
-            let wukongs = self.wukongs.read();
-            let all = wukongs.iter().filter_map(|entry| entry.wukong.readable());
-            self.world.write().environment.addresses.replace(all)
-        };
+        let all: Vec<Entry> = self.wukongs.read().iter().cloned().collect();
+        let all = all.iter().filter_map(|entry| entry.wukong.readable());
+        let others = self.world.write().environment.addresses.replace(all);
         for key in news.into_iter().chain(others.into_iter().map(Key::from)) {
             self.queue.add(key);
         }

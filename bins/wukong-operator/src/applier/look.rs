@@ -121,3 +121,70 @@ async fn page(
         _ => (Vec::new(), complete),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wukong_api::Wukong;
+    use wukong_engine::World;
+
+    use super::super::tests::{Server, answer, applier, subject};
+    use super::*;
+    use crate::port::Port;
+
+    /// The kin of a Wukong whose disk waits for local-path.
+    fn kin() -> Kin {
+        let mut world = World::default();
+        world.claims.replace(vec![Fact::project(&json!({
+            "metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a"},
+            "spec": {"storageClassName": "local"}, "status": {"phase": "Pending"},
+        }))]);
+        let class = json!({"metadata": {"name": "local"}, "provisioner": "rancher.io/local-path"});
+        let classes = &mut world.environment.storage_classes;
+        classes.replace(vec![Fact::project(&class)]);
+        let wukong = json!({
+            "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}]},
+        });
+        let wukong: Wukong = serde_json::from_value(wukong).unwrap();
+        Kin::of(&wukong, &world)
+    }
+
+    fn pod(name: &str) -> Value {
+        json!({"metadata": {"name": name, "namespace": "shop", "uid": name}})
+    }
+
+    /// Answers the lists, the last of them with `page`; returns what was asked.
+    async fn answers(mut server: Server, page: Value) -> Vec<String> {
+        let importers = json!({"items": [pod("importer-prime-6f3a"), pod("importer-prime-77aa")]});
+        let mut lines = Vec::new();
+        for list in [json!({"items": []}), importers, json!({"items": []}), page] {
+            lines.push(answer(&mut server, 200, list).await.line);
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn what_works_for_a_claim_that_waits_is_looked_at() {
+        let (applier, server) = applier();
+        let pods =
+            json!({"metadata": {}, "items": [pod("coredns-1"), pod("local-path-provisioner-9")]});
+        let (subject, kin) = (subject(), kin());
+        let (children, lines) = tokio::join!(applier.look(&subject, &kin), answers(server, pods));
+        let names = |store: &Store<PodFact>| -> Vec<String> {
+            store.iter().map(|pod| pod.meta.name.clone()).collect()
+        };
+        assert_eq!(names(&children.pods), ["importer-prime-6f3a"]);
+        assert_eq!(names(&children.provisioners), ["local-path-provisioner-9"]);
+        assert_eq!(lines[3], "GET /api/v1/pods?limit=500");
+    }
+
+    #[tokio::test]
+    async fn of_more_pods_than_are_looked_at_none_is_missed() {
+        let (applier, server) = applier();
+        let first = json!({"metadata": {"continue": "more"}, "items": [pod("coredns-1")]});
+        let (subject, kin) = (subject(), kin());
+        let (children, _) = tokio::join!(applier.look(&subject, &kin), answers(server, first));
+        assert_eq!(children.provisioners.presence(), Presence::Unknown);
+    }
+}

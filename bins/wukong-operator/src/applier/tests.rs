@@ -9,9 +9,9 @@ use wukong_api::Bytes;
 use super::*;
 use crate::leader::Leadership;
 
-type Server = Handle<Request<Body>, Response<Body>>;
+pub(super) type Server = Handle<Request<Body>, Response<Body>>;
 
-fn applier() -> (Applier, Server) {
+pub(super) fn applier() -> (Applier, Server) {
     led_by(Leadership::always())
 }
 
@@ -22,7 +22,7 @@ fn led_by(leadership: Leadership) -> (Applier, Server) {
     (applier, server)
 }
 
-fn subject() -> Subject {
+pub(super) fn subject() -> Subject {
     Subject {
         namespace: "shop".into(),
         name: "web".into(),
@@ -48,15 +48,15 @@ fn apply(kind: Kind, expect: Expect) -> Apply {
 }
 
 /// A request as it came in.
-struct Seen {
-    line: String,
+pub(super) struct Seen {
+    pub line: String,
     content_type: String,
     accept: String,
     body: Value,
 }
 
 /// Takes the next request and answers it.
-async fn answer(server: &mut Server, code: u16, body: impl Into<Value>) -> Seen {
+pub(super) async fn answer(server: &mut Server, code: u16, body: impl Into<Value>) -> Seen {
     answer_with(server, Response::builder().status(code), body.into()).await
 }
 
@@ -79,7 +79,10 @@ async fn answer_with(
         line: format!("{} {}", head.method, head.uri),
         content_type: header("content-type"),
         accept: header("accept"),
-        body: serde_json::from_slice(&body).unwrap(),
+        body: match body.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&body).unwrap(),
+        },
     }
 }
 

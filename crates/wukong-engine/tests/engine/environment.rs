@@ -7,7 +7,7 @@ use wukong_api::status::Phase;
 use wukong_engine::Presence;
 use wukong_engine::environment::Environment;
 
-use crate::reasons::{IMAGE, keeps_the_rules, waiting_with};
+use crate::reasons::{IMAGE, importing_of, keeps_the_rules, unschedulable, waiting_with};
 use crate::support::cluster::Cluster;
 use crate::support::environment::Cluster as Surroundings;
 
@@ -253,4 +253,67 @@ fn a_pod_that_cannot_start_has_a_node() {
         );
         assert!(blocker.message.contains("no such device"), "{blocker:?}");
     }
+}
+
+/// Before the scheduler has looked, the nodes' sizes tell; then its words do.
+#[test]
+fn a_vm_that_no_node_can_hold_is_the_same_object_all_the_time() {
+    let small = Surroundings::healthy().change("Node", "worker", |node| {
+        node["status"]["allocatable"]["memory"] = json!("1Gi");
+    });
+    let mut before = Cluster::new("cpu: 1").within(&small);
+    before.settle();
+    let mut after = unschedulable("0/2 nodes are available: 2 Insufficient memory.");
+    after.settle();
+    for cluster in [before, after] {
+        let blocker = cluster.status().blocker.unwrap();
+        assert_eq!(
+            (blocker.reason.as_str(), blocker.object.as_deref()),
+            ("InsufficientMemory", Some("VirtualMachineInstance/web"))
+        );
+    }
+}
+
+#[test]
+fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
+    let waiting = [("Bound", "False", "Pending", "PVC web.root Pending")];
+    let mut cluster = importing_of(
+        "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2', storageClassName: local}]",
+        "WaitForFirstConsumer",
+        &waiting,
+        json!({}),
+    );
+    cluster.server.create(
+        "kubectl",
+        json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "local"},
+            "provisioner": "rancher.io/local-path", "volumeBindingMode": "WaitForFirstConsumer",
+        }),
+    );
+    cluster.settle();
+    assert!(cluster.vm().is_object(), "its first consumer is there");
+    let broken = Surroundings::healthy().crashing("local-path-provisioner", "no such directory");
+    cluster.children.provisioners = broken.environment().provisioner_pods;
+    cluster.now += SignedDuration::from_secs(10);
+    cluster.pass();
+    cluster.settle();
+    let told = cluster.status().blocker.unwrap();
+    assert_eq!(told.reason, "ProvisionerNotReady", "{told:?}");
+    assert!(told.message.contains("no such directory"), "{told:?}");
+    cluster.restart_operator();
+    cluster.observe();
+    assert_eq!(
+        cluster.decide().write_status,
+        None,
+        "a restart forgets it, and it is no less true"
+    );
+    cluster.children.provisioners = Surroundings::healthy().environment().provisioner_pods;
+    cluster.pass();
+    cluster.now += SignedDuration::from_secs(10);
+    cluster.pass();
+    cluster.settle();
+    assert_ne!(
+        cluster.status().blocker.unwrap().reason,
+        "ProvisionerNotReady"
+    );
 }

@@ -338,7 +338,17 @@ pub fn changed(fields: &str, kind: &str, name: &str, status: Value) -> Cluster {
 
 /// One whose DataVolume has this phase and these conditions (type, status, reason, message).
 pub fn importing(phase: &str, conditions: &[(&str, &str, &str, &str)], more: Value) -> Cluster {
-    let mut cluster = Cluster::new(IMAGE);
+    importing_of(IMAGE, phase, conditions, more)
+}
+
+/// The same with these fields.
+pub fn importing_of(
+    fields: &str,
+    phase: &str,
+    conditions: &[(&str, &str, &str, &str)],
+    more: Value,
+) -> Cluster {
+    let mut cluster = Cluster::new(fields);
     cluster.settle();
     plant::step(&mut cluster.server);
     let mut status = json!({"phase": phase, "conditions": all(conditions)});
