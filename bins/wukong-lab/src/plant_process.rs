@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::Progress;
 use crate::boot::accel::{self, Accel, Choice};
-use crate::boot::image;
+use crate::boot::{SHORT_NAME, image};
 use crate::process::{Process, Spawn};
 use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
@@ -61,7 +61,8 @@ impl BootImages {
         let dir = image::provide(progress).await?;
         let Choice { accel, why } = accel::choose(&dir).await;
         progress.say(format!(
-            "Guests run with {}: {why}. Expect {} from a guest's start until its agent answers.",
+            "Guests run with {}: {why}. Expect {} from a guest's start until its agent answers. The image {SHORT_NAME} \
+             is the lab's own.",
             accel.name(),
             accel.boot_takes()
         ));

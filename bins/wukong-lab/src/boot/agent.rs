@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use super::seen::{Interface, Report};
 
 /// How long an emulated guest may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// Ends and separates messages; resets the agent's parser.
 const DELIMITER: u8 = 0xff;
 const POLL: Duration = Duration::from_millis(200);

@@ -9,7 +9,7 @@ use kube::{Client, Config};
 use tokio::io::AsyncWriteExt as _;
 
 use super::seen::Import;
-use super::{IMAGE_HOST, disks, image};
+use super::{IMAGE_HOST, SHORT_NAME, disks, image};
 use crate::plant::cdi;
 use crate::plant::field::Field;
 use crate::plant::world::World;
@@ -18,9 +18,6 @@ use crate::plant::world::World;
 const QCOW2: &[u8] = b"QFI\xfb";
 /// Per cent between two reports.
 const STEP: f64 = 5.0;
-
-/// The registry image in whose place the lab has one of its own: `osImage: debian:12` leads there.
-const SHORT_NAME: &str = "debian:12";
 
 /// Where a DataVolume's content comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]

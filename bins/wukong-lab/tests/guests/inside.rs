@@ -25,7 +25,7 @@ pub fn machine(name: &str, spec: Value) -> Value {
             "memory": "320Mi",
             "osImage": image("debian-12.qcow2"),
             "disks": [{"name": "root", "size": "2Gi"}],
-            "terminationGracePeriodSeconds": 120,
+            "terminationGracePeriodSeconds": 300,
         }),
     );
     support::merge(&mut object["spec"], spec);
