@@ -5,6 +5,8 @@ mod crds;
 mod dependencies;
 mod deploy;
 mod generated;
+#[cfg(test)]
+mod guides;
 mod image;
 mod licences;
 mod packages;

@@ -169,7 +169,9 @@ fn platforms(fixes: BTreeMap<Platform, &'static str>, text: &mut String) {
     }
     text.push_str("\n| platform | what to do there |\n|---|---|\n");
     for (platform, fix) in fixes {
-        let _ = writeln!(text, "| {platform} | {} |", hint(fix).replace('|', "\\|"));
+        let anchor = platform.to_string().to_lowercase().replace(' ', "-");
+        let fix = hint(fix).replace('|', "\\|");
+        let _ = writeln!(text, "| [{platform}](platforms.md#{anchor}) | {fix} |");
     }
 }
 

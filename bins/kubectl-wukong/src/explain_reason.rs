@@ -6,6 +6,8 @@ use anstyle::Style;
 use anyhow::bail;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
+use wukong_engine::environment::Platform;
+use wukong_engine::environment::rules::Rule;
 use wukong_engine::reasons::{ReasonDoc, doc};
 
 use crate::exit::Exit;
@@ -59,21 +61,30 @@ fn explain(doc: &ReasonDoc) -> String {
         "{BOLD}{}{BOLD:#} (of {})\n\n{}\n",
         doc.reason,
         conditions.join(", "),
-        doc.meaning.trim()
+        prose(doc.meaning)
     );
     if !doc.fix.is_empty() {
-        let _ = write!(text, "\n{BOLD}What to do{BOLD:#}\n{}\n", doc.fix.trim());
+        let _ = write!(text, "\n{BOLD}What to do{BOLD:#}\n{}\n", prose(doc.fix));
     }
-    for (platform, fix) in doc.platforms {
-        let _ = write!(text, "\n{BOLD}On {platform}{BOLD:#}\n{}\n", fix.trim());
-    }
+    platforms(doc.platforms, &mut text);
     for rule in doc.rules() {
-        let _ = write!(text, "\n{BOLD}Check {}{BOLD:#}\n{}\n", rule.id, rule.hint);
-        for (platform, hint) in rule.platforms {
-            let _ = writeln!(text, "On {platform}: {hint}");
-        }
+        let hint = prose(rule.hint);
+        let _ = write!(text, "\n{BOLD}Check {}{BOLD:#}\n{hint}\n", rule.id);
+        platforms(rule.platforms, &mut text);
     }
     text
+}
+
+fn platforms(fixes: &[(Platform, &str)], text: &mut String) {
+    const BOLD: Style = Style::new().bold();
+    for (platform, fix) in fixes {
+        let _ = writeln!(text, "  {BOLD}{platform}{BOLD:#}: {}", prose(fix));
+    }
+}
+
+/// Text of the guide for a terminal: without Markdown's asterisks, and with the usual name of the KubeVirt resource.
+fn prose(text: &str) -> String {
+    Rule::advice(text.trim(), "kubevirt", "kubevirt").replace("**", "")
 }
 
 fn all() -> String {
@@ -104,6 +115,9 @@ mod tests {
                 text.starts_with(reason.as_ref()) && text.lines().count() > 2,
                 "{text}"
             );
+            for raw in ["{kubevirt}", "{namespace}", "**"] {
+                assert!(!text.contains(raw), "{raw} is not filled in: {text}");
+            }
         }
     }
 

@@ -239,23 +239,17 @@ fn check(
         },
         Finding::NotPermitted(kind) => unknown(
             Reason::NotPermitted,
-            format!(
-                "{} cannot be judged without permission to read {kind}",
-                rule.subject()
-            ),
+            format!("not judged, for {kind} may not be read: {}", rule.holds),
             Some("apply the read-only ClusterRole for diagnosis, or go on without"),
         ),
         Finding::NotObserved(kind) => unknown(
             Reason::NotObserved,
-            format!("{} is not judged before {kind} is known", rule.subject()),
+            format!("not judged, for nothing is known of {kind}: {}", rule.holds),
             None,
         ),
         Finding::Consequence(cause) => unknown(
             Reason::NotObserved,
-            format!(
-                "{} is not judged before {cause} is in order",
-                rule.subject()
-            ),
+            format!("not judged before {cause} is in order: {}", rule.holds),
             None,
         ),
     })

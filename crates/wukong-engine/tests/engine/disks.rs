@@ -448,3 +448,33 @@ fn a_claim_of_somebody_else_is_a_conflict() {
         "{message}"
     );
 }
+
+/// As docs/migrate.md brings a disk along.
+#[test]
+fn a_claim_with_the_name_and_the_label_of_a_disk_is_attached_as_it_is() {
+    let claim = |labels: Value| {
+        json!({
+            "apiVersion": "v1", "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "web.data", "namespace": "shop", "labels": labels},
+            "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "standard",
+                "resources": {"requests": {"storage": "20Gi"}}},
+            "status": {"phase": "Bound", "capacity": {"storage": "20Gi"}},
+        })
+    };
+    let mut cluster = Cluster::new(DATA);
+    let ours = json!({"app.kubernetes.io/managed-by": "wukong-operator",
+        "vm.novasphere.dev/wukong": "web", "vm.novasphere.dev/disk": "data"});
+    cluster.server.create("kubectl", claim(ours));
+    cluster.live();
+    assert_eq!(cluster.status().phase, Some(Phase::Running));
+    assert_eq!(
+        volume_of(&cluster, "data")["persistentVolumeClaim"]["claimName"],
+        "web.data"
+    );
+    assert!(cluster.server.get("DataVolume", "web.data").is_none());
+
+    let mut cluster = Cluster::new(DATA);
+    cluster.server.create("kubectl", claim(json!({})));
+    cluster.live();
+    assert_eq!(blocker(&cluster).0, "NameConflict");
+}

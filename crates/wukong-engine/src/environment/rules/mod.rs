@@ -52,11 +52,6 @@ impl Rule {
         text.replace("{kubevirt}", &format!("{name} -n {namespace}"))
             .replace("{namespace}", namespace)
     }
-
-    /// The rule's name as the subject of a sentence.
-    pub(super) fn subject(&self) -> String {
-        format!("Check {}", self.id)
-    }
 }
 
 /// How bad it is when a rule does not hold.

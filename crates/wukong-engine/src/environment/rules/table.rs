@@ -133,7 +133,7 @@ pub static RULES: &[Rule] = &[
             ),
             (
                 Eks,
-                "make a node group of bare-metal instances, such as c5.metal: most others have no nested virtualization",
+                "make a node group of bare-metal instances, such as c5.metal, or of C8i, M8i or R8i with nested virtualization switched on in the launch template; others have none",
             ),
             (
                 Aks,
