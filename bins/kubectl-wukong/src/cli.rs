@@ -146,4 +146,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn the_guide_tells_of_every_command_and_its_options() {
+        let guide = include_str!("../../../docs/kubectl-wukong.md");
+        let headings: Vec<&str> = guide
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .map(|line| line.trim_start_matches(['#', ' ']))
+            .collect();
+        for sub in Cli::command().get_subcommands() {
+            let name = sub.get_name();
+            assert!(headings.contains(&name), "{name} has no section");
+            for option in sub.get_arguments().filter_map(clap::Arg::get_long) {
+                let told = guide.contains(&format!("--{option}")) || option == "output";
+                assert!(told, "{name}: --{option} is not told of");
+            }
+        }
+    }
 }
