@@ -118,7 +118,7 @@ impl Diagnosis {
         });
         let mut found = decision.findings.into_iter().map(Finding::from);
         let blocker = decision.status.blocker.and_then(|_| found.next());
-        let mut warnings = survey.warnings(wukong);
+        let mut warnings = newest(survey.warnings(wukong));
         warnings.drain(..warnings.len().saturating_sub(WARNINGS_MAX));
         Self {
             phase: decision.status.phase.map(|phase| phase.to_string()),
@@ -127,6 +127,20 @@ impl Diagnosis {
             warnings,
         }
     }
+}
+
+/// Of the warnings of one object for one reason (`Kind/name: Reason: ...`), the last: the scheduler alone repeats itself
+/// in other words with every change of a node.
+fn newest(warnings: Vec<String>) -> Vec<String> {
+    fn about(warning: &str) -> Vec<&str> {
+        warning.splitn(3, ": ").take(2).collect()
+    }
+    let kept = |(index, warning): (usize, &String)| {
+        let later = warnings.iter().skip(index + 1);
+        let last = !later.clone().any(|later| about(later) == about(warning));
+        last.then(|| warning.clone())
+    };
+    warnings.iter().enumerate().filter_map(kept).collect()
 }
 
 /// How many warnings are shown.
@@ -192,7 +206,10 @@ fn finding(finding: &Finding, style: Style) -> String {
         text::plain(&finding.message)
     );
     let lines = [("object", &finding.object), ("do", &finding.hint)];
-    let evidence = finding.evidence.iter().map(|line| ("seen", line));
+    // What the message has word for word need not be read twice.
+    let new = |line: &&String| !finding.message.contains(line.as_str());
+    let evidence = finding.evidence.iter().filter(new);
+    let evidence = evidence.map(|line| ("seen", line));
     let lines = evidence.chain(
         lines
             .into_iter()
@@ -202,4 +219,39 @@ fn finding(finding: &Finding, style: Style) -> String {
         let _ = writeln!(text, "  {DIM}{label:<6}{DIM:#}  {}", text::plain(value));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_told_twice() {
+        let said = "the scheduler says: 0/2 nodes are available";
+        let told = finding(
+            &Finding {
+                condition: "Scheduled".into(),
+                reason: "InsufficientMemory".into(),
+                object: None,
+                message: format!("None of 2 nodes can run the VM; {said}"),
+                hint: None,
+                evidence: vec!["Node/a: 1Gi left".into(), said.into()],
+            },
+            Style::new(),
+        );
+        assert_eq!(told.matches(said).count(), 1, "{told}");
+        assert!(told.contains("Node/a: 1Gi left"), "{told}");
+
+        let warnings = [
+            "Pod/a: Failed: one",
+            "Pod/b: Failed: x",
+            "Pod/a: Failed: two",
+            "Pod/a: Killed: y",
+        ];
+        let kept = newest(warnings.map(str::to_owned).to_vec());
+        assert_eq!(
+            kept,
+            ["Pod/b: Failed: x", "Pod/a: Failed: two", "Pod/a: Killed: y"]
+        );
+    }
 }

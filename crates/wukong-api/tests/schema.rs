@@ -212,3 +212,12 @@ fn every_rule_has_a_message() {
     });
     assert!(rules > 10, "only {rules} rules");
 }
+
+/// kubectl takes the name of a category for everything in it: `kubectl get kubevirt` would no longer find KubeVirt's own
+/// resource.
+#[test]
+fn no_word_of_another_project_means_wukongs() {
+    let names = &definition()["spec"]["names"];
+    assert_eq!(names["categories"], Value::Null);
+    assert_eq!(names["shortNames"], json!(["wk"]));
+}

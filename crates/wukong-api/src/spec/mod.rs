@@ -27,7 +27,6 @@ use crate::status::WukongStatus;
     kind = "Wukong",
     plural = "wukongs",
     shortname = "wk",
-    category = "kubevirt",
     namespaced,
     status = "WukongStatus",
     derive = "PartialEq",
