@@ -59,32 +59,30 @@ impl Progress {
     }
 }
 
-/// `Starting  ✓ SpecValid  ✓ VolumesBound  … Running: The guest waits for its node`
+/// `Starting  8 ✓  … Running: The guest waits for its node`: how many conditions are true, and the first that is not. All
+/// by name would be longer than a terminal, and hide the one that matters.
 fn line(wukong: &Wukong) -> String {
     let Some(status) = &wukong.status else {
         return "not seen by the operator yet".into();
     };
-    let mut words = vec![
-        status
-            .phase
-            .map(|phase| phase.to_string())
-            .unwrap_or_default(),
-    ];
-    let conditions = status
-        .conditions
-        .iter()
-        .filter(|condition| condition.type_ != ConditionType::Ready.as_ref());
-    for condition in conditions {
-        let type_ = text::plain(&condition.type_);
-        if condition.status == "True" {
-            words.push(format!("✓ {type_}"));
-        } else {
-            words.push(format!("… {type_}: {}", text::plain(&condition.message)));
-            // What follows in causal order cannot be better.
-            break;
+    let phase = status
+        .phase
+        .map(|phase| phase.to_string())
+        .unwrap_or_default();
+    let conditions = || {
+        let all = status.conditions.iter();
+        all.filter(|condition| condition.type_ != ConditionType::Ready.as_ref())
+    };
+    // What follows in causal order cannot be better.
+    let done = conditions().take_while(|condition| condition.status == "True");
+    let done = format!("{phase}  {} ✓", done.count());
+    match conditions().find(|condition| condition.status != "True") {
+        Some(next) => {
+            let next = text::plain(&format!("{}: {}", next.type_, next.message));
+            format!("{done}  … {next}")
         }
+        None => done,
     }
-    words.join("  ")
 }
 
 #[cfg(test)]
@@ -92,15 +90,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_ends_with_the_first_condition_that_is_not_true() {
+    fn the_line_tells_the_first_condition_that_is_not_true() {
         let shown = |manifest| line(&serde_saphyr::from_str(manifest).unwrap());
         assert_eq!(
             shown(include_str!("../../tests/data/importing.yaml")),
-            "Error  ✓ SpecValid  … VolumesBound: Disk root cannot be imported"
+            "Error  1 ✓  … VolumesBound: Disk root cannot be imported"
         );
         assert_eq!(
             shown(include_str!("../../tests/data/running.yaml")),
-            "Running  ✓ SpecValid  ✓ Running  … ConfigurationApplied: The VM runs with an earlier configuration"
+            "Running  2 ✓  … ConfigurationApplied: The VM runs with an earlier configuration"
         );
     }
 }
