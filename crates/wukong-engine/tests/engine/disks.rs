@@ -461,7 +461,7 @@ fn a_claim_with_the_name_and_the_label_of_a_disk_is_attached_as_it_is() {
             "status": {"phase": "Bound", "capacity": {"storage": "20Gi"}},
         })
     };
-    let mut cluster = Cluster::new(DATA);
+    let mut cluster = Cluster::new("disks: [{name: data, size: 20Gi, reclaimPolicy: Delete}]");
     let ours = json!({"app.kubernetes.io/managed-by": "wukong-operator",
         "vm.novasphere.dev/wukong": "web", "vm.novasphere.dev/disk": "data"});
     cluster.server.create("kubectl", claim(ours));
@@ -472,6 +472,11 @@ fn a_claim_with_the_name_and_the_label_of_a_disk_is_attached_as_it_is() {
         "web.data"
     );
     assert!(cluster.server.get("DataVolume", "web.data").is_none());
+    let claim_now = cluster.server.get("PersistentVolumeClaim", "web.data");
+    assert_eq!(
+        claim_now.unwrap()["metadata"]["ownerReferences"],
+        Value::Null
+    );
 
     let mut cluster = Cluster::new(DATA);
     cluster.server.create("kubectl", claim(json!({})));
