@@ -41,8 +41,11 @@ pub(crate) fn name(
     let environment = &planning.observed.world.environment;
     let children = &planning.observed.memory.looked.children;
     let namespace = &planning.wukong.identity.namespace;
-    if let Some(check) = children.trouble(namespace, Platform::of(environment)) {
-        take_in(verdicts, check, true, &mut others);
+    match children.trouble(namespace, Platform::of(environment)) {
+        Some(check) if waits => take_in(verdicts, check, true, &mut others),
+        // The operator does not look then, and whoever does gets the same blocker.
+        Some(check) => others.push(check),
+        None => {}
     }
     remember(planning, waits, verdicts);
     place(verdicts);

@@ -146,7 +146,7 @@ async fn emulation_needs_tun_and_no_kvm() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_a_default_class_or_with_a_broken_provisioner_is_told() {
+async fn a_cluster_without_a_default_class_or_a_provisioner_is_told() {
     let cluster = alone().await;
     let space = cluster.space("classes").await;
     let default = "storageclass.kubernetes.io/is-default-class";
@@ -175,7 +175,7 @@ async fn a_cluster_without_a_default_class_or_with_a_broken_provisioner_is_told(
         &space,
         "StorageClass",
         "local-path",
-        Some("provisioner-crash"),
+        Some("provisioner-missing"),
     )
     .await;
     let mut disk = root();
@@ -183,8 +183,9 @@ async fn a_cluster_without_a_default_class_or_with_a_broken_provisioner_is_told(
     space
         .apply(&wukong("local", json!({"disks": [disk]})))
         .await;
-    let crash = "the pod of its provisioner rancher.io/local-path does not run";
-    blocker("VolumesBound", "ProvisionerNotReady", "*", crash)
+    let missing = "its provisioner rancher.io/local-path has no pod";
+    let class = "StorageClass/local-path";
+    blocker("VolumesBound", "ProvisionerNotReady", class, missing)
         .is_named(&space, "local")
         .await;
     heal(&space, "StorageClass", "local-path").await;

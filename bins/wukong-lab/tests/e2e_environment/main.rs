@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;
 
-use support::{Cluster, SCENARIO, Space, merge, wukong};
+use support::{Cluster, SCENARIO, Space, failing, merge, wukong};
 use verdict::Blocker;
 
 /// The cluster of all tests but those about the cluster as a whole.
@@ -69,9 +69,12 @@ async fn faults_of_nodes<const N: usize>(
     join_all(rows.map(|(scenario, spec, blocker)| async move {
         let name = scenario.replace('=', "-");
         node(space, &name, scenario).await;
-        space.apply(&on_node(&name, &name, spec)).await;
+        // A fault that does not keep the guest from running is told before it runs: its import takes its time.
+        let waits = failing(on_node(&name, &name, spec), "slow-import=1000000");
+        space.apply(&waits).await;
         blocker.is_named(space, &name).await;
         heal(space, "Node", &name).await;
+        space.scenario(&name, None).await;
         space.running(&name).await;
     }))
     .await;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{cluster, faults_of_nodes};
 use crate::support::plugin::run;
-use crate::support::wukong;
+use crate::support::{root, wukong};
 use crate::verdict::blocker;
 
 fn nic(rest: Value) -> Value {
@@ -23,9 +23,11 @@ async fn a_node_whose_network_is_broken_is_named() {
         "*",
         "no bridge br-lan",
     );
+    let mut with_disk = nic(json!({}));
+    with_disk["disks"] = json!([root()]);
     let rows = [
         ("multus-broken", nic(json!({})), multus),
-        ("no-bridge=br-lan", nic(json!({})), bridge),
+        ("no-bridge=br-lan", with_disk, bridge),
     ];
     faults_of_nodes(space, rows).await;
 }

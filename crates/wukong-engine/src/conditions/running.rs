@@ -10,7 +10,7 @@ use crate::facts::{
 };
 use crate::power::Wish;
 use crate::status;
-use crate::verdict::Verdict;
+use crate::verdict::{Status, Verdict};
 use crate::world::Seen;
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
@@ -58,18 +58,18 @@ fn alive(
         "Running" => (Some(scheduled(instance)), guest_runs(instance, wish)),
         "Scheduled" => (
             Some(scheduled(instance)),
-            not_started(instance).unwrap_or_else(|| starting("The guest is being started")),
+            not_started(instance)
+                .or_else(|| crash_loop(vm))
+                .unwrap_or_else(|| starting("The guest is being started")),
         ),
-        _ if vm.printable_status == "CrashLoopBackOff" => (None, crash_loop(vm)),
-        _ => (
-            Some(scheduling(
-                vm,
-                instance,
-                observed,
-                asked.map(|(wukong, _)| wukong),
-            )),
-            starting("The guest waits for its node"),
-        ),
+        _ => {
+            let wukong = asked.map(|(wukong, _)| wukong);
+            let placing = scheduling(vm, instance, observed, wukong);
+            match crash_loop(vm).filter(|_| placing.status == Status::Progressing) {
+                Some(again) => (None, again),
+                None => (Some(placing), starting("The guest waits for its node")),
+            }
+        }
     }
 }
 
@@ -125,10 +125,13 @@ fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&Wish>) -> Ver
     Verdict::ok(RUNNING, Reason::Running, "The guest runs")
 }
 
-fn crash_loop(vm: &VirtualMachineFact) -> Verdict {
-    Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
+/// A guest that failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
+fn crash_loop(vm: &VirtualMachineFact) -> Option<Verdict> {
+    let failed = vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff";
+    let verdict = Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
         .about(format!("VirtualMachine/{}", vm.meta.name))
-        .hint("see the log of the virt-launcher pod")
+        .hint("see the log of the virt-launcher pod");
+    failed.then_some(verdict)
 }
 
 /// A VM without a living guest: stopped, or not started yet.
@@ -158,7 +161,11 @@ fn without_instance(
         ("Stopping", _) => stopping("The guest is shutting down"),
         // What KubeVirt says of a VM that nobody starts is about its disks.
         (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
-        ("CrashLoopBackOff", _) => crash_loop(vm),
+        ("CrashLoopBackOff", _) | (_, Some(RunStrategy::Always))
+            if let Some(crash_loop) = crash_loop(vm) =>
+        {
+            crash_loop
+        }
         ("Stopped", Some(RunStrategy::Always)) => {
             starting("KubeVirt is about to start the guest again")
         }

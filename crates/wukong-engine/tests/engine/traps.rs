@@ -184,3 +184,33 @@ fn a_vm_that_never_ran_did_not_end() {
         );
     }
 }
+
+/// KubeVirt says `CrashLoopBackOff` only between two attempts; while one is under way it says what it says of any start.
+#[test]
+fn a_guest_that_fails_again_and_again_does_so_during_an_attempt_too() {
+    let looping = |phase: Option<&str>, printable: &str| {
+        let status =
+            json!({"printableStatus": printable, "startFailure": {"consecutiveFailCount": 4}});
+        let mut cluster = changed("cpu: 1", "VirtualMachine", "web", status);
+        match phase {
+            Some(phase) => {
+                let instance = json!({"phase": phase});
+                cluster.server.update_status(
+                    "virt-handler",
+                    "VirtualMachineInstance",
+                    "web",
+                    instance,
+                );
+            }
+            None => cluster = cluster.without_instance(),
+        }
+        said(cluster).blocker.map(|blocker| blocker.reason)
+    };
+    let crash_loop = Some("CrashLoop".to_owned());
+    assert_eq!(looping(None, "CrashLoopBackOff"), crash_loop);
+    assert_eq!(looping(None, "Stopped"), crash_loop);
+    for phase in ["Pending", "Scheduling", "Scheduled", "Failed"] {
+        assert_eq!(looping(Some(phase), "Starting"), crash_loop, "{phase}");
+    }
+    assert_eq!(looping(Some("Running"), "Running"), None);
+}
