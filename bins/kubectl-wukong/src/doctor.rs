@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
-use wukong_api::{Policy, Wukong};
+use wukong_api::status::ResourceStatus;
+use wukong_api::{ConditionType, Policy, Reason, Wukong};
 use wukong_engine::environment::Check;
-use wukong_engine::{Memory, Observed, decide};
+use wukong_engine::{Kind, Memory, Observed, decide};
 
 use crate::bundle::Bundle;
 use crate::cluster::ClusterArgs;
@@ -59,12 +61,9 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         (None, Some(name)) => Bundle::take(&args.cluster.connect().await?, name).await?,
         (None, None) => anyhow::bail!("which Wukong?"),
     };
-    let diagnosis = Diagnosis::of(
-        &bundle.wukong,
-        &bundle.survey,
-        &args.policy.policy(),
-        bundle.taken,
-    );
+    let mut policy = args.policy.policy();
+    policy.manage_node_networks |= makes_bridges(&bundle.wukong);
+    let diagnosis = Diagnosis::of(&bundle.wukong, &bundle.survey, &policy, bundle.taken);
     output::print(&match args.output {
         Format::Table => view(&bundle.wukong, &diagnosis),
         Format::Yaml => output::to_yaml(&diagnosis)?,
@@ -73,6 +72,27 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(match diagnosis.blocker {
         Some(_) => Exit::Failed,
         None => Exit::Done,
+    })
+}
+
+/// Whether the operator is seen to make bridges on nodes: it has, or it says why it has not.
+fn makes_bridges(wukong: &Wukong) -> bool {
+    const SAID: [Reason; 4] = [
+        Reason::Applying,
+        Reason::ApplyConflict,
+        Reason::Degraded,
+        Reason::WouldIsolateNode,
+    ];
+    let said = |condition: &Condition| {
+        condition.type_ == ConditionType::NodeNetworkReady.as_ref()
+            && SAID
+                .iter()
+                .any(|reason| condition.reason == reason.as_ref())
+    };
+    let made =
+        |resource: &ResourceStatus| resource.kind == Kind::NodeNetworkConfigurationPolicy.as_ref();
+    wukong.status.as_ref().is_some_and(|status| {
+        status.resources.iter().any(made) || status.conditions.iter().any(said)
     })
 }
 

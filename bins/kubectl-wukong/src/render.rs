@@ -136,11 +136,13 @@ impl Rendered {
             secret,
             virtual_machine,
         } = compose(wukong, &surroundings);
-        if !node_policies.is_empty() {
-            notes.push(
-                "policies for bridges on nodes belong to no single Wukong, and are not shown"
-                    .into(),
-            );
+        let unmanaged = |nic: &&Nic| nic.node_network.as_ref().is_some_and(|it| !it.managed);
+        let unmanaged: Vec<&Nic> = wukong.nics.iter().filter(unmanaged).collect();
+        if !unmanaged.is_empty() {
+            notes.push(format!(
+                "an operator without --manage-node-networks makes no bridges on nodes: nodeNetwork of {} is left out",
+                names(&unmanaged)
+            ));
         }
         if !cdi && !data_volumes.is_empty() {
             data_volumes.clear();
@@ -154,6 +156,7 @@ impl Rendered {
         );
         let bodies = bodies(Kind::Secret, &secret)
             .chain(bodies(Kind::NetworkAttachmentDefinition, &definitions))
+            .chain(bodies(Kind::NodeNetworkConfigurationPolicy, &node_policies))
             .chain(bodies(Kind::DataVolume, &data_volumes))
             .chain(bodies(Kind::PersistentVolumeClaim, &claims))
             .chain(bodies(Kind::VirtualMachine, &virtual_machine));

@@ -4,12 +4,16 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use wukong_api::names;
+use wukong_lab::audit::Request;
+use wukong_lab::operator::USER;
 use wukong_lab::{Operator, Upstream};
 
-use support::{Cluster, Space, blocker, condition, is_settled, phase, root, wukong};
+use support::{Cluster, DEADLINE, Space, blocker, condition, is_settled, phase, root, wukong};
 
 const CLAIM: &str = "PersistentVolumeClaim";
 
@@ -21,7 +25,12 @@ async fn without(absent: &[Upstream]) -> (&'static Cluster, Operator, MutexGuard
     let cluster = CLUSTER
         .get_or_init(|| Cluster::start("installed-later-tests", absent))
         .await;
-    for project in [Upstream::KubeVirt, Upstream::Cdi, Upstream::Multus] {
+    for project in [
+        Upstream::KubeVirt,
+        Upstream::Cdi,
+        Upstream::Multus,
+        Upstream::NmState,
+    ] {
         if absent.contains(&project) {
             cluster.lab.remove(project).await.unwrap();
         } else {
@@ -141,6 +150,30 @@ async fn without_kubevirt_the_disks_are_made_and_the_vm_follows() {
     assert_eq!(phase(&waits), "Pending");
     cluster.lab.install(Upstream::KubeVirt).await.unwrap();
     space.running("web").await;
+    clear(&space, operator).await;
+}
+
+#[tokio::test]
+async fn without_nmstate_a_vm_waits_for_its_bridge_until_nmstate_comes() {
+    let (cluster, operator, _alone) = without(&[Upstream::NmState]).await;
+    operator.stop().await.unwrap();
+    let operator = cluster.bridge_maker().await;
+    let space = cluster.space("nmstate").await;
+    let asks = json!({"bridgeName": "br-late", "nodeNetwork": {"uplink": "eth1"}});
+    space.apply(&wukong("web", nic(asks))).await;
+    space.blocked("web", "NMStateNotInstalled").await;
+    assert!(space.get("VirtualMachine", "web").await.is_null());
+    cluster.lab.install(Upstream::NmState).await.unwrap();
+    space.running("web").await;
+    // And then nothing is asked any more, about nodes neither.
+    let asks = |request: &Request| {
+        request.user == USER && request.complete && !request.is_lease() && !request.is_watch()
+    };
+    let audit = cluster.lab.audit();
+    audit
+        .wait_quiet(audit.mark(), Duration::from_secs(3), DEADLINE, asks)
+        .await
+        .unwrap();
     clear(&space, operator).await;
 }
 

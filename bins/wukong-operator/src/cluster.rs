@@ -33,6 +33,8 @@ enum Wakes {
     Stuck,
     /// Those of the object's namespace.
     StuckThere,
+    /// Those that have bridges made on nodes, in whatever namespace.
+    Bridged,
 }
 
 impl<F: Fact> Clone for Part<F> {
@@ -65,6 +67,11 @@ impl<F: Fact> Part<F> {
     /// What the cluster is made of: it matters to Wukongs that are not as asked.
     pub const fn of_cluster(store: StoreOf<F>) -> Self {
         Self::of(store, Wakes::Stuck)
+    }
+
+    /// Bridges on nodes: they matter to all who ask for some.
+    pub const fn of_bridges(store: StoreOf<F>) -> Self {
+        Self::of(store, Wakes::Bridged)
     }
 
     /// What a namespace is limited by.
@@ -233,6 +240,9 @@ impl Cluster {
             Kind::NetworkAttachmentDefinition => {
                 self.put(by, |world| &mut world.definitions, object)
             }
+            Kind::NodeNetworkConfigurationPolicy => {
+                self.put(by, |world| &mut world.environment.node_policies, object);
+            }
             Kind::DataVolume => self.put(by, |world| &mut world.data_volumes, object),
             Kind::PersistentVolumeClaim => self.put(by, |world| &mut world.claims, object),
             Kind::VirtualMachine => self.put(by, |world| &mut world.virtual_machines, object),
@@ -242,7 +252,8 @@ impl Cluster {
     /// Takes note that a child of the Wukong `by` was deleted, before its watch event comes.
     pub fn pruned(&self, by: &Key, kind: Kind, name: &str, uid: &str) {
         match kind {
-            Kind::Secret => {}
+            // Nor is a policy for nodes ever deleted.
+            Kind::Secret | Kind::NodeNetworkConfigurationPolicy => {}
             Kind::NetworkAttachmentDefinition => {
                 self.take(by, |world| &mut world.definitions, name, uid);
             }
@@ -274,7 +285,11 @@ impl Cluster {
     }
 
     fn look_at_others(&self, by: &Key, object: &Meta) {
-        let mut others = self.wukongs.read().concerned(object);
+        let wukongs = self.wukongs.read();
+        let mut others = match object.namespace.as_str() {
+            "" => wukongs.bridged().collect(),
+            _ => wukongs.concerned(object),
+        };
         others.remove(by);
         for key in others {
             self.queue.add(key);
@@ -292,6 +307,11 @@ impl Cluster {
     fn look_because_of_kind(&self, wakes: Wakes) {
         match wakes {
             Wakes::Concerned => self.look_at_all(),
+            Wakes::Bridged => {
+                for key in self.wukongs.read().bridged() {
+                    self.queue.add(key);
+                }
+            }
             Wakes::Stuck | Wakes::StuckThere => {
                 for key in self.wukongs.read().stuck() {
                     self.queue.add(key.clone());
@@ -307,6 +327,7 @@ impl Cluster {
             match wakes {
                 Wakes::Concerned if object.namespace.is_empty() => keys.extend(wukongs.keys()),
                 Wakes::Concerned => keys.extend(wukongs.concerned(object)),
+                Wakes::Bridged => keys.extend(wukongs.bridged()),
                 Wakes::Stuck => keys.extend(wukongs.stuck().cloned()),
                 Wakes::StuckThere => {
                     let there = |key: &&Key| key.namespace == object.namespace;

@@ -11,7 +11,7 @@ use crate::refusal::Refusal;
 /// The Wukong that is worked for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
-    /// Its namespace, where everything happens.
+    /// Its namespace, where everything happens but what is done to nodes.
     pub namespace: String,
     /// Its name, which its VirtualMachine has too.
     pub name: String,

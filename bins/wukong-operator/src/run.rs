@@ -40,7 +40,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let client = connect().await?;
     let metrics = Metrics::default();
     let cluster = Arc::new(Cluster::default());
-    let mut watches = Watches::start(&client, &cluster, &metrics);
+    let mut watches = Watches::start(&client, &cluster, &metrics, settings.manage_node_networks);
 
     let resign = CancellationToken::new();
     let mut background = JoinSet::new();

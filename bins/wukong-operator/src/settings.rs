@@ -23,6 +23,12 @@ pub struct Settings {
           default_values_t = Policy::default().denied_hosts)]
     pub denied_hosts: Vec<String>,
 
+    /// Whether bridges are made on nodes, through NMState, for Wukongs that ask for it (`networks[].nodeNetwork`). Needs the
+    /// ClusterRole of deploy/node-networks
+    #[arg(long, env = "WUKONG_MANAGE_NODE_NETWORKS", value_name = "BOOL", default_value_t = false, num_args = 0..=1,
+          default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub manage_node_networks: bool,
+
     /// How many Wukongs are worked on at once
     #[arg(long, env = "WUKONG_CONCURRENCY", value_name = "NUMBER", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -106,6 +112,7 @@ impl Settings {
         Policy {
             os_image_prefix: self.os_image_prefix.clone(),
             denied_hosts: self.denied_hosts.clone(),
+            manage_node_networks: self.manage_node_networks,
         }
     }
 

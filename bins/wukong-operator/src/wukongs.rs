@@ -59,6 +59,20 @@ impl Wukongs {
         self.stuck.iter()
     }
 
+    /// Those that ask for bridges on nodes.
+    pub fn bridged(&self) -> impl Iterator<Item = Key> {
+        let asks = |entry: &&Entry| match &entry.wukong.content {
+            Content::Readable(wukong) => {
+                let mut networks = wukong.spec.networks.iter();
+                networks.any(|network| network.node_network.is_some())
+            }
+            Content::Unreadable { .. } => false,
+        };
+        self.iter()
+            .filter(asks)
+            .map(|entry| Key::new(&*entry.wukong.namespace, &*entry.wukong.name))
+    }
+
     fn note(stuck: &mut BTreeSet<Key>, wukong: &StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
         if wukong

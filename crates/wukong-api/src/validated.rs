@@ -254,6 +254,8 @@ pub struct NodeNetwork {
     pub uplink: String,
     /// Labels of the nodes; empty: every node.
     pub node_selector: BTreeMap<String, String>,
+    /// Whether the operator's settings let it be carried out.
+    pub managed: bool,
 }
 
 /// Addresses of a NIC in the guest.

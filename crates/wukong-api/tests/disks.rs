@@ -36,6 +36,7 @@ fn a_disk_that_exists_is_not_held_to_other_settings() {
     let policy = Policy {
         os_image_prefix: "docker://mirror.lan/disks/".into(),
         denied_hosts: vec!["quay.io".into(), "images.lan".into()],
+        ..Policy::default()
     };
     let made = |spec: &str, was: &str| {
         let disk = format!("{{name: root, size: 1Gi, {was}}}");

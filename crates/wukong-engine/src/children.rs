@@ -44,6 +44,15 @@ impl Owner {
         }
     }
 
+    /// Whose an object is that all Wukongs share: ours when we applied it, for the first write takes nothing over.
+    fn of_shared(meta: &Meta) -> Self {
+        match meta.owned_hash {
+            _ if meta.deleting => Self::Leaving,
+            Some(_) => Self::Us,
+            None => Self::Other("it was not made by the operator".into()),
+        }
+    }
+
     /// Whose a disk's object is. A retained DataVolume is one that we applied; a claim may have our labels from CDI, which
     /// copies them from its DataVolume.
     fn of_disk(meta: &Meta, wukong: &ValidatedWukong, labels_suffice: bool) -> Self {
@@ -73,6 +82,7 @@ pub(crate) fn meta<'a>(
     match target.kind {
         Kind::Secret => None,
         Kind::NetworkAttachmentDefinition => of(&world.definitions, namespace, name),
+        Kind::NodeNetworkConfigurationPolicy => of(&world.environment.node_policies, "", name),
         Kind::DataVolume => of(&world.data_volumes, namespace, name),
         Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
         Kind::VirtualMachine => of(&world.virtual_machines, namespace, name),
@@ -84,6 +94,7 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
     let presence = match kind {
         Kind::Secret => return false,
         Kind::NetworkAttachmentDefinition => world.definitions.presence(),
+        Kind::NodeNetworkConfigurationPolicy => world.environment.node_policies.presence(),
         Kind::DataVolume => world.data_volumes.presence(),
         Kind::PersistentVolumeClaim => world.claims.presence(),
         Kind::VirtualMachine => world.virtual_machines.presence(),
@@ -93,7 +104,11 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
 
 /// Whose that object is, if it cannot be retained.
 pub(crate) fn owner(target: &Target, wukong: &ValidatedWukong, world: &World) -> Option<Owner> {
-    meta(target, wukong, world).map(|meta| Owner::of(meta, wukong))
+    let meta = meta(target, wukong, world)?;
+    Some(match target.kind {
+        Kind::NodeNetworkConfigurationPolicy => Owner::of_shared(meta),
+        _ => Owner::of(meta, wukong),
+    })
 }
 
 /// A disk as it is in the cluster.

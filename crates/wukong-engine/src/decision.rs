@@ -9,6 +9,7 @@ use kube::core::ApiResource;
 use serde_json::Value;
 use wukong_api::{Bytes, ConditionType, Policy, Reason, Wukong, WukongStatus};
 use wukong_network::nad::NetworkAttachmentDefinition;
+use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
@@ -239,6 +240,8 @@ pub enum Kind {
     Secret,
     /// A network to attach.
     NetworkAttachmentDefinition,
+    /// A bridge on nodes, which belongs to no single Wukong.
+    NodeNetworkConfigurationPolicy,
     /// A disk with its content.
     DataVolume,
     /// An empty disk where CDI is missing.
@@ -253,6 +256,11 @@ impl Kind {
         matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
     }
 
+    /// Whether its objects are in the namespace of their Wukong, and not the whole cluster's.
+    pub fn is_namespaced(self) -> bool {
+        self != Self::NodeNetworkConfigurationPolicy
+    }
+
     /// Group, version, kind and plural.
     pub fn api_resource(self) -> ApiResource {
         use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -262,6 +270,7 @@ impl Kind {
         match self {
             Self::Secret => of::<Secret>(),
             Self::NetworkAttachmentDefinition => of::<NetworkAttachmentDefinition>(),
+            Self::NodeNetworkConfigurationPolicy => of::<NodeNetworkConfigurationPolicy>(),
             Self::DataVolume => of::<DataVolume>(),
             Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
             Self::VirtualMachine => of::<VirtualMachine>(),
@@ -269,7 +278,7 @@ impl Kind {
     }
 }
 
-/// A child, in the namespace of its Wukong.
+/// A child, in the namespace of its Wukong; or a policy for nodes, which it shares.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Target {
     /// Its kind.
@@ -287,7 +296,7 @@ impl fmt::Display for Target {
 /// What to do now. Applies of the first wave run side by side; the VirtualMachine follows when all of them went well.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
-    /// What the VM needs: Secret, NetworkAttachmentDefinitions, disks.
+    /// What the VM needs: Secret, NetworkAttachmentDefinitions, bridges on nodes, disks.
     pub apply: Vec<Apply>,
     /// The VirtualMachine.
     pub apply_vm: Option<Apply>,
@@ -316,6 +325,14 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether nodes are to be changed. Two Wukongs may ask for what cannot be together: such decisions are carried out
+    /// one after another, each knowing of the one before.
+    pub fn changes_nodes(&self) -> bool {
+        self.apply
+            .iter()
+            .any(|apply| apply.target.kind == Kind::NodeNetworkConfigurationPolicy)
+    }
+
     /// Whether the cluster is as it should be, but for the status.
     pub fn is_settled(&self) -> bool {
         self.apply.is_empty()

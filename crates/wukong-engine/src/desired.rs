@@ -168,6 +168,7 @@ pub(crate) fn emptied_secret(wukong: &ValidatedWukong) -> Body {
 pub(crate) struct Bodies {
     secret: Option<Body>,
     pub definitions: Vec<Body>,
+    node_policies: Vec<Body>,
     pub data_volumes: Vec<Body>,
     claims: Vec<Body>,
     pub virtual_machine: Body,
@@ -175,10 +176,10 @@ pub(crate) struct Bodies {
 
 impl Bodies {
     pub(crate) fn of(set: &DesiredSet) -> Self {
-        // Without `..`, so that a new kind cannot be forgotten. Node policies belong to no single Wukong.
+        // Without `..`, so that a new kind cannot be forgotten.
         let DesiredSet {
             definitions,
-            node_policies: _,
+            node_policies,
             data_volumes,
             claims,
             secret,
@@ -193,6 +194,7 @@ impl Bodies {
         Self {
             secret: secret.as_ref().map(|secret| Body::of(Kind::Secret, secret)),
             definitions: all(Kind::NetworkAttachmentDefinition, definitions),
+            node_policies: all(Kind::NodeNetworkConfigurationPolicy, node_policies),
             data_volumes: all(Kind::DataVolume, data_volumes),
             claims: all(Kind::PersistentVolumeClaim, claims),
             virtual_machine: Body::of(Kind::VirtualMachine, virtual_machine),
@@ -205,6 +207,7 @@ impl Bodies {
             .secret
             .iter()
             .chain(&self.definitions)
+            .chain(&self.node_policies)
             .chain(&self.data_volumes)
             .chain(&self.claims);
         before.chain([&self.virtual_machine])

@@ -12,6 +12,8 @@ use crate::decision::{
 };
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::environment::addresses::Taken;
+use crate::environment::bridges::Bridge;
+use crate::environment::nodes::Nodes;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
 use crate::pending::Pending;
 use crate::power::{self, Wish};
@@ -31,6 +33,8 @@ pub(crate) struct Planning<'a> {
     /// An address that another Wukong has.
     pub taken: Option<Taken>,
     pub wish: Wish,
+    /// The bridges to make on nodes.
+    pub bridges: Vec<Bridge>,
     wake_at: Option<Timestamp>,
 }
 
@@ -54,6 +58,7 @@ impl<'a> Planning<'a> {
             ),
             nics,
             wish: Wish::of(wukong),
+            bridges: Bridge::wanted(wukong),
             wake_at: None,
             wukong,
             observed,
@@ -197,6 +202,7 @@ impl<'a> Planning<'a> {
         let served = match body.target.kind {
             Kind::Secret | Kind::PersistentVolumeClaim => true,
             Kind::NetworkAttachmentDefinition => world.definitions.presence() == Presence::Served,
+            Kind::NodeNetworkConfigurationPolicy => self.may_touch_nodes(&body.target),
             Kind::DataVolume => world.data_volumes.presence() == Presence::Served,
             Kind::VirtualMachine => world.virtual_machines.presence() == Presence::Served,
         };
@@ -208,6 +214,23 @@ impl<'a> Planning<'a> {
             children::owner(&body.target, self.wukong, world).is_none_or(|owner| owner == Owner::Us)
         };
         served && free && !self.is_held_back(&body.target, &body.hash)
+    }
+
+    /// Whether the bridge may be made: no node is cut off, and nobody made it in another way before.
+    fn may_touch_nodes(&self, policy: &Target) -> bool {
+        let environment = &self.observed.world.environment;
+        let bridge = self.bridges.iter().find(|it| it.body.target == *policy);
+        bridge.is_some_and(|bridge| bridge.may_be_made(environment))
+    }
+
+    /// Whether the VM can be put on a bridge that is made on nodes.
+    pub(crate) fn can_use(&self, bridge: &Bridge) -> bool {
+        let environment = &self.observed.world.environment;
+        let now = self.observed.now;
+        bridge.is_usable(
+            environment,
+            &Nodes::new(environment, Some(self.wukong), now),
+        )
     }
 
     fn is_held_back(&mut self, target: &Target, hash: &str) -> bool {
@@ -288,12 +311,22 @@ impl<'a> Planning<'a> {
         {
             return Some("The VirtualMachine waits for its networks".into());
         }
+        let unusable = |bridge: &&Bridge| !self.can_use(bridge);
+        if let (None, Some(bridge)) = (self.vm, self.bridges.iter().find(unusable)) {
+            let name = &bridge.name;
+            return Some(format!(
+                "The VirtualMachine waits for the bridge {name} on the nodes"
+            ));
+        }
         // The VM says that its Secret is as it should be, and its pod needs every network.
         let late = pending.iter().find(|body| {
             let needed = match body.target.kind {
                 Kind::Secret => true,
                 Kind::NetworkAttachmentDefinition => !self.is_there(&body.target),
-                Kind::DataVolume | Kind::PersistentVolumeClaim | Kind::VirtualMachine => false,
+                Kind::NodeNetworkConfigurationPolicy
+                | Kind::DataVolume
+                | Kind::PersistentVolumeClaim
+                | Kind::VirtualMachine => false,
             };
             needed && !applying.iter().any(|apply| apply.target == body.target)
         });

@@ -10,7 +10,7 @@ use crate::causes;
 use crate::children;
 use crate::conditions::environment::{self, Life};
 use crate::conditions::{
-    created, dependencies, guest, import, networks, outdated, running, spec, volumes,
+    created, dependencies, guest, import, networks, node_network, outdated, running, spec, volumes,
 };
 use crate::decision::{Call, Failure, FailureKind, Kind, Target, Waiting};
 use crate::desired::Body;
@@ -99,7 +99,7 @@ impl<'a> Report<'a> {
         let mut verdicts = vec![self.spec()];
         verdicts.extend(environment::ready(self.planning, life, &checks));
         verdicts.push(dependencies::verdict(wukong, self.nics(), disks, observed));
-        verdicts.extend(environment::node_network(&checks));
+        verdicts.extend(node_network::verdict(self.planning, life, &checks));
         verdicts.extend(self.networks());
         if !disks.is_empty() {
             verdicts.push(volumes::verdict(

@@ -129,7 +129,8 @@ pub struct VlanRange {
     pub max: u16,
 }
 
-/// The policies for the bridges that `wukong` wants made on nodes, each once, in the order of its NICs.
+/// The policies for the bridges that `wukong` wants made on nodes, where the operator's settings allow it, each once, in the
+/// order of its NICs.
 ///
 /// A policy follows from the bridge, its kind, the uplink and the node selector alone, name included. All Wukongs that
 /// ask for the same bridge ask for the same object, byte for byte, so it belongs to none of them: no owner reference (a
@@ -143,8 +144,8 @@ pub fn node_policies(wukong: &ValidatedWukong) -> Vec<NodeNetworkConfigurationPo
         .nics
         .iter()
         .filter_map(|nic| {
-            let bridge = nic.bridge.as_deref()?;
-            Some(policy(nic.kind, bridge, nic.node_network.as_ref()?))
+            let (bridge, node) = (nic.bridge.as_deref()?, nic.node_network.as_ref()?);
+            node.managed.then(|| policy(nic.kind, bridge, node))
         })
         .filter(|policy| seen.insert(policy.metadata.name.clone()))
         .collect()

@@ -29,8 +29,14 @@ fn an_open_vswitch_bridge_has_no_addresses_to_switch_off() {
 
 #[test]
 fn nothing_is_done_to_nodes_unasked() {
-    let wukong = wukong("networks:\n- {name: lan, type: bridge}\n- {name: eth1, type: macvlan}");
-    assert_eq!(node_policies(&wukong), []);
+    let asking = "networks:\n- {name: lan, type: bridge, nodeNetwork: {uplink: eth1}}";
+    let mut forbidden = wukong(asking);
+    for nic in &mut forbidden.nics {
+        nic.node_network.as_mut().unwrap().managed = false;
+    }
+    let unasked = wukong("networks:\n- {name: lan, type: bridge}\n- {name: eth1, type: macvlan}");
+    assert_eq!(node_policies(&unasked), []);
+    assert_eq!(node_policies(&forbidden), []);
 }
 
 #[test]

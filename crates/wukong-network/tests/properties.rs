@@ -12,7 +12,7 @@ use proptest::{collection, option, sample};
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use wukong_api::validated::Nic;
-use wukong_api::{Mac, ValidatedWukong, Wukong, names};
+use wukong_api::{Mac, Policy, ValidatedWukong, Wukong, names};
 use wukong_network::nad::RESOURCE_NAME;
 use wukong_network::{definitions, guest_network_data, node_policies};
 
@@ -242,7 +242,11 @@ fn validated(networks: &[Value], pod: bool) -> ValidatedWukong {
         },
     });
     let wukong: Wukong = serde_json::from_value(manifest).unwrap();
-    ValidatedWukong::try_from(&wukong).unwrap()
+    let policy = Policy {
+        manage_node_networks: true,
+        ..Policy::default()
+    };
+    ValidatedWukong::validate(&wukong, &policy).unwrap()
 }
 
 fn mac_of(network: &Value) -> String {

@@ -47,11 +47,15 @@ impl Composer {
             let mut object = object.clone();
             let mut switch = None;
             for setting in SETTINGS {
-                if let Place::Switch(objects, default) = &setting.place
-                    && objects.contain(manifest, &object)
-                {
-                    self.defaults.insert(setting.path, json!(default));
-                    switch = Some(setting.path);
+                match &setting.place {
+                    Place::Switch(objects, default) if objects.contain(manifest, &object) => {
+                        self.defaults.insert(setting.path, json!(default));
+                        switch = Some(setting.path);
+                    }
+                    Place::SwitchAndEnv(objects, _) if objects.contain(manifest, &object) => {
+                        switch = Some(setting.path);
+                    }
+                    _ => {}
                 }
                 self.put(setting, &mut object)?;
             }
@@ -107,7 +111,7 @@ impl Composer {
                 self.defaults
                     .insert(path, std::mem::replace(field, json!(mark)));
             }
-            Place::Env(name) if kind(object) == "Deployment" => {
+            Place::Env(name) | Place::SwitchAndEnv(_, name) if kind(object) == "Deployment" => {
                 let variables = object
                     .pointer_mut("/spec/template/spec/containers/0/env")
                     .and_then(Value::as_array_mut)
@@ -123,11 +127,11 @@ impl Composer {
                 let mark = self.mark(format!("{{{{ .Values.{path} | toString | toJson }}}}"));
                 let text = std::mem::replace(value, json!(mark));
                 let text = text.as_str().unwrap_or_default();
-                let is_number = schema(setting)?.get("type") == Some(&json!("integer"));
-                let default = if is_number {
-                    json!(text.parse::<u64>()?)
-                } else {
-                    json!(text)
+                let schema = schema(setting)?;
+                let default = match schema.get("type").and_then(Value::as_str) {
+                    Some("integer") => json!(text.parse::<u64>()?),
+                    Some("boolean") => json!(text.parse::<bool>()?),
+                    _ => json!(text),
                 };
                 self.defaults.insert(path, default);
             }
@@ -195,7 +199,7 @@ impl Objects {
     fn contain(&self, manifest: &Manifest, object: &Value) -> bool {
         match self {
             Self::OfKind(of) => *of == kind(object),
-            Self::OfFile(path) => *path == manifest.path,
+            Self::OfPath(path) => manifest.path.starts_with(path),
         }
     }
 }

@@ -29,9 +29,12 @@ pub struct Args {
 /// What everybody installs, in the order of installation.
 const BASE: [&str; 4] = ["crds", "rbac", "policies", "operator"];
 /// What a value of the chart, or a component of kustomize, adds.
-const OPTIONAL: [&str; 2] = [
+const OPTIONAL: [&str; 5] = [
+    "lists/cluster-role.yaml",
     "monitoring/prometheus-rule.yaml",
     "monitoring/service-monitor.yaml",
+    "node-networks/cluster-role.yaml",
+    "node-networks/operator-makes-bridges.yaml",
 ];
 const CHART: &str = "deploy/chart/wukong-operator";
 

@@ -23,16 +23,19 @@ pub enum Place {
     ImagePart,
     /// Whether objects are installed.
     Switch(Objects, bool),
+    /// Whether objects are installed, which the operator is told by an environment variable.
+    SwitchAndEnv(Objects, &'static str),
 }
 
 /// Objects that are installed together or not at all.
 pub enum Objects {
     OfKind(&'static str),
-    OfFile(&'static str),
+    /// By their file, or the folder of it.
+    OfPath(&'static str),
 }
 
-use Objects::{OfFile, OfKind};
-use Place::{Env, Field, ImageName, ImagePart, Switch};
+use Objects::{OfKind, OfPath};
+use Place::{Env, Field, ImageName, ImagePart, Switch, SwitchAndEnv};
 
 const BOOLEAN: &str = r#"{"type": "boolean"}"#;
 const OBJECT: &str = r#"{"type": "object"}"#;
@@ -204,13 +207,25 @@ pub const SETTINGS: &[Setting] = &[
         path: "diagnosis.enabled",
         about: "Whether the operator may read what it says of the cluster itself (nodes, pods of KubeVirt, drivers); without it, `EnvironmentReady` is `Unknown`",
         schema: BOOLEAN,
-        place: Switch(OfFile("rbac/11-diagnosis-role.yaml"), true),
+        place: Switch(OfPath("rbac/11-diagnosis-role.yaml"), true),
+    },
+    Setting {
+        path: "lists.enabled",
+        about: "Whether the operator may list what it watches: for Kubernetes 1.33, and later versions with the feature gate WatchList switched off",
+        schema: BOOLEAN,
+        place: Switch(OfPath("lists/"), false),
+    },
+    Setting {
+        path: "nodeNetworks.enabled",
+        about: "Whether the operator makes bridges on nodes, through NMState, for Wukongs that ask for it (`networks[].nodeNetwork`)",
+        schema: BOOLEAN,
+        place: SwitchAndEnv(OfPath("node-networks/"), "WUKONG_MANAGE_NODE_NETWORKS"),
     },
     Setting {
         path: "userRoles.enabled",
         about: "Whether the cluster's view, edit and admin roles speak of Wukongs",
         schema: BOOLEAN,
-        place: Switch(OfFile("rbac/30-user-roles.yaml"), true),
+        place: Switch(OfPath("rbac/30-user-roles.yaml"), true),
     },
     Setting {
         path: "serviceMonitor.enabled",

@@ -31,6 +31,10 @@ pub struct PolicyArgs {
     #[arg(long = "denied-host", value_name = "HOST", value_delimiter = ',',
           default_values_t = Policy::default().denied_hosts)]
     denied_hosts: Vec<String>,
+
+    /// The operator's setting of this name: bridges are made on nodes for `nodeNetwork`
+    #[arg(long)]
+    manage_node_networks: bool,
 }
 
 impl PolicyArgs {
@@ -39,6 +43,7 @@ impl PolicyArgs {
         Policy {
             os_image_prefix: self.os_image_prefix.clone(),
             denied_hosts: self.denied_hosts.clone(),
+            manage_node_networks: self.manage_node_networks,
         }
     }
 }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use wukong_api::Wukong;
+use wukong_api::{Wukong, labels};
 use wukong_engine::environment::addresses::{Addresses, WukongName};
 use wukong_engine::environment::events::Kin;
 use wukong_engine::world::Presence;
 
 use super::children::CHILDREN;
-use super::source::SOURCES;
+use super::source::{ENACTMENTS, POLICIES, SOURCES};
 use super::{Part, Survey, is_kubevirt_pod, name};
 
 /// What was seen of one kind.
@@ -96,6 +96,12 @@ impl Survey {
     }
 }
 
+fn is_made_by_us(object: &Value) -> bool {
+    let labels = object.pointer("/metadata/labels");
+    let by = labels.and_then(|labels| labels.get(labels::MANAGED_BY));
+    by.and_then(Value::as_str) == Some(labels::MANAGER)
+}
+
 /// The object as it is kept, if it is.
 fn keep(plural: &str, object: &Value, kin: &Kin, rivals: &BTreeSet<WukongName>) -> Option<Value> {
     let namespace = object
@@ -139,6 +145,28 @@ fn keep(plural: &str, object: &Value, kin: &Kin, rivals: &BTreeSet<WukongName>) 
             object,
             &["apiVersion", "kind", "metadata", "status"],
         )),
+        // Other people's tell which bridges they make; the rest of a network may hold keys.
+        POLICIES if !is_made_by_us(object) => {
+            let mut kept = reduced(
+                object,
+                &["apiVersion", "kind", "metadata", "spec", "status"],
+            );
+            if let Some(state) = kept.pointer_mut("/spec/desiredState") {
+                let interfaces = state.get("interfaces").and_then(Value::as_array);
+                let interfaces = interfaces.into_iter().flatten();
+                let bridges =
+                    interfaces.map(|it| reduced(it, &["name", "type", "state", "bridge"]));
+                *state = json!({"interfaces": bridges.collect::<Vec<_>>()});
+            }
+            Some(kept)
+        }
+        ENACTMENTS => {
+            let mut kept = reduced(object, &["apiVersion", "kind", "metadata", "status"]);
+            if let Some(status) = kept.get_mut("status") {
+                *status = reduced(status, &["conditions", "policyGeneration"]);
+            }
+            Some(kept)
+        }
         _ => Some(object.clone()),
     }
 }

@@ -17,7 +17,7 @@ use wukong_engine::world::{Presence, Store};
 use crate::cluster::{self, Cluster};
 use children::CHILDREN;
 pub use kept::Kept;
-use source::{SOURCES, Scope, Source};
+use source::{ENACTMENTS, POLICIES, SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
@@ -134,6 +134,8 @@ impl Survey {
             is_multus(name(daemon_set))
         });
         self.fill(&mut environment.node_networks, "nodenetworkstates", any);
+        self.fill(&mut environment.node_policies, POLICIES, any);
+        self.fill(&mut environment.enactments, ENACTMENTS, any);
         self.fill(&mut environment.quotas, "resourcequotas", any);
         self.fill(&mut environment.limit_ranges, "limitranges", any);
         match self.presence("wukongs") {

@@ -42,6 +42,10 @@ pub const fn source(
     }
 }
 
+/// Plurals of what makes bridges on nodes.
+pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
+pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
+
 /// Every kind. Pods are those of KubeVirt and of provisioners, told by label and name.
 pub static SOURCES: &[Source] = &[
     source(
@@ -91,6 +95,20 @@ pub static SOURCES: &[Source] = &[
         "v1beta1",
         "NodeNetworkState",
         "nodenetworkstates",
+        Scope::Everywhere,
+    ),
+    source(
+        "nmstate.io",
+        "v1",
+        "NodeNetworkConfigurationPolicy",
+        POLICIES,
+        Scope::Everywhere,
+    ),
+    source(
+        "nmstate.io",
+        "v1beta1",
+        "NodeNetworkConfigurationEnactment",
+        ENACTMENTS,
         Scope::Everywhere,
     ),
     source(

@@ -51,6 +51,8 @@ enum Key {
     Class(String),
     /// What runs on a node.
     Node(String),
+    /// What is to be made on nodes.
+    NodePolicy(String),
     /// An installation of KubeVirt, CDI or Multus, by the kind that stands for it.
     Installation(Kind),
 }
@@ -181,7 +183,7 @@ impl Engine {
                 self.world.note_served(kind);
                 match kind {
                     Kind::Cdi | Kind::KubeVirt | Kind::Nad => self.mark(Key::Installation(kind)),
-                    Kind::NodeNetwork => self.mark_all(Kind::Node),
+                    Kind::NodeNetwork | Kind::NodePolicy => self.mark_all(Kind::Node),
                     Kind::StorageProfile => self.mark_all(Kind::StorageClass),
                     _ => {}
                 }
@@ -278,10 +280,20 @@ impl Engine {
                 keys.extend(self.pods_of(&name));
                 keys.push(Key::Installation(Kind::Nad));
                 keys.push(Key::Installation(Kind::KubeVirt));
+                keys.extend(self.all(Kind::NodePolicy));
                 keys.push(Key::Node(name));
                 keys
             }
             Kind::CsiNode | Kind::NodeNetwork => vec![Key::Node(name)],
+            Kind::NodePolicy => {
+                let mut keys = self.all(Kind::Node);
+                keys.push(Key::NodePolicy(name));
+                keys
+            }
+            Kind::Enactment => {
+                let (policy, node) = installation::nmstate::of_enactment(&object);
+                vec![Key::NodePolicy(policy.into()), Key::Node(node.into())]
+            }
             Kind::DaemonSet => {
                 let mut keys = self.all(Kind::Vm);
                 keys.push(Key::Installation(Kind::Nad));
@@ -457,6 +469,7 @@ impl Engine {
             Key::Pod(namespace, name) => kubevirt::next_pod(&self.world, namespace, name),
             Key::Class(name) => installation::storage::next(&self.world, name, moment),
             Key::Node(name) => installation::node::next(&self.world, name, moment),
+            Key::NodePolicy(name) => installation::nmstate::next(&self.world, name, moment),
             Key::Installation(kind) => installation::next(&self.world, *kind, moment),
         }
     }
@@ -500,6 +513,7 @@ fn key_of(at: &Ref) -> Key {
         Kind::Vm => Key::Vm(namespace, name),
         Kind::Pod => Key::Pod(namespace, name),
         Kind::Node => Key::Node(name),
+        Kind::NodePolicy => Key::NodePolicy(name),
         Kind::StorageClass => Key::Class(name),
         _ => Key::Disk(namespace, name),
     }

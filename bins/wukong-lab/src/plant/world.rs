@@ -20,12 +20,14 @@ pub enum Kind {
     DaemonSet,
     DataSource,
     DataVolume,
+    Enactment,
     KubeVirt,
     Migration,
     Namespace,
     Nad,
     Node,
     NodeNetwork,
+    NodePolicy,
     Pod,
     Secret,
     StorageClass,
@@ -36,7 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Cdi,
         Self::Claim,
         Self::CsiDriver,
@@ -44,12 +46,14 @@ impl Kind {
         Self::DaemonSet,
         Self::DataSource,
         Self::DataVolume,
+        Self::Enactment,
         Self::KubeVirt,
         Self::Migration,
         Self::Namespace,
         Self::Nad,
         Self::Node,
         Self::NodeNetwork,
+        Self::NodePolicy,
         Self::Pod,
         Self::Secret,
         Self::StorageClass,
@@ -89,6 +93,18 @@ impl Kind {
                 "NodeNetworkState",
                 "nodenetworkstates",
             ),
+            Self::NodePolicy => (
+                "nmstate.io",
+                "v1",
+                "NodeNetworkConfigurationPolicy",
+                "nodenetworkconfigurationpolicies",
+            ),
+            Self::Enactment => (
+                "nmstate.io",
+                "v1beta1",
+                "NodeNetworkConfigurationEnactment",
+                "nodenetworkconfigurationenactments",
+            ),
             Self::Pod => ("", "v1", "Pod", "pods"),
             Self::Secret => ("", "v1", "Secret", "secrets"),
             Self::StorageClass => ("storage.k8s.io", "v1", "StorageClass", "storageclasses"),
@@ -116,9 +132,11 @@ impl Kind {
             Self::Cdi
                 | Self::CsiDriver
                 | Self::CsiNode
+                | Self::Enactment
                 | Self::Namespace
                 | Self::Node
                 | Self::NodeNetwork
+                | Self::NodePolicy
                 | Self::StorageClass
                 | Self::StorageProfile
         )

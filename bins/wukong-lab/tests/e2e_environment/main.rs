@@ -11,6 +11,7 @@ mod everywhere;
 mod guests;
 mod healthy;
 mod networks;
+mod node_networks;
 mod nodes;
 mod order;
 mod verdict;

@@ -52,20 +52,25 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 #[tokio::test]
-async fn monitoring_is_a_value_here_and_a_component_there() {
+async fn what_is_optional_is_a_value_here_and_a_component_there() {
     let overlay = tempfile::tempdir().unwrap();
-    let [base, monitoring] =
-        ["deploy", "deploy/monitoring"].map(|path| relative(overlay.path(), &repository(path)));
-    let text = json!({"resources": [base], "components": [monitoring]}).to_string();
+    let path = |path| relative(overlay.path(), &repository(path));
+    let components = ["deploy/monitoring", "deploy/node-networks", "deploy/lists"].map(path);
+    let text = json!({"resources": [path("deploy")], "components": components}).to_string();
     fs::write(overlay.path().join("kustomization.yaml"), text).unwrap();
     let helm = by_helm(&[
         "namespace.create=true",
         "prometheusRule.enabled=true",
         "serviceMonitor.enabled=true",
+        "nodeNetworks.enabled=true",
+        "lists.enabled=true",
     ])
     .await;
     only(&helm, "PrometheusRule");
     only(&helm, "ServiceMonitor");
+    for name in ["wukong-operator-node-networks", "wukong-operator-lists"] {
+        assert!(helm.contains_key(&("ClusterRole".to_owned(), name.to_owned())));
+    }
     assert_same(
         &without_helms_bookkeeping(helm),
         &by_kustomize(overlay.path()).await,

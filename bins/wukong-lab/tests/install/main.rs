@@ -10,6 +10,7 @@ mod lifecycle;
 mod objects;
 mod passwords;
 mod rendered;
+mod rights;
 mod runs;
 mod stolen_creation;
 mod stolen_token;

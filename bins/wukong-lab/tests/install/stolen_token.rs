@@ -244,8 +244,8 @@ async fn a_stolen_token_opens_nothing_that_the_operator_does_not_do() {
     }
     // The token is good: what the operator does is allowed.
     for path in [
-        "/apis/vm.novasphere.dev/v1alpha1/wukongs",
-        "/apis/kubevirt.io/v1/virtualmachines",
+        "/apis/vm.novasphere.dev/v1alpha1/wukongs?watch=true&timeoutSeconds=1",
+        "/apis/kubevirt.io/v1/virtualmachines?watch=true&timeoutSeconds=1",
     ] {
         let (code, words) = ask(&client, &Method::GET, path, &Value::Null).await;
         assert_eq!(code, 200, "{path}: {words}");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wukong_lab::audit::{Mark, Requests};
 use wukong_lab::{
-    BootImages, Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream,
+    BootImages, Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream, manifests,
 };
 
 use super::Space;
@@ -51,6 +51,19 @@ impl Cluster {
     /// Starts an operator and waits until it knows the cluster.
     pub async fn operator(&self) -> Operator {
         let operator = self.operator_with(OperatorOptions::default()).await;
+        operator.ready().await.unwrap();
+        operator
+    }
+
+    /// The same for an operator that makes bridges on nodes, with the role for it.
+    pub async fn bridge_maker(&self) -> Operator {
+        let client = self.lab.client().await.unwrap();
+        for file in ["cluster-role.yaml", "operator-makes-bridges.yaml"] {
+            let path = manifests::repository("deploy/node-networks").join(file);
+            manifests::apply(&client, &path, "default").await.unwrap();
+        }
+        let options = OperatorOptions::default().arg("--manage-node-networks");
+        let operator = self.operator_with(options).await;
         operator.ready().await.unwrap();
         operator
     }

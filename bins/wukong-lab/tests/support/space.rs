@@ -284,6 +284,7 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
             "nodenetworkconfigurationpolicies",
             false,
         ),
+        "NodeNetworkState" => ("nmstate.io", "v1beta1", "nodenetworkstates", false),
         "Pod" => ("", "v1", "pods", true),
         "ResourceQuota" => ("", "v1", "resourcequotas", true),
         "Event" => ("events.k8s.io", "v1", "events", true),

@@ -197,7 +197,8 @@ const TIMEOUT: &str = "timeout=9s";
 
 fn path(subject: &Subject, target: &Target) -> String {
     let resource = target.kind.api_resource();
-    let collection = DynamicObject::url_path(&resource, Some(&subject.namespace));
+    let namespace = target.kind.is_namespaced().then_some(&*subject.namespace);
+    let collection = DynamicObject::url_path(&resource, namespace);
     format!("{collection}/{}", target.name)
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 use wukong_api::{Policy, Wukong, WukongSpec, WukongStatus};
@@ -53,6 +53,8 @@ pub struct Reconciler {
     policy: Policy,
     metrics: Metrics,
     looks: Semaphore,
+    /// Whose turn it is to change nodes ([`Decision::changes_nodes`]).
+    nodes: Mutex<()>,
 }
 
 /// The Wukong that is looked at.
@@ -128,6 +130,7 @@ impl Reconciler {
             policy,
             metrics,
             looks: Semaphore::new(LOOKS_AT_ONCE),
+            nodes: Mutex::new(()),
         }
     }
 
@@ -179,9 +182,14 @@ impl Reconciler {
             let Content::Readable(wukong) = &work.entry.wukong.content else {
                 return self.say_unreadable(&work).await;
             };
-            let (decision, now) = self.decide(&work, wukong);
+            let (mut decision, mut now) = self.decide(&work, wukong);
             if round == 1 {
                 self.metrics.skipped(decision.in_place);
+            }
+            let mut _turn = None;
+            if decision.changes_nodes() {
+                _turn = Some(self.nodes.lock().await);
+                (decision, now) = self.decide(&work, wukong);
             }
             if decision.is_settled() {
                 if decision.look_at.is_some_and(|at| at <= now) && self.look_up(&work, wukong).await

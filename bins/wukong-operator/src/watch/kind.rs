@@ -116,9 +116,13 @@ impl<S: Sink> KindWatch<S> {
                         break;
                     }
                     Trouble::Forbidden if failing.lasts() => {
+                        let needed = match streaming {
+                            true => "watch",
+                            false => "list, as this API server asks for (deploy/lists)",
+                        };
                         warn!(
                             kind = self.resource.kind,
-                            "not allowed to watch: what needs it is not done"
+                            "not allowed to {needed}: what depends on it is not done"
                         );
                         self.unseen(Presence::Forbidden);
                         sleep(FORBIDDEN.pause(failing.attempts)).await;

@@ -57,8 +57,13 @@ impl Waiting {
 }
 
 impl Watches {
-    /// Starts them all.
-    pub fn start(client: &Client, cluster: &Arc<Cluster>, metrics: &Metrics) -> Self {
+    /// Starts them all; those of bridges on nodes only where such are made.
+    pub fn start(
+        client: &Client,
+        cluster: &Arc<Cluster>,
+        metrics: &Metrics,
+        manage_node_networks: bool,
+    ) -> Self {
         let (definitions, watch_definitions) = crds::watch(client.clone());
         let (sender, receiver) = watch::channel(BTreeSet::new());
         let mut start = Start {
@@ -72,6 +77,9 @@ impl Watches {
         start.tasks.spawn(watch_definitions);
         start.wukongs();
         start.environment();
+        if manage_node_networks {
+            start.bridges();
+        }
         Self {
             tasks: start.tasks,
             waiting: Waiting(receiver),
@@ -244,6 +252,23 @@ impl Start<'_> {
         self.diagnosis(
             built_in::<LimitRange>(),
             Part::of_namespace(|world| &mut world.environment.limit_ranges),
+        );
+    }
+
+    /// Bridges on nodes.
+    fn bridges(&mut self) {
+        self.facts(
+            of_custom(Kind::NodeNetworkConfigurationPolicy.api_resource()),
+            Part::of_bridges(|world| &mut world.environment.node_policies),
+        );
+        self.facts(
+            custom(
+                "nmstate.io",
+                "v1beta1",
+                "NodeNetworkConfigurationEnactment",
+                "nodenetworkconfigurationenactments",
+            ),
+            Part::of_bridges(|world| &mut world.environment.enactments),
         );
     }
 

@@ -67,8 +67,9 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_missing_multus: Option<OnMissingMultus>,
 
-    /// Has the bridge made on the nodes by NMState. Absent: no node is ever touched. The operator does not carry this out
-    /// yet, and says so in the condition `NodeNetworkReady`.
+    /// Has the bridge made on the nodes by NMState, where the operator runs with `--manage-node-networks`; else the
+    /// condition `NodeNetworkReady` says that it is not. Absent: no node is ever touched. The bridge is shared by all who
+    /// ask for the same one, in whatever namespace, and stays when the last of them goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_network: Option<NodeNetwork>,
 }
@@ -103,7 +104,8 @@ pub enum OnMissingMultus {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeNetwork {
-    /// The node's NIC that becomes the bridge's port.
+    /// The node's NIC that becomes the bridge's port. One that carries an address or the default route of a node is
+    /// refused: the node would be cut off.
     #[schemars(length(min = 1, max = 15))]
     pub uplink: String,
 

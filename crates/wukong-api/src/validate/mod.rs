@@ -26,6 +26,8 @@ pub struct Policy {
     /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and
     /// [`SINGLE_LABEL`] for all names without a dot.
     pub denied_hosts: Vec<String>,
+    /// Whether bridges are made on nodes for Wukongs that ask for it (`nodeNetwork`).
+    pub manage_node_networks: bool,
 }
 
 /// Stands for every host name without a dot among the denied hosts. Such a name is a Service of the importer's namespace.
@@ -33,7 +35,7 @@ pub struct Policy {
 pub const SINGLE_LABEL: &str = "single-label";
 
 impl Default for Policy {
-    /// Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
+    /// Touches no node. Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
     /// ranges are allowed: people serve images from their LAN.
     fn default() -> Self {
         Self {
@@ -48,6 +50,7 @@ impl Default for Policy {
             ]
             .map(Into::into)
             .into(),
+            manage_node_networks: false,
         }
     }
 }
@@ -137,7 +140,7 @@ impl ValidatedWukong {
         let (cpu, memory) = compute::check(spec, &mut problems);
         let disks = disks::check(spec, &identity, policy, made, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, policy, &mut problems);
-        let (pod_nic, nics) = networks::check(spec, &identity, &mut problems);
+        let (pod_nic, nics) = networks::check(spec, &identity, policy, &mut problems);
         let login = login::check(spec, &mut problems);
         let ssh_key_secret = login::ssh_key_secret(spec, &mut problems);
         let placement = placement::check(spec, &mut problems);

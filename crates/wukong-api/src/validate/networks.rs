@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Problems, placement, text};
+use super::{Policy, Problems, placement, text};
 use crate::spec::{self, IpMode, NetworkType, WukongSpec};
 use crate::validated::{Attachment, GuestIp, GuestRoute, Identity, Nic, NodeNetwork};
 use crate::{Mac, names};
@@ -17,6 +17,7 @@ const DOMAIN_MAX: usize = 253;
 pub(super) fn check(
     spec: &WukongSpec,
     identity: &Identity,
+    policy: &Policy,
     problems: &mut Problems,
 ) -> (Option<Mac>, Vec<Nic>) {
     let pod_nic = match spec.pod_network.unwrap_or_default() {
@@ -59,7 +60,7 @@ pub(super) fn check(
         .enumerate()
         .map(|(index, network)| {
             let path = format!("spec.networks[{index}]");
-            let nic = nic(&path, network, identity, problems);
+            let nic = nic(&path, network, identity, policy, problems);
             let written = network.mac_address.is_some();
             if let Some((first, first_written)) = macs.insert(nic.mac, (path.clone(), written))
                 && (written || first_written)
@@ -109,7 +110,13 @@ fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
     }
 }
 
-fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Nic {
+fn nic(
+    path: &str,
+    asked: &spec::Network,
+    identity: &Identity,
+    policy: &Policy,
+    problems: &mut Problems,
+) -> Nic {
     let at = |field: &str| format!("{path}.{field}");
     if asked.name == names::POD_NETWORK {
         problems.add(
@@ -169,7 +176,7 @@ fn nic(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
             )),
         },
         vlan: asked.vlan_id,
-        node_network: node_network(path, asked, bridge.as_ref(), problems),
+        node_network: node_network(path, asked, bridge.as_ref(), policy, problems),
         bridge,
         mac,
         mac_given: asked.mac_address.is_some(),
@@ -248,6 +255,7 @@ fn node_network(
     path: &str,
     asked: &spec::Network,
     bridge: Option<&String>,
+    policy: &Policy,
     problems: &mut Problems,
 ) -> Option<NodeNetwork> {
     let node_network = asked.node_network.as_ref()?;
@@ -279,6 +287,7 @@ fn node_network(
     Some(NodeNetwork {
         uplink: node_network.uplink.clone(),
         node_selector: node_network.node_selector.clone(),
+        managed: policy.manage_node_networks,
     })
 }
 

@@ -162,7 +162,12 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
             node(old.node_network.as_ref()),
             node(new.node_network.as_ref()),
             Class::InPlace,
-            "the bridges on the nodes follow; what else is attached to them is touched, too",
+            match new.node_network {
+                Some(_) => {
+                    "the bridge is made on the nodes, unless somebody made it in another way"
+                }
+                None => "the bridge stays on the nodes as it is",
+            },
         );
     }
 }

@@ -1,5 +1,4 @@
-//! `EnvironmentReady`, `NodeNetworkReady`, `ProvisioningReady` and `LiveMigratable`: what the rules say of the cluster and
-//! the manifest.
+//! `EnvironmentReady`, `ProvisioningReady` and `LiveMigratable`: what the rules say of the cluster and the manifest.
 
 use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
@@ -81,12 +80,6 @@ fn emulated(planning: &Planning) -> Option<Verdict> {
     emulation(environment, observed.now).map(Into::into)
 }
 
-/// Whether the bridges are on the nodes.
-pub(crate) fn node_network(checks: &[Check]) -> Option<Verdict> {
-    let verdict = Verdict::from(deciding(checks, ConditionType::NodeNetworkReady)?.clone());
-    Some(plain(verdict, checks))
-}
-
 /// Whether cloud-init can set the guest up as asked.
 pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verdict> {
     const TYPE: ConditionType = ConditionType::ProvisioningReady;
@@ -148,7 +141,7 @@ pub(crate) fn live_migratable(
 }
 
 /// A check that passes is named after what it looks for; a condition is not.
-fn plain(verdict: Verdict, checks: &[Check]) -> Verdict {
+pub(super) fn plain(verdict: Verdict, checks: &[Check]) -> Verdict {
     use crate::environment::CheckStatus::Warn;
     let warned = checks
         .iter()

@@ -7,6 +7,7 @@ pub(crate) mod environment;
 pub(crate) mod guest;
 pub(crate) mod import;
 pub(crate) mod networks;
+pub(crate) mod node_network;
 pub(crate) mod outdated;
 pub(crate) mod running;
 pub(crate) mod spec;

@@ -5,12 +5,13 @@
 //! consequence is never blamed for its cause.
 
 pub mod addresses;
+pub(crate) mod bridges;
 mod check;
 mod demand;
 pub mod events;
 pub mod facts;
 pub mod migration;
-mod nodes;
+pub(crate) mod nodes;
 pub mod platform;
 pub mod rules;
 pub mod scheduler;
@@ -22,8 +23,8 @@ pub use platform::Platform;
 
 use addresses::Addresses;
 use facts::{
-    CdiFact, CsiNodeFact, DaemonSetFact, KubeVirtFact, LimitRangeFact, NodeFact, NodeNetworkFact,
-    PodFact, QuotaFact, StorageProfileFact,
+    CdiFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact, NodeFact,
+    NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
 };
 
 use crate::facts::{ObjectFact, StorageClassFact};
@@ -65,6 +66,10 @@ pub struct Environment {
     pub multus: Store<DaemonSetFact>,
     /// NodeNetworkStates.
     pub node_networks: Store<NodeNetworkFact>,
+    /// NodeNetworkConfigurationPolicies; known only where bridges are made on nodes.
+    pub node_policies: Store<NodePolicyFact>,
+    /// What became of them on each node; known only where bridges are made on nodes.
+    pub enactments: Store<EnactmentFact>,
     /// ResourceQuotas.
     pub quotas: Store<QuotaFact>,
     /// LimitRanges.

@@ -11,7 +11,7 @@ use super::facts::NodeFact;
 use crate::world::Store;
 
 /// The nodes, each with the stage that stops it. A stage is to blame when nodes reach it and none passes.
-pub(super) struct Nodes<'a> {
+pub(crate) struct Nodes<'a> {
     demand: Demand<'a>,
     all: &'a Store<NodeFact>,
     /// Whether a node passes every stage. What is amiss with the others is then looked at only when it is asked for:
@@ -21,7 +21,7 @@ pub(super) struct Nodes<'a> {
 }
 
 impl<'a> Nodes<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         environment: &'a Environment,
         wukong: Option<&'a ValidatedWukong>,
         now: Timestamp,

@@ -1,7 +1,8 @@
 //! What the manifest says and names, and how it is written.
 
 use wukong_api::ConditionType::{
-    ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, Ready, SpecValid,
+    ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, NodeNetworkReady,
+    Ready, SpecValid,
 };
 use wukong_api::{ConditionType, Reason};
 
@@ -155,9 +156,9 @@ pub(super) const APPLY_FAILED: ReasonDoc = ReasonDoc {
 pub(super) const APPLY_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::ApplyConflict,
     tone: Wrong,
-    conditions: &[NetworksConfigured],
-    meaning: "The NetworkAttachmentDefinition of a NIC cannot be written. The message has the API server's words.",
-    fix: "See what the message says; the operator tries again.",
+    conditions: &[NetworksConfigured, NodeNetworkReady],
+    meaning: "The NetworkAttachmentDefinition of a NIC, or the NodeNetworkConfigurationPolicy of a bridge, cannot be written: the message has the API server's words. Or a policy that was there first makes the bridge on the same nodes in another way, over another NIC for instance: it stays as it is.",
+    fix: "See what the message says; the operator tries again. Of two policies, one has to go.",
     platforms: &[],
 };
 

@@ -4,7 +4,7 @@ use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady, Provisioni
 use wukong_api::Reason;
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Worth, Wrong};
+use super::Tone::{Fine, Waits, Worth, Wrong};
 
 pub(super) const CONFIGURED: ReasonDoc = ReasonDoc {
     reason: Reason::Configured,
@@ -55,7 +55,34 @@ pub(super) const NOT_MANAGED: ReasonDoc = ReasonDoc {
     reason: Reason::NotManaged,
     tone: Worth,
     conditions: &[NodeNetworkReady],
-    meaning: "A network asks for its bridge to be made on the nodes (`nodeNetwork`), which this version does not do.",
-    fix: "Make the bridge with its uplink on the nodes yourself.",
+    meaning: "A network asks for its bridge to be made on the nodes (`nodeNetwork`), and the operator runs without `--manage-node-networks`, so it touches no node.",
+    fix: "Have the operator make it (docs/install.md), or make the bridge with its uplink on the nodes yourself.",
+    platforms: &[],
+};
+
+pub(super) const APPLYING: ReasonDoc = ReasonDoc {
+    reason: Reason::Applying,
+    tone: Waits,
+    conditions: &[NodeNetworkReady],
+    meaning: "NMState is making a bridge on the nodes. A VM that does not exist yet waits for it: the CNI plugin would make the bridge itself, without its uplink.",
+    fix: "Nothing, unless it stays so for minutes: then see `kubectl get nncp,nnce` and the pods of NMState on the nodes.",
+    platforms: &[],
+};
+
+pub(super) const DEGRADED: ReasonDoc = ReasonDoc {
+    reason: Reason::Degraded,
+    tone: Wrong,
+    conditions: &[NodeNetworkReady],
+    meaning: "NMState could not make a bridge on a node; the message has the node and NMState's words. It stops at the first failure, and has put the node's network back as it was. Where the bridge is on another node that the VM may be placed on, the condition is true all the same.",
+    fix: "Mend what NMState names, most often the name of the uplink.",
+    platforms: &[],
+};
+
+pub(super) const WOULD_ISOLATE_NODE: ReasonDoc = ReasonDoc {
+    reason: Reason::WouldIsolateNode,
+    tone: Wrong,
+    conditions: &[NodeNetworkReady],
+    meaning: "The uplink of a bridge, or the bridge itself, carries an address or the default route of a node. As a port of the bridge it would lose them, and the node would be cut off. Nothing was changed.",
+    fix: "Use a NIC that carries nothing of the node's own.",
     platforms: &[],
 };

@@ -5,7 +5,7 @@ use serde_json::Value;
 use wukong_api::{ValidatedWukong, Wukong};
 use wukong_engine::owned;
 
-use crate::support::manifests::{rendered, stored, validated};
+use crate::support::manifests::{making_bridges, rendered, stored, validated};
 use crate::support::strategies;
 
 /// As JSON text with the keys of every map in reverse order.
@@ -31,7 +31,7 @@ proptest! {
         let first = bytes(&validated(&spec).unwrap());
         let manifest = reversed(&stored(&spec));
         let wukong: Wukong = serde_saphyr::from_str(&manifest).unwrap();
-        prop_assert_eq!(first, bytes(&ValidatedWukong::try_from(&wukong).unwrap()));
+        prop_assert_eq!(first, bytes(&ValidatedWukong::validate(&wukong, &making_bridges()).unwrap()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod examples;
 mod hostile_facts;
 mod life;
 mod networks;
+mod node_networks;
 mod nothing_ignored;
 mod pending;
 mod power;

@@ -11,6 +11,7 @@ use wukong_api::{ConditionType, Reason, WukongStatus};
 use wukong_engine::facts::Fact;
 use wukong_engine::{FailureKind, Presence};
 
+use crate::node_networks;
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
 use crate::support::environment;
@@ -228,7 +229,8 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             "conditions": all(&[("Synchronized", "False", "Synchronizing with the Domain failed.",
                 "server error. command SyncVMI failed: \"ReadCloudInitVolumeDataSource failed: no cloud-init data-source found at volume: cloudinit\"")])})),
         R::PlainTextPassword => Cluster::new("cloudInitUser: {name: me, password: hello}"),
-        R::NotManaged => Cluster::running("networks: [{name: lan, type: bridge, nodeNetwork: {uplink: eth1}}]"),
+        R::NotManaged => Cluster::running(node_networks::OVER_ETH1),
+        R::Applying => node_networks::applying(),
 
         // What KubeVirt says about moving it.
         R::Migratable => migratable("True", ""),
@@ -241,6 +243,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
         | R::NoVirtualizationDevices | R::DevicePluginUnhealthy | R::FeatureGateDisabled | R::BindingNotRegistered
         | R::CDINotAvailable | R::MultusUnhealthy | R::NMStateNotInstalled | R::BridgeMissingOnNodes
+        | R::Degraded | R::WouldIsolateNode
         | R::ProvisionerNotReady | R::StorageProfileIncomplete | R::SingleNode => return None,
     })
 }

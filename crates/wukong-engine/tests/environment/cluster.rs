@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wukong_api::{Reason, ValidatedWukong, Wukong, WukongSpec};
+use wukong_api::{Policy, Reason, ValidatedWukong, Wukong, WukongSpec};
 use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
 use wukong_engine::facts::Fact;
@@ -13,11 +13,12 @@ pub const NOW: &str = "2026-08-01T12:00:00Z";
 
 /// Reasons that the tests of the rules reach. All others follow from the objects of a VM: those are reached in the tests of the decisions
 /// (`engine/reasons.rs`), which see that no reason is in neither.
-pub const OF_THE_CLUSTER: [Reason; 24] = [
+pub const OF_THE_CLUSTER: [Reason; 26] = [
     Reason::Available,
     Reason::BindingNotRegistered,
     Reason::BridgeMissingOnNodes,
     Reason::CDINotAvailable,
+    Reason::Degraded,
     Reason::DevicePluginUnhealthy,
     Reason::DisksNotShared,
     Reason::EmulationOnly,
@@ -38,10 +39,12 @@ pub const OF_THE_CLUSTER: [Reason; 24] = [
     Reason::SingleNode,
     Reason::StorageProfileIncomplete,
     Reason::VirtHandlerNotReady,
+    Reason::WouldIsolateNode,
 ];
 
 pub struct Cluster {
     objects: Vec<Value>,
+    pub policy: Policy,
     presences: Vec<(&'static str, Presence)>,
 }
 
@@ -50,8 +53,26 @@ impl Cluster {
     pub fn healthy() -> Self {
         Self {
             objects: serde_json::from_str(include_str!("fixtures/healthy.json")).unwrap(),
+            policy: Policy::default(),
             presences: Vec::new(),
         }
+    }
+
+    /// With an operator that makes bridges on nodes.
+    pub fn making_bridges(mut self) -> Self {
+        self.policy.manage_node_networks = true;
+        self
+    }
+
+    /// With one more object.
+    pub fn with(mut self, object: Value) -> Self {
+        self.objects.push(object);
+        self
+    }
+
+    /// A small VM with a disk, and what `more` adds to its spec, as this cluster's operator takes it.
+    pub fn wukong(&self, more: Value) -> ValidatedWukong {
+        ValidatedWukong::validate(&manifest(more), &self.policy).unwrap()
     }
 
     /// Changes every object of a kind whose name begins like this.
@@ -188,6 +209,8 @@ impl Cluster {
             provisioner_pods: self.store_of("Pod", |pod: &PodFact| is_provisioner(&pod.meta.name)),
             multus: self.store_of("DaemonSet", |set: &DaemonSetFact| is_multus(&set.meta.name)),
             node_networks: self.store("NodeNetworkState"),
+            node_policies: self.store("NodeNetworkConfigurationPolicy"),
+            enactments: self.store("NodeNetworkConfigurationEnactment"),
             quotas: self.store("ResourceQuota"),
             limit_ranges: self.store("LimitRange"),
             addresses: self.addresses(),

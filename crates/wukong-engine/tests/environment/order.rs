@@ -6,7 +6,7 @@ use wukong_engine::Presence;
 use wukong_engine::environment::CheckStatus::{Fail, Unknown};
 use wukong_engine::environment::rules::RULES;
 
-use crate::cluster::{Cluster, wukong};
+use crate::cluster::Cluster;
 
 type Fault = (&'static str, fn(Cluster) -> Cluster);
 
@@ -88,15 +88,15 @@ const FAULTS: &[Fault] = &[
 ];
 
 /// A VM that every fault stops.
-fn demanding() -> ValidatedWukong {
-    wukong(json!({"networks": [
+fn demanding(cluster: &Cluster) -> ValidatedWukong {
+    cluster.wukong(json!({"networks": [
         {"name": "lan", "type": "bridge", "bridgeName": "br-lan", "onMissingMultus": "Block"},
         {"name": "mgmt", "type": "bridge", "bridgeName": "br-mgmt", "nodeNetwork": {"uplink": "eth2"}},
     ]}))
 }
 
 fn failing(cluster: &Cluster) -> Vec<&'static str> {
-    let checks = cluster.checks(Some(&demanding()));
+    let checks = cluster.checks(Some(&demanding(&Cluster::healthy().making_bridges())));
     let failing = checks.iter().filter(|check| check.status == Fail);
     failing.map(|check| check.id).collect()
 }
@@ -147,7 +147,8 @@ fn of_two_faults_the_first_in_causal_order_is_named() {
 #[test]
 fn the_verdict_on_the_environment_is_the_first_failing_check_about_it() {
     for (id, fault) in FAULTS {
-        let verdict = fault(Cluster::healthy()).verdict(&demanding());
+        let verdict =
+            fault(Cluster::healthy()).verdict(&demanding(&Cluster::healthy().making_bridges()));
         let condition = RULES.iter().find(|rule| rule.id == *id).unwrap().condition;
         assert_eq!(verdict.condition, ConditionType::EnvironmentReady);
         if condition == ConditionType::EnvironmentReady {
@@ -207,7 +208,12 @@ fn what_is_wrong_with_some_nodes_is_no_failure_while_another_can_run_the_vm() {
 #[test]
 fn one_node_that_fits_is_enough_for_the_verdict() {
     let mostly_broken = Cluster::healthy().crashing("virt-handler-9xq2m", "panic");
-    assert_eq!(mostly_broken.verdict(&demanding()).id, "environment");
+    assert_eq!(
+        mostly_broken
+            .verdict(&demanding(&Cluster::healthy().making_bridges()))
+            .id,
+        "environment"
+    );
     assert_eq!(failing(&mostly_broken), Vec::<&str>::new());
 }
 

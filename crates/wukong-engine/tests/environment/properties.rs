@@ -8,7 +8,7 @@ use wukong_engine::environment::scheduler::{explain, parse};
 use wukong_engine::environment::{Environment, environment_verdict, events, preflight};
 use wukong_engine::facts::Fact;
 
-use crate::cluster::{NOW, wukong};
+use crate::cluster::{Cluster, NOW};
 
 /// Names that the facts read, so that arbitrary objects have something to say.
 const KEYS: &[&str] = &[
@@ -175,6 +175,8 @@ fn environment(objects: &[Value]) -> Environment {
         provisioner_pods: store(objects),
         multus: store(objects),
         node_networks: store(objects),
+        node_policies: store(objects),
+        enactments: store(objects),
         quotas: store(objects),
         limit_ranges: store(objects),
         addresses: Addresses::default(),
@@ -188,7 +190,11 @@ proptest! {
     fn preflight_never_panics_and_its_sentences_are_bounded(objects in prop::collection::vec(prop_oneof![object(), value()], 0..8)) {
         let environment = environment(&objects);
         let now = NOW.parse().unwrap();
-        let wukong = wukong(json!({"networks": [{"name": "lan", "type": "bridge", "bridgeName": "br-lan"}, {"name": "fast", "type": "macvlan"}]}));
+        let wukong = Cluster::healthy().making_bridges().wukong(json!({"networks": [
+            {"name": "lan", "type": "bridge", "bridgeName": "br-lan"},
+            {"name": "fast", "type": "macvlan"},
+            {"name": "made", "type": "bridge", "nodeNetwork": {"uplink": "eth1"}},
+        ]}));
         let checks = preflight(&environment, Some(&wukong), now);
         prop_assert_eq!(&checks, &preflight(&environment, Some(&wukong), now));
         for check in checks.iter().chain(&preflight(&environment, None, now)) {

@@ -55,9 +55,9 @@ fn every_reason_of_the_cluster_is_reached() {
     let mut reached: Vec<Reason> = CASES
         .iter()
         .map(|case| {
-            (case.cluster)()
-                .check(case.rule, Some(&wukong((case.wish)())))
-                .reason
+            let cluster = (case.cluster)();
+            let wukong = cluster.wukong((case.wish)());
+            cluster.check(case.rule, Some(&wukong)).reason
         })
         .chain(events::reached())
         .collect();

@@ -28,8 +28,9 @@ fn a_healthy_cluster_passes_every_check() {
 #[test]
 fn every_rule_is_broken_by_a_cluster_and_says_so_in_one_sentence() {
     for case in CASES {
-        let wukong = wukong((case.wish)());
-        let check = (case.cluster)().check(case.rule, Some(&wukong));
+        let cluster = (case.cluster)();
+        let wukong = cluster.wukong((case.wish)());
+        let check = cluster.check(case.rule, Some(&wukong));
         assert_eq!(
             (check.status, check.reason),
             (case.status, case.reason),

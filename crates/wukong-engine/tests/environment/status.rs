@@ -1,7 +1,7 @@
 //! What the rules say is what the status of a Wukong says.
 
+use wukong_api::ConditionType;
 use wukong_api::status::WukongStatus;
-use wukong_api::{ConditionType, Policy};
 use wukong_engine::environment::{Check, CheckStatus};
 use wukong_engine::facts::Fact;
 use wukong_engine::world::World;
@@ -32,7 +32,7 @@ fn status(case: &Case) -> WukongStatus {
     none(&mut world.claims, Presence::Served);
     none(&mut world.snapshots, Presence::Served);
     none(&mut world.data_sources, Presence::Served);
-    let (mut memory, policy) = (Memory::default(), Policy::default());
+    let (mut memory, policy) = (Memory::default(), (case.cluster)().policy);
     // Provisioners are not watched, but looked at.
     memory.looked.children.provisioners = world.environment.provisioner_pods.clone();
     let wukong = manifest((case.wish)());
@@ -49,7 +49,7 @@ fn status(case: &Case) -> WukongStatus {
 #[test]
 fn a_check_and_the_condition_that_it_decides_agree() {
     for case in CASES {
-        let wukong = crate::cluster::wukong((case.wish)());
+        let wukong = (case.cluster)().wukong((case.wish)());
         let check: Check = (case.cluster)().check(case.rule, Some(&wukong));
         let status = status(case);
         let found = status
@@ -79,7 +79,7 @@ fn a_check_and_the_condition_that_it_decides_agree() {
 #[test]
 fn the_blocker_is_the_first_check_that_fails() {
     for case in CASES {
-        let wukong = crate::cluster::wukong((case.wish)());
+        let wukong = (case.cluster)().wukong((case.wish)());
         let checks = (case.cluster)().checks(Some(&wukong));
         let first = checks
             .iter()

@@ -163,6 +163,10 @@ impl Cluster {
         self.fill(&mut world.claims, "PersistentVolumeClaim");
         self.fill(&mut world.definitions, "NetworkAttachmentDefinition");
         self.fill(&mut world.environment.storage_classes, "StorageClass");
+        self.fill(
+            &mut world.environment.node_policies,
+            "NodeNetworkConfigurationPolicy",
+        );
         self.fill(&mut world.snapshots, "VolumeSnapshot");
         self.fill(&mut world.data_sources, "DataSource");
         world.tell_environment();
@@ -317,6 +321,10 @@ impl Cluster {
             Kind::NetworkAttachmentDefinition => {
                 self.world.definitions.insert(Fact::project(object))
             }
+            Kind::NodeNetworkConfigurationPolicy => {
+                let policies = &mut self.world.environment.node_policies;
+                policies.insert(Fact::project(object))
+            }
             Kind::DataVolume => self.world.data_volumes.insert(Fact::project(object)),
             Kind::PersistentVolumeClaim => self.world.claims.insert(Fact::project(object)),
             Kind::VirtualMachine => self.world.virtual_machines.insert(Fact::project(object)),
@@ -426,6 +434,10 @@ impl Cluster {
                     | ("PersistentVolumeClaim", Some("DataVolume"))
             ) && labelled
         };
+        if object["kind"] == "NodeNetworkConfigurationPolicy" {
+            assert!(meta.owned_hash.is_some(), "{} is not ours", meta.name);
+            return;
+        }
         assert!(
             meta.is_controlled_by(&uid) || of_our_disk(),
             "{} is not ours",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wukong_api::{ValidatedWukong, Wukong};
+use wukong_api::{Policy, ValidatedWukong, Wukong};
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 
@@ -36,7 +36,15 @@ pub fn stored(spec: &Value) -> Value {
 /// The same after every rule was checked.
 pub fn validated(spec: &Value) -> Result<ValidatedWukong, String> {
     let wukong: Wukong = serde_json::from_value(stored(spec)).map_err(|error| error.to_string())?;
-    ValidatedWukong::try_from(&wukong).map_err(|error| error.to_string())
+    ValidatedWukong::validate(&wukong, &making_bridges()).map_err(|error| error.to_string())
+}
+
+/// The policy of an operator that makes bridges on nodes.
+pub fn making_bridges() -> Policy {
+    Policy {
+        manage_node_networks: true,
+        ..Policy::default()
+    }
 }
 
 /// Every object for a fresh Wukong in a cluster with everything installed, by `Kind/name`.

@@ -2,16 +2,20 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use wukong_api::validated::Nic;
-use wukong_api::{ValidatedWukong, Wukong};
+use wukong_api::{Policy, ValidatedWukong, Wukong};
 
-/// The Wukong `shop/web` with this `spec`, given in YAML without cpu and memory.
+/// The Wukong `shop/web` with this `spec`, given in YAML without cpu and memory, for an operator that makes bridges on nodes.
 pub fn wukong(spec: &str) -> ValidatedWukong {
     let manifest = format!(
         "apiVersion: vm.novasphere.dev/v1alpha1\nkind: Wukong\nmetadata: {{name: web, namespace: shop, uid: 7b3e7a36-0f6c-4f1e-9d29-0c9a3a1f5b10}}\nspec:\n  cpu: 1\n  memory: 1Gi\n{}",
         indented(spec)
     );
     let wukong: Wukong = serde_saphyr::from_str(&manifest).unwrap();
-    ValidatedWukong::try_from(&wukong).unwrap()
+    let policy = Policy {
+        manage_node_networks: true,
+        ..Policy::default()
+    };
+    ValidatedWukong::validate(&wukong, &policy).unwrap()
 }
 
 /// The Wukong `shop/web` with one network, given in YAML.

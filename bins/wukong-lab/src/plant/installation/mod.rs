@@ -2,6 +2,7 @@
 
 mod component;
 pub mod multus;
+pub mod nmstate;
 pub mod node;
 pub mod storage;
 

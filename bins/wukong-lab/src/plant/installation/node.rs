@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::component::{Component, Health};
-use super::{KUBEVIRT_NAMESPACE, storage};
+use super::{KUBEVIRT_NAMESPACE, nmstate, storage};
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
 use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
@@ -26,15 +26,6 @@ const DEVICES: [&str; 3] = ["kvm", "tun", "vhost-net"];
 const CRASH: &str = "Failed to create an inotify watcher: too many open files";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-/// The bridges of every node, besides its NIC.
-const BRIDGES: [(&str, &str); 5] = [
-    ("br-backup", "linux-bridge"),
-    ("br-dmz", "linux-bridge"),
-    ("br-lan", "linux-bridge"),
-    ("br-other", "linux-bridge"),
-    ("ovs-dmz", "ovs-bridge"),
-];
-
 /// What is wrong with a node.
 struct Faults(Scenario);
 
@@ -149,7 +140,7 @@ pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     let status = status(&node, &faults, &moment.now);
     changes.extend(Change::status(Manager::Kubelet, Kind::Node, &node, &status));
     changes.extend(drivers(world, &node));
-    changes.extend(network(world, name, &faults));
+    changes.extend(nmstate::on_node(world, &node, &faults.0, moment));
     changes.extend(look_after(world, name, &faults, moment));
     Step::of(changes)
 }
@@ -161,10 +152,11 @@ fn forsake(world: &World, name: &str) -> Step {
         (Kind::CsiNode, "", name.to_owned()),
         (Kind::NodeNetwork, "", name.to_owned()),
     ];
-    Step::of(at_home.into_iter().filter_map(|(kind, namespace, name)| {
+    let gone = at_home.into_iter().filter_map(|(kind, namespace, name)| {
         let object = world.get(kind, namespace, &name)?;
         Some(Change::delete(kind, &object))
-    }))
+    });
+    Step::of(gone.chain(nmstate::forsake(world, name)))
 }
 
 /// Labels of kubelet and virt-handler, and virt-handler's sign of life; `null` for what is to go.
@@ -334,41 +326,6 @@ fn drivers(world: &World, node: &Field<'_>) -> Option<Change> {
         let patch = json!({"spec": {"drivers": drivers}});
         Change::merge(Manager::Kubelet, Kind::CsiNode, &known, patch)
     })
-}
-
-/// What NMState sees of the node's network.
-fn network(world: &World, name: &str, faults: &Faults) -> Option<Change> {
-    if !world.serves(Kind::NodeNetwork) {
-        return None;
-    }
-    let Some(known) = world.get(Kind::NodeNetwork, "", name) else {
-        let object = json!({"apiVersion": "nmstate.io/v1beta1", "kind": "NodeNetworkState",
-            "metadata": {"name": name}});
-        return Some(Change::Create {
-            by: Manager::NmState,
-            at: Ref::new(Kind::NodeNetwork, "", name),
-            object,
-        });
-    };
-    let gone = faults.0.value("no-bridge");
-    let bridges = BRIDGES
-        .into_iter()
-        .filter(|(bridge, _)| gone.is_none_or(|gone| !gone.is_empty() && gone != *bridge));
-    let interfaces: Vec<Value> = [("eth0", "ethernet")]
-        .into_iter()
-        .chain(bridges)
-        .map(|(name, kind)| json!({"name": name, "type": kind, "state": "up"}))
-        .collect();
-    let mut status = match known.child("status").value() {
-        Value::Null => json!({}),
-        known => known.clone(),
-    };
-    put(
-        &mut status,
-        ["currentState"],
-        json!({"interfaces": interfaces}),
-    );
-    Change::status(Manager::NmState, Kind::NodeNetwork, &known, &status)
 }
 
 /// virt-handler's pod.

@@ -1,30 +1,96 @@
-//! Facts of Multus and of the nodes' networks.
+//! Facts of the nodes' networks, as NMState tells them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::{list, number, text};
-use crate::facts::{Fact, Meta};
+use super::json::{conditions, list, number, text, text_map, time};
+use crate::facts::{ConditionFact, Fact, Meta};
 
-/// A DaemonSet: Multus.
+/// The interfaces of pods: their addresses are inside, and they come and go.
+const OF_PODS: &str = "veth";
+/// Destinations of default routes.
+const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+/// How many interfaces lie above one another at most: a VLAN on a bond under a bridge is three.
+const STOREYS_MAX: usize = 8;
+
+/// A NodeNetworkState: what NMState sees of the network of the node of the same name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct DaemonSetFact {
+pub struct NodeNetworkFact {
     /// Who it is.
     pub meta: Meta,
-    /// Nodes that should run it.
-    pub desired: u64,
-    /// Nodes on which it is ready.
-    pub ready: u64,
+    /// Names of its bridges, of Linux and of Open vSwitch.
+    pub bridges: BTreeSet<String>,
+    /// What of the node's own each interface carries: its addresses, and `the default route`.
+    pub carried: BTreeMap<String, Vec<String>>,
+    /// The bridge or bond that each port belongs to.
+    pub controllers: BTreeMap<String, String>,
 }
 
-impl Fact for DaemonSetFact {
+impl NodeNetworkFact {
+    /// What the node would lose if `uplink` became a port of `bridge`, and the bridge had no address: the interface and
+    /// what it carries. The uplink may belong to a bond or another bridge, which lives on it.
+    pub fn at_stake(&self, bridge: &str, uplink: &str) -> Option<(&str, &[String])> {
+        let above = std::iter::successors(Some(uplink), |port| {
+            self.controllers.get(*port).map(String::as_str)
+        });
+        let mut touched = above.take(STOREYS_MAX).chain([bridge]);
+        touched.find_map(|interface| {
+            let (name, carried) = self.carried.get_key_value(interface)?;
+            Some((name.as_str(), carried.as_slice()))
+        })
+    }
+}
+
+impl Fact for NodeNetworkFact {
     fn project(object: &Value) -> Self {
-        Self {
+        let mut fact = Self {
             meta: Meta::project(object),
-            desired: number(object, "/status/desiredNumberScheduled"),
-            ready: number(object, "/status/numberReady"),
+            ..Self::default()
+        };
+        let interfaces = list(object, "/status/currentState/interfaces");
+        for interface in interfaces.filter(|interface| text(interface, "/type") != OF_PODS) {
+            let name = text(interface, "/name");
+            let ports =
+                ["/bridge/port", "/link-aggregation/port"].map(|ports| list(interface, ports));
+            for port in ports.into_iter().flatten() {
+                let port = port
+                    .as_str()
+                    .map_or_else(|| text(port, "/name"), Into::into);
+                fact.controllers.insert(port, name.clone());
+            }
+            let addresses =
+                ["/ipv4/address", "/ipv6/address"].map(|list_at| list(interface, list_at));
+            let own: Vec<String> = addresses
+                .into_iter()
+                .flatten()
+                .map(|address| text(address, "/ip"))
+                .filter(|address| !is_link_local(address))
+                .collect();
+            if !own.is_empty() {
+                fact.carried.entry(name.clone()).or_default().extend(own);
+            }
+            if matches!(
+                text(interface, "/type").as_str(),
+                "linux-bridge" | "ovs-bridge"
+            ) {
+                fact.bridges.insert(name);
+            }
         }
+        let defaults = list(object, "/status/currentState/routes/running")
+            .filter(|route| EVERYWHERE.contains(&text(route, "/destination").as_str()));
+        for route in defaults {
+            let carried = fact
+                .carried
+                .entry(text(route, "/next-hop-interface"))
+                .or_default();
+            if !carried.iter().any(|known| known == DEFAULT_ROUTE) {
+                carried.push(DEFAULT_ROUTE.into());
+            }
+        }
+        fact
     }
 
     fn meta(&self) -> &Meta {
@@ -40,28 +106,109 @@ impl Fact for DaemonSetFact {
     }
 }
 
-/// A NodeNetworkState: what NMState sees of the network of the node of the same name.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct NodeNetworkFact {
-    /// Who it is.
-    pub meta: Meta,
-    /// Names of its bridges, of Linux and of Open vSwitch.
-    pub bridges: BTreeSet<String>,
+const DEFAULT_ROUTE: &str = "the default route";
+
+/// Whether every interface has such an address by itself.
+fn is_link_local(address: &str) -> bool {
+    match address.parse() {
+        Ok(IpAddr::V4(address)) => address.is_link_local(),
+        Ok(IpAddr::V6(address)) => address.is_unicast_link_local(),
+        Err(_) => false,
+    }
 }
 
-impl Fact for NodeNetworkFact {
+/// A NodeNetworkConfigurationPolicy, whoever made it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NodePolicyFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// Generation of its spec.
+    pub generation: u64,
+    /// Labels of the nodes that it is for; empty: every node.
+    pub node_selector: BTreeMap<String, String>,
+    /// The bridges that it makes.
+    pub bridges: Vec<BridgeFact>,
+    /// Its conditions `Available`, `Degraded`, `Progressing` and `Ignored`.
+    pub conditions: Vec<ConditionFact>,
+}
+
+/// A bridge that a policy makes.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BridgeFact {
+    /// Its name.
+    pub name: String,
+    /// `linux-bridge` or `ovs-bridge`.
+    pub kind: String,
+    /// Its ports on the node.
+    pub ports: BTreeSet<String>,
+}
+
+impl Fact for NodePolicyFact {
     fn project(object: &Value) -> Self {
-        let bridges = list(object, "/status/currentState/interfaces")
-            .filter(|interface| {
-                matches!(
-                    text(interface, "/type").as_str(),
-                    "linux-bridge" | "ovs-bridge"
-                )
-            })
-            .map(|interface| text(interface, "/name"));
+        let bridge = |interface: &Value| BridgeFact {
+            name: text(interface, "/name"),
+            kind: text(interface, "/type"),
+            ports: list(interface, "/bridge/port")
+                .map(|port| text(port, "/name"))
+                .collect(),
+        };
+        let interfaces = list(object, "/spec/desiredState/interfaces");
         Self {
             meta: Meta::project(object),
-            bridges: bridges.collect(),
+            created: time(object, "/metadata/creationTimestamp"),
+            generation: number(object, "/metadata/generation"),
+            node_selector: text_map(object, "/spec/nodeSelector"),
+            bridges: interfaces
+                .filter(|interface| interface.get("bridge").is_some())
+                .map(bridge)
+                .collect(),
+            conditions: conditions(object, &["Available", "Degraded", "Ignored", "Progressing"]),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Its own version changes with every heartbeat of its conditions.
+    fn says_the_same(&self, other: &Self) -> bool {
+        *other
+            == Self {
+                meta: Meta {
+                    resource_version: other.meta.resource_version.clone(),
+                    other_manager: other.meta.other_manager.clone(),
+                    ..self.meta.clone()
+                },
+                ..self.clone()
+            }
+    }
+}
+
+/// A NodeNetworkConfigurationEnactment: what became of a policy on one node.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EnactmentFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// The policy.
+    pub policy: String,
+    /// The node.
+    pub node: String,
+    /// Generation of the policy that it is about; 0 when it does not say.
+    pub generation: u64,
+    /// Its conditions `Available` and `Failing`.
+    pub conditions: Vec<ConditionFact>,
+}
+
+impl Fact for EnactmentFact {
+    fn project(object: &Value) -> Self {
+        Self {
+            meta: Meta::project(object),
+            policy: text(object, "/metadata/labels/nmstate.io~1policy"),
+            node: text(object, "/metadata/labels/nmstate.io~1node"),
+            generation: number(object, "/status/policyGeneration"),
+            conditions: conditions(object, &["Available", "Failing"]),
         }
     }
 

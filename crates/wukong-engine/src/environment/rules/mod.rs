@@ -160,7 +160,7 @@ const NAMES_MAX: usize = 5;
 const EVIDENCE_MAX: usize = 20;
 
 /// `a, b, c and 4 more`.
-fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let names: Vec<&str> = names.into_iter().collect();
     let shown: Vec<&str> = names.iter().copied().take(NAMES_MAX).collect();
     match names.len().saturating_sub(shown.len()) {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use wukong_api::Reason;
 use wukong_api::spec::NetworkType;
-use wukong_api::validated::Attachment;
+use wukong_api::validated::{Attachment, Nic};
 
 use super::{Finding, Scene, gap, grouped, lines, listed};
 use crate::environment::addresses::asks_for_any;
+use crate::environment::bridges::Bridge;
 use crate::environment::demand::Stage;
+use crate::environment::facts::NodeFact;
 use crate::world::Presence;
 
 /// Whether secondary networks matter: to a cluster always, to a Wukong when it has some.
@@ -77,19 +79,18 @@ pub(super) fn multus_healthy(scene: &Scene) -> Finding {
     })
 }
 
-/// The networks whose bridges are to be made on the nodes.
-fn managed<'a>(scene: &Scene<'a>) -> Vec<&'a str> {
-    scene
-        .wukong
-        .into_iter()
-        .flat_map(|wukong| &wukong.nics)
-        .filter(|nic| nic.node_network.is_some())
-        .map(|nic| nic.name.as_str())
-        .collect()
+/// The networks whose bridges are to be made on the nodes, and are by this operator, or are not.
+fn asking<'a>(scene: &Scene<'a>, managed: bool) -> Vec<&'a str> {
+    let asks = |nic: &&Nic| {
+        let node = nic.node_network.as_ref();
+        node.is_some_and(|node| node.managed == managed)
+    };
+    let nics = scene.wukong.into_iter().flat_map(|wukong| &wukong.nics);
+    nics.filter(asks).map(|nic| nic.name.as_str()).collect()
 }
 
 pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
-    let names = managed(scene);
+    let names = asking(scene, true);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
@@ -106,26 +107,97 @@ pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
     ))
 }
 
-/// NMState is not told yet to make bridges.
+/// The operator's settings let it touch no node.
 pub(super) fn not_managed(scene: &Scene) -> Finding {
-    let names = managed(scene);
+    let names = asking(scene, false);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
     Finding::found(format!(
-        "nodeNetwork of {} is not carried out by this version: the bridges have to be there already",
+        "nodeNetwork of {} is not carried out, because the operator runs without --manage-node-networks: the bridges have to be there already",
         listed(names)
     ))
 }
 
-/// Bridges that nobody is asked to make have to be there already: the CNI plugin would otherwise make one without an
+/// What is the matter with the first of the bridges that this operator makes.
+fn of_bridges(scene: &Scene, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Finding {
+    let bridges = scene.wukong.map(Bridge::wanted).unwrap_or_default();
+    if bridges.is_empty() {
+        return Finding::Irrelevant;
+    }
+    match Bridge::gap(scene.environment) {
+        Some((kind, presence)) => gap(presence, kind).unwrap_or(Finding::Irrelevant),
+        None => bridges
+            .iter()
+            .find_map(amiss)
+            .unwrap_or_else(Finding::holds),
+    }
+}
+
+/// Who was there first keeps the bridge as it is.
+pub(super) fn one_policy(scene: &Scene) -> Finding {
+    let environment = scene.environment;
+    of_bridges(scene, |bridge| {
+        let policy = bridge.rival(environment)?;
+        let name = &policy.meta.name;
+        let theirs = policy.bridges.iter().map(|theirs| {
+            let ports = listed(theirs.ports.iter().map(String::as_str));
+            format!("{} over {ports}", theirs.name)
+        });
+        let theirs: Vec<String> = theirs.collect();
+        let message = format!(
+            "{} over {} cannot be made: NodeNetworkConfigurationPolicy {name} was there first, and makes {} on the same nodes",
+            bridge.name,
+            bridge.uplink,
+            listed(theirs.iter().map(String::as_str)),
+        );
+        Some(Finding::found(message).about(format!("NodeNetworkConfigurationPolicy/{name}")))
+    })
+}
+
+/// A port of a bridge has no addresses: a node whose own are on the uplink would be reached by nobody any more.
+pub(super) fn isolation(scene: &Scene) -> Finding {
+    let environment = scene.environment;
+    of_bridges(scene, |bridge| {
+        let causes = bridge.isolates(environment);
+        let (node, _) = causes.first().filter(|_| !bridge.is_stored(environment))?;
+        let message = format!(
+            "{} over {} is not made, because nodes would be cut off: {}",
+            bridge.name,
+            bridge.uplink,
+            grouped(&causes)
+        );
+        let found = Finding::found(message).about(format!("Node/{node}"));
+        Some(found.evidence(lines(&causes)))
+    })
+}
+
+/// What NMState could not do.
+pub(super) fn degraded(scene: &Scene) -> Finding {
+    let environment = scene.environment;
+    of_bridges(scene, |bridge| {
+        let causes = bridge.failed(environment);
+        causes.first()?;
+        let message = format!(
+            "NMState could not make {} over {}: {}",
+            bridge.name,
+            bridge.uplink,
+            grouped(&causes)
+        );
+        let found = Finding::found(message).about(bridge.body.target.to_string());
+        let mild = bridge.works_somewhere(environment, &scene.nodes);
+        Some(found.evidence(lines(&causes)).mild(mild))
+    })
+}
+
+/// Bridges have to be there already on nodes for which nobody is asked to make them: the CNI plugin would otherwise make one without an
 /// uplink, and the VM would talk to nobody (`ensureBridge` of the bridge plugin).
 pub(super) fn bridges(scene: &Scene) -> Finding {
     let environment = scene.environment;
     let nics = scene.wukong.into_iter().flat_map(|wukong| &wukong.nics);
     let bridges: BTreeMap<&str, &str> = nics
         .filter(|nic| matches!(nic.kind, NetworkType::Bridge | NetworkType::Ovs))
-        .filter(|nic| nic.node_network.is_none())
+        .filter(|nic| nic.node_network.as_ref().is_none_or(|node| node.managed))
         .filter(|nic| matches!(nic.attachment, Attachment::Planned(_)))
         .filter_map(|nic| Some((nic.bridge.as_deref()?, nic.name.as_str())))
         .collect();
@@ -137,21 +209,22 @@ pub(super) fn bridges(scene: &Scene) -> Finding {
     if let Some(gap) = gap(states.presence(), "NodeNetworkState") {
         return gap;
     }
-    let candidates: Vec<&str> = scene
+    let candidates: Vec<&NodeFact> = scene
         .nodes
         .reaching(Stage::Handler)
-        .map(|node| node.meta.name.as_str())
-        .filter(|node| states.get("", node).present().is_some())
+        .filter(|node| states.get("", &node.meta.name).present().is_some())
         .collect();
+    let made = scene.wukong.map(Bridge::wanted).unwrap_or_default();
     let lacking = |bridge: &str| -> Vec<(&str, String)> {
-        let lacks = |node: &&&str| {
-            let state = states.get("", node).present();
-            state.is_some_and(|state| !state.bridges.contains(bridge))
+        let lacks = |node: &&&NodeFact| {
+            let state = states.get("", &node.meta.name).present();
+            let comes = |made: &Bridge| made.name == bridge && made.selects(node);
+            state.is_some_and(|state| !state.bridges.contains(bridge)) && !made.iter().any(comes)
         };
         candidates
             .iter()
             .filter(lacks)
-            .map(|node| (*node, format!("no bridge {bridge}")))
+            .map(|node| (node.meta.name.as_str(), format!("no bridge {bridge}")))
             .collect()
     };
     // A bridge that is missing everywhere is worse than one that is missing somewhere.

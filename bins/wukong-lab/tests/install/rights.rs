@@ -1,0 +1,79 @@
+//! How much the operator may do, counted.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
+use wukong_lab::manifests::{read, repository};
+
+/// Group, resource and verb.
+type Right = (String, String, String);
+
+/// What the ClusterRoles of a manifest allow.
+fn rights(path: &str) -> BTreeSet<Right> {
+    let objects = read(&repository("deploy").join(path)).unwrap();
+    let roles = objects.iter().filter_map(|object| {
+        let role = serde_json::to_value(object).unwrap();
+        (role["kind"] == "ClusterRole").then(|| serde_json::from_value(role).unwrap())
+    });
+    let rules = roles.flat_map(|role: ClusterRole| role.rules.unwrap());
+    rules.flat_map(of_rule).collect()
+}
+
+fn of_rule(rule: PolicyRule) -> Vec<Right> {
+    let mut rights = Vec::new();
+    for group in rule.api_groups.iter().flatten() {
+        for resource in rule.resources.iter().flatten() {
+            for verb in &rule.verbs {
+                assert!([group, resource, verb].iter().all(|text| *text != "*"));
+                rights.push((group.clone(), resource.clone(), verb.clone()));
+            }
+        }
+    }
+    rights
+}
+
+fn writes((_, _, verb): &&Right) -> bool {
+    !matches!(verb.as_str(), "get" | "list" | "watch")
+}
+
+#[test]
+fn the_rights_are_as_many_as_the_security_guide_says() {
+    let core = rights("rbac/10-cluster-role.yaml");
+    let diagnosis = rights("rbac/11-diagnosis-role.yaml");
+    assert_eq!(diagnosis.iter().filter(writes).count(), 0);
+    assert_eq!(core.intersection(&diagnosis).count(), 0);
+    let (all, writing) = (
+        core.len() + diagnosis.len(),
+        core.iter().filter(writes).count(),
+    );
+    // Every one more has to be worth it.
+    assert!(
+        all <= 45 && writing <= 17,
+        "{all}, {writing} of them writing"
+    );
+    let guide = std::fs::read_to_string(repository("docs/security.md")).unwrap();
+    let said = format!("{all} pairs of resource and verb, {writing} of them writing");
+    assert!(guide.contains(&said), "{said}");
+}
+
+/// Of pods, those of a VM that waits are listed anyway.
+#[test]
+fn where_lists_are_needed_everything_that_is_watched_can_be_listed() {
+    let watched = |path: &str| {
+        let rights = rights(path).into_iter();
+        rights.filter_map(|(group, resource, verb)| (verb == "watch").then_some((group, resource)))
+    };
+    let all: BTreeSet<_> = watched("rbac/10-cluster-role.yaml")
+        .chain(watched("rbac/11-diagnosis-role.yaml"))
+        .chain(watched("node-networks/cluster-role.yaml"))
+        .filter(|(_, resource)| resource != "pods")
+        .collect();
+    let listed = rights("lists/cluster-role.yaml").into_iter();
+    let listed: BTreeSet<_> = listed
+        .map(|(group, resource, verb)| {
+            assert_eq!(verb, "list");
+            (group, resource)
+        })
+        .collect();
+    assert_eq!(listed, all);
+}

@@ -1,0 +1,77 @@
+//! `NodeNetworkReady`: the bridges that the NICs need are on the nodes.
+
+use wukong_api::{ConditionType, Reason};
+
+use super::environment::{Life, plain};
+use crate::environment::bridges::Bridge;
+use crate::environment::{Check, CheckStatus, deciding};
+use crate::planning::Planning;
+use crate::verdict::Verdict;
+use crate::world::Presence;
+
+const TYPE: ConditionType = ConditionType::NodeNetworkReady;
+
+/// What the rules find of the bridges, or which of those that are made on the nodes is not ready yet.
+pub(crate) fn verdict(planning: &Planning, life: Life, checks: &[Check]) -> Option<Verdict> {
+    let decisive = deciding(checks, TYPE);
+    let failed = decisive.is_some_and(|check| check.status == CheckStatus::Fail);
+    if life == Life::Rises && !failed {
+        let mut bridges = planning.bridges.iter();
+        if let Some(bridge) = bridges.find(|bridge| !planning.can_use(bridge)) {
+            return Some(under_way(planning, bridge));
+        }
+    }
+    Some(plain(decisive?.clone().into(), checks))
+}
+
+fn under_way(planning: &Planning, bridge: &Bridge) -> Verdict {
+    let environment = &planning.observed.world.environment;
+    let Bridge {
+        body, name, uplink, ..
+    } = bridge;
+    let applying = |message: String| {
+        Verdict::progressing(TYPE, Reason::Applying, message)
+            .about(body.target.to_string())
+            .hint("nothing, unless it stays so for minutes: then see kubectl get nncp,nnce")
+    };
+    if let Some((kind, presence)) = Bridge::gap(environment) {
+        if presence != Presence::Forbidden {
+            return applying(format!("{name} over {uplink} waits until {kind} is known"));
+        }
+        return Verdict::bad(
+            TYPE,
+            Reason::NotPermitted,
+            format!("{name} over {uplink} is not made: without the right to see {kind} nobody knows whether a node would be cut off"),
+        )
+        .hint("apply the ClusterRoles of deploy/node-networks and for diagnosis (nodeNetworks.enabled and diagnosis.enabled of the chart)");
+    }
+    if let Some(failure) = planning
+        .observed
+        .memory
+        .failure(&body.target, &body.hash)
+        .filter(|_| !bridge.is_stored(environment))
+    {
+        return Verdict::bad(
+            TYPE,
+            Reason::ApplyConflict,
+            format!("{} cannot be written: {}", body.target, failure.message),
+        )
+        .about(body.target.to_string())
+        .hint("see what the message says; the operator tries again now and then");
+    }
+    if !bridge.is_looked_after(environment) || bridge.is_ignored(environment) {
+        return applying(format!(
+            "{name} over {uplink} waits: NMState looks after no node with the labels of nodeNetwork.nodeSelector"
+        ));
+    }
+    if !bridge.is_stored(environment) {
+        return applying(format!("{} is being written", body.target));
+    }
+    let progress = match bridge.progress(environment) {
+        (_, 0) => String::new(),
+        (done, all) => format!(": {done} of {all} have it"),
+    };
+    applying(format!(
+        "NMState makes {name} over {uplink} on the nodes{progress}"
+    ))
+}
