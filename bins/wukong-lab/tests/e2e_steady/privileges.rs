@@ -184,6 +184,11 @@ async fn what_is_granted_is_what_is_used() {
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
 
+    // Why one does not start is told by its pods and events.
+    let waits = json!({"userDataSecret": "missing"});
+    space.apply(&wukong("waits", waits)).await;
+    space.blocked("waits", "SecretNotFound").await;
+
     let roles: Api<ClusterRole> = Api::all(space.client.clone());
     let mut granted = BTreeSet::new();
     let mut rules = Vec::new();

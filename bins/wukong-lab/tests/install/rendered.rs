@@ -81,7 +81,7 @@ pub fn only<'a>(objects: &'a Objects, kind: &str) -> &'a Value {
     object
 }
 
-/// kustomize writes 1.0 as 1.
+/// kustomize writes 1.0 as 1, and puts the variables first that a component sets.
 fn canonicalize(value: &mut Value) {
     match value {
         Value::Number(number) => {
@@ -90,7 +90,12 @@ fn canonicalize(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(canonicalize),
-        Value::Object(fields) => fields.values_mut().for_each(canonicalize),
+        Value::Object(fields) => {
+            if let Some(Value::Array(variables)) = fields.get_mut("env") {
+                variables.sort_by_key(|variable| variable["name"].to_string());
+            }
+            fields.values_mut().for_each(canonicalize);
+        }
         _ => {}
     }
 }
