@@ -9,6 +9,9 @@ use super::machine::{Device, Disk, Firmware, Machine, Network, Nic};
 
 /// QEMU's cache of emulated code, in MiB. Its default takes more memory than the guest.
 const CODE_CACHE: u32 = 128;
+/// The controllers. QEMU gives the bus inside a USB disk the name `scsi.0`, so none may be called `scsi`.
+const SCSI: &str = "disks-scsi";
+const USB: &str = "disks-usb";
 const MIB: i64 = 1 << 20;
 
 /// Where everything of one guest is.
@@ -64,9 +67,9 @@ pub fn arguments(machine: &Machine, accel: Accel, places: &Places) -> Vec<String
         let segment = places.segments.get(index).and_then(Option::as_deref);
         interface(&mut line, index, nic, segment, places.ssh);
     }
-    for (bus, controller) in [("scsi", "virtio-scsi-pci"), ("usb", "qemu-xhci")] {
+    for (bus, controller, id) in [("scsi", "virtio-scsi-pci", SCSI), ("usb", "qemu-xhci", USB)] {
         if machine.disks.iter().any(|disk| disk.bus == bus) {
-            line.device(json!({"driver": controller, "id": bus}));
+            line.device(json!({"driver": controller, "id": id}));
         }
     }
     let mut sata = 0;
@@ -188,9 +191,9 @@ fn add_disk(
     let cdrom = disk.device == Device::Cdrom;
     let (driver, bus) = match (disk.bus.as_str(), cdrom) {
         ("virtio", _) => ("virtio-blk-pci", None),
-        ("scsi", true) => ("scsi-cd", Some("scsi.0".to_owned())),
-        ("scsi", false) => ("scsi-hd", Some("scsi.0".to_owned())),
-        ("usb", _) => ("usb-storage", Some("usb.0".to_owned())),
+        ("scsi", true) => ("scsi-cd", Some(format!("{SCSI}.0"))),
+        ("scsi", false) => ("scsi-hd", Some(format!("{SCSI}.0"))),
+        ("usb", _) => ("usb-storage", Some(format!("{USB}.0"))),
         (_, cdrom) => {
             let port = format!("ide.{sata}");
             *sata += 1;
