@@ -31,7 +31,7 @@ struct Cli {
 enum Chore {
     /// Run every check that has to hold before a change lands.
     Ci(ci::Args),
-    /// Write the CustomResourceDefinition (deploy/crds) and the API reference (docs/api.md) from the types.
+    /// Write the CustomResourceDefinitions (deploy/crds) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
     /// Write the kustomization (deploy/kustomization.yaml) and the Helm chart (deploy/chart) from the manifests in deploy.
     GenDeploy(deploy::Args),

@@ -7,16 +7,46 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 
 /// Renders every field of `spec` and `status` with its path, type, bounds and description.
-pub fn markdown(crd: &CustomResourceDefinition) -> String {
+pub fn markdown(crds: &[CustomResourceDefinition]) -> String {
     let mut text = String::from(
         "<!-- Made by `cargo xtask gen-crds` from crates/wukong-api. Do not edit. -->\n\n# API reference\n\n\
-         `Wukong`, `vm.novasphere.dev/v1alpha1`, short name `wk`, namespaced. One Wukong is one complete virtual machine.\n\
          Fields in bold are required.\n",
     );
-    let versions = crd.spec.versions.iter();
-    let schema = versions
-        .filter_map(|version| version.schema.as_ref()?.open_api_v3_schema.as_ref())
-        .next();
+    for crd in crds {
+        kind_of(crd, &mut text);
+    }
+    text
+}
+
+fn kind_of(crd: &CustomResourceDefinition, text: &mut String) {
+    let Some(version) = crd.spec.versions.first() else {
+        return;
+    };
+    let names = &crd.spec.names;
+    let schema = version
+        .schema
+        .as_ref()
+        .and_then(|schema| schema.open_api_v3_schema.as_ref());
+    let _ = write!(
+        text,
+        "\n## {}\n\n`{}/{}`, short name `{}`, {}. {}\n",
+        names.kind,
+        crd.spec.group,
+        version.name,
+        names
+            .short_names
+            .iter()
+            .flatten()
+            .next()
+            .map_or("", String::as_str),
+        match crd.spec.scope.as_str() {
+            "Cluster" => "of the cluster",
+            _ => "namespaced",
+        },
+        schema
+            .and_then(|schema| schema.description.as_deref())
+            .unwrap_or_default(),
+    );
     let sections = schema.and_then(|schema| schema.properties.as_ref());
     for section in ["spec", "status"] {
         let Some(schema) = sections.and_then(|sections| sections.get(section)) else {
@@ -24,13 +54,12 @@ pub fn markdown(crd: &CustomResourceDefinition) -> String {
         };
         let _ = write!(
             text,
-            "\n## {section}\n\n{}\n",
+            "\n### {section}\n\n{}\n",
             schema.description.as_deref().unwrap_or_default()
         );
         text.push_str("\n| field | type | meaning |\n|---|---|---|\n");
-        rows(section, schema, &mut text);
+        rows(section, schema, text);
     }
-    text
 }
 
 fn rows(path: &str, schema: &JSONSchemaProps, text: &mut String) {

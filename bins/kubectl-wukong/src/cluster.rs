@@ -8,6 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
 use kube::{Api, Client, Config};
 use wukong_api::Wukong;
+use wukong_engine::world::Presence;
 
 /// Which cluster and namespace.
 #[derive(Clone, Debug, clap::Args)]
@@ -82,6 +83,17 @@ impl Cluster {
         }
     }
 
+    /// The Wukong of that name, if there is one and it may be seen.
+    ///
+    /// # Errors
+    /// The API server cannot be reached.
+    pub async fn wukong_opt(&self, name: &str) -> anyhow::Result<Option<Wukong>> {
+        match self.wukongs(false).get(name).await {
+            Ok(object) => decode(&object).map(Some),
+            Err(error) => unseen(error).map(|_| None),
+        }
+    }
+
     /// The Wukong of that name.
     pub async fn wukong(&self, name: &str) -> anyhow::Result<Wukong> {
         match self.wukongs(false).get_opt(name).await {
@@ -112,4 +124,21 @@ pub fn readable(error: kube::Error) -> anyhow::Error {
         kube::Error::Api(status) => anyhow!("{}", status.message),
         other => anyhow::Error::new(other).context("the API server cannot be reached"),
     }
+}
+
+/// What an answer without objects says about a kind; `None`: the API server could not answer.
+pub fn denied(error: &kube::Error) -> Option<Presence> {
+    match error {
+        kube::Error::Api(status) if status.code == 404 => Some(Presence::Missing),
+        kube::Error::Api(status) if matches!(status.code, 401 | 403) => Some(Presence::Forbidden),
+        _ => None,
+    }
+}
+
+/// The same.
+///
+/// # Errors
+/// The API server could not answer.
+pub fn unseen(error: kube::Error) -> anyhow::Result<Presence> {
+    denied(&error).ok_or_else(|| readable(error))
 }

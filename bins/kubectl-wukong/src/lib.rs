@@ -18,6 +18,7 @@ mod live;
 mod manifest;
 mod output;
 mod plan;
+mod policy;
 mod port_forward;
 mod preflight;
 mod redact;

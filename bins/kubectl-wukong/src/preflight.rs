@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
-use wukong_engine::environment::{Check, CheckStatus, preflight};
+use wukong_engine::environment::{self, Check, CheckStatus, preflight};
 
-use crate::cluster::ClusterArgs;
+use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, PolicyArgs};
 use crate::output::{self, Format};
+use crate::policy::{Policies, PolicyFileArgs};
 use crate::survey::Survey;
 use crate::text;
 
@@ -24,6 +25,7 @@ use crate::text;
 Examples:
   kubectl wukong preflight
   kubectl wukong preflight -f vm.yaml
+  kubectl wukong preflight -f vm.yaml --policy policy.yaml    # instead of the cluster's WukongPolicies
   kubectl wukong preflight --from dump.yaml    # without a cluster
 
 Exit codes:
@@ -35,7 +37,10 @@ pub struct Args {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    policy: PolicyArgs,
+    settings: PolicyArgs,
+
+    #[command(flatten)]
+    policies: PolicyFileArgs,
 
     /// File with objects of a cluster, as kubectl get -o yaml prints them, instead of a cluster
     #[arg(long, value_name = "FILE")]
@@ -90,27 +95,47 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
                 context_namespace: &context_namespace,
                 uid: None,
             };
-            manifest::read(&args.files, &defaults, &args.policy.policy())?
+            manifest::read(&args.files, &defaults, &args.settings.policy())?
         }
     };
     let now = Timestamp::now();
     let mut reports = Vec::new();
-    let mut survey = match (&args.from, &cluster) {
-        (Some(file), _) => Survey::of_objects(&manifest::documents(file)?),
+    let dump = args.from.as_deref().map(manifest::documents).transpose()?;
+    let mut survey = match (&dump, &cluster) {
+        (Some(objects), _) => Survey::of_objects(objects),
         (None, Some(cluster)) => Survey::of_cluster(cluster).await?,
         (None, None) => Survey::default(),
+    };
+    let mut policies = match (dump, &cluster) {
+        _ if !args.policies.policy_files.is_empty() => {
+            Policies::of_files(&args.policies.policy_files)?
+        }
+        (Some(objects), _) => Policies::of_objects(objects)?,
+        (None, Some(cluster)) => Policies::of_cluster(cluster).await?,
+        (None, None) => Policies::default(),
     };
     if manifests.is_empty() {
         reports.push((None, preflight(&survey.environment(), None, now)));
     }
     for manifest in &manifests {
+        let mut stored = None;
         // Quotas and limits are those of the manifest's namespace.
         if let Some(cluster) = &cluster {
-            survey
-                .look_at_namespace(cluster, &manifest.validated.identity.namespace)
-                .await?;
+            let there = Cluster {
+                namespace: manifest.validated.identity.namespace.clone(),
+                ..cluster.clone()
+            };
+            survey.look_at_namespace(&there).await?;
+            policies.look_at_namespace(&there).await?;
+            stored = there.wukong_opt(&manifest.validated.identity.name).await?;
         }
-        let checks = preflight(&survey.environment(), Some(&manifest.validated), now);
+        let problems = policies.problems(&manifest.wukong, stored.as_ref());
+        let mut checks = Vec::from_iter(environment::policies(policies.presence, &problems));
+        checks.extend(preflight(
+            &survey.environment(),
+            Some(&manifest.validated),
+            now,
+        ));
         reports.push((Some(manifest.to_string()), checks));
     }
     output::print(&match args.output {

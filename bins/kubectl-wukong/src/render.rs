@@ -14,6 +14,7 @@ use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs};
 use crate::output::{self, Format};
+use crate::policy::{Policies, PolicyFileArgs};
 
 /// Show the objects that the operator would apply for a manifest. Needs no cluster.
 ///
@@ -32,15 +33,19 @@ Examples:
   kubectl wukong render -f vm.yaml -o table
   cat *.yaml | kubectl wukong render -f -
   kubectl get wukong web -o yaml | kubectl wukong render -f - | kubectl diff -f -
+  kubectl wukong render -f vm.yaml --policy policy.yaml    # would a WukongPolicy refuse it?
   kubectl wukong render -f vm.yaml --multus=false    # what a cluster without Multus gets
 
 Exit codes:
   0  rendered
-  1  a manifest is invalid: every problem is named with its path"
+  1  a manifest is invalid, or not allowed: every problem is named with its path"
 )]
 pub struct Args {
     #[command(flatten)]
     manifests: FileArgs,
+
+    #[command(flatten)]
+    policies: PolicyFileArgs,
 
     /// Namespace of manifests that name none [default: default]
     #[arg(short, long, value_name = "NAMESPACE")]
@@ -80,6 +85,9 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
             "--uid is the uid of one Wukong, and there are {}",
             manifests.len()
         );
+    }
+    if !args.policies.policy_files.is_empty() {
+        Policies::of_files(&args.policies.policy_files)?.hold(&manifests)?;
     }
     let mut objects = Vec::new();
     for manifest in &manifests {

@@ -115,3 +115,42 @@ fn a_vm_can_ask_for_more_than_the_cluster_has() {
         "{out}"
     );
 }
+
+#[test]
+fn policies_of_the_cluster_are_the_first_check_of_a_manifest() {
+    let policy = "
+- apiVersion: vm.novasphere.dev/v1alpha1
+  kind: WukongPolicy
+  metadata: {name: small}
+  spec: {limits: {memory: 512Mi}, networks: {}}
+";
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("vm.yaml");
+    let vm = "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {name: web}, spec: {cpu: 1, memory: 1Gi, networks: [{name: lan, type: bridge}]}}";
+    std::fs::write(&manifest, vm).unwrap();
+    let args = ["-f", manifest.to_str().unwrap(), "-o", "json"];
+
+    let (_, out) = preflight(CLUSTER, &args);
+    assert!(!out.contains("\"policies\""), "{out}");
+
+    let (code, out) = preflight(&format!("{CLUSTER}{policy}"), &args);
+    assert_eq!(code, 1);
+    let reports: Value = serde_json::from_str(&out).unwrap();
+    let first = &reports[0]["checks"][0];
+    assert_eq!(first["reason"], "PolicyViolation");
+    assert_eq!(first["status"], "Fail");
+    assert_eq!(
+        first["evidence"],
+        serde_json::json!([
+            "spec.memory: WukongPolicy small allows at most 512Mi",
+            "spec.networks[0].bridgeName: WukongPolicy small allows none",
+        ])
+    );
+
+    let wide = policy
+        .replace("512Mi", "1Gi")
+        .replace("{}", "{bridges: [{name: '*'}]}");
+    let (_, out) = preflight(&format!("{CLUSTER}{wide}"), &args);
+    let reports: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(reports[0]["checks"][0]["status"], "Pass");
+}

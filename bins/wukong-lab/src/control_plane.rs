@@ -27,7 +27,7 @@ const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","o
 
 /// What the lab needs of the controllers; the plant stands in for the others.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
-    serviceaccount-token-controller,resourcequota-controller,\
+    serviceaccount-token-controller,resourcequota-controller,validatingadmissionpolicy-status-controller,\
     persistentvolumeclaim-protection-controller,persistentvolume-protection-controller";
 
 /// A running control plane. Dropping it ends it.
@@ -38,6 +38,8 @@ pub(crate) struct ControlPlane {
     pub server: String,
     pub certs: Certs,
     pub audit_log: PathBuf,
+    /// Where etcd answers.
+    pub etcd_server: String,
     controller_manager: Option<Process>,
     apiserver: Process,
     etcd: Process,
@@ -120,6 +122,7 @@ impl ControlPlane {
             server,
             certs,
             audit_log,
+            etcd_server: format!("http://127.0.0.1:{client_port}"),
             controller_manager: None,
             apiserver,
             etcd,

@@ -9,6 +9,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, PostPa
 use kube::{Api, Client};
 
 use crate::access;
+use crate::admission;
 use crate::audit::AuditLog;
 use crate::binaries::Binaries;
 use crate::boot::Guest;
@@ -19,6 +20,7 @@ use crate::operator::{self, Operator, OperatorOptions};
 use crate::plant_process::{self, PlantOptions};
 use crate::process::Process;
 use crate::progress::Progress;
+use crate::stored;
 use crate::upstream::{self, Upstream};
 use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
@@ -129,16 +131,17 @@ impl Lab {
         let client = access::client(&control_plane.admin_kubeconfig, "wukong-lab").await?;
         let [crds, rbac, policies] =
             ["deploy/crds", "deploy/rbac", "deploy/policies"].map(repository);
-        let (upstream, ours, roles, rules) = tokio::join!(
+        let (upstream, ours, roles) = tokio::join!(
             upstream::install(&client, upstream),
             manifests::establish_dir(&client, &crds),
             manifests::apply_dir(&client, &rbac),
-            manifests::apply_dir(&client, &policies),
         );
         upstream?;
         ours?;
         roles?;
-        rules?;
+        // The API server learns of the kinds that policies name every 30 seconds only, and once when it first meets one.
+        manifests::apply_dir(&client, &policies).await?;
+        admission::in_force(&client).await?;
         match &binaries.kube_controller_manager {
             Some(program) => control_plane.start_controllers(program.clone(), shim, dir)?,
             None => progress.say(
@@ -188,6 +191,11 @@ impl Lab {
     /// What was asked of the API server.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(self.control_plane.audit_log.clone())
+    }
+
+    /// Everything that is stored, by its key in etcd.
+    pub async fn stored(&self) -> Result<Vec<(String, Vec<u8>)>> {
+        stored::everything(&self.control_plane.etcd_server).await
     }
 
     /// Makes a namespace whose name starts with `prefix`, ready for pods.

@@ -14,6 +14,7 @@
 //! ```
 
 mod access;
+mod admission;
 pub mod audit;
 mod binaries;
 pub mod boot;
@@ -31,6 +32,7 @@ mod plant_process;
 mod process;
 mod progress;
 pub mod promtool;
+mod stored;
 mod supervise;
 mod upstream;
 pub mod wait;

@@ -3,7 +3,7 @@
 
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
-use wukong_api::Wukong;
+use wukong_api::{Wukong, WukongPolicy};
 
 fn definition() -> Value {
     serde_json::to_value(Wukong::crd()).unwrap()
@@ -129,18 +129,37 @@ fn every_field_explains_itself() {
     }
 }
 
+fn is_unbounded(schema: &Value) -> bool {
+    let text = schema["type"] == "string" || schema["x-kubernetes-int-or-string"] == true;
+    let unbounded_text = text && schema["enum"].is_null() && schema["maxLength"].is_null();
+    let unbounded_list = schema["type"] == "array" && schema["maxItems"].is_null();
+    let unbounded_map =
+        schema["additionalProperties"].is_object() && schema["maxProperties"].is_null();
+    unbounded_text || unbounded_list || unbounded_map
+}
+
 /// A manifest of any size would otherwise cost the API server, and us, memory without bound.
 #[test]
 fn every_text_list_and_map_of_the_spec_is_bounded() {
-    let unbounded = collect("spec", |_, schema| {
-        let text = schema["type"] == "string" || schema["x-kubernetes-int-or-string"] == true;
-        let unbounded_text = text && schema["enum"].is_null() && schema["maxLength"].is_null();
-        let unbounded_list = schema["type"] == "array" && schema["maxItems"].is_null();
-        let unbounded_map =
-            schema["additionalProperties"].is_object() && schema["maxProperties"].is_null();
-        unbounded_text || unbounded_list || unbounded_map
+    assert_eq!(collect("spec", |_, schema| is_unbounded(schema)), [""; 0]);
+}
+
+/// A policy judges every Wukong, at a cost that the API server bounds. A bound with the value null would bound nothing.
+#[test]
+fn every_text_list_and_map_of_a_policy_is_bounded_and_none_is_null() {
+    let definition = serde_json::to_value(WukongPolicy::crd()).unwrap();
+    assert_eq!(definition["spec"]["scope"], "Cluster");
+    let spec =
+        &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let (mut fields, mut wrong) = (0, Vec::new());
+    walk("spec", spec, &mut |path, schema| {
+        fields += 1;
+        if is_unbounded(schema) || schema["nullable"] == true {
+            wrong.push(path.to_owned());
+        }
     });
-    assert_eq!(unbounded, [""; 0]);
+    assert_eq!(wrong, [""; 0]);
+    assert!(fields > 40, "{fields}");
 }
 
 #[test]

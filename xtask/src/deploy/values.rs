@@ -189,17 +189,17 @@ pub const SETTINGS: &[Setting] = &[
         place: Field("NetworkPolicy", "/spec/egress"),
     },
     Setting {
-        path: "policies.plainTextPasswords",
-        about: "What becomes of a Wukong with a password in plain text: `Warn`, `Audit` or `Deny`",
+        path: "policies.violations",
+        about: "What becomes of a Wukong that a WukongPolicy does not allow: `Deny`, or `Warn` and `Audit` to see who would be refused",
         schema: r#"{"type": "array", "minItems": 1, "items": {"enum": ["Warn", "Audit", "Deny"]}}"#,
         place: Field(
-            "ValidatingAdmissionPolicyBinding/wukong-plain-text-passwords",
+            "ValidatingAdmissionPolicyBinding/wukong-policy",
             "/spec/validationActions",
         ),
     },
     Setting {
         path: "crds.install",
-        about: "Whether the CustomResourceDefinition is installed and upgraded with the chart. It stays when the chart is removed",
+        about: "Whether the CustomResourceDefinitions are installed and upgraded with the chart. They stay when the chart is removed",
         schema: BOOLEAN,
         place: Switch(OfKind("CustomResourceDefinition"), true),
     },
@@ -223,7 +223,7 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         path: "userRoles.enabled",
-        about: "Whether the cluster's view, edit and admin roles speak of Wukongs",
+        about: "Whether the cluster's view, edit and admin roles speak of Wukongs, and the view role of WukongPolicies",
         schema: BOOLEAN,
         place: Switch(OfPath("rbac/30-user-roles.yaml"), true),
     },

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use wukong_api::{Policy, ValidatedWukong, Wukong};
 
-pub use read::{Defaults, documents, read};
+pub use read::{Defaults, Refused, documents, is_policy, policy, read};
 
 /// Where the manifests are, and what the operator allows.
 #[derive(Clone, Debug, clap::Args)]

@@ -8,14 +8,14 @@ use anyhow::{Context, bail};
 use kube::{Resource, ResourceExt};
 use serde_json::Value;
 use wukong_api::validate::Problem;
-use wukong_api::{GROUP, Policy, ValidatedWukong, Wukong};
+use wukong_api::{GROUP, Policy, ValidatedWukong, Wukong, WukongPolicy};
 
 use super::{Manifest, schema};
 use crate::output;
 
 /// What is wrong with the manifests, each problem with its path.
 #[derive(Debug)]
-pub struct Refused(Vec<(String, Vec<Problem>)>);
+pub struct Refused(pub Vec<(String, Vec<Problem>)>);
 
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -133,7 +133,33 @@ fn is_wukong(document: &Value) -> bool {
             .and_then(Value::as_str)
             .unwrap_or_default()
     };
-    field("kind") == Wukong::kind(&()) || field("apiVersion").starts_with(GROUP)
+    field("kind") == Wukong::kind(&())
+        || field("apiVersion").starts_with(GROUP) && !is_policy(document)
+}
+
+/// Whether it is a WukongPolicy.
+pub fn is_policy(document: &Value) -> bool {
+    document
+        .get("kind")
+        .is_some_and(|kind| *kind == *WukongPolicy::kind(&()))
+}
+
+/// Reads a WukongPolicy as strictly as the API server does.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn policy(document: Value) -> Result<WukongPolicy, Refused> {
+    let name = document.pointer("/metadata/name").and_then(Value::as_str);
+    let of = format!("WukongPolicy {}", name.unwrap_or("without a name"));
+    let (document, mut problems) = schema::check::<WukongPolicy>(document);
+    let parsed = serde_json::from_value(document);
+    if let (Err(error), true) = (&parsed, problems.is_empty()) {
+        problems.push(problem("spec", error.to_string()));
+    }
+    match parsed {
+        Ok(policy) if problems.is_empty() => Ok(policy),
+        _ => Err(Refused(vec![(of, problems)])),
+    }
 }
 
 fn title(document: &Value) -> String {
@@ -142,11 +168,14 @@ fn title(document: &Value) -> String {
 }
 
 fn manifest(
-    document: Value,
+    mut document: Value,
     defaults: &Defaults<'_>,
     policy: &Policy,
 ) -> Result<Manifest, Vec<Problem>> {
-    let (document, mut problems) = schema::check(document);
+    if let Some(spec) = document.get_mut("spec") {
+        schema::drop_empty(spec);
+    }
+    let (document, mut problems) = schema::check::<Wukong>(document);
     let parsed = serde_json::from_value::<Wukong>(document);
     let mut wukong = match parsed {
         Ok(wukong) => wukong,

@@ -9,8 +9,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
 };
 use kube::{CustomResourceExt, Resource};
+use regex_lite::Regex;
 use serde_json::{Map, Value};
-use wukong_api::Wukong;
 use wukong_api::validate::Problem;
 
 /// How alike a name has to be to be suggested, from 0 to 1.
@@ -37,16 +37,16 @@ const METADATA: &[&str] = &[
     "uid",
 ];
 
-/// The manifest without empty fields, which mean that the field is absent, and what the schema has against it.
-pub fn check(mut manifest: Value) -> (Value, Vec<Problem>) {
+/// What the schema of a kind has against a manifest, whose status is taken away.
+pub fn check<K>(mut manifest: Value) -> (Value, Vec<Problem>)
+where
+    K: Resource<DynamicType = ()> + CustomResourceExt,
+{
     let mut problems = Problems(Vec::new());
     let Some(fields) = manifest.as_object_mut() else {
         return (manifest, problems.0);
     };
-    let expected = [
-        ("apiVersion", Wukong::api_version(&())),
-        ("kind", Wukong::kind(&())),
-    ];
+    let expected = [("apiVersion", K::api_version(&())), ("kind", K::kind(&()))];
     for (field, expected) in expected {
         if fields
             .get(field)
@@ -62,18 +62,15 @@ pub fn check(mut manifest: Value) -> (Value, Vec<Problem>) {
     }
     // What the operator wrote is no part of the wish.
     fields.remove("status");
-    match (fields.get_mut("spec"), spec_schema()) {
-        (Some(spec), Some(schema)) => {
-            drop_empty(spec);
-            problems.value("spec", spec, &schema);
-        }
+    match (fields.get("spec"), spec_schema::<K>()) {
+        (Some(spec), Some(schema)) => problems.value("spec", spec, &schema),
         _ => problems.add("spec", "is required"),
     }
     (manifest, problems.0)
 }
 
-fn spec_schema() -> Option<JSONSchemaProps> {
-    let version = Wukong::crd().spec.versions.into_iter().next()?;
+fn spec_schema<K: CustomResourceExt>() -> Option<JSONSchemaProps> {
+    let version = K::crd().spec.versions.into_iter().next()?;
     version
         .schema?
         .open_api_v3_schema?
@@ -81,7 +78,8 @@ fn spec_schema() -> Option<JSONSchemaProps> {
         .remove("spec")
 }
 
-fn drop_empty(value: &mut Value) {
+/// Takes empty fields away, which mean that the field is absent.
+pub fn drop_empty(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             fields.retain(|_, value| !value.is_null());
@@ -212,6 +210,11 @@ impl Problems {
                 path,
                 format!("has {length} characters; at most {max} are allowed"),
             );
+        }
+        if let Some(pattern) = &schema.pattern
+            && Regex::new(pattern).is_ok_and(|pattern| !pattern.is_match(text))
+        {
+            self.add(path, format!("does not match {pattern}"));
         }
     }
 

@@ -14,7 +14,7 @@ use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
 use wukong_engine::world::{Presence, Store};
 
-use crate::cluster::{self, Cluster};
+use crate::cluster::{Cluster, denied, unseen};
 use children::CHILDREN;
 pub use kept::Kept;
 use source::{ENACTMENTS, POLICIES, SOURCES, Scope, Source};
@@ -65,21 +65,16 @@ impl Survey {
         Ok(Self { parts })
     }
 
-    /// Looks at what belongs to another namespace, instead of what was seen of one.
-    pub async fn look_at_namespace(
-        &mut self,
-        cluster: &Cluster,
-        namespace: &str,
-    ) -> anyhow::Result<()> {
-        let there = Cluster {
-            namespace: namespace.to_owned(),
-            ..cluster.clone()
-        };
+    /// Looks at what belongs to the cluster's namespace, instead of what was seen of another.
+    ///
+    /// # Errors
+    /// The API server cannot be reached.
+    pub async fn look_at_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         for source in SOURCES
             .iter()
             .filter(|source| source.scope == Scope::Namespace)
         {
-            let part = read(&there, source).await?;
+            let part = read(cluster, source).await?;
             self.parts.retain(|known| known.plural != part.plural);
             self.parts.push(part);
         }
@@ -259,21 +254,4 @@ async fn serves(cluster: &Cluster, source: &Source) -> Result<bool, kube::Error>
         .resources
         .iter()
         .any(|resource| resource.name == source.plural))
-}
-
-/// What an answer without objects says about a kind; `None`: the API server could not answer.
-fn denied(error: &kube::Error) -> Option<Presence> {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => Some(Presence::Missing),
-        kube::Error::Api(status) if matches!(status.code, 401 | 403) => Some(Presence::Forbidden),
-        _ => None,
-    }
-}
-
-/// The same.
-///
-/// # Errors
-/// The API server could not answer.
-fn unseen(error: kube::Error) -> anyhow::Result<Presence> {
-    denied(&error).ok_or_else(|| cluster::readable(error))
 }

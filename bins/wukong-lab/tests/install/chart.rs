@@ -12,20 +12,25 @@ use crate::rendered::{Objects, by_helm, by_kustomize, chart, helm_text, only, ru
 const KEEP: &str = "helm.sh/resource-policy";
 
 fn without_helms_bookkeeping(mut objects: Objects) -> Objects {
-    let crd = (
-        "CustomResourceDefinition".to_owned(),
-        "wukongs.vm.novasphere.dev".to_owned(),
-    );
-    let annotations = &mut objects.get_mut(&crd).unwrap()["metadata"]["annotations"];
-    assert_eq!(
-        annotations[KEEP], "keep",
-        "removing the chart would remove every VM"
-    );
-    annotations.as_object_mut().unwrap().remove(KEEP);
-    if *annotations == json!({}) {
-        let metadata = &mut objects.get_mut(&crd).unwrap()["metadata"];
-        metadata.as_object_mut().unwrap().remove("annotations");
+    let mut kinds = 0;
+    for ((kind, _), object) in &mut objects {
+        if kind != "CustomResourceDefinition" {
+            continue;
+        }
+        kinds += 1;
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        let mut annotations = metadata.remove("annotations").unwrap();
+        let kept = annotations.as_object_mut().unwrap().remove(KEEP);
+        assert_eq!(
+            kept,
+            Some(json!("keep")),
+            "removing the chart would remove every VM"
+        );
+        if annotations != json!({}) {
+            metadata.insert("annotations".into(), annotations);
+        }
     }
+    assert_eq!(kinds, 2);
     objects
 }
 

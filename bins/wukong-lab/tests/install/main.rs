@@ -9,6 +9,8 @@ mod chart;
 mod lifecycle;
 mod objects;
 mod passwords;
+mod policy;
+mod policy_generated;
 mod rendered;
 mod rights;
 mod runs;

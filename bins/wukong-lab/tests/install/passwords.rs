@@ -1,18 +1,13 @@
-//! A password in plain text is warned about by the API server, and refused where an administrator says so.
+//! A password in plain text is warned about by the API server, and refused where a WukongPolicy says so.
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
-use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use wukong_lab::wait::eventually;
 
 use crate::cluster;
-use crate::support::{DEADLINE, Space, wukong};
-
-const POLICY: &str = "wukong-plain-text-passwords";
+use crate::policy::Bounded;
+use crate::support::{Space, wukong};
 
 /// `kubectl create --dry-run=server`, as people meet the policy.
 fn create(space: &Space<'_>, object: &Value) -> Output {
@@ -55,30 +50,11 @@ async fn a_password_in_plain_text_is_warned_about_and_can_be_refused() {
     let output = create(&space, &hashed);
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 
-    // As the chart's value would, for this namespace only: others test here, too.
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "refused-here"},
-        "spec": {
-            "policyName": POLICY, "validationActions": ["Deny"],
-            "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": space.name}}},
-        },
-    });
-    let params = PatchParams::apply("install-tests");
-    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(space.client.clone());
-    bindings
-        .patch("refused-here", &params, &Patch::Apply(&binding))
-        .await
-        .unwrap();
-    // The API server learns of a binding a moment later.
-    eventually("the password is refused", DEADLINE, async || {
-        let output = create(&space, &plain);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        match !output.status.success() && said.contains("passwordHash") {
-            true => Ok(()),
-            false => Err(said),
-        }
-    })
-    .await
-    .unwrap();
+    let refused = Bounded::with(space, json!({"plainTextPasswords": "Deny"})).await;
+    let output = create(&refused.space, &plain);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("passwordHash"), "{said}");
+    assert!(!said.contains("canary"), "{said}");
+    assert!(create(&refused.space, &hashed).status.success());
 }

@@ -262,6 +262,7 @@ fn json_of(object: DynamicObject) -> Value {
 pub fn resource(kind: &str) -> (ApiResource, bool) {
     let (group, version, plural, namespaced) = match kind {
         "Wukong" => ("vm.novasphere.dev", "v1alpha1", "wukongs", true),
+        "WukongPolicy" => ("vm.novasphere.dev", "v1alpha1", "wukongpolicies", false),
         "VirtualMachine" => ("kubevirt.io", "v1", "virtualmachines", true),
         "VirtualMachineInstance" => ("kubevirt.io", "v1", "virtualmachineinstances", true),
         "KubeVirt" => ("kubevirt.io", "v1", "kubevirts", true),
@@ -269,6 +270,7 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
         "DaemonSet" => ("apps", "v1", "daemonsets", true),
         "Deployment" => ("apps", "v1", "deployments", true),
         "Node" => ("", "v1", "nodes", false),
+        "Namespace" => ("", "v1", "namespaces", false),
         "DataVolume" => ("cdi.kubevirt.io", "v1beta1", "datavolumes", true),
         "NetworkAttachmentDefinition" => (
             "k8s.cni.cncf.io",

@@ -179,6 +179,6 @@ pub enum Firmware {
 }
 
 /// Drops the description of a type from the schema, so that the field of that type shows its own.
-fn without_description(schema: &mut schemars::Schema) {
+pub(crate) fn without_description(schema: &mut schemars::Schema) {
     schema.remove("description");
 }

@@ -13,6 +13,7 @@ pub mod facts;
 pub mod migration;
 pub(crate) mod nodes;
 pub mod platform;
+mod policy;
 pub mod rules;
 pub mod scheduler;
 
@@ -20,6 +21,7 @@ pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub use demand::launcher_memory;
 pub use platform::Platform;
+pub use policy::policies;
 
 use addresses::Addresses;
 use facts::{

@@ -40,8 +40,8 @@ pub(super) const POLICY_VIOLATION: ReasonDoc = ReasonDoc {
     reason: Reason::PolicyViolation,
     tone: Wrong,
     conditions: &[SpecValid],
-    meaning: "The manifest would be valid, but the operator's settings deny the host of an image (`--denied-host`): by default link-local addresses, where clouds keep their metadata, and names inside the cluster, such as those without a dot. Disks that exist already are not held to it.",
-    fix: "Take the image from another host, or have whoever runs the operator allow this one.",
+    meaning: "The manifest would be valid, but the operator's settings deny the host of an image (`--denied-host`): by default link-local addresses, where clouds keep their metadata, and names inside the cluster, such as those without a dot. Disks that exist already are not held to it. `kubectl wukong preflight` also says so of a manifest that a WukongPolicy does not allow, which the API server would refuse.",
+    fix: "Take the image from another host, or have whoever runs the operator allow this one. For a WukongPolicy: ask for what it allows, or have whoever administers the cluster change it.",
     platforms: &[],
 };
 

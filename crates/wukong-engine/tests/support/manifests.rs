@@ -99,6 +99,8 @@ pub fn examples() -> Vec<(String, ValidatedWukong)> {
     let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/examples");
     let files = std::fs::read_dir(directory).unwrap();
     let mut paths: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+    // Policies are in a folder of their own.
+    paths.retain(|path| path.is_file());
     paths.sort();
     let example = |path: &std::path::PathBuf| {
         let manifest = std::fs::read_to_string(path).unwrap();
