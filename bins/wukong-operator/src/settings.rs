@@ -175,6 +175,43 @@ mod tests {
         );
     }
 
+    /// The rows of the table of settings in docs/operate.md.
+    fn rows() -> Vec<String> {
+        let command = Settings::command();
+        let shown = |arg: &&clap::Arg| !matches!(arg.get_id().as_str(), "help" | "version");
+        let row = |arg: &clap::Arg| {
+            let defaults: Vec<_> = arg
+                .get_default_values()
+                .iter()
+                .map(|value| value.to_string_lossy())
+                .collect();
+            let default = match arg.is_hide_default_value_set() || defaults.is_empty() {
+                true => String::new(),
+                false => format!("`{}`", defaults.join(",")),
+            };
+            let flag = arg.get_long().unwrap();
+            let variable = arg.get_env().unwrap().to_string_lossy();
+            let help = arg.get_help().unwrap().to_string();
+            format!("| `--{flag}` | `{variable}` | {default} | {help} |")
+        };
+        command.get_arguments().filter(shown).map(row).collect()
+    }
+
+    #[test]
+    fn every_setting_is_in_the_guide_as_it_is_and_no_other() {
+        let guide = include_str!("../../../docs/operate.md");
+        let listed: Vec<&str> = guide
+            .lines()
+            .filter(|line| line.starts_with("| `--"))
+            .collect();
+        assert_eq!(
+            listed,
+            rows(),
+            "put these rows into docs/operate.md:\n{}\n",
+            rows().join("\n")
+        );
+    }
+
     #[test]
     fn two_processes_never_have_one_identity() {
         assert_ne!(default_identity(), default_identity());

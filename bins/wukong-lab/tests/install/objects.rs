@@ -6,7 +6,7 @@ use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use k8s_openapi::api::rbac::v1::RoleBinding;
+use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
@@ -169,6 +169,38 @@ async fn people_with_the_cluster_s_view_edit_and_admin_roles_have_wukongs_in_the
                     may(&space.client, user, verb, resource, &space.name).await,
                     allowed.contains(&user),
                     "{user} {verb} {resource}"
+                );
+            }
+        }
+    }
+    // Policies are of the cluster: read by who may view all of it, written by none of these.
+    let name = format!("views-everything-{}", space.name);
+    let binding = json!({
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": name}],
+    });
+    Api::<ClusterRoleBinding>::all(space.client.clone())
+        .create(
+            &PostParams::default(),
+            &serde_json::from_value(binding).unwrap(),
+        )
+        .await
+        .unwrap();
+    eventually("the binding is known", DEADLINE, async || {
+        match may(&space.client, &name, "list", "wukongpolicies", "").await {
+            true => Ok(()),
+            false => Err("not yet"),
+        }
+    })
+    .await
+    .unwrap();
+    for user in ["view", "edit", "admin", &name] {
+        for verb in ["create", "update", "patch", "delete", "deletecollection"] {
+            for namespace in ["", &space.name] {
+                assert!(
+                    !may(&space.client, user, verb, "wukongpolicies", namespace).await,
+                    "{user} {verb}"
                 );
             }
         }

@@ -18,7 +18,7 @@ use kube::core::ObjectMeta;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
-use wukong_api::{Policy, Wukong, WukongSpec, WukongStatus};
+use wukong_api::{ConditionType, Policy, Wukong, WukongSpec, WukongStatus};
 use wukong_engine::environment::events::Kin;
 use wukong_engine::{Apply, Decision, Expand, Kind, Note, Observed, Target, decide, undecodable};
 
@@ -86,9 +86,29 @@ impl Work {
         }
     }
 
+    /// One line of what was done, and of what it was done for: where the VM stands, and what it waits for.
+    fn log(&self, status: &WukongStatus, done: &str) {
+        let Subject {
+            namespace, name, ..
+        } = &self.subject;
+        let (phase, reason) = standing(status);
+        info!(namespace, name, phase, reason, "{done}");
+    }
+
     fn key(&self) -> Key {
         Key::new(&*self.subject.namespace, &*self.subject.name)
     }
+}
+
+/// Where a VM stands, in two words: its phase, and the reason of `Ready`.
+fn standing(status: &WukongStatus) -> (&str, &str) {
+    let ready = ConditionType::Ready.as_ref();
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == ready);
+    (
+        status.phase.as_ref().map_or("Unknown", AsRef::as_ref),
+        ready.map_or("", |condition| &condition.reason),
+    )
 }
 
 /// What became of a decision.
@@ -258,7 +278,7 @@ impl Reconciler {
             expand,
             calls,
             prune,
-            status: _,
+            status,
             write_status: _,
             notes: _,
             wake_at: _,
@@ -322,10 +342,7 @@ impl Reconciler {
             work.entry.remembered.lock().well();
         }
         if !outcome.done.is_empty() {
-            let Subject {
-                namespace, name, ..
-            } = &work.subject;
-            info!(namespace, name, "{}", outcome.done.join(", "));
+            work.log(&status, &outcome.done.join(", "));
         }
         outcome
     }
@@ -460,6 +477,11 @@ impl Reconciler {
         let mut more = None;
         let refusal = match self.port.write_status(&work.subject, status).await {
             Ok(wukong) => {
+                let before = work.entry.wukong.status();
+                if before.is_none_or(|before| standing(before) != standing(status)) {
+                    let said = status.blocker.as_ref().map(|blocker| &*blocker.message);
+                    work.log(status, said.unwrap_or("nothing stands in its way"));
+                }
                 let kept = wukong.get("status").cloned().unwrap_or_default();
                 self.cluster.status_written(wukong);
                 let mut remembered = work.entry.remembered.lock();
