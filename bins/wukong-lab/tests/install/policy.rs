@@ -375,7 +375,7 @@ async fn node_selectors_and_tolerations() {
         (toleration(json!({"key": "dedicated", "value": "vms"})), taint),
         (toleration(json!({"key": "example.org/x", "operator": "Exists"})), &[]),
         (toleration(json!({"operator": "Exists"})), taint),
-        (json!({"highAvailability": {"tolerations": [{"key": null, "operator": "Exists", "effect": null}]}}), taint),
+        (json!({"highAvailability": {"tolerations": [{"key": null, "operator": "Exists", "value": null}]}}), taint),
     ])
     .await;
     judge(

@@ -3,6 +3,9 @@
 //! Odd spellings (an address as one number, a user before the host) come out as hosts that no list names, and are refused;
 //! what is a URL at all is for [`crate::validate`] to say.
 
+/// Most characters of a host and its port: more cost the API server too much to compare.
+const AUTHORITY_MAX: usize = 300;
+
 /// The host of a URL or registry reference, in lower case and without port; empty where there is none.
 pub(super) fn host(reference: &str) -> String {
     let (scheme, rest) = reference.split_once("://").unwrap_or(("docker", reference));
@@ -12,7 +15,7 @@ pub(super) fn host(reference: &str) -> String {
             || authority == "localhost"
             || authority.to_ascii_lowercase() != authority);
     match scheme.to_ascii_lowercase().as_str() {
-        _ if authority.contains('@') => String::new(),
+        _ if authority.contains('@') || authority.chars().count() > AUTHORITY_MAX => String::new(),
         "s3" => "s3.us-east-1.amazonaws.com".into(),
         "gs" => "storage.googleapis.com".into(),
         "docker" if !in_registry => "docker.io".into(),
