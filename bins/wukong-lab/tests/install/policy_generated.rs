@@ -65,7 +65,7 @@ fn attachments(names: Value) -> BoxedStrategy<Value> {
 fn policies() -> BoxedStrategy<Value> {
     let limits = object(vec![
         maybe("memory", one_of(json!(["1Gi", "1536Mi", "2G"]))),
-        maybe("diskSize", one_of(json!(["1Gi", "999Mi", "3000000k"]))),
+        maybe("diskSize", one_of(json!(["1Gi", "999Mi", "3000M"]))),
         maybe("disks", one_of(json!([0, 1, 2]))),
         maybe("networks", one_of(json!([0, 1, 2]))),
     ]);
