@@ -218,7 +218,6 @@ fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
 }
 
 fn finding(finding: &Finding, style: Style) -> String {
-    const DIM: Style = Style::new().dimmed();
     let mut text = format!(
         "{style}{}{style:#} ({}): {}\n",
         finding.reason,

@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use anyhow::{Context, Result};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
@@ -12,28 +13,31 @@ use crate::settings::LogFormat;
 /// # Errors
 /// When the filter is malformed.
 pub fn init(format: LogFormat, level: &str) -> Result<()> {
-    let filter = filter(level)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    let set = match format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    let lines = match format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    set.map_err(|error| anyhow::anyhow!("logging: {error}"))
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter(level)?))
+        .try_init()
+        .context("logging")
 }
 
 /// Leaves out the client library unless it is named: it logs whole objects that it cannot read, and they may hold
 /// passwords. What it has to tell comes back to us as errors anyway.
-fn filter(level: &str) -> Result<EnvFilter> {
+fn filter(level: &str) -> Result<Targets> {
     let unnamed = ["kube_client", "kube_runtime"]
         .into_iter()
         .filter(|library| !level.contains(library));
     let filter = unnamed.fold(level.to_owned(), |filter, library| {
         format!("{filter},{library}=off")
     });
-    EnvFilter::try_new(&filter).with_context(|| format!("--log-level {level}"))
+    filter
+        .parse()
+        .with_context(|| format!("--log-level {level}"))
 }
 
 #[cfg(test)]

@@ -50,10 +50,17 @@ impl Composer {
                 match &setting.place {
                     Place::Switch(objects, default) if objects.contain(manifest, &object) => {
                         self.defaults.insert(setting.path, json!(default));
-                        switch = Some(setting.path);
+                        switch = Some(format!(".Values.{}", setting.path));
+                    }
+                    Place::SwitchFrom(objects, version) if objects.contain(manifest, &object) => {
+                        self.defaults.insert(setting.path, json!(false));
+                        switch = Some(format!(
+                            "or .Values.{} (semverCompare \"<{version}-0\" .Capabilities.KubeVersion.Version)",
+                            setting.path
+                        ));
                     }
                     Place::SwitchAndEnv(objects, _) if objects.contain(manifest, &object) => {
-                        switch = Some(setting.path);
+                        switch = Some(format!(".Values.{}", setting.path));
                     }
                     _ => {}
                 }
@@ -74,10 +81,9 @@ impl Composer {
             self.put_namespace(&mut object);
             let yaml = self.unmark(&serde_saphyr::to_string(&object)?);
             match switch {
-                Some(path) => write!(
-                    text,
-                    "{{{{- if .Values.{path} }}}}\n---\n{yaml}{{{{- end }}}}\n"
-                )?,
+                Some(switch) => {
+                    write!(text, "{{{{- if {switch} }}}}\n---\n{yaml}{{{{- end }}}}\n")?
+                }
                 None => write!(text, "---\n{yaml}")?,
             }
         }

@@ -23,6 +23,8 @@ pub enum Place {
     ImagePart,
     /// Whether objects are installed.
     Switch(Objects, bool),
+    /// Whether objects are installed where this version of Kubernetes, or a newer one, runs; on an older one they always are.
+    SwitchFrom(Objects, &'static str),
     /// Whether objects are installed, which the operator is told by an environment variable.
     SwitchAndEnv(Objects, &'static str),
 }
@@ -35,7 +37,7 @@ pub enum Objects {
 }
 
 use Objects::{OfKind, OfPath};
-use Place::{Env, Field, ImageName, ImagePart, Switch, SwitchAndEnv};
+use Place::{Env, Field, ImageName, ImagePart, Switch, SwitchAndEnv, SwitchFrom};
 
 const BOOLEAN: &str = r#"{"type": "boolean"}"#;
 const OBJECT: &str = r#"{"type": "object"}"#;
@@ -211,9 +213,9 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         path: "lists.enabled",
-        about: "Whether the operator may list what it watches: for Kubernetes 1.33, and later versions with the feature gate WatchList switched off",
+        about: "Whether the operator may list what it watches: for Kubernetes with the feature gate WatchList switched off. On 1.33 it always may",
         schema: BOOLEAN,
-        place: Switch(OfPath("lists/"), false),
+        place: SwitchFrom(OfPath("lists/"), "1.34.0"),
     },
     Setting {
         path: "nodeNetworks.enabled",

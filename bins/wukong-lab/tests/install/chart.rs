@@ -82,6 +82,33 @@ async fn what_is_optional_is_a_value_here_and_a_component_there() {
     );
 }
 
+/// Kubernetes 1.33 does not stream lists: whoever installs there must not have to know.
+#[tokio::test]
+async fn on_kubernetes_1_33_the_operator_may_list() {
+    let chart = chart();
+    for (version, lists) in [
+        ("v1.33.9", true),
+        ("v1.34.0", false),
+        ("v1.36.3+k3s1", false),
+    ] {
+        let args = [
+            "template",
+            "a-release",
+            chart.to_str().unwrap(),
+            "--kube-version",
+            version,
+        ];
+        let output = run_helm(&args).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{version}");
+        assert_eq!(
+            text.contains("name: wukong-operator-lists"),
+            lists,
+            "{version}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn helm_finds_no_fault_with_the_chart() {
     let chart = chart();

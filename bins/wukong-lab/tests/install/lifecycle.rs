@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use wukong_lab::operator::NAMESPACE;
 
 use crate::rendered::{chart, run_helm};
-use crate::support::{Cluster, Space, root, wukong};
+use crate::support::{Cluster, Space, condition, root, wukong};
 
 const CRD: &str = "wukongs.vm.novasphere.dev";
 
@@ -91,7 +91,11 @@ async fn a_release_comes_is_upgraded_goes_and_comes_again_and_no_machine_notices
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
-    space.running("web").await;
+    space
+        .wukong("web", "ready, its agent included", |wukong| {
+            condition(wukong, "GuestReady").0 == "True"
+        })
+        .await;
     let before = machine(&space).await;
 
     let upgrade = [
