@@ -52,7 +52,19 @@ pub enum ConditionType {
 
 /// Why a condition has its status.
 #[derive(
-    AsRefStr, Clone, Copy, Debug, Display, EnumIter, EnumString, Eq, Hash, IntoStaticStr, PartialEq,
+    AsRefStr,
+    Clone,
+    Copy,
+    Debug,
+    Display,
+    EnumIter,
+    EnumString,
+    Eq,
+    Hash,
+    IntoStaticStr,
+    Ord,
+    PartialEq,
+    PartialOrd,
 )]
 #[allow(missing_docs)] // Each reason is documented in the engine's `reasons`, and in docs/troubleshooting.md.
 pub enum Reason {

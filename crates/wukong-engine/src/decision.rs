@@ -46,8 +46,8 @@ pub struct Memory {
     /// The status that was written last, and what the API server kept of it, where that is less: a
     /// CustomResourceDefinition that is older than this operator knows fewer fields.
     pub status_cut: Option<(WukongStatus, WukongStatus)>,
-    /// What it waits for, and since when it is seen to.
-    pub waiting: Option<(Waiting, Timestamp)>,
+    /// What it has waited for since it last waited for nothing, and when it was first seen to.
+    pub waiting: BTreeMap<Waiting, Timestamp>,
     /// What was looked up while it waited.
     pub looked: Looked,
 }
@@ -102,12 +102,13 @@ const LOOK_FACTOR: i32 = 3;
 const LOOK_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Memory {
-    /// Takes note of what a decision says that the VM waits for.
+    /// Takes note of what a decision says that the VM waits for. One that goes to and fro between two things stands still.
     pub fn record_waiting(&mut self, waiting: Option<Waiting>, now: Timestamp) {
-        if self.waiting.map(|(known, _)| known) == waiting {
-            return;
+        match waiting {
+            Some(waiting) if self.waiting.contains_key(&waiting) => return,
+            Some(waiting) => drop(self.waiting.insert(waiting, now)),
+            None => self.waiting.clear(),
         }
-        self.waiting = waiting.map(|waiting| (waiting, now));
         self.looked = Looked::default();
     }
 
@@ -122,11 +123,11 @@ impl Memory {
 
     /// When to look at the pods and events of a VM that waits for this.
     pub(crate) fn look_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
-        let Some((_, since)) = self.waiting.filter(|(known, _)| *known == waiting) else {
+        let Some(since) = self.waiting.get(&waiting) else {
             return now + LOOK_AFTER;
         };
         let Some(last) = self.looked.at else {
-            return since + LOOK_AFTER;
+            return *since + LOOK_AFTER;
         };
         let pause = (0..self.looked.times.min(8)).fold(LOOK_AFTER, |pause, _| {
             pause.saturating_mul(LOOK_FACTOR).min(LOOK_MAX)

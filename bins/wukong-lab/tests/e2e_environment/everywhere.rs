@@ -146,7 +146,7 @@ async fn emulation_needs_tun_and_no_kvm() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_a_default_class_is_told() {
+async fn a_cluster_without_a_default_class_or_a_provisioner_is_told() {
     let cluster = alone().await;
     let space = cluster.space("classes").await;
     let default = "storageclass.kubernetes.io/is-default-class";
@@ -170,4 +170,24 @@ async fn a_cluster_without_a_default_class_is_told() {
     .await;
     space.merge("StorageClass", class, mark("true")).await;
     space.running("unnamed").await;
+
+    break_(
+        &space,
+        "StorageClass",
+        "local-path",
+        Some("provisioner-missing"),
+    )
+    .await;
+    let mut disk = root();
+    disk["storageClassName"] = json!("local-path");
+    space
+        .apply(&wukong("local", json!({"disks": [disk]})))
+        .await;
+    let missing = "its provisioner rancher.io/local-path has no pod";
+    let class = "StorageClass/local-path";
+    blocker("VolumesBound", "ProvisionerNotReady", class, missing)
+        .is_named(&space, "local")
+        .await;
+    heal(&space, "StorageClass", "local-path").await;
+    space.running("local").await;
 }

@@ -70,7 +70,6 @@ fn beta() -> Value {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, and has passed once only: run with --ignored"]
 async fn two_guests_are_what_their_manifests_say() {
     let Some((space, _permit)) = space("pair", 2).await else {
         return;

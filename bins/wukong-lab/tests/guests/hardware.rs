@@ -11,7 +11,6 @@ const MAC: &str = "02:00:00:00:00:0a";
 const MIB: u64 = 1 << 20;
 
 #[tokio::test]
-#[ignore = "boots guests, and has not been seen to pass: run with --ignored"]
 async fn hardware_is_what_the_manifest_says() {
     let Some((space, _permit)) = space("hardware", 2).await else {
         return;
@@ -56,7 +55,6 @@ async fn hardware_is_what_the_manifest_says() {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, and has not been seen to pass: run with --ignored"]
 async fn a_clone_boots_and_what_is_out_of_reach_says_so() {
     let Some((space, _permit)) = space("sources", 1).await else {
         return;

@@ -11,7 +11,6 @@ use crate::support::{condition, phase};
 const DATA: &str = "/dev/disk/by-id/virtio-DATA";
 
 #[tokio::test]
-#[ignore = "boots guests, and has passed once only: run with --ignored"]
 async fn a_machine_keeps_its_data_through_its_life() {
     let Some((space, _permit)) = space("life", 1).await else {
         return;

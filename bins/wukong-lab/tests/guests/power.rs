@@ -33,7 +33,6 @@ async fn stopped(space: &Space<'_>, name: &str) {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, and has passed once only: run with --ignored"]
 async fn a_guest_that_powers_itself_off() {
     let Some((space, _permit)) = space("off", 2).await else {
         return;
@@ -124,7 +123,6 @@ async fn a_guest_that_panics() {
 }
 
 #[tokio::test]
-#[ignore = "boots guests, and has passed once only: run with --ignored"]
 async fn a_guest_is_started_restarted_and_stopped_by_hand() {
     let Some((space, _permit)) = space("hand", 1).await else {
         return;

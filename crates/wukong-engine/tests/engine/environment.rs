@@ -2,14 +2,15 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use wukong_api::WukongStatus;
 use wukong_api::status::Phase;
+use wukong_api::{Reason, WukongStatus};
 use wukong_engine::Presence;
 use wukong_engine::environment::Environment;
 
 use crate::reasons::{IMAGE, importing_of, keeps_the_rules, unschedulable, waiting_with};
 use crate::support::cluster::Cluster;
 use crate::support::environment::Cluster as Surroundings;
+use crate::support::plant;
 
 fn condition(status: &WukongStatus, type_: &str) -> Option<(String, String)> {
     let found = status
@@ -274,8 +275,8 @@ fn a_vm_that_no_node_can_hold_is_the_same_object_all_the_time() {
     }
 }
 
-#[test]
-fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
+/// Its claim is of a class of local-path, and its VM is there to be the first consumer.
+fn on_local_path() -> Cluster {
     let waiting = [("Bound", "False", "Pending", "PVC web.root Pending")];
     let mut cluster = importing_of(
         "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2', storageClassName: local}]",
@@ -292,6 +293,12 @@ fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
     );
     cluster.settle();
     assert!(cluster.vm().is_object(), "its first consumer is there");
+    cluster
+}
+
+#[test]
+fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
+    let mut cluster = on_local_path();
     let broken = Surroundings::healthy().crashing("local-path-provisioner", "no such directory");
     cluster.children.provisioners = broken.environment().provisioner_pods;
     cluster.now += SignedDuration::from_secs(10);
@@ -316,4 +323,28 @@ fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
         cluster.status().blocker.unwrap().reason,
         "ProvisionerNotReady"
     );
+}
+
+/// A scheduler that gives up and tries again takes a VM from one state to another and back, and that is no progress.
+#[test]
+fn one_that_goes_to_and_fro_is_looked_at_all_the_same() {
+    let mut cluster = on_local_path();
+    plant::step(&mut cluster.server);
+    let broken = Surroundings::healthy().without("Pod", "local-path");
+    cluster.children.provisioners = broken.environment().provisioner_pods;
+    cluster.done.clear();
+    let mut waited_for = Vec::new();
+    for phase in ["WaitForFirstConsumer", "Pending"].repeat(2) {
+        let status = json!({"phase": phase, "conditions": []});
+        let volumes = &mut cluster.server;
+        volumes.update_status("cdi-controller", "DataVolume", "web.root", status);
+        cluster.observe();
+        waited_for.push(cluster.pass().waiting.unwrap().1);
+        cluster.now += SignedDuration::from_secs(5);
+    }
+    assert_eq!(waited_for[..2], [Reason::Scheduling, Reason::Pending]);
+    assert!(cluster.done().contains(&"look".to_owned()));
+    cluster.settle();
+    let told = cluster.status().blocker.unwrap();
+    assert_eq!(told.reason, "ProvisionerNotReady", "{told:?}");
 }

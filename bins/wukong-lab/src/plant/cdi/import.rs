@@ -169,8 +169,7 @@ impl Import<'_> {
              is running and correctly registered.",
             self.name()
         );
-        let mut step =
-            self.report(Report::new("Pending").bound(Condition::no("Pending", &waiting)));
+        let mut step = self.report(Report::new(phase).bound(Condition::no("Pending", &waiting)));
         if claim::class(self.world, self.claim).is_none() {
             step = self.report(Report::new("Pending").bound(Condition::no("Pending", &pending)));
             step.changes.extend(claim::missing_class(self.claim));
