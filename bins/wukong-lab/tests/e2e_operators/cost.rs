@@ -15,13 +15,13 @@ const QUIET: Duration = Duration::from_secs(10);
 /// Longer than anything that is said is put off.
 const SETTLES: Duration = Duration::from_secs(6);
 
-/// One network, one imported disk, one blank disk and a user.
-fn complete(name: &str) -> Value {
+/// One network, one imported disk, one blank disk and a user. The tests share a cluster, so each has an address of its own.
+fn complete(name: &str, address: &str) -> Value {
     wukong(
         name,
         json!({
             "cloudInitUser": {"name": "me"},
-            "networks": [{"name": "lan", "type": "bridge", "ipConfig": {"address": "10.0.0.2/24"}}],
+            "networks": [{"name": "lan", "type": "bridge", "ipConfig": {"address": address}}],
             "disks": [root(), {"name": "data", "size": "1Gi"}],
         }),
     )
@@ -40,7 +40,7 @@ async fn a_vm_costs_its_children_and_three_writes() {
     let operator = cluster.operator().await;
     let space = cluster.space("cost").await;
     let mark = space.mark();
-    space.apply(&complete("web")).await;
+    space.apply(&complete("web", "10.0.0.2/24")).await;
     space.running("web").await;
     let running = Timestamp::now();
     // What was asked until then may still be on its way into the log.
@@ -68,7 +68,7 @@ async fn all_kinds(cluster: &Cluster) -> Space<'_> {
     let theirs =
         json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "taken.cloud-init"}});
     space.apply(&theirs).await;
-    space.apply(&complete("running")).await;
+    space.apply(&complete("running", "10.0.0.3/24")).await;
     space
         .apply(&wukong(
             "halted",
