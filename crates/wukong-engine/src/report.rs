@@ -188,12 +188,12 @@ impl<'a> Report<'a> {
             return None;
         }
         let definitions = observed.world.definitions.presence();
-        Some(match &self.planning.nics {
-            Err(waiting) => networks::waiting(waiting),
-            Ok(nics) if nics.is_empty() => networks::degraded(&wukong.nics),
-            Ok(_) if let Some(taken) = &self.planning.taken => networks::taken(taken),
-            Ok(_) if definitions != Presence::Served => networks::unseen(definitions),
-            Ok(_) => {
+        Some(match (&self.planning.nics, &self.planning.taken) {
+            (Err(waiting), _) => networks::waiting(waiting),
+            (Ok(nics), _) if nics.is_empty() => networks::degraded(&wukong.nics),
+            (Ok(_), Some(taken)) => networks::taken(taken),
+            (Ok(_), None) if definitions != Presence::Served => networks::unseen(definitions),
+            (Ok(_), None) => {
                 let first = self
                     .pending
                     .iter()

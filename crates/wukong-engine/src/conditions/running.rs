@@ -59,15 +59,16 @@ fn alive(
         "Scheduled" => (
             Some(scheduled(instance)),
             not_started(instance)
-                .or_else(|| crash_loop(vm))
+                .or_else(|| fails_to_start(vm).then(|| crash_loop(vm)))
                 .unwrap_or_else(|| starting("The guest is being started")),
         ),
         _ => {
             let wukong = asked.map(|(wukong, _)| wukong);
             let placing = scheduling(vm, instance, observed, wukong);
-            match crash_loop(vm).filter(|_| placing.status == Status::Progressing) {
-                Some(again) => (None, again),
-                None => (Some(placing), starting("The guest waits for its node")),
+            if fails_to_start(vm) && placing.status == Status::Progressing {
+                (None, crash_loop(vm))
+            } else {
+                (Some(placing), starting("The guest waits for its node"))
             }
         }
     }
@@ -125,13 +126,15 @@ fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&Wish>) -> Ver
     Verdict::ok(RUNNING, Reason::Running, "The guest runs")
 }
 
-/// A guest that failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
-fn crash_loop(vm: &VirtualMachineFact) -> Option<Verdict> {
-    let failed = vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff";
-    let verdict = Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
+/// Whether the guest failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
+fn fails_to_start(vm: &VirtualMachineFact) -> bool {
+    vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff"
+}
+
+fn crash_loop(vm: &VirtualMachineFact) -> Verdict {
+    Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
         .about(format!("VirtualMachine/{}", vm.meta.name))
-        .hint("see the log of the virt-launcher pod");
-    failed.then_some(verdict)
+        .hint("see the log of the virt-launcher pod")
 }
 
 /// A VM without a living guest: stopped, or not started yet.
@@ -161,11 +164,8 @@ fn without_instance(
         ("Stopping", _) => stopping("The guest is shutting down"),
         // What KubeVirt says of a VM that nobody starts is about its disks.
         (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
-        ("CrashLoopBackOff", _) | (_, Some(RunStrategy::Always))
-            if let Some(crash_loop) = crash_loop(vm) =>
-        {
-            crash_loop
-        }
+        ("CrashLoopBackOff", _) => crash_loop(vm),
+        (_, Some(RunStrategy::Always)) if fails_to_start(vm) => crash_loop(vm),
         ("Stopped", Some(RunStrategy::Always)) => {
             starting("KubeVirt is about to start the guest again")
         }

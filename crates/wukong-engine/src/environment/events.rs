@@ -248,11 +248,12 @@ impl Kin {
         let claims: Vec<&ClaimFact> = claims.collect();
         let classes = &world.environment.storage_classes;
         let waits = |claim: &&ClaimFact| {
-            let class = classes.get("", claim.class.as_deref()?).present()?;
-            (claim.phase == "Pending" && is_in_cluster(&class.provisioner)).then_some(())
+            let class = claim.class.as_deref();
+            let class = class.and_then(|class| classes.get("", class).present());
+            claim.phase == "Pending" && class.is_some_and(|it| is_in_cluster(&it.provisioner))
         };
         Self {
-            waits_for_provisioner: claims.iter().find_map(waits).is_some(),
+            waits_for_provisioner: claims.iter().any(waits),
             claims: claims.iter().map(|claim| claim.meta.uid.clone()).collect(),
             disks,
             name,
@@ -276,8 +277,9 @@ impl Kin {
             return false;
         }
         let prime = object.strip_prefix("importer-").unwrap_or(object);
-        if let Some(uid) = prime.strip_prefix("prime-") {
-            return self.claims.iter().any(|claim| uid.starts_with(claim));
+        let uid = prime.strip_prefix("prime-").unwrap_or_default();
+        if self.claims.iter().any(|claim| uid.starts_with(claim)) {
+            return true;
         }
         let rest = [
             "virt-launcher-",

@@ -6,6 +6,7 @@ use serde_json::Value;
 use wukong_api::Bytes;
 
 use super::json::{entries, list, milli, text, texts, whole};
+use super::same_but;
 use crate::facts::{Fact, Meta};
 
 /// A ResourceQuota.
@@ -70,11 +71,7 @@ impl Fact for QuotaFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }
 
@@ -116,10 +113,6 @@ impl Fact for LimitRangeFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }

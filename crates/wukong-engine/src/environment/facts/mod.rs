@@ -18,3 +18,12 @@ pub use network::{BridgeFact, EnactmentFact, NodeNetworkFact, NodePolicyFact};
 pub use node::{NodeFact, Resources, TaintFact};
 pub use pod::{ContainerFact, PodFact, Terminated};
 pub use storage::{CdiFact, ClaimPropertySet, CsiNodeFact, StorageProfileFact};
+
+use crate::facts::Fact;
+
+/// Whether two facts are the same once `align` has made alike in the first what no decision depends on.
+fn same_but<F: Fact>(one: &F, other: &F, align: impl FnOnce(&mut F)) -> bool {
+    let mut one = one.clone();
+    align(&mut one);
+    one == *other
+}

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::json::number;
+use super::same_but;
 use crate::facts::{Fact, Meta};
 
 /// A DaemonSet: Multus.
@@ -30,10 +31,6 @@ impl Fact for DaemonSetFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }

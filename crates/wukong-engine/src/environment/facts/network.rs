@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::json::{conditions, list, number, text, text_map, time};
+use super::same_but;
 use crate::facts::{ConditionFact, Fact, Meta};
 
 /// The interfaces of pods: their addresses are inside, and they come and go.
@@ -98,11 +99,7 @@ impl Fact for NodeNetworkFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }
 
@@ -174,15 +171,10 @@ impl Fact for NodePolicyFact {
 
     /// Its own version changes with every heartbeat of its conditions.
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: Meta {
-                    resource_version: other.meta.resource_version.clone(),
-                    other_manager: other.meta.other_manager.clone(),
-                    ..self.meta.clone()
-                },
-                ..self.clone()
-            }
+        same_but(self, other, |fact| {
+            fact.meta.resource_version = other.meta.resource_version.clone();
+            fact.meta.other_manager = other.meta.other_manager.clone();
+        })
     }
 }
 
@@ -217,10 +209,6 @@ impl Fact for EnactmentFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use wukong_api::Bytes;
 
 use super::json::{entries, list, milli, optional_text, text, text_map, time, whole};
+use super::same_but;
 use crate::facts::{ConditionFact, Fact, Meta};
 
 /// Prefixes of labels that are left out: KubeVirt's node labeller and node-feature-discovery write hundreds of them on
@@ -132,12 +133,10 @@ impl Fact for NodeFact {
     /// Signs of life come every few seconds. That they stop is told by the label `kubevirt.io/schedulable`.
     fn says_the_same(&self, other: &Self) -> bool {
         self.heartbeat.is_some() == other.heartbeat.is_some()
-            && *other
-                == Self {
-                    meta: other.meta.clone(),
-                    heartbeat: other.heartbeat,
-                    ..self.clone()
-                }
+            && same_but(self, other, |fact| {
+                fact.meta = other.meta.clone();
+                fact.heartbeat = other.heartbeat;
+            })
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::json::{conditions, list, optional_text, text, texts};
+use super::same_but;
 use crate::facts::{ConditionFact, Fact, Meta};
 
 /// The CDI resource. A cluster has one.
@@ -30,11 +31,7 @@ impl Fact for CdiFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }
 
@@ -74,11 +71,7 @@ impl Fact for StorageProfileFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }
 
@@ -106,10 +99,6 @@ impl Fact for CsiNodeFact {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
-        *other
-            == Self {
-                meta: other.meta.clone(),
-                ..self.clone()
-            }
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
 }
