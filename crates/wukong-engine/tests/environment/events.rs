@@ -283,18 +283,23 @@ pub fn reached() -> Vec<Reason> {
         .collect()
 }
 
-#[test]
-fn what_belongs_to_a_wukong_is_told_by_its_name() {
+/// A Wukong with a disk.
+fn wukong(name: &str) -> Wukong {
     let spec: WukongSpec = serde_json::from_value(json!({
         "cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}],
     }))
     .unwrap();
-    let mut web = Wukong::new("web", spec);
-    web.metadata.namespace = Some("shop".into());
+    let mut wukong = Wukong::new(name, spec);
+    wukong.metadata.namespace = Some("shop".into());
+    wukong
+}
+
+#[test]
+fn what_belongs_to_a_wukong_is_told_by_its_name() {
     let mut world = World::default();
     let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"}});
     world.claims.replace(vec![Fact::project(&claim)]);
-    let web = Kin::of(&web, &world);
+    let web = Kin::of(&wukong("web"), &world);
     for ours in [
         "web",
         "web.root",
@@ -318,16 +323,14 @@ fn what_belongs_to_a_wukong_is_told_by_its_name() {
         assert!(!web.has(other, "shop"), "{other}");
     }
     assert!(!web.has("web", "elsewhere"));
+    let prime = Kin::of(&wukong("prime-web"), &world);
+    for ours in ["prime-web", "prime-web.root", "importer-prime-web.root"] {
+        assert!(prime.has(ours, "shop"), "{ours}");
+    }
 }
 
 #[test]
 fn only_a_claim_on_such_a_class_waits_for_the_pod_of_a_provisioner() {
-    let spec: WukongSpec = serde_json::from_value(json!({
-        "cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}],
-    }))
-    .unwrap();
-    let mut web = Wukong::new("web", spec);
-    web.metadata.namespace = Some("shop".into());
     let waits = |provisioner: &str, phase: &str| {
         let mut world = World::default();
         let class = json!({"metadata": {"name": "local", "uid": "c"}, "provisioner": provisioner});
