@@ -340,7 +340,7 @@ fn only_a_claim_on_such_a_class_waits_for_the_pod_of_a_provisioner() {
             "metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"},
             "spec": {"storageClassName": "local"}, "status": {"phase": phase},
         }))]);
-        Kin::of(&web, &world).waits_for_provisioner()
+        Kin::of(&wukong("web"), &world).waits_for_provisioner()
     };
     assert!(waits("rancher.io/local-path", "Pending"));
     assert!(!waits("rancher.io/local-path", "Bound"));
