@@ -84,7 +84,7 @@ async fn a_disk_that_is_added_late_reaches_the_running_vm() {
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
     space.running("web").await;
-    let instance = space.get("VirtualMachineInstance", "web").await["metadata"]["uid"].clone();
+    let instance = space.instance("web").await;
     space.edit("web", data(json!({}))).await;
     let with = space
         .wukong("web", "with its disk", |wukong| {

@@ -308,7 +308,7 @@ async fn what_happens_to_a_running_guest_is_followed() {
     space.running("web").await;
 
     for scenario in ["guest-crash=running", "node-lost"] {
-        let first = space.get("VirtualMachineInstance", "web").await["metadata"]["uid"].clone();
+        let first = space.instance("web").await;
         space.scenario("web", Some(scenario)).await;
         space
             .until("VirtualMachineInstance", "web", "another one", |instance| {
@@ -317,7 +317,7 @@ async fn what_happens_to_a_running_guest_is_followed() {
             })
             .await;
         space.scenario("web", None).await;
-        space.running("web").await;
+        space.running_anew("web", &first).await;
     }
 
     space.scenario("web", Some("slow-shutdown=40")).await;

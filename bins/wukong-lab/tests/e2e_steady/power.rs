@@ -42,10 +42,6 @@ async fn left_alone(space: &Space<'_>, since: Mark) -> Requests {
         .unwrap()
 }
 
-async fn instance(space: &Space<'_>, name: &str) -> Value {
-    space.get("VirtualMachineInstance", name).await["metadata"]["uid"].clone()
-}
-
 async fn run_strategy(space: &Space<'_>, name: &str) -> Value {
     space.get("VirtualMachine", name).await["spec"]["runStrategy"].clone()
 }
@@ -57,7 +53,7 @@ async fn today_s_wish_is_carried_out() {
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
     space.running("web").await;
-    let first = instance(&space, "web").await;
+    let first = space.instance("web").await;
 
     space.edit("web", json!({"powerState": "Paused"})).await;
     let paused = space
@@ -67,11 +63,7 @@ async fn today_s_wish_is_carried_out() {
     assert_eq!(condition(&paused, "Ready").0, "True", "{paused}");
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
-    assert_eq!(
-        instance(&space, "web").await,
-        first,
-        "pausing is no restart"
-    );
+    assert_eq!(space.instance("web").await, first, "pausing is no restart");
 
     space.edit("web", json!({"powerState": "Stopped"})).await;
     let stopped = space
@@ -224,7 +216,7 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
         )
         .await;
     space.scenario("always", None).await;
-    space.running("always").await;
+    space.running_anew("always", &first).await;
 }
 
 #[tokio::test]

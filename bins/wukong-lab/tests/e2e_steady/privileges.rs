@@ -155,7 +155,7 @@ async fn what_is_granted_is_what_is_used() {
     });
     space.apply(&wukong("web", spec)).await;
     space.running("web").await;
-    let instance = space.get("VirtualMachineInstance", "web").await["metadata"]["uid"].clone();
+    let instance = space.instance("web").await;
     space
         .edit(
             "web",

@@ -231,6 +231,28 @@ impl<'a> Space<'a> {
         .await
     }
 
+    /// Waits until a Wukong runs in another instance than `before`, and says so: a status that is
+    /// merely ready may still speak of the old one.
+    pub async fn running_anew(&self, name: &str, before: &Value) {
+        let anew = async {
+            loop {
+                let wukong = self.running(name).await;
+                let told = &wukong["status"]["startedWith"]["instance"];
+                if told != before && *told == self.instance(name).await {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let found = tokio::time::timeout(self.patience, anew).await;
+        found.unwrap_or_else(|_| panic!("{}/{name} does not run anew", self.name));
+    }
+
+    /// The uid of the instance that runs now.
+    pub async fn instance(&self, name: &str) -> Value {
+        self.get("VirtualMachineInstance", name).await["metadata"]["uid"].clone()
+    }
+
     /// Waits until a Wukong says that something blocks it.
     pub async fn blocked(&self, name: &str, reason: &str) -> Value {
         self.wukong(name, &format!("blocked by {reason}"), |wukong| {
