@@ -97,7 +97,7 @@ fn printer_columns() {
             "Reason .status.blocker.reason",
             "Age .metadata.creationTimestamp",
             "Image (wide) .spec.osImage",
-            "Restart-Needed (wide) .status.conditions[?(@.type==\"ConfigurationApplied\")].reason",
+            "Configuration (wide) .status.conditions[?(@.type==\"ConfigurationApplied\")].reason",
         ]
     );
 }

@@ -95,6 +95,7 @@ pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, rollout: Rollout) 
     disks::compare(old, new, &mut changes);
     changes.placement(old, new);
     changes.power(old, new);
+    changes.hold_up();
     changes.list
 }
 
@@ -141,6 +142,22 @@ impl Changes {
         match self.rollout {
             Rollout::LiveUpdate => class,
             Rollout::Stage => Class::NeedsRestart,
+        }
+    }
+
+    /// While a restart is required, KubeVirt plugs nothing but NICs into the running guest.
+    fn hold_up(&mut self) {
+        let restarts =
+            |change: &Change| matches!(change.class, Class::NeedsRestart | Class::DestroysData);
+        if !self.list.iter().any(restarts) {
+            return;
+        }
+        let plugged = |change: &&mut Change| {
+            change.class == Class::HotPlug && !change.path.starts_with("spec.networks")
+        };
+        for change in self.list.iter_mut().filter(plugged) {
+            change.class = Class::NeedsRestart;
+            change.why = HELD_UP.to_owned();
         }
     }
 
@@ -313,6 +330,8 @@ impl Changes {
 }
 
 const RESTART: &str = "the running VM keeps what it was started with";
+const HELD_UP: &str =
+    "KubeVirt plugs nothing but NICs into a guest that has to be restarted for another change";
 const STAGED: &str = "KubeVirt stages changes (vmRolloutStrategy: Stage): the running VM keeps what it was started with";
 
 /// A value as people read it.

@@ -333,6 +333,36 @@ fn a_vm_without_disks_loses_its_data() {
     );
 }
 
+/// While a restart is required, a real KubeVirt plugged NICs into the guest, and no CPUs.
+#[test]
+fn what_could_be_plugged_waits_for_a_restart_that_is_due_anyway() {
+    let old = base();
+    let mut new = old.clone();
+    set(&mut new, "/cpu", &json!(4));
+    let more = json!({"name": "more", "type": "bridge", "bridgeName": "br-more"});
+    new["networks"].as_array_mut().unwrap().push(more);
+    let classes = |new: &Value| -> Vec<(String, Class)> {
+        let found = changes(&old, new, Rollout::LiveUpdate);
+        found.into_iter().map(|c| (c.path, c.class)).collect()
+    };
+    let live = classes(&new);
+    assert!(live.contains(&("spec.cpu".into(), Class::HotPlug)));
+    let nics = |all: &[(String, Class)]| -> Vec<_> {
+        let nics = all.iter().filter(|(path, _)| path.contains("networks"));
+        nics.cloned().collect()
+    };
+    assert!(
+        nics(&live)
+            .iter()
+            .any(|(_, class)| *class == Class::HotPlug)
+    );
+
+    set(&mut new, "/memory", &json!("2Gi"));
+    let held = classes(&new);
+    assert!(held.contains(&("spec.cpu".into(), Class::NeedsRestart)));
+    assert_eq!(nics(&held), nics(&live));
+}
+
 #[test]
 fn lists_are_compared_by_name() {
     let old = base();

@@ -128,7 +128,8 @@ fn describe(state: &State) -> String {
     let example = example.display();
     format!(
         "{}\nTry:\n  export KUBECONFIG={kubeconfig}\n  alias kubectl={kubectl}\n  \
-         kubectl apply -f {example}\n  kubectl get wukong --watch\n\n\
+         kubectl apply -f {example}\n  kubectl get wukong --watch\n  \
+         cargo install --path bins/kubectl-wukong   # then: kubectl wukong status minimal\n\n\
          `cargo lab down` ends it.",
         state.hints()
     )

@@ -42,7 +42,7 @@ use crate::status::WukongStatus;
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Image", type_ = "string", json_path = ".spec.osImage", priority = 1),
     printcolumn(
-        name = "Restart-Needed",
+        name = "Configuration",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"ConfigurationApplied\")].reason",
         priority = 1

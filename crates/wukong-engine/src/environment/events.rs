@@ -60,7 +60,7 @@ const KNOWN: &[Known] = &[
         texts: &["secret \"", "references non-existent secret key"],
         condition: ConditionType::DependenciesResolved,
         reason: Reason::SecretNotFound,
-        hint: "make the Secret in the namespace of the Wukong, with the keys that it needs (userdata for userDataSecret); the VM then starts by itself",
+        hint: "make the Secret in the namespace of the Wukong: kubectl create secret generic NAME --from-file=key=$HOME/.ssh/id_ed25519.pub for sshKeySecret, --from-file=userdata=FILE for userDataSecret; the VM then starts by itself",
         platforms: &[],
     },
     Known {

@@ -86,7 +86,7 @@ pub(super) const SECRET_NOT_FOUND: ReasonDoc = ReasonDoc {
     tone: Wrong,
     conditions: &[DependenciesResolved],
     meaning: "A Secret that the manifest names does not exist, or lacks a key. The operator may not read Secrets: it knows from the events of the VM's pod.",
-    fix: "Make the Secret in the namespace of the Wukong. `sshKeySecret` takes any keys with public keys as values; `userDataSecret` needs the key `userdata`. The VM then starts by itself.",
+    fix: "Make the Secret in the namespace of the Wukong. `sshKeySecret` takes any keys with public keys as values: `kubectl create secret generic NAME --from-file=key=$HOME/.ssh/id_ed25519.pub`; `userDataSecret` needs the key `userdata`: `--from-file=userdata=FILE`. The VM then starts by itself.",
     platforms: &[],
 };
 
