@@ -23,7 +23,6 @@ pub mod cli;
 mod control_plane;
 mod dirs;
 mod go;
-pub mod helm;
 mod lab;
 pub mod manifests;
 pub mod operator;
@@ -31,9 +30,9 @@ pub mod plant;
 mod plant_process;
 mod process;
 mod progress;
-pub mod promtool;
 mod stored;
 mod supervise;
+pub mod tools;
 mod upstream;
 pub mod wait;
 

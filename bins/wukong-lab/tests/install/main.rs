@@ -11,6 +11,7 @@ mod objects;
 mod passwords;
 mod policy;
 mod policy_generated;
+mod reach;
 mod rendered;
 mod rights;
 mod runs;

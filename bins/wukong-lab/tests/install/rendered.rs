@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use wukong_lab::manifests::repository;
 use wukong_lab::operator::NAMESPACE;
-use wukong_lab::{Binaries, Progress, helm};
+use wukong_lab::tools::HELM;
+use wukong_lab::{Binaries, Progress};
 
 /// Objects by kind and name.
 pub type Objects = BTreeMap<(String, String), Value>;
@@ -18,7 +19,7 @@ pub fn chart() -> std::path::PathBuf {
 
 /// Runs helm.
 pub async fn run_helm(args: &[&str]) -> Output {
-    let helm = helm::locate(&Progress::stderr()).await.unwrap();
+    let helm = HELM.locate(&Progress::stderr()).await.unwrap();
     Command::new(helm).args(args).output().unwrap()
 }
 

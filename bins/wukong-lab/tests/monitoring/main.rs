@@ -8,8 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
+use wukong_lab::Progress;
 use wukong_lab::manifests::repository;
-use wukong_lab::{Progress, promtool};
+use wukong_lab::tools::PROMTOOL;
 
 /// The rules as a file of Prometheus has them.
 fn rules() -> Value {
@@ -43,7 +44,7 @@ fn dashboard() -> Vec<String> {
 }
 
 async fn promtool(dir: &Path, args: &[&str]) {
-    let promtool = promtool::locate(&Progress::stderr()).await.unwrap();
+    let promtool = PROMTOOL.locate(&Progress::stderr()).await.unwrap();
     let output = Command::new(promtool)
         .args(args)
         .current_dir(dir)
