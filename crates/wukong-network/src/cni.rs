@@ -99,7 +99,7 @@ pub(crate) fn config(name: &str, nic: &Nic) -> String {
 /// A macvlan NIC always needs one. Without `resourceName` it is called like the NIC, with its VLAN behind a dot as
 /// Linux calls VLAN devices: `macvtap.network.kubevirt.io/eth1`, or `macvtap.network.kubevirt.io/eth1.100`. Without any
 /// configuration the device plugin offers one resource for each NIC of the node under just that name.
-pub(crate) fn resource(nic: &Nic) -> Option<String> {
+pub fn resource(nic: &Nic) -> Option<String> {
     match (&nic.resource, nic.kind) {
         (Some(resource), _) => Some(resource.clone()),
         (None, NetworkType::Macvlan) => {

@@ -7,6 +7,7 @@ mod guest;
 pub mod nad;
 pub mod nmstate;
 
+pub use cni::resource;
 pub use guest::guest_network_data;
 pub use nad::{NetworkAttachmentDefinition, definitions};
 pub use nmstate::{NodeNetworkConfigurationPolicy, node_policies};

@@ -1,8 +1,8 @@
 //! The machine that a VirtualMachineInstance asks for, with everything that it refers to looked up.
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
 
+use super::nic::Nic;
 use super::seed::Seed;
 use crate::plant::cdi;
 use crate::plant::field::Field;
@@ -66,22 +66,6 @@ pub enum Content {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nic {
-    pub mac: String,
-    pub network: Network,
-    pub mtu: Option<i64>,
-    pub boot_order: Option<i64>,
-    pub model: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Network {
-    Pod,
-    /// The L2 segment of this name.
-    Segment(String),
-}
-
 impl Machine {
     /// Errors when something is missing, or cannot be had in the lab.
     pub fn of(world: &World, vmi: &Field<'_>) -> Result<Self> {
@@ -103,12 +87,6 @@ impl Machine {
             .items()
             .map(|disk| Disk::of(world, vmi, &disk))
             .collect::<Result<Vec<_>>>()?;
-        let nics = domain
-            .at("devices.interfaces")
-            .items()
-            .filter(|nic| nic.child("state").text() != "absent")
-            .map(|nic| Nic::of(world, vmi, &nic))
-            .collect::<Result<Vec<_>>>()?;
         Ok(Self {
             namespace: metadata.child("namespace").text().to_owned(),
             name: metadata.name().to_owned(),
@@ -121,7 +99,7 @@ impl Machine {
             uuid: domain.at("firmware.uuid").text().to_owned(),
             serial: domain.at("firmware.serial").text().to_owned(),
             disks,
-            nics,
+            nics: Nic::all(world, vmi)?,
             seed: Seed::of(world, vmi)?,
             paused: spec.child("startStrategy").text() == "Paused",
         })
@@ -141,7 +119,7 @@ impl Machine {
     }
 }
 
-fn boot_order(device: &Field<'_>) -> Option<i64> {
+pub(super) fn boot_order(device: &Field<'_>) -> Option<i64> {
     Some(device.child("bootOrder").integer()).filter(|order| *order > 0)
 }
 
@@ -207,69 +185,5 @@ impl Content {
             uid: claim.at("metadata.uid").text().to_owned(),
             bytes: cdi::usable(&claim),
         })
-    }
-}
-
-impl Nic {
-    fn of(world: &World, vmi: &Field<'_>, nic: &Field<'_>) -> Result<Self> {
-        let name = nic.name();
-        let network = vmi
-            .at("spec.networks")
-            .items()
-            .find(|network| network.name() == name)
-            .with_context(|| format!("interface {name} has no network"))?;
-        let mut planned = Self {
-            mac: nic.child("macAddress").text().to_ascii_lowercase(),
-            network: Network::Pod,
-            mtu: None,
-            boot_order: boot_order(nic),
-            model: nic.child("model").text().to_owned(),
-        };
-        if network.child("pod").is_set() {
-            return Ok(planned);
-        }
-        let attachment = network.at("multus.networkName").text();
-        let (namespace, attachment) = attachment
-            .split_once('/')
-            .unwrap_or((vmi.at("metadata.namespace").text(), attachment));
-        let definition = world
-            .get(Kind::Nad, namespace, attachment)
-            .with_context(|| {
-                format!("NetworkAttachmentDefinition {namespace}/{attachment} does not exist")
-            })?;
-        let config: Value = serde_json::from_str(definition.at("spec.config").text())
-            .with_context(|| format!("the configuration of {namespace}/{attachment}"))?;
-        let config = Field::new("", &config);
-        planned.network = Network::Segment(segment(&config, namespace, attachment));
-        planned.mtu = Some(config.child("mtu").integer()).filter(|mtu| *mtu > 0);
-        Ok(planned)
-    }
-}
-
-/// On a node, all that is plugged into one bridge with one VLAN is on one wire, whichever definition plugs it there.
-fn segment(config: &Field<'_>, namespace: &str, definition: &str) -> String {
-    let vlan = config.child("vlan").integer();
-    match config.child("bridge").text() {
-        "" => format!("{namespace}/{definition}"),
-        bridge => format!("{} {bridge} vlan {vlan}", config.child("type").text()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn one_bridge_with_one_vlan_is_one_segment() {
-        let segment_of = |config: Value| segment(&Field::new("", &config), "ns", "nad");
-        let lan = json!({"type": "bridge", "bridge": "br-lan", "vlan": 20, "name": "one"});
-        let same = json!({"type": "bridge", "bridge": "br-lan", "vlan": 20, "name": "two"});
-        let other = json!({"type": "bridge", "bridge": "br-lan", "vlan": 30});
-        let untagged = json!({"type": "bridge", "bridge": "br-lan"});
-        assert_eq!(segment_of(lan.clone()), segment_of(same));
-        assert_ne!(segment_of(lan.clone()), segment_of(other));
-        assert_ne!(segment_of(lan), segment_of(untagged));
-        assert_eq!(segment_of(json!({"type": "sriov"})), "ns/nad");
     }
 }

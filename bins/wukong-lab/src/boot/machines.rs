@@ -9,7 +9,8 @@ use tokio::task::AbortHandle;
 
 use super::guest::{self, Power, Wish, ended};
 use super::import::{self, Source};
-use super::machine::{Machine, Network};
+use super::machine::Machine;
+use super::nic::Network;
 use super::seen::{Guest, Import, Seen};
 use super::switch::Segments;
 use super::{Settings, disks, server};

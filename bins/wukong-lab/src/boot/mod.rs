@@ -2,7 +2,7 @@
 //!
 //! The objects stay the plant's: it decides on phases and conditions, but what it says of a guest and of an import is what
 //! was [`seen`] of them. Each VirtualMachineInstance becomes one QEMU process with the planned processors, memory,
-//! firmware, disks and NICs (`machine`, `qemu`), each claim a disk image (`disks`, `import`), the cloud-init volume
+//! firmware, disks and NICs (`machine`, `nic`, `qemu`), each claim a disk image (`disks`, `import`), the cloud-init volume
 //! a NoCloud seed (`seed`), and each network that a NetworkAttachmentDefinition leads to a switch (`switch`).
 
 pub mod accel;
@@ -14,6 +14,7 @@ pub mod image;
 mod import;
 mod machine;
 mod machines;
+mod nic;
 mod qemu;
 mod qmp;
 mod seed;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::accel::Accel;
-use super::machine::{Device, Disk, Firmware, Machine, Network, Nic};
+use super::machine::{Device, Disk, Firmware, Machine};
+use super::nic::{Network, Nic};
 
 /// QEMU's cache of emulated code, in MiB. Its default takes more memory than the guest.
 const CODE_CACHE: u32 = 128;

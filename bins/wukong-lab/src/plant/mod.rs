@@ -9,13 +9,13 @@
 
 pub mod admission;
 pub(crate) mod cdi;
-mod change;
+pub(crate) mod change;
 mod engine;
 mod execute;
 pub(crate) mod field;
 mod guest_streams;
 mod installation;
-mod kubevirt;
+pub(crate) mod kubevirt;
 mod quantity;
 mod scenario;
 mod server;

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use wukong_lab::boot::Guest;
 
 use crate::inside::{Claims, booted, image, key_secret, log_in_by_password, machine, run};
-use crate::space;
 use crate::support::terminal::Terminal;
 use crate::support::{Space, condition, plugin};
+use crate::{nics, space};
 
 /// `crypt(3)` of the password, by SHA-512.
 const PASSWORD: &str = "correct-horse";
@@ -76,7 +76,10 @@ async fn two_guests_are_what_their_manifests_say() {
     };
     let key = key_secret(&space, "keys").await;
     space.apply(&blue()).await;
-    let (alpha, beta) = (alpha(), beta());
+    nics::provide(&space).await;
+    let (mut alpha, mut beta) = (alpha(), beta());
+    nics::add(&mut alpha, nics::served());
+    nics::add(&mut beta, nics::leased());
     join!(space.apply(&alpha), space.apply(&beta));
     let (a, b) = join!(booted(&space, "alpha"), booted(&space, "beta"));
 
@@ -84,6 +87,7 @@ async fn two_guests_are_what_their_manifests_say() {
     users(&mut claims, &space, &a, &key).await;
     hardware(&mut claims, &space).await;
     addresses(&mut claims).await;
+    nics::are_what_was_asked_for(&mut claims).await;
     claims.end();
     through_the_api_server(&space, &key).await;
 
@@ -226,13 +230,6 @@ async fn hardware(claims: &mut Claims<'_>, space: &Space<'_>) {
 }
 
 async fn addresses(claims: &mut Claims<'_>) {
-    // In the order of their slots.
-    claims
-        .prints(
-            "ls -d /sys/bus/pci/devices/*/virtio*/net/* | xargs -n 1 basename | xargs",
-            "pod-network lan red",
-        )
-        .await;
     claims
         .prints("cat /sys/class/net/lan/address", LAN_MAC)
         .await;
@@ -281,12 +278,12 @@ async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
         .await;
     claims.end();
 
-    // Alpha serves addresses on the shared wire.
+    // Alpha serves addresses on the shared wires.
     run(
         a,
-        "mkdir -p /etc/systemd/network/10-netplan-lan.network.d && cd /etc/systemd/network/10-netplan-lan.network.d && \
-         printf '[Network]\\nDHCPServer=yes\\n[DHCPServer]\\nPoolOffset=100\\nPoolSize=20\\nEmitDNS=no\\nEmitRouter=no\\n' > server.conf && \
-         networkctl reload",
+        "for nic in lan fast direct switched; do dir=/etc/systemd/network/10-netplan-$nic.network.d; mkdir -p $dir && \
+         printf '[Network]\\nDHCPServer=yes\\n[DHCPServer]\\nPoolOffset=100\\nPoolSize=20\\nEmitDNS=no\\nEmitRouter=no\\n' > $dir/server.conf \
+         || exit 1; done; networkctl reload",
     )
     .await;
     let mut claims = Claims::about(a);
@@ -307,6 +304,7 @@ async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
             &[address(&leased, "leased"), "dynamic"],
         )
         .await;
+    nics::have_their_leases(&mut claims, space).await;
     claims.end();
 
     let wukong = space
@@ -321,7 +319,7 @@ async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
 }
 
 /// The first address that the status shows for a network.
-fn address<'a>(wukong: &'a Value, network: &str) -> &'a str {
+pub fn address<'a>(wukong: &'a Value, network: &str) -> &'a str {
     let networks = wukong["status"]["networks"].as_array();
     networks
         .into_iter()

@@ -13,6 +13,7 @@ mod first_boot;
 mod hardware;
 mod inside;
 mod life;
+mod nics;
 mod power;
 mod probe;
 

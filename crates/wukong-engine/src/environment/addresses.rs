@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use strum::Display;
-use wukong_api::spec::Network;
+use wukong_api::spec::{Network, NetworkType};
 use wukong_api::validated::{Attachment, Nic};
 use wukong_api::{Mac, Policy, Reason, ValidatedWukong, Wukong};
 
@@ -56,6 +56,9 @@ enum Wire {
     Definition { namespace: String, name: String },
     #[strum(to_string = "bridge {name}")]
     Bridge { name: String, vlan: Option<u16> },
+    /// A VM gets any device of the resource, so all of them lead to the same place.
+    #[strum(to_string = "resource {name}")]
+    Resource { name: String, vlan: Option<u16> },
 }
 
 #[derive(Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -243,6 +246,9 @@ impl Addresses {
         let vlan = match asked.wire {
             Wire::Bridge {
                 vlan: Some(vlan), ..
+            }
+            | Wire::Resource {
+                vlan: Some(vlan), ..
             } => format!(", VLAN {vlan}"),
             _ => String::new(),
         };
@@ -276,24 +282,34 @@ pub(crate) fn asks_for_any(wukong: &ValidatedWukong) -> bool {
         .any(|nic| !of_nic(wukong, nic).is_empty())
 }
 
-/// What a NIC asks for. Of virtual functions and macvtap devices it is not known which of them share a wire.
+/// What a NIC asks for.
 fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
     let mac = nic.mac_given.then_some(Address::Mac(nic.mac));
     let ips = nic.ip.iter().flat_map(|ip| &ip.addresses);
     let addresses = mac.into_iter().chain(ips.map(|ip| Address::Ip(ip.addr())));
     let asked = |address| {
-        let wire = match (&nic.attachment, &nic.bridge) {
-            (Attachment::Existing(name), _) => Wire::Definition {
-                namespace: wukong.identity.namespace.clone(),
-                name: name.clone(),
-            },
-            (Attachment::Planned(_), Some(name)) => Wire::Bridge {
-                name: name.clone(),
-                vlan: nic.vlan,
-            },
-            (Attachment::Planned(_), None) => return None,
-        };
+        let wire = wire(wukong, nic)?;
         Some(Asked { wire, address })
     };
     addresses.filter_map(asked).collect()
+}
+
+/// Where a NIC leads, as far as that can be told from its manifest: what lies behind two definitions, bridges or resources
+/// of different names may be one network, and nobody is blamed for that.
+fn wire(wukong: &ValidatedWukong, nic: &Nic) -> Option<Wire> {
+    Some(match (&nic.attachment, &nic.bridge) {
+        (Attachment::Existing(name), _) => Wire::Definition {
+            namespace: wukong.identity.namespace.clone(),
+            name: name.clone(),
+        },
+        (Attachment::Planned(_), Some(name)) => Wire::Bridge {
+            name: name.clone(),
+            vlan: nic.vlan,
+        },
+        (Attachment::Planned(_), None) => Wire::Resource {
+            name: wukong_network::resource(nic)?,
+            // The VLAN of a macvtap device is the one of its lower device, for which the resource stands.
+            vlan: nic.vlan.filter(|_| nic.kind == NetworkType::Sriov),
+        },
+    })
 }

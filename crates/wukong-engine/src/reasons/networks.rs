@@ -28,7 +28,7 @@ pub(super) const MAC_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::MACConflict,
     tone: Wrong,
     conditions: &[NetworksConfigured],
-    meaning: "Another Wukong asks for the same `macAddress` on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge and VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on, and both guests lose traffic while both run.",
+    meaning: "Another Wukong asks for the same `macAddress` on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge, or the same resource of SR-IOV or macvtap devices, with the same VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on, and both guests lose traffic while both run.",
     fix: "Give one of them another `macAddress`, or none: a MAC that is derived is nobody else's. The VM is then made at once, as it is when the other Wukong goes.",
     platforms: &[],
 };
@@ -37,8 +37,8 @@ pub(super) const IP_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::IPConflict,
     tone: Wrong,
     conditions: &[NetworksConfigured],
-    meaning: "Another Wukong asks for the same static address (`ipConfig.address`, `addresses`) on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge and VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on.",
-    fix: "Give one of them another address. The VM is then made at once, as it is when the other Wukong goes. Two networks that only share the name of their bridge can be told apart by `vlanId`, or by other names.",
+    meaning: "Another Wukong asks for the same static address (`ipConfig.address`, `addresses`) on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge, or the same resource of SR-IOV or macvtap devices, with the same VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on.",
+    fix: "Give one of them another address. The VM is then made at once, as it is when the other Wukong goes. Two networks that only share the name of their bridge or resource can be told apart by `vlanId`, or by other names.",
     platforms: &[],
 };
 

@@ -228,6 +228,52 @@ fn of_two_of_one_second_the_one_with_a_vm_was_first() {
     assert_eq!(reason(&cluster), "MACConflict");
 }
 
+/// Devices of one resource stand for each other, and so do the two ways to ask for one lower device.
+#[test]
+fn devices_of_one_resource_are_on_one_network() {
+    let on = |network: &str| FIXED.replace("type: bridge, bridgeName: br-lan, vlanId: 5", network);
+    let lower = |network: &str| on(network).replace("name: lan", "name: eth1");
+    let function = "type: sriov, resourceName: intel.com/lan, vlanId: 5";
+    let tap = "type: macvlan, resourceName: macvtap.network.kubevirt.io/eth1.5";
+    for (mine, theirs, wire) in [
+        (
+            on(function),
+            on(function),
+            "resource intel.com/lan, VLAN 5 ",
+        ),
+        (
+            on(tap),
+            on(tap),
+            "resource macvtap.network.kubevirt.io/eth1.5 ",
+        ),
+        (on(tap), lower("type: macvlan, vlanId: 5"), "eth1.5 "),
+    ] {
+        let mut cluster = of_2025(&mine);
+        another(&mut cluster, "elsewhere", "2024-01-01T00:00:00Z", &theirs);
+        cluster.live();
+        let blocker = cluster.status().blocker.unwrap();
+        assert_eq!(blocker.reason, "MACConflict", "{theirs}");
+        assert!(blocker.message.contains(wire), "{}", blocker.message);
+    }
+    for (mine, theirs) in [
+        (
+            on(function),
+            on(&function.replace("vlanId: 5", "vlanId: 6")),
+        ),
+        (
+            on(function),
+            on(&function.replace("intel.com/lan", "intel.com/dmz")),
+        ),
+        (on(tap), on(&tap.replace("eth1.5", "eth1"))),
+        (on(tap), on("type: macvlan, nadName: lan")),
+    ] {
+        let mut cluster = of_2025(&mine);
+        another(&mut cluster, NAMESPACE, "2024-01-01T00:00:00Z", &theirs);
+        cluster.live();
+        assert_eq!(cluster.status().blocker, None, "{theirs}");
+    }
+}
+
 #[test]
 fn what_is_on_another_network_or_derived_is_nobody_elses() {
     let others = [

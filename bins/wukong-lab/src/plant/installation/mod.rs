@@ -39,7 +39,8 @@ pub fn is_at_work(world: &World, kind: Kind) -> bool {
     })
 }
 
-fn found(world: &World, kind: Kind) -> Option<Field<'_>> {
+/// The resource of this kind, of which a cluster has one.
+pub fn found(world: &World, kind: Kind) -> Option<Field<'_>> {
     let key = world.refs(kind).next()?;
     world.get(key.kind, &key.namespace, &key.name)
 }

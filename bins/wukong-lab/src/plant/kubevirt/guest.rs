@@ -6,8 +6,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::pod;
 use super::vmi::Draft;
+use super::{networks, pod};
 use crate::boot::seen::State;
 use crate::plant::change::{Change, Manager, Moment, Step, pick};
 use crate::plant::field::{Field, put};
@@ -302,7 +302,7 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
             let mut entry = json!({
                 "name": name, "mac": mac, "infoSource": source, "queueCount": 1,
                 "linkState": if down { "down" } else { "up" },
-                "podInterfaceName": if on_pod { "eth0".to_owned() } else { format!("pod{:08x}", pick(name, u32::MAX)) },
+                "podInterfaceName": if on_pod { "eth0".to_owned() } else { networks::pod_interface(name) },
             });
             if let Some(seen) = seen {
                 put(&mut entry, ["interfaceName"], json!(seen.name));

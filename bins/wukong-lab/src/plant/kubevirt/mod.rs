@@ -8,7 +8,8 @@ mod guest;
 mod lifecycle;
 mod live_update;
 mod migration;
-mod pod;
+pub mod networks;
+pub mod pod;
 mod power;
 pub mod scheduler;
 mod status;
@@ -39,13 +40,14 @@ struct Settings {
     emulation: bool,
 }
 
+/// What people set in the KubeVirt resource.
+fn configuration(world: &World) -> Option<Field<'_>> {
+    Some(installation::found(world, Kind::KubeVirt)?.at("spec.configuration"))
+}
+
 impl Settings {
     fn of(world: &World) -> Self {
-        let found = world.refs(Kind::KubeVirt).next();
-        let kubevirt = found.and_then(|key| world.get(key.kind, &key.namespace, &key.name));
-        let configuration = kubevirt
-            .as_ref()
-            .map(|kubevirt| kubevirt.at("spec.configuration"));
+        let configuration = configuration(world);
         let text = |keys: &str| {
             configuration
                 .as_ref()

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::networks::{self, interfaces};
 use super::{Settings, scheduler, volumes};
 use crate::plant::cdi::SELECTED_NODE;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step, at, pick};
@@ -70,11 +71,11 @@ fn create(world: &World, vmi: &Field<'_>, purpose: &str) -> Change {
     put(&mut labels, ["vm.kubevirt.io/name"], json!(short));
     let mut annotations =
         json!({"kubevirt.io/domain": owner, "post.hook.backup.velero.io/container": "compute"});
-    let networks = networks_annotation(vmi);
+    let networks = networks::annotation(vmi);
     if !networks.is_empty() {
         put(
             &mut annotations,
-            ["k8s.v1.cni.cncf.io/networks"],
+            [networks::ANNOTATION],
             json!(Value::Array(networks).to_string()),
         );
     }
@@ -133,35 +134,6 @@ fn create(world: &World, vmi: &Field<'_>, purpose: &str) -> Change {
     }
 }
 
-fn interfaces<'a>(vmi: &Field<'a>) -> impl Iterator<Item = Field<'a>> {
-    vmi.at("spec.domain.devices.interfaces").items()
-}
-
-fn networks_annotation(vmi: &Field<'_>) -> Vec<Value> {
-    let namespace = vmi.at("metadata.namespace").text();
-    vmi.at("spec.networks")
-        .items()
-        .filter(|network| network.child("multus").is_set())
-        .map(|network| {
-            let name = network.at("multus.networkName").text();
-            let (namespace, name) = name.split_once('/').unwrap_or((namespace, name));
-            let mac = interfaces(vmi)
-                .find(|nic| nic.name() == network.name())
-                .map_or(String::new(), |nic| {
-                    nic.child("macAddress").text().to_owned()
-                });
-            let mut entry = json!({
-                "name": name, "namespace": namespace,
-                "interface": format!("pod{:08x}", pick(network.name(), u32::MAX)),
-            });
-            if !mac.is_empty() {
-                put(&mut entry, ["mac"], json!(mac));
-            }
-            entry
-        })
-        .collect()
-}
-
 fn requests(world: &World, vmi: &Field<'_>) -> Value {
     let domain = vmi.at("spec.domain");
     let cpu = domain.child("cpu");
@@ -197,6 +169,9 @@ fn requests(world: &World, vmi: &Field<'_>) -> Value {
                 json!("1"),
             );
         }
+    }
+    for (resource, count) in networks::devices(world, vmi) {
+        put(&mut requests, [&resource], json!(count.to_string()));
     }
     requests
 }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::pod::{self, State};
 use super::volumes::{Readiness, readiness};
 use super::{
-    CONTROLLER_FINALIZER, VIRT, guest, is_deleting, is_final, live_update, migration, phase,
+    CONTROLLER_FINALIZER, VIRT, guest, is_deleting, is_final, live_update, migration, networks,
+    phase,
 };
 use crate::boot::seen;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
@@ -139,8 +140,14 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
         .refusal
         .as_ref()
         .filter(|refusal| refusal.kind == Kind::Pod);
-    if let Some(refusal) = refusal {
-        draft.condition("Synchronized", "False", "FailedCreate", &refusal.message);
+    let unregistered = networks::unregistered(world, vmi).map(|binding| {
+        format!("failed to render launch manifest: couldn't find configuration for network binding: {binding}")
+    });
+    let unmade = unregistered
+        .as_deref()
+        .or(refusal.map(|refusal| refusal.message.as_str()));
+    if let Some(why) = unmade {
+        draft.condition("Synchronized", "False", "FailedCreate", why);
     } else {
         draft.conditions.remove("Synchronized");
     }
@@ -193,8 +200,8 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
             }
             if pod::launcher(world, vmi).is_none() {
                 let told = draft.change(VIRT);
-                if refusal.is_some() && moment.waited < RETRY {
-                    return Step::of(told).or_wait(RETRY - moment.waited);
+                if unregistered.is_some() || (refusal.is_some() && moment.waited < RETRY) {
+                    return Step::of(told).or_wait(RETRY - moment.waited % RETRY);
                 }
                 return Step::of(told.into_iter().chain([pod::create_launcher(world, vmi)]));
             }

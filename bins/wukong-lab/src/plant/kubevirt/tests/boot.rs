@@ -225,6 +225,49 @@ fn a_fixed_selector_reaches_the_instance_but_not_its_pod() {
 }
 
 #[test]
+fn nics_need_their_binding_plugin_and_their_devices() {
+    const DEVICE: &str = "macvtap.network.kubevirt.io/eth1";
+    let mut lab = Lab::with_disk("standard");
+    lab.0.put(
+        Kind::Nad,
+        json!({"metadata": {"name": "direct", "namespace": NS,
+                "annotations": {"k8s.v1.cni.cncf.io/resourceName": DEVICE}},
+            "spec": {"config": json!({"type": "macvtap"}).to_string()}}),
+    );
+    lab.add_vm("Always");
+    lab.edit_template(json!({
+        "domain": {"devices": {"interfaces": [{"name": "direct", "binding": {"name": "macvtap"}}]}},
+        "networks": [{"name": "direct", "multus": {"networkName": "direct"}}],
+    }));
+    lab.settle();
+    assert_eq!(
+        condition(&lab.vmi(), "Synchronized"),
+        "False FailedCreate failed to render launch manifest: couldn't find configuration for network binding: macvtap"
+    );
+
+    lab.0.put(
+        Kind::KubeVirt,
+        json!({"metadata": {"name": "kubevirt", "namespace": "kubevirt"}, "spec": {"configuration":
+            {"network": {"binding": {"macvtap": {"domainAttachmentType": "tap"}}}}}}),
+    );
+    for _ in 0..40 {
+        lab.pace();
+    }
+    let nowhere = condition(&lab.vmi(), "PodScheduled");
+    assert!(
+        nowhere.contains(&format!("2 Insufficient {DEVICE}")),
+        "{nowhere}"
+    );
+
+    let node = Ref::new(Kind::Node, "", "node-2");
+    lab.0
+        .edit(&node, json!({"status": {"allocatable": {DEVICE: "1"}}}));
+    lab.settle();
+    assert_eq!(lab.printable(), "Running");
+    assert_eq!(lab.vmi()["status"]["nodeName"], "node-2");
+}
+
+#[test]
 fn a_guest_that_never_runs_backs_off() {
     let mut lab = Lab::with_disk("standard");
     lab.add_vm("Always");
