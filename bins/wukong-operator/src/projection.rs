@@ -1,4 +1,4 @@
-//! Watched objects, reduced to what we keep while they are read.
+//! WatchedObject objects, and what we keep of them.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ use wukong_api::{Wukong, WukongStatus};
 use wukong_engine::facts::Fact;
 
 /// Something that is kept of an object.
-pub trait Project: Clone + Send + 'static {
+pub trait Project: Send + 'static {
     /// Keeps what is needed; never fails, whatever the object looks like.
     fn project(object: Value) -> Self;
 }
@@ -21,21 +21,23 @@ impl<F: Fact> Project for F {
     }
 }
 
-/// An object of a watch: its identity, and what is kept of it.
+/// An object of a watch: its identity, and all that it says.
+///
+/// One type for all kinds: with one for each, the binary has the whole machinery of a watch once for each.
 #[derive(Clone)]
-pub struct Projected<T> {
+pub struct WatchedObject {
     meta: ObjectMeta,
-    /// What is kept.
-    pub kept: T,
+    /// The object.
+    pub object: Value,
 }
 
-impl<T> std::fmt::Debug for Projected<T> {
+impl std::fmt::Debug for WatchedObject {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}/{:?}", self.meta.namespace, self.meta.name)
     }
 }
 
-impl<'de, T: Project> Deserialize<'de> for Projected<T> {
+impl<'de> Deserialize<'de> for WatchedObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let object = Value::deserialize(deserializer)?;
         let meta = ObjectMeta {
@@ -45,14 +47,11 @@ impl<'de, T: Project> Deserialize<'de> for Projected<T> {
             resource_version: text(&object, "/metadata/resourceVersion"),
             ..ObjectMeta::default()
         };
-        Ok(Self {
-            meta,
-            kept: T::project(object),
-        })
+        Ok(Self { meta, object })
     }
 }
 
-impl<T> Resource for Projected<T> {
+impl Resource for WatchedObject {
     type DynamicType = ApiResource;
     type Scope = DynamicResourceScope;
 
@@ -223,7 +222,6 @@ fn text(object: &Value, pointer: &str) -> Option<String> {
 mod tests {
     use kube::core::WatchEvent;
     use serde_json::json;
-    use wukong_engine::facts::ObjectFact;
 
     use super::*;
 
@@ -235,24 +233,18 @@ mod tests {
             "spec": spec,
             "status": {"phase": "Running"},
         });
-        Projected::<StoredWukong>::deserialize(object).unwrap().kept
+        StoredWukong::project(object)
     }
 
     #[test]
-    fn an_object_is_projected_while_the_event_is_read() {
+    fn a_watched_object_tells_where_its_watch_goes_on() {
         let line = r#"{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","uid":"c","resourceVersion":"7"},"spec":[1]}}"#;
-        let event: WatchEvent<Projected<ObjectFact>> = serde_json::from_str(line).unwrap();
-        let WatchEvent::Added(object) = event else {
+        let event: WatchEvent<WatchedObject> = serde_json::from_str(line).unwrap();
+        let WatchEvent::Added(watched) = event else {
             panic!("it was added")
         };
-        assert_eq!(object.meta.resource_version.as_deref(), Some("7"));
-        assert_eq!(
-            (
-                object.kept.meta.name.as_str(),
-                object.kept.meta.uid.as_str()
-            ),
-            ("a", "c")
-        );
+        assert_eq!(watched.meta.resource_version.as_deref(), Some("7"));
+        assert_eq!(watched.object.pointer("/spec/0"), Some(&json!(1)));
     }
 
     #[test]

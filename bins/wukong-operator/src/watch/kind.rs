@@ -8,6 +8,7 @@ use futures::StreamExt;
 use kube::core::ApiResource;
 use kube::runtime::watcher::{Error, Event, watcher};
 use kube::{Api, Client};
+use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
@@ -16,27 +17,21 @@ use wukong_engine::Presence;
 use super::crds::{Definition, Definitions};
 use super::stream::{BELIEVED, FORBIDDEN, RETRY, Trouble, config};
 use crate::metrics::Metrics;
-use crate::projection::{Project, Projected};
+use crate::projection::WatchedObject;
 
 /// How long a kind is tried that has a definition but is not served: until the API server has taken the definition in.
 const ESTABLISHING: Duration = Duration::from_secs(60);
 
 /// Where the objects of a watch go.
-pub(super) trait Sink: Send + 'static {
-    /// What is kept of an object.
-    type Kept: Project;
-    /// These are all objects.
-    fn listed(&self, list: Vec<Self::Kept>);
-    /// This one was added or changed.
-    fn seen(&self, kept: Self::Kept);
-    /// This one was deleted.
-    fn gone(&self, kept: Self::Kept);
+pub(super) trait Sink: Send {
+    /// Takes what a watch tells.
+    fn take(&mut self, event: Event<Value>);
     /// There are no objects to see.
-    fn unseen(&self, presence: Presence);
+    fn unseen(&mut self, presence: Presence);
 }
 
 /// The watch of one kind.
-pub(super) struct KindWatch<S> {
+pub(super) struct KindWatch {
     pub client: Client,
     pub resource: ApiResource,
     /// The definition of a custom kind; the others are always there.
@@ -44,13 +39,13 @@ pub(super) struct KindWatch<S> {
     pub definitions: Definitions,
     /// Labels of the objects that matter; `None`: all do.
     pub selector: Option<&'static str>,
-    pub sink: S,
+    pub sink: Box<dyn Sink>,
     pub metrics: Metrics,
     /// Kinds of which nothing is known yet.
     pub waiting: Arc<watch::Sender<BTreeSet<String>>>,
 }
 
-impl<S: Sink> KindWatch<S> {
+impl KindWatch {
     /// Never ends.
     pub(super) async fn run(mut self) {
         let Some(name) = self.definition.clone() else {
@@ -85,17 +80,16 @@ impl<S: Sink> KindWatch<S> {
 
     /// Watches the kind; never ends.
     async fn follow(&mut self) {
-        let api: Api<Projected<S::Kept>> = Api::all_with(self.client.clone(), &self.resource);
+        let api: Api<WatchedObject> = Api::all_with(self.client.clone(), &self.resource);
         let mut streaming = true;
         let mut failing: Option<Failing> = None;
         loop {
             let mut events = watcher(api.clone(), config(streaming, self.selector)).boxed();
-            let mut list = Vec::new();
             while let Some(event) = events.next().await {
                 let error = match event {
                     Ok(event) => {
                         failing = None;
-                        self.take(event, &mut list);
+                        self.take(event);
                         continue;
                     }
                     Err(error) => error,
@@ -134,29 +128,25 @@ impl<S: Sink> KindWatch<S> {
         }
     }
 
-    fn take(&self, event: Event<Projected<S::Kept>>, list: &mut Vec<S::Kept>) {
-        match event {
-            Event::Init => list.clear(),
-            Event::InitApply(object) => {
-                self.metrics.watched(&self.resource.kind);
-                list.push(object.kept);
-            }
-            Event::InitDone => {
-                self.sink.listed(std::mem::take(list));
-                self.told();
-            }
-            Event::Apply(object) => {
-                self.metrics.watched(&self.resource.kind);
-                self.sink.seen(object.kept);
-            }
-            Event::Delete(object) => {
-                self.metrics.watched(&self.resource.kind);
-                self.sink.gone(object.kept);
-            }
+    fn take(&mut self, event: Event<WatchedObject>) {
+        let event = match event {
+            Event::Init => Event::Init,
+            Event::InitApply(watched) => Event::InitApply(watched.object),
+            Event::InitDone => Event::InitDone,
+            Event::Apply(watched) => Event::Apply(watched.object),
+            Event::Delete(watched) => Event::Delete(watched.object),
+        };
+        let listed = matches!(event, Event::InitDone);
+        if !matches!(event, Event::Init | Event::InitDone) {
+            self.metrics.watched(&self.resource.kind);
+        }
+        self.sink.take(event);
+        if listed {
+            self.told();
         }
     }
 
-    fn unseen(&self, presence: Presence) {
+    fn unseen(&mut self, presence: Presence) {
         self.sink.unseen(presence);
         self.told();
     }

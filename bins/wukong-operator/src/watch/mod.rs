@@ -4,6 +4,7 @@
 //! we run: their CustomResourceDefinitions tell.
 
 mod crds;
+mod keeper;
 mod kind;
 mod stream;
 #[cfg(test)]
@@ -28,7 +29,8 @@ use crate::cluster::{Cluster, Part};
 use crate::metrics::Metrics;
 use crate::projection::StoredWukong;
 use crds::Definitions;
-use kind::{KindWatch, Sink};
+use keeper::{Keeper, Store};
+use kind::KindWatch;
 
 /// All watches; dropping them ends them.
 #[derive(Debug)]
@@ -285,7 +287,7 @@ impl Start<'_> {
         self.spawn(watched, Facts { cluster, part });
     }
 
-    fn spawn(&mut self, watched: Watched, sink: impl Sink) {
+    fn spawn(&mut self, watched: Watched, store: impl Store) {
         let resource = watched.resource;
         if watched.needed {
             self.waiting.send_modify(|kinds| {
@@ -299,7 +301,7 @@ impl Start<'_> {
             resource,
             definitions: self.definitions.clone(),
             selector: watched.selector,
-            sink,
+            sink: Keeper::of(store),
             metrics: self.metrics.clone(),
             waiting: Arc::clone(&self.waiting),
         };
@@ -312,7 +314,7 @@ struct Facts<F: Fact> {
     part: Part<F>,
 }
 
-impl<F: Fact> Sink for Facts<F> {
+impl<F: Fact> Store for Facts<F> {
     type Kept = F;
 
     fn listed(&self, list: Vec<F>) {
@@ -334,7 +336,7 @@ impl<F: Fact> Sink for Facts<F> {
 
 struct AllWukongs(Arc<Cluster>);
 
-impl Sink for AllWukongs {
+impl Store for AllWukongs {
     type Kept = StoredWukong;
 
     fn listed(&self, list: Vec<StoredWukong>) {

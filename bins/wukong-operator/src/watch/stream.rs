@@ -18,6 +18,9 @@ pub(super) const BELIEVED: Duration = Duration::from_secs(15);
 /// When a watch ends and is continued: so long a connection that leads nowhere can go unnoticed.
 const WATCH_SECONDS: u32 = 120;
 
+/// Objects of a page of a list, which are all in memory at once; from a streaming list they come one by one.
+const PAGE: u32 = 100;
+
 /// How a watch is made: by a streaming list where the server has them, of the objects with these labels.
 pub(super) fn config(streaming: bool, selector: Option<&str>) -> Config {
     let mut config = Config::default().timeout(WATCH_SECONDS);
@@ -25,7 +28,7 @@ pub(super) fn config(streaming: bool, selector: Option<&str>) -> Config {
     if streaming {
         config.streaming_lists()
     } else {
-        config
+        config.page_size(PAGE)
     }
 }
 
