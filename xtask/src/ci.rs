@@ -80,19 +80,23 @@ pub fn run_all(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every test, the end-to-end ones in the lab included. They run the operator that is built here with everything else,
-/// rather than have it built once more with fewer features of its dependencies.
+/// Programs that end-to-end tests run, and the variables by which they are told where these are.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("WUKONG_OPERATOR_BIN", "wukong-operator"),
+    ("WUKONG_PLUGIN_BIN", "kubectl-wukong"),
+    ("WUKONG_EXAMPLE_BIN", "example-controller"),
+];
+
+/// Every test, the end-to-end ones in the lab included. They run the programs that are built here with everything else,
+/// rather than have them built once more with fewer features of their dependencies.
 fn tests() -> anyhow::Result<()> {
     cargo(&["build", "--workspace", "--bins", "--locked"])?;
     let target: PathBuf = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| generated::root().join("target"), Into::into);
-    let operator = target.join(format!(
-        "debug/wukong-operator{}",
-        std::env::consts::EXE_SUFFIX
-    ));
+    let built = |name| target.join(format!("debug/{name}{}", std::env::consts::EXE_SUFFIX));
     run(Command::new("cargo")
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .env("WUKONG_OPERATOR_BIN", operator))
+        .envs(PROGRAMS.map(|(variable, name)| (variable, built(name)))))
 }
 
 fn generated_files() -> anyhow::Result<()> {

@@ -29,6 +29,7 @@ pub mod operator;
 pub mod plant;
 mod plant_process;
 mod process;
+pub mod programs;
 mod progress;
 mod stored;
 mod supervise;

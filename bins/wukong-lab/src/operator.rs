@@ -3,23 +3,20 @@
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client, Config};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Command;
-use tokio::sync::OnceCell;
 
 use crate::access;
 use crate::control_plane::{ControlPlane, free_ports};
 use crate::dirs::LabDir;
-use crate::manifests::repository;
 use crate::process::{Process, Spawn};
+use crate::programs;
 use crate::progress::Progress;
 use crate::wait::eventually;
 
@@ -143,7 +140,10 @@ pub(crate) async fn start(
     } = options;
     let program = match binary {
         Some(binary) => binary,
-        None => build(&Progress::stderr()).await?.to_owned(),
+        None => programs::OPERATOR
+            .built(&Progress::stderr())
+            .await?
+            .to_owned(),
     };
     let [port] = free_ports()?;
     let health = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -196,68 +196,4 @@ pub(crate) async fn write_kubeconfig(
         SERVICE_ACCOUNT,
         &token,
     )
-}
-
-/// The operator built from this source tree, in the profile that the caller was built in. `WUKONG_OPERATOR_BIN` names
-/// one that is there already. Builds at most once per process.
-pub async fn build(progress: &Progress) -> Result<&'static Path> {
-    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
-    let built = BUILT.get_or_try_init(async || match std::env::var_os("WUKONG_OPERATOR_BIN") {
-        Some(binary) => Ok(binary.into()),
-        None => cargo_build(progress).await,
-    });
-    Ok(built.await?)
-}
-
-async fn cargo_build(progress: &Progress) -> Result<PathBuf> {
-    let exe = std::env::current_exe()?;
-    let mut profile_dir = exe.parent().context("a program is in a directory")?;
-    if profile_dir.ends_with("deps") {
-        profile_dir = profile_dir.parent().context("deps is in a directory")?;
-    }
-    let target = profile_dir
-        .parent()
-        .context("a profile's directory is in the target directory")?;
-    let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
-    let task = progress.task("Building the operator");
-    let mut cargo = Command::new("cargo");
-    // Cargo describes the package it runs in the environment. Build scripts that look there (ring's does) would run
-    // again for each kind of caller, and everything above them.
-    let ours = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(ours)) {
-        cargo.env_remove(name);
-    }
-    let mut child = cargo
-        .args([
-            "build",
-            "--package",
-            "wukong-operator",
-            "--bin",
-            "wukong-operator",
-            "--profile",
-            profile,
-        ])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(repository(""))
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .context("running cargo")?;
-    let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
-    let mut said = Vec::new();
-    while let Some(line) = lines.next_line().await? {
-        task.detail(line.trim());
-        said.push(line);
-    }
-    if !child.wait().await?.success() {
-        let last = said.split_off(said.len().saturating_sub(30)).join("\n");
-        bail!("the operator does not build:\n{last}");
-    }
-    task.done("the operator is built");
-    Ok(profile_dir.join("wukong-operator"))
 }

@@ -1,7 +1,7 @@
 //! A controller of its own, on `wukong-storage` and `wukong-vm` alone: VMs on the pod network, with their disks.
 //!
-//! It applies what the planners say and leaves the rest to KubeVirt. What the operator adds to that is not here: networks,
-//! growth, power, status, diagnosis, and caution with objects of others. Do not run both in one cluster.
+//! It applies what the planners say, at every event: what is so already the API server does not store again. What the
+//! operator adds to that is not here; the README says how to run it, and what it lacks.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use anyhow::Result;
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams};
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use serde::Serialize;
@@ -35,13 +35,16 @@ enum Error {
 #[tokio::main]
 async fn main() -> Result<()> {
     let client = Client::try_default().await?;
-    let everything = watcher::Config::default();
+    // It needs no right to list.
+    let everything = watcher::Config::default().streaming_lists();
     let ours = everything.clone().labels(labels::WUKONG);
     Controller::new(Api::<Wukong>::all(client.clone()), everything)
         .owns(Api::<VirtualMachine>::all(client.clone()), ours)
         .run(reconcile, retry, Arc::new(client))
         .for_each(async |done| match done {
             Ok((wukong, _)) => println!("as planned: {wukong}"),
+            // Its children are still being collected.
+            Err(controller::Error::ObjectNotFound(wukong)) => println!("gone: {wukong}"),
             Err(error) => eprintln!("not as planned: {error}"),
         })
         .await;
@@ -49,6 +52,10 @@ async fn main() -> Result<()> {
 }
 
 async fn reconcile(wukong: Arc<Wukong>, client: Arc<Client>) -> Result<Action, Error> {
+    // What is collected with it must not be made again.
+    if wukong.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
     // The only place that can fail for what the user wrote: every problem at once.
     let wukong = ValidatedWukong::try_from(&*wukong)?;
     // What exists belongs here: CDI refuses every change of a DataVolume, growth included.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::interrupted;
-use crate::operator::{self, Operator, OperatorOptions};
+use crate::operator::{Operator, OperatorOptions};
 use crate::plant_process::{BootImages, PlantOptions};
 use crate::process::Process;
-use crate::{Lab, Options, Progress, Upstream};
+use crate::{Lab, Options, Progress, Upstream, programs};
 
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
@@ -91,7 +91,7 @@ pub(super) async fn operator_binary(
     if args.no_operator {
         Ok(None)
     } else {
-        operator::build(progress).await.map(Some)
+        programs::OPERATOR.built(progress).await.map(Some)
     }
 }
 

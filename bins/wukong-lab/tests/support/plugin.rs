@@ -1,44 +1,15 @@
 //! The kubectl plugin, run against a cluster of the tests.
 
-use std::path::{Path, PathBuf};
-
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::sync::OnceCell;
+use wukong_lab::{Progress, programs};
 
-use super::{SHIM, Space};
-
-/// The plugin of this source tree. `WUKONG_PLUGIN_BIN` names one that is there already.
-async fn binary() -> &'static Path {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    BINARY
-        .get_or_init(|| async {
-            if let Some(binary) = std::env::var_os("WUKONG_PLUGIN_BIN") {
-                return binary.into();
-            }
-            let profile = Path::new(SHIM).parent().unwrap();
-            let status = Command::new("cargo")
-                .args([
-                    "build",
-                    "--quiet",
-                    "--package",
-                    "kubectl-wukong",
-                    "--target-dir",
-                ])
-                .arg(profile.parent().unwrap())
-                .current_dir(wukong_lab::manifests::repository(""))
-                .status()
-                .await
-                .unwrap();
-            assert!(status.success());
-            profile.join("kubectl-wukong")
-        })
-        .await
-}
+use super::Space;
 
 /// The plugin, about to run in a space. It dies with the test.
 pub async fn command(space: &Space<'_>, args: &[&str]) -> Command {
-    let mut command = Command::new(binary().await);
+    let plugin = programs::PLUGIN.built(&Progress::stderr()).await.unwrap();
+    let mut command = Command::new(plugin);
     // Behind the subcommand: what follows `--` is not the plugin's.
     command
         .args(&args[..1])
