@@ -7,7 +7,7 @@ use wukong_engine::facts::Fact;
 use wukong_engine::world::World;
 use wukong_engine::{Memory, Observed, Presence, Store, decide};
 
-use crate::cases::{CASES, Case};
+use crate::cases::{Case, cases};
 use crate::cluster::{NOW, manifest};
 
 /// The status of a Wukong of which nothing was made yet.
@@ -48,7 +48,7 @@ fn status(case: &Case) -> WukongStatus {
 
 #[test]
 fn a_check_and_the_condition_that_it_decides_agree() {
-    for case in CASES {
+    for case in cases() {
         let wukong = (case.cluster)().wukong((case.wish)());
         let check: Check = (case.cluster)().check(case.rule, Some(&wukong));
         let status = status(case);
@@ -78,7 +78,7 @@ fn a_check_and_the_condition_that_it_decides_agree() {
 
 #[test]
 fn the_blocker_is_the_first_check_that_fails() {
-    for case in CASES {
+    for case in cases() {
         let wukong = (case.cluster)().wukong((case.wish)());
         let checks = (case.cluster)().checks(Some(&wukong));
         let first = checks

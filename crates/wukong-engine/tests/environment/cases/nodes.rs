@@ -1,0 +1,208 @@
+//! Nodes: which may take the VM, and what they offer.
+
+use serde_json::json;
+use wukong_api::Reason;
+use wukong_engine::environment::CheckStatus::{Fail, Warn};
+
+use super::{Case, plain};
+use crate::cluster::Cluster;
+
+pub const CASES: &[Case] = &[
+    Case {
+        rule: "placement",
+        cluster: || {
+            Cluster::healthy()
+                .change("Node", "worker-1", |node| {
+                    node["spec"]["unschedulable"] = json!(true);
+                })
+                .change("Node", "worker-2", |node| {
+                    node["status"]["conditions"][1] = json!({"type": "Ready", "status": "Unknown",
+                    "message": "Kubelet stopped posting node status."});
+                })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &[
+            "worker-1: cordoned",
+            "worker-2: not ready: Kubelet stopped posting",
+            "cp-1: taint node-role.kubernetes.io/control-plane:NoSchedule",
+        ],
+    },
+    Case {
+        rule: "placement",
+        cluster: Cluster::healthy,
+        wish: || json!({"highAvailability": {"nodeSelector": {"disk": "nvme"}}}),
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &["cp-1, worker-1, worker-2: no label disk=nvme"],
+    },
+    Case {
+        rule: "placement",
+        cluster: || {
+            Cluster::healthy().change("KubeVirt", "kubevirt", |kubevirt| {
+                kubevirt["status"]["defaultArchitecture"] = json!("arm64");
+            })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &["architecture amd64, not arm64"],
+    },
+    Case {
+        rule: "placement",
+        cluster: || Cluster::healthy().without("Node", ""),
+        wish: plain,
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &["no nodes"],
+    },
+    Case {
+        rule: "virt-handler",
+        cluster: || Cluster::healthy().crashing_handler("panic: failed to open /dev/kvm"),
+        wish: plain,
+        status: Fail,
+        reason: Reason::VirtHandlerNotReady,
+        words: &[
+            "worker-1, worker-2",
+            "CrashLoopBackOff",
+            "panic: failed to open /dev/kvm",
+            "since 2026-08-01T11:46:00Z",
+        ],
+    },
+    Case {
+        // The label outlives a crash by minutes.
+        rule: "virt-handler",
+        cluster: || Cluster::healthy().crashing("virt-handler", "too many open files"),
+        wish: plain,
+        status: Fail,
+        reason: Reason::VirtHandlerNotReady,
+        words: &["too many open files"],
+    },
+    Case {
+        rule: "virt-handler",
+        cluster: || {
+            Cluster::healthy()
+                .without("Pod", "virt-handler")
+                .change("Node", "worker", |node| {
+                    node["metadata"]["labels"]
+                        .as_object_mut()
+                        .unwrap()
+                        .remove("kubevirt.io/schedulable");
+                })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::VirtHandlerNotReady,
+        words: &["worker-1, worker-2: no virt-handler"],
+    },
+    Case {
+        rule: "virt-handler",
+        cluster: || {
+            Cluster::healthy().change("Node", "worker", |node| {
+                node["metadata"]["annotations"]["kubevirt.io/heartbeat"] =
+                    json!("2026-08-01T09:00:00Z");
+            })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::VirtHandlerNotReady,
+        words: &["without a sign of life since 2026-08-01T09:00:00Z"],
+    },
+    Case {
+        rule: "kvm-device",
+        cluster: || Cluster::healthy().device("kvm", Some("0"), Some("0")),
+        wish: plain,
+        status: Fail,
+        reason: Reason::NoVirtualizationDevices,
+        words: &["/dev/kvm", "emulation is off", "worker-1, worker-2"],
+    },
+    Case {
+        rule: "kvm-device",
+        cluster: || Cluster::healthy().device("kvm", None, None),
+        wish: plain,
+        status: Fail,
+        reason: Reason::NoVirtualizationDevices,
+        words: &["/dev/kvm", "worker-1, worker-2"],
+    },
+    Case {
+        rule: "tun-device",
+        cluster: || {
+            Cluster::healthy()
+                .device("tun", None, None)
+                .device("kvm", None, None)
+                .emulating()
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::NoVirtualizationDevices,
+        words: &[
+            "/dev/net/tun",
+            "software emulation needs as well",
+            "tun is not loaded on worker-1, worker-2",
+        ],
+    },
+    Case {
+        rule: "vhost-net-device",
+        cluster: || Cluster::healthy().device("vhost-net", Some("0"), Some("0")),
+        wish: plain,
+        status: Fail,
+        reason: Reason::NoVirtualizationDevices,
+        words: &["vhost_net is not loaded on worker-1, worker-2"],
+    },
+    Case {
+        rule: "device-plugin",
+        cluster: || Cluster::healthy().device("kvm", Some("1k"), Some("0")),
+        wish: plain,
+        status: Fail,
+        reason: Reason::DevicePluginUnhealthy,
+        words: &["devices.kubevirt.io/kvm is there, but not allocatable"],
+    },
+    Case {
+        rule: "machine-type",
+        cluster: || {
+            Cluster::healthy().change("Node", "worker", |node| {
+                node["metadata"]["labels"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("machine-type.node.kubevirt.io/q35");
+            })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::VirtHandlerNotReady,
+        words: &["machine-type.node.kubevirt.io/q35=true"],
+    },
+    Case {
+        rule: "node-memory",
+        cluster: Cluster::healthy,
+        wish: || json!({"memory": "40Gi"}),
+        status: Fail,
+        reason: Reason::InsufficientMemory,
+        words: &["worker-1, worker-2"],
+    },
+    Case {
+        rule: "node-cpu",
+        cluster: Cluster::healthy,
+        wish: || json!({"cpu": 80}),
+        status: Fail,
+        reason: Reason::InsufficientCPU,
+        words: &["requests 8000m", "7800m of CPU"],
+    },
+    Case {
+        rule: "nic-resource",
+        cluster: Cluster::healthy,
+        wish: || json!({"networks": [{"name": "fast", "type": "sriov", "resourceName": "intel.com/nics"}]}),
+        status: Fail,
+        reason: Reason::InsufficientDevices,
+        words: &["network fast", "intel.com/nics"],
+    },
+    Case {
+        rule: "second-node",
+        cluster: || Cluster::healthy().without("Node", "worker-2"),
+        wish: plain,
+        status: Warn,
+        reason: Reason::SingleNode,
+        words: &["worker-1"],
+    },
+];

@@ -1,0 +1,17 @@
+//! What is amiss with the wish itself.
+
+use serde_json::json;
+use wukong_api::Reason;
+use wukong_engine::environment::CheckStatus::Warn;
+
+use super::Case;
+use crate::cluster::Cluster;
+
+pub const CASES: &[Case] = &[Case {
+    rule: "password",
+    cluster: Cluster::healthy,
+    wish: || json!({"cloudInitUser": {"name": "ada", "password": "hunter2"}}),
+    status: Warn,
+    reason: Reason::PlainTextPassword,
+    words: &["ada"],
+}];
