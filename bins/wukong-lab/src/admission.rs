@@ -1,10 +1,11 @@
 //! When the admission policies of `deploy/policies` are in force.
 
 use anyhow::Result;
-use kube::api::{DeleteParams, DynamicObject, PostParams};
-use kube::core::{ApiResource, GroupVersionKind};
+use kube::api::{DeleteParams, PostParams};
 use kube::{Api, Client};
-use serde_json::{Value, json};
+use serde_json::{from_value, json};
+use wukong_api::Wukong;
+use wukong_api::policy::WukongPolicy;
 
 use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 
@@ -12,25 +13,15 @@ use crate::wait::{CONTROL_PLANE_DEADLINE, eventually};
 /// Wukong because it does not know their parameters.
 pub(crate) async fn in_force(client: &Client) -> Result<()> {
     let name = "nothing-in-default-yet";
-    let probe = json!({
-        "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "WukongPolicy", "metadata": {"name": name},
-        "spec": {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "default"}},
-            "limits": {"cpu": 1},
-        },
-    });
-    let wukong = json!({
-        "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong", "metadata": {"name": "probe"},
-        "spec": {"cpu": 2, "memory": "1Gi"},
-    });
-    let policies: Api<DynamicObject> =
-        Api::all_with(client.clone(), &resource("WukongPolicy", "wukongpolicies"));
-    let wukongs: Api<DynamicObject> =
-        Api::namespaced_with(client.clone(), "default", &resource("Wukong", "wukongs"));
-    policies
-        .create(&PostParams::default(), &object(probe)?)
-        .await?;
-    let wukong = object(wukong)?;
+    let only_default = json!({"matchLabels": {"kubernetes.io/metadata.name": "default"}});
+    let spec = json!({"namespaceSelector": only_default, "limits": {"cpu": 1}});
+    let policy = WukongPolicy::new(name, from_value(spec)?);
+    let spec = json!({"cpu": 2, "memory": "1Gi"});
+    let wukong = Wukong::new("probe", from_value(spec)?);
+
+    let policies: Api<WukongPolicy> = Api::all(client.clone());
+    let wukongs: Api<Wukong> = Api::namespaced(client.clone(), "default");
+    policies.create(&PostParams::default(), &policy).await?;
     let dry_run = PostParams {
         dry_run: true,
         ..PostParams::default()
@@ -46,15 +37,4 @@ pub(crate) async fn in_force(client: &Client) -> Result<()> {
     .await?;
     policies.delete(name, &DeleteParams::default()).await?;
     Ok(())
-}
-
-fn resource(kind: &str, plural: &str) -> ApiResource {
-    ApiResource::from_gvk_with_plural(
-        &GroupVersionKind::gvk("vm.novasphere.dev", "v1alpha1", kind),
-        plural,
-    )
-}
-
-fn object(value: Value) -> Result<DynamicObject> {
-    Ok(serde_json::from_value(value)?)
 }
