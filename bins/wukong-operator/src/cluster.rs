@@ -9,7 +9,7 @@ use wukong_engine::{Kind, Presence, Store, World};
 
 use crate::projection::{Project, StoredWukong};
 use crate::queue::{Key, Queue};
-use crate::reconcile::Remembered;
+use crate::remembered::Remembered;
 use crate::wukongs::{Entry, Wukongs};
 
 /// Which store of the world holds the facts of a kind.

@@ -29,6 +29,7 @@ pub mod projection;
 pub mod queue;
 pub mod reconcile;
 pub mod refusal;
+pub mod remembered;
 pub mod run;
 pub mod settings;
 pub mod watch;

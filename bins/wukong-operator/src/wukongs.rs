@@ -9,7 +9,7 @@ use wukong_engine::facts::Meta;
 
 use crate::projection::{Content, StoredWukong};
 use crate::queue::Key;
-use crate::reconcile::Remembered;
+use crate::remembered::Remembered;
 
 /// A Wukong with what is remembered of it.
 #[derive(Clone, Debug)]

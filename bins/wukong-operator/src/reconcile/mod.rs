@@ -3,7 +3,6 @@
 //! What is to be done is the engine's decision; here is only the order in which it is carried out, and what is
 //! remembered of it.
 
-mod remembered;
 #[cfg(test)]
 mod tests;
 
@@ -29,9 +28,8 @@ use crate::port::{Port, Subject};
 use crate::projection::{Content, StoredWukong};
 use crate::queue::Key;
 use crate::refusal::{Cause, Refusal};
+use crate::remembered::Remembered;
 use crate::wukongs::Entry;
-
-pub use remembered::Remembered;
 
 /// How often a look decides. Each round writes something or is the last, and a VM needs three.
 const ROUNDS: usize = 5;

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
 use wukong_engine::facts::Meta;
 use wukong_engine::{Apply, Called, FailureKind, Kind, Memory, Target};
-
-use serde_json::Value;
 
 use crate::event::Told;
 use crate::refusal::{Cause, Refusal};
