@@ -6,8 +6,9 @@ use wukong_api::validated::Disk;
 use wukong_api::{Bytes, ValidatedWukong};
 use wukong_storage::Existing;
 
-use crate::decision::{Kind, Observed, Target};
+use crate::decision::{Kind, Target};
 use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
+use crate::observed::Observed;
 use crate::world::{Presence, Seen, Store, World};
 
 /// Whose an object under one of our names is.

@@ -9,10 +9,11 @@ use wukong_api::validated::Source;
 use wukong_api::{ConditionType, Policy, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
 use crate::conditions::{deleting, running, spec};
-use crate::decision::{Decision, Observed};
+use crate::decision::Decision;
 use crate::environment::Check;
 use crate::facts;
 use crate::notes::notes;
+use crate::observed::Observed;
 use crate::planning::Planning;
 use crate::report::Said;
 use crate::status::{self, Findings};

@@ -11,6 +11,7 @@ pub mod desired;
 pub mod environment;
 pub mod facts;
 mod notes;
+mod observed;
 pub mod owned;
 mod pending;
 mod planning;
@@ -22,10 +23,8 @@ mod verdict;
 pub mod world;
 
 pub use decide::{decide, undecodable};
-pub use decision::{
-    Applied, Apply, Call, Called, Decision, Expand, Expect, Failure, FailureKind, Kind, Looked,
-    Memory, Note, Observed, Prune, Target, Waiting,
-};
+pub use decision::{Apply, Call, Decision, Expand, Expect, Kind, Note, Prune, Target, Waiting};
+pub use observed::{Applied, Called, Failure, FailureKind, Looked, Memory, Observed};
 pub use power::Wish;
 pub use world::{Presence, Seen, Store, World};
 

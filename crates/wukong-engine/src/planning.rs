@@ -7,14 +7,13 @@ use wukong_api::validated::{Login, Nic};
 use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, networks, spec, volumes};
 use crate::decide::finish;
-use crate::decision::{
-    Applied, Apply, Call, Decision, Expand, Expect, FailureKind, Kind, Observed, Prune, Target,
-};
+use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Prune, Target};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::environment::addresses::Taken;
 use crate::environment::bridges::Bridge;
 use crate::environment::nodes::Nodes;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
+use crate::observed::{Applied, FailureKind, Observed};
 use crate::pending::Pending;
 use crate::power::{self, Wish};
 use crate::report::Report;

@@ -9,8 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use wukong_api::ValidatedWukong;
 use wukong_api::spec::{PowerState, RunStrategy};
 
-use crate::decision::{Call, Called};
+use crate::decision::Call;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
+use crate::observed::Called;
 
 /// Annotation value while a wish waits for a call to be carried out.
 const PENDING: &str = "pending";

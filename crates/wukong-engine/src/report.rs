@@ -12,10 +12,11 @@ use crate::conditions::environment::{self, Life};
 use crate::conditions::{
     created, dependencies, guest, import, networks, node_network, outdated, running, spec, volumes,
 };
-use crate::decision::{Call, Failure, FailureKind, Kind, Target, Waiting};
+use crate::decision::{Call, Kind, Target, Waiting};
 use crate::desired::Body;
 use crate::environment::Check;
 use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
+use crate::observed::{Failure, FailureKind};
 use crate::pending::Pending;
 use crate::planning::Planning;
 use crate::status::{self, Findings};

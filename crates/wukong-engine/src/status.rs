@@ -13,8 +13,8 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, n
 
 use crate::children::DiskSeen;
 use crate::conditions::import;
-use crate::decision::Memory;
 use crate::facts::VirtualMachineInstanceFact;
+use crate::observed::Memory;
 use crate::verdict::{Status, Verdict};
 
 /// Least time between two writes that tell mere progress.

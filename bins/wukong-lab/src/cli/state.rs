@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Lab, dirs};
 
 const FILE: &str = "state.json";
+/// The name of the lab that `up` starts.
+pub(super) const UP: &str = "up";
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct State {
@@ -55,7 +57,7 @@ impl State {
     pub(super) fn of_up() -> Result<Vec<Self>> {
         Ok(Self::living()?
             .into_iter()
-            .filter(|state| state.name == super::up::NAME)
+            .filter(|state| state.name == UP)
             .collect())
     }
 

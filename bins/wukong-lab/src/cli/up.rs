@@ -10,12 +10,11 @@ use clap::ValueEnum;
 
 use super::cluster::{self, Cluster};
 use super::interrupted;
-use super::state::State;
+use super::state::{State, UP};
 use crate::binaries::Binaries;
 use crate::manifests::repository;
 use crate::{Progress, dirs};
 
-pub(super) const NAME: &str = "up";
 const POLL: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, clap::Args)]
@@ -49,10 +48,10 @@ async fn stay(args: &Args) -> Result<ExitCode> {
     }
     let progress = Progress::stderr();
     let cluster = tokio::select! {
-        cluster = Cluster::start(NAME, &args.cluster, &progress) => cluster?,
+        cluster = Cluster::start(UP, &args.cluster, &progress) => cluster?,
         outcome = interrupted() => return outcome.map(|()| ExitCode::FAILURE),
     };
-    let state = State::of(NAME, &cluster.lab);
+    let state = State::of(UP, &cluster.lab);
     state.write()?;
     say!("The lab is up until Ctrl-C.\n{}", describe(&state));
     cluster.stay().await?;

@@ -24,9 +24,9 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::called::{Objects, Problem};
 use super::field::Field;
 use super::scenario::{ANNOTATION, Scenario};
-use super::subresources::{Objects, Problem};
 use super::world::Kind;
 use crate::boot::Guest;
 
@@ -167,7 +167,7 @@ async fn port_forward(
         None => None,
     };
     let guest = guest.ok_or_else(|| {
-        Problem::new(
+        Problem(
             StatusCode::INTERNAL_SERVER_ERROR,
             format!(
                 "Internal error occurred: dialing VM: dial tcp {address}:{port}: connect: connection refused"
@@ -233,5 +233,5 @@ async fn shut_down(objects: &Objects, uid: &str) {
 }
 
 fn bad_request(message: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, message.into())
+    Problem(StatusCode::BAD_REQUEST, message.into())
 }

@@ -8,6 +8,7 @@
 //! single step; `engine` drives them. It is ready when the KubeVirt resource reports `Available`.
 
 pub mod admission;
+mod called;
 pub(crate) mod cdi;
 pub(crate) mod change;
 mod engine;
@@ -18,6 +19,7 @@ mod installation;
 pub(crate) mod kubevirt;
 mod quantity;
 mod scenario;
+mod scheduler;
 mod server;
 mod setup;
 mod subresources;

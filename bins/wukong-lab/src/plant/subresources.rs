@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Json, Response};
+use axum::response::Json;
 use axum::routing::{get, put};
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::Client;
+use kube::api::PostParams;
 use kube::core::DynamicObject;
-use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use super::called::{Objects, Problem};
 use super::field::{self, Field};
 use super::guest_streams;
 use super::installation::KUBEVIRT_NAMESPACE;
@@ -21,8 +22,6 @@ use super::world::Kind;
 
 const GROUP: &str = "subresources.kubevirt.io";
 const SERVICE: &str = "virt-api";
-/// The field manager of what these calls write.
-const MANAGER: &str = "virt-api";
 /// How often a pause is tried when others write the instance at the same time.
 const PAUSE_TRIES: u32 = 10;
 const VM_CALLS: [&str; 4] = ["start", "stop", "restart", "migrate"];
@@ -83,46 +82,6 @@ async fn resources() -> Json<Value> {
     )
 }
 
-/// Why a call is refused.
-pub struct Problem(StatusCode, String);
-
-impl Problem {
-    pub fn new(code: StatusCode, message: String) -> Self {
-        Self(code, message)
-    }
-
-    pub fn conflict(message: impl Into<String>) -> Self {
-        Self(StatusCode::CONFLICT, message.into())
-    }
-}
-
-impl From<kube::Error> for Problem {
-    fn from(error: kube::Error) -> Self {
-        match error {
-            kube::Error::Api(status) => {
-                let code =
-                    StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                Self(code, status.message.clone())
-            }
-            other => Self(StatusCode::INTERNAL_SERVER_ERROR, other.to_string()),
-        }
-    }
-}
-
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
-        let Self(code, message) = self;
-        let reason = if code == StatusCode::CONFLICT {
-            "Conflict"
-        } else {
-            ""
-        };
-        let body = json!({"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Failure",
-            "code": code.as_u16(), "reason": reason, "message": message});
-        (code, Json(body)).into_response()
-    }
-}
-
 type Address = (String, String, String);
 
 /// These calls answer with nothing, so they refuse to answer with JSON.
@@ -136,63 +95,6 @@ fn acceptable(headers: &HeaderMap) -> Result<(), Problem> {
             "406: Not Acceptable".into(),
         )),
         _ => Ok(()),
-    }
-}
-
-/// The objects of one name.
-pub struct Objects {
-    client: Client,
-    namespace: String,
-    name: String,
-}
-
-impl Objects {
-    pub fn new(client: Client, namespace: String, name: String) -> Self {
-        Self {
-            client,
-            namespace,
-            name,
-        }
-    }
-
-    fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &kind.resource())
-    }
-
-    pub async fn get(&self, kind: Kind) -> Result<Option<Value>, Problem> {
-        let found = self.api(kind).get_opt(&self.name).await?;
-        Ok(found.and_then(|found| serde_json::to_value(found).ok()))
-    }
-
-    /// The instance.
-    pub async fn instance(&self) -> Result<Value, Problem> {
-        let vmi = self.get(Kind::Vmi).await?;
-        vmi.ok_or_else(|| self.not_found("virtualmachineinstances"))
-    }
-
-    async fn merge(&self, kind: Kind, patch: Value, status: bool) -> Result<(), Problem> {
-        let parameters = PatchParams {
-            field_manager: Some(MANAGER.into()),
-            ..PatchParams::default()
-        };
-        let patch = Patch::Merge(patch);
-        if status {
-            self.api(kind)
-                .patch_status(&self.name, &parameters, &patch)
-                .await?;
-        } else {
-            self.api(kind)
-                .patch(&self.name, &parameters, &patch)
-                .await?;
-        }
-        Ok(())
-    }
-
-    fn not_found(&self, resource: &str) -> Problem {
-        Problem(
-            StatusCode::NOT_FOUND,
-            format!("{resource}.kubevirt.io {:?} not found", self.name),
-        )
     }
 }
 

@@ -3,8 +3,10 @@
 //! What is to be done is the engine's decision; here is only the order in which it is carried out, and what is
 //! remembered of it.
 
+mod say;
 #[cfg(test)]
 mod tests;
+mod work;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -13,23 +15,22 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 use jiff::Timestamp;
-use kube::core::ObjectMeta;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
-use wukong_api::{ConditionType, Policy, Wukong, WukongSpec, WukongStatus};
+use tracing::{debug, error, warn};
+use wukong_api::{Policy, Wukong};
 use wukong_engine::environment::events::Kin;
-use wukong_engine::{Apply, Decision, Expand, Kind, Note, Observed, Target, decide, undecodable};
+use wukong_engine::{Decision, Observed, Target, decide};
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
 use crate::metrics::{Ended, Metrics};
 use crate::port::{Port, Subject};
-use crate::projection::{Content, StoredWukong};
+use crate::projection::Content;
 use crate::queue::Key;
 use crate::refusal::{Cause, Refusal};
 use crate::remembered::Remembered;
-use crate::wukongs::Entry;
+use work::{Work, Write};
 
 /// How often a look decides. Each round writes something or is the last, and a VM needs three.
 const ROUNDS: usize = 5;
@@ -40,9 +41,8 @@ const UNSETTLED: Duration = Duration::from_secs(1);
 
 /// Pauses after looks that panicked.
 const PANICS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
-/// How many Wukongs that wait are looked into at once, and when to come back when it is another's turn.
+/// How many Wukongs that wait are looked into at once.
 const LOOKS_AT_ONCE: usize = 2;
-const LOOK_LATER: Duration = Duration::from_secs(1);
 
 /// Looks at Wukongs.
 pub struct Reconciler {
@@ -53,60 +53,6 @@ pub struct Reconciler {
     looks: Semaphore,
     /// Whose turn it is to change nodes ([`Decision::changes_nodes`]).
     nodes: Mutex<()>,
-}
-
-/// The Wukong that is looked at.
-struct Work {
-    subject: Subject,
-    vm: Target,
-    entry: Entry,
-}
-
-impl Work {
-    fn of(entry: Entry) -> Self {
-        let StoredWukong {
-            namespace,
-            name,
-            uid,
-            ..
-        } = &*entry.wukong;
-        Self {
-            subject: Subject {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                uid: uid.clone(),
-            },
-            vm: Target {
-                kind: Kind::VirtualMachine,
-                name: name.clone(),
-            },
-            entry,
-        }
-    }
-
-    /// One line of what was done, and of what it was done for: where the VM stands, and what it waits for.
-    fn log(&self, status: &WukongStatus, done: &str) {
-        let Subject {
-            namespace, name, ..
-        } = &self.subject;
-        let (phase, reason) = standing(status);
-        info!(namespace, name, phase, reason, "{done}");
-    }
-
-    fn key(&self) -> Key {
-        Key::new(&*self.subject.namespace, &*self.subject.name)
-    }
-}
-
-/// Where a VM stands, in two words: its phase, and the reason of `Ready`.
-fn standing(status: &WukongStatus) -> (&str, &str) {
-    let ready = ConditionType::Ready.as_ref();
-    let mut conditions = status.conditions.iter();
-    let ready = conditions.find(|condition| condition.type_ == ready);
-    (
-        status.phase.as_ref().map_or("Unknown", AsRef::as_ref),
-        ready.map_or("", |condition| &condition.reason),
-    )
 }
 
 /// What became of a decision.
@@ -385,146 +331,6 @@ impl Reconciler {
         (write.done(), Ok(()))
     }
 
-    /// Writes the status if it is time, tells the notes that go with it, and returns when to look again.
-    async fn say(
-        &self,
-        work: &Work,
-        decision: Decision,
-        now: Timestamp,
-        ended: Ended,
-        pause: Option<Duration>,
-    ) -> (Ended, Option<Duration>) {
-        let until = |at: Timestamp| Duration::try_from(at - now).unwrap_or_default();
-        let look = decision.look_at.map(until);
-        let again = pause
-            .into_iter()
-            .chain(decision.wake_at.map(until))
-            .chain(look.map(|look| look.max(LOOK_LATER)))
-            .min();
-        match decision.write_status {
-            None => (ended, again),
-            Some(at) if at > now => (ended, again.into_iter().chain([until(at)]).min()),
-            Some(_) => {
-                let written = self
-                    .write_status(work, &decision.status, decision.notes)
-                    .await;
-                let ended = match ended {
-                    Ended::Unchanged if written.is_ok() => Ended::Changed,
-                    ended => ended,
-                };
-                match written {
-                    Ok(more) => (ended, again.into_iter().chain(more).min()),
-                    Err(pause) => (Ended::Refused, again.into_iter().chain(pause).min()),
-                }
-            }
-        }
-    }
-
-    async fn say_unreadable(&self, work: &Work) -> (Ended, Option<Duration>) {
-        let StoredWukong {
-            content:
-                Content::Unreadable {
-                    error,
-                    generation,
-                    status,
-                },
-            namespace,
-            name,
-            uid,
-            ..
-        } = &*work.entry.wukong
-        else {
-            return (Ended::Unchanged, None);
-        };
-        let metadata = ObjectMeta {
-            name: Some(name.clone()),
-            namespace: Some(namespace.clone()),
-            uid: Some(uid.clone()),
-            generation: *generation,
-            ..ObjectMeta::default()
-        };
-        let without_spec = Wukong {
-            metadata,
-            spec: WukongSpec::default(),
-            status: Some((**status).clone()),
-        };
-        let wanted = undecodable(&without_spec, error, Timestamp::now());
-        if wanted == **status {
-            return (Ended::Unchanged, None);
-        }
-        let note = wanted.blocker.as_ref().map(|blocker| Note {
-            warning: true,
-            reason: blocker.reason.clone(),
-            message: blocker.message.clone(),
-        });
-        let notes = note.into_iter().collect();
-        match self.write_status(work, &wanted, notes).await {
-            Ok(_) => (Ended::Changed, None),
-            Err(pause) => (Ended::Refused, pause),
-        }
-    }
-
-    /// Writes the status and tells what goes with it. Returns when there is more to say: at once when the API server cuts the
-    /// status for the first time, or no longer. When it is refused, returns when it is worth trying again.
-    async fn write_status(
-        &self,
-        work: &Work,
-        status: &WukongStatus,
-        notes: Vec<Note>,
-    ) -> Result<Option<Duration>, Option<Duration>> {
-        let mut more = None;
-        let refusal = match self.port.write_status(&work.subject, status).await {
-            Ok(wukong) => {
-                let before = work.entry.wukong.status();
-                if before.is_none_or(|before| standing(before) != standing(status)) {
-                    let said = status.blocker.as_ref().map(|blocker| &*blocker.message);
-                    work.log(status, said.unwrap_or("nothing stands in its way"));
-                }
-                let kept = wukong.get("status").cloned().unwrap_or_default();
-                self.cluster.status_written(wukong);
-                let mut remembered = work.entry.remembered.lock();
-                remembered.memory.status_written = Some(Timestamp::now());
-                let was_cut = remembered.memory.status_cut.is_some();
-                let cut = serde_json::from_value(kept)
-                    .ok()
-                    .filter(|kept| kept != status)
-                    .map(|kept| (status.clone(), kept));
-                more = (cut.is_some() != was_cut).then_some(Duration::ZERO);
-                remembered.memory.status_cut = cut;
-                remembered.status_refused = 0;
-                None
-            }
-            // It is gone, and so is whoever would read it.
-            Err(refusal) if refusal.cause == Cause::Gone => return Err(None),
-            Err(refusal) => Some(refusal),
-        };
-        // The server takes no status at all of an object that it cannot read itself: then only events can say so.
-        if refusal
-            .as_ref()
-            .is_none_or(|refusal| refusal.cause == Cause::Denied)
-        {
-            self.tell(work, notes).await;
-        }
-        let Some(refusal) = refusal else {
-            return Ok(more);
-        };
-        self.report(work, "status", &refusal);
-        let mut remembered = work.entry.remembered.lock();
-        remembered.status_refused += 1;
-        Err(Some(refusal.pause(remembered.status_refused)))
-    }
-
-    /// Publishes what was not told lately.
-    async fn tell(&self, work: &Work, mut notes: Vec<Note>) {
-        let now = Instant::now();
-        notes.retain(|note| work.entry.remembered.lock().told.admit(note, now));
-        for note in notes {
-            if let Err(refusal) = self.port.publish(&work.subject, &note).await {
-                debug!(name = work.subject.name, %refusal, "an event was not published");
-            }
-        }
-    }
-
     fn report(&self, work: &Work, what: &str, refusal: &Refusal) {
         let Subject {
             namespace, name, ..
@@ -534,36 +340,6 @@ impl Reconciler {
             debug!(namespace, name, what, ?cause, %refusal, "too late");
         } else {
             warn!(namespace, name, what, ?cause, %refusal, "refused");
-        }
-    }
-}
-
-/// A write of the first wave, or the VM's.
-enum Write {
-    Apply(Apply),
-    Expand(Expand),
-}
-
-impl Write {
-    fn target(&self) -> &Target {
-        match self {
-            Self::Apply(apply) => &apply.target,
-            Self::Expand(expand) => &expand.target,
-        }
-    }
-
-    /// What the engine compares a refusal with.
-    fn hash(&self) -> String {
-        match self {
-            Self::Apply(apply) => apply.hash.clone(),
-            Self::Expand(expand) => expand.hash(),
-        }
-    }
-
-    fn done(&self) -> String {
-        match self {
-            Self::Apply(apply) => format!("applied {}", apply.target),
-            Self::Expand(expand) => format!("grew {} to {}", expand.target, expand.to),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 use crate::cluster::Part;
 use crate::metrics::Now;
 use crate::port::MockPort;
-use crate::projection::Project;
+use crate::projection::{Project, StoredWukong};
 
 /// What was asked of the port, in order.
 type Log = Arc<Mutex<Vec<String>>>;

@@ -3,8 +3,7 @@
 //! The rules, their order and their words are those of deploy/policies/wukong-policy.yaml. Like the API server, they look
 //! at what is written, not at what it means after defaults.
 
-use kube::ResourceExt;
-
+use super::findings::{Findings, judged, only, stands_for};
 use super::{
     AllowedToleration, Limits, PlainTextPasswords, WukongPolicy, WukongPolicySpec, image_host,
     networks,
@@ -18,10 +17,7 @@ impl WukongPolicy {
     /// field. What `before`, the Wukong as it is stored, has in the same way is not judged again: a policy that comes
     /// later keeps nobody from stopping a VM or changing something else of it.
     pub fn problems(&self, wukong: &Wukong, before: Option<&Wukong>) -> Vec<Problem> {
-        let mut findings = Findings {
-            policy: self.name_any(),
-            problems: Vec::new(),
-        };
+        let mut findings = Findings::of(self);
         let before = before.map(|before| &before.spec);
         let WukongPolicySpec {
             limits,
@@ -52,21 +48,6 @@ impl WukongPolicy {
             );
         }
         findings.problems
-    }
-}
-
-/// Collects what is not allowed.
-pub(super) struct Findings {
-    policy: String,
-    problems: Vec<Problem>,
-}
-
-impl Findings {
-    pub(super) fn add(&mut self, path: impl Into<String>, allowed: impl std::fmt::Display) {
-        self.problems.push(Problem {
-            path: path.into(),
-            message: format!("WukongPolicy {} allows {allowed}", self.policy),
-        });
     }
 }
 
@@ -125,41 +106,6 @@ fn sizes(
 /// Whether a size is one, and not above a limit.
 fn fits(asked: &Quantity, most: &str) -> bool {
     Bytes::parse(&asked.0).is_some_and(|asked| Bytes::parse(most).is_none_or(|most| asked <= most))
-}
-
-/// Whether an entry of a list, which may end in `*`, stands for a name.
-pub(super) fn stands_for(entry: &str, name: &str) -> bool {
-    entry == name
-        || entry
-            .strip_suffix('*')
-            .is_some_and(|beginning| name.starts_with(beginning))
-}
-
-/// Most names that one message shows.
-const SHOWN_MAX: usize = 8;
-
-/// `only a, b`, or `none`.
-pub(super) fn only<T: AsRef<str>>(allowed: impl IntoIterator<Item = T>) -> String {
-    let allowed: Vec<T> = allowed.into_iter().collect();
-    let allowed: Vec<&str> = allowed.iter().map(AsRef::as_ref).collect();
-    match allowed.len() {
-        0 => "none".into(),
-        1..=SHOWN_MAX => format!("only {}", allowed.join(", ")),
-        _ => "only what it lists".into(),
-    }
-}
-
-/// The entries of a list that were not there before in the same way, each with its path.
-pub(super) fn judged<'a, T: PartialEq>(
-    path: &'static str,
-    asked: &'a [T],
-    before: Option<&'a [T]>,
-) -> Vec<(String, &'a T)> {
-    let entries = asked.iter().enumerate();
-    entries
-        .filter(|(_, entry)| !before.is_some_and(|before| before.contains(entry)))
-        .map(|(index, entry)| (format!("{path}[{index}]"), entry))
-        .collect()
 }
 
 fn disks(

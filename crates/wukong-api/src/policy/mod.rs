@@ -4,6 +4,7 @@
 //! [`WukongPolicy::problems`] gives the same verdict in the same words, so that a manifest can be judged before it is
 //! applied; a test holds both against each other. What is written here is what `kubectl explain wukongpolicy` shows.
 
+mod findings;
 mod image_host;
 mod judge;
 mod networks;

@@ -1,6 +1,6 @@
 //! Which secondary networks a policy allows.
 
-use super::judge::{Findings, judged, only, stands_for};
+use super::findings::{Findings, judged, only, stands_for};
 use super::{AllowedAttachment, AllowedNetworks};
 use crate::names;
 use crate::spec::{Network, NetworkType, WukongSpec};

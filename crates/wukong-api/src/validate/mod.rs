@@ -2,6 +2,7 @@
 
 mod compute;
 mod disks;
+mod guest_ip;
 mod ignored;
 mod image;
 mod login;

@@ -2,8 +2,9 @@
 
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::decision::{Failure, FailureKind, Kind, Target};
+use crate::decision::{Kind, Target};
 use crate::facts::VirtualMachineFact;
+use crate::observed::{Failure, FailureKind};
 use crate::verdict::Verdict;
 use crate::world::Presence;
 

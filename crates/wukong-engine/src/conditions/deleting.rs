@@ -3,8 +3,8 @@
 
 use wukong_api::{ConditionType, Reason, names};
 
-use crate::decision::Observed;
 use crate::facts::Meta;
+use crate::observed::Observed;
 use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::Deleting;

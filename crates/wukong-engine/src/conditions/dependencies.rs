@@ -4,7 +4,7 @@ use wukong_api::validated::{Attachment, Nic, Source};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::children::DiskSeen;
-use crate::decision::Observed;
+use crate::observed::Observed;
 use crate::verdict::Verdict;
 use crate::world::Seen;
 

@@ -3,9 +3,9 @@
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::decision::{Memory, Observed};
 use crate::desired::Body;
 use crate::environment::addresses::Taken;
+use crate::observed::{Memory, Observed};
 use crate::verdict::Verdict;
 use crate::world::Presence;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
-use crate::decision::Observed;
+use crate::observed::Observed;
 use crate::status;
 use crate::verdict::{Status, Verdict};
 

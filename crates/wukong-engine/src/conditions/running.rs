@@ -3,11 +3,11 @@
 use wukong_api::spec::RunStrategy;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::decision::Observed;
 use crate::environment::scheduler;
 use crate::facts::{
     ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true,
 };
+use crate::observed::Observed;
 use crate::power::Wish;
 use crate::status;
 use crate::verdict::{Status, Verdict};

@@ -6,8 +6,8 @@ use wukong_api::{ConditionType, Reason};
 
 use super::import;
 use crate::children::DiskSeen;
-use crate::decision::Memory;
 use crate::facts::{ClaimFact, DataVolumeFact, condition};
+use crate::observed::Memory;
 use crate::verdict::{Status, Verdict};
 use crate::world::{Presence, World};
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{BY, SELECTED_NODE};
 use crate::plant::change::{Change, Conditions, Manager, Moment, at, pick};
 use crate::plant::field::{Field, put};
-use crate::plant::kubevirt::scheduler;
+use crate::plant::scheduler;
 use crate::plant::world::{Kind, Ref, World};
 
 pub const IMAGE: &str = "quay.io/kubevirt/cdi-importer:v1.66.0";

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::vmi::Draft;
+use super::draft::Draft;
 use super::{networks, pod};
 use crate::boot::seen::State;
 use crate::plant::change::{Change, Manager, Moment, Step, pick};

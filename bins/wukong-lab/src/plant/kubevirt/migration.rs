@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::VIRT;
-use super::vmi::Draft;
+use super::draft::Draft;
 use crate::plant::change::{Change, Manager, Moment, Step};
 use crate::plant::field::{Field, put};
 use crate::plant::world::{Kind, World};

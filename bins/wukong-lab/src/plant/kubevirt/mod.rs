@@ -4,6 +4,7 @@
 //! states follow KubeVirt 1.9 as it was observed with its default configuration, the false and stale ones too.
 
 mod boot;
+mod draft;
 mod guest;
 mod lifecycle;
 mod live_update;
@@ -11,7 +12,6 @@ mod migration;
 pub mod networks;
 pub mod pod;
 mod power;
-pub mod scheduler;
 mod status;
 mod vmi;
 mod volumes;

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::networks::{self, interfaces};
-use super::{Settings, scheduler, volumes};
+use super::{Settings, volumes};
 use crate::plant::cdi::SELECTED_NODE;
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step, at, pick};
 use crate::plant::field::{Field, put};
 use crate::plant::installation::{multus, node};
 use crate::plant::scenario::Scenario;
+use crate::plant::scheduler::{self, Placement};
 use crate::plant::world::{Kind, Ref, World};
-use scheduler::Placement;
 
 const PROVISIONING: &str = "kubevirt.io/ephemeral-provisioning";
 const IMAGE: &str = "quay.io/kubevirt/virt-launcher:v1.9.0";

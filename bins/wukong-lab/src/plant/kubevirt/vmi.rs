@@ -1,7 +1,8 @@
 //! The instance: from its creation to its end.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::draft::Draft;
 use super::pod::{self, State};
 use super::volumes::{Readiness, readiness};
 use super::{
@@ -9,8 +10,8 @@ use super::{
     phase,
 };
 use crate::boot::seen;
-use crate::plant::change::{Change, Conditions, Manager, Moment, Step};
-use crate::plant::field::{Field, place, put, text};
+use crate::plant::change::{Change, Manager, Moment, Step};
+use crate::plant::field::{Field, put};
 use crate::plant::scenario::Scenario;
 use crate::plant::world::{Kind, World};
 
@@ -19,57 +20,6 @@ const NOT_READY: &str = "Not all of the VMI's DVs are ready";
 const RETRY: u32 = 20;
 /// Paces that a guest takes to shut down, unless the scenario says more.
 const SHUTDOWN: u32 = 2;
-
-/// The status of an instance while a step changes it.
-pub struct Draft<'a> {
-    vmi: &'a Field<'a>,
-    pub status: Value,
-    pub conditions: Conditions,
-    pub now: &'a str,
-}
-
-impl<'a> Draft<'a> {
-    pub fn of(vmi: &'a Field<'a>, moment: &'a Moment) -> Self {
-        let status = vmi.child("status");
-        let conditions = Conditions::of(&status);
-        let status = if status.is_set() {
-            status.value().clone()
-        } else {
-            json!({})
-        };
-        Self {
-            vmi,
-            status,
-            conditions,
-            now: &moment.now,
-        }
-    }
-
-    pub fn phase(&mut self, phase: &str) {
-        if text(&self.status, "phase") == phase {
-            return;
-        }
-        put(&mut self.status, ["phase"], json!(phase));
-        let entry = json!({"phase": phase, "phaseTransitionTimestamp": self.now});
-        match place(&mut self.status, ["phaseTransitionTimestamps"]) {
-            Value::Array(list) => list.push(entry),
-            empty => *empty = json!([entry]),
-        }
-    }
-
-    pub fn condition(&mut self, kind: &str, status: &str, reason: &str, message: &str) {
-        self.conditions.set(kind, status, reason, message, self.now);
-    }
-
-    pub fn change(mut self, by: Manager) -> Option<Change> {
-        put(
-            &mut self.status,
-            ["conditions"],
-            self.conditions.into_value(),
-        );
-        Change::status(by, Kind::Vmi, self.vmi, &self.status)
-    }
-}
 
 pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Moment) -> Step {
     let scenario = Scenario::of(world, vm.unwrap_or(vmi));

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::plant::cdi;
-use crate::plant::change::{Change, Conditions, Manager, Moment};
-use crate::plant::field::{Field, put};
-use crate::plant::quantity::Quantity;
-use crate::plant::scenario::Scenario;
-use crate::plant::world::{Kind, World};
+use super::cdi;
+use super::change::{Change, Conditions, Manager, Moment};
+use super::field::{Field, put};
+use super::quantity::Quantity;
+use super::scenario::Scenario;
+use super::world::{Kind, World};
 
 const WAIT: &str = "WaitForFirstConsumer";
 

@@ -4,6 +4,8 @@
 //! instance and pod), takes one step at a time, and rests one pace after each write. One shared watch per kind and no
 //! polling: hundreds of VMs cost what their events cost.
 
+mod key;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,13 +24,11 @@ use tokio::time::Instant;
 
 use super::change::{Change, Moment, Refusal, Step};
 use super::execute::{Outcome, execute};
-use super::field::Field;
-use super::installation::KUBEVIRT_NAMESPACE;
-use super::installation::storage::LOCAL_PATH_NAMESPACE;
 use super::world::{Kind, Ref, World};
 use super::{cdi, installation, kubevirt};
 use crate::boot::Machines;
 use crate::boot::seen::{Reality, Seen};
+use key::Key;
 
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;
@@ -37,25 +37,6 @@ const RETRY: Duration = Duration::from_millis(500);
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Longest pause after failed writes, in paces.
 const MAX_PAUSE: u32 = 64;
-
-/// A group of objects that is simulated together.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Key {
-    /// The DataVolume and the claim of a name.
-    Disk(String, String),
-    /// The VirtualMachine of a name, with its instance and launcher pod.
-    Vm(String, String),
-    /// Any pod that is deleted.
-    Pod(String, String),
-    /// A storage class, its profile, and what makes its volumes.
-    Class(String),
-    /// What runs on a node.
-    Node(String),
-    /// What is to be made on nodes.
-    NodePolicy(String),
-    /// An installation of KubeVirt, CDI or Multus, by the kind that stands for it.
-    Installation(Kind),
-}
 
 /// What is known of a key besides its objects.
 struct Slot {
@@ -212,7 +193,7 @@ impl Engine {
     }
 
     fn absorb(&mut self, at: Ref, object: Value) {
-        let keys = self.concerned(&at, &object);
+        let keys = key::concerned(&self.world, &at, &object);
         if self.world.insert(at, object) {
             keys.into_iter().for_each(|key| self.mark(key));
         }
@@ -227,145 +208,15 @@ impl Engine {
             return;
         };
         self.world.remove(&at);
-        self.concerned(&at, &object)
+        key::concerned(&self.world, &at, &object)
             .into_iter()
             .for_each(|key| self.mark(key));
     }
 
-    /// The keys whose next step may depend on an object.
-    fn concerned(&self, at: &Ref, object: &Value) -> Vec<Key> {
-        let (namespace, name) = (at.namespace.clone(), at.name.clone());
-        let object = Field::new("", object);
-        match at.kind {
-            Kind::DataVolume | Kind::Claim => {
-                let mut keys = self.vms_of(&namespace, |vm| {
-                    kubevirt::claim_names(&vm.at("spec.template.spec"))
-                        .any(|claim| claim == at.name)
-                        || vm
-                            .at("spec.dataVolumeTemplates")
-                            .items()
-                            .any(|dv| dv.child("metadata").name() == at.name)
-                });
-                keys.push(Key::Disk(namespace, name));
-                keys
-            }
-            Kind::Vm | Kind::Vmi => vec![Key::Vm(namespace, name)],
-            Kind::Migration => vec![Key::Vm(
-                namespace,
-                object.at("spec.vmiName").text().to_owned(),
-            )],
-            Kind::Pod => {
-                let domain = object
-                    .at("metadata.annotations")
-                    .child("kubevirt.io/domain")
-                    .text()
-                    .to_owned();
-                let mut keys = vec![
-                    Key::Pod(namespace.clone(), name),
-                    Key::Vm(namespace.clone(), domain),
-                ];
-                keys.extend(self.of_components(&namespace, object.at("spec.nodeName").text()));
-                keys.extend(object.at("spec.volumes").items().filter_map(|volume| {
-                    let claim = volume.at("persistentVolumeClaim.claimName").text();
-                    (!claim.is_empty()).then(|| Key::Disk(namespace.clone(), claim.to_owned()))
-                }));
-                keys
-            }
-            Kind::Secret | Kind::Nad => self.vms_of(&namespace, |_| true),
-            Kind::DataSource => self.all(Kind::DataVolume),
-            Kind::Wukong => self.in_namespace(&namespace),
-            Kind::Namespace => self.in_namespace(&name),
-            Kind::Node => {
-                let mut keys = self.all(Kind::Vm);
-                keys.extend(self.pods_of(&name));
-                keys.push(Key::Installation(Kind::Nad));
-                keys.push(Key::Installation(Kind::KubeVirt));
-                keys.extend(self.all(Kind::NodePolicy));
-                keys.push(Key::Node(name));
-                keys
-            }
-            Kind::CsiNode | Kind::NodeNetwork => vec![Key::Node(name)],
-            Kind::NodePolicy => {
-                let mut keys = self.all(Kind::Node);
-                keys.push(Key::NodePolicy(name));
-                keys
-            }
-            Kind::Enactment => {
-                let (policy, node) = installation::nmstate::of_enactment(&object);
-                vec![Key::NodePolicy(policy.into()), Key::Node(node.into())]
-            }
-            Kind::DaemonSet => {
-                let mut keys = self.all(Kind::Vm);
-                keys.push(Key::Installation(Kind::Nad));
-                keys
-            }
-            Kind::CsiDriver => self.all(Kind::StorageClass),
-            Kind::KubeVirt | Kind::Cdi => {
-                let mut keys = self.all(Kind::Vm);
-                keys.extend(self.all(Kind::DataVolume));
-                keys.extend(self.all(Kind::Node));
-                keys.push(Key::Installation(at.kind));
-                keys
-            }
-            Kind::StorageClass | Kind::StorageProfile => {
-                let mut keys = self.all(Kind::DataVolume);
-                keys.extend(self.all(Kind::Claim));
-                keys.extend(self.all(Kind::StorageClass));
-                keys.extend(self.all(Kind::Node));
-                keys.push(Key::Class(name));
-                keys
-            }
-        }
-    }
-
-    fn vms_of(&self, namespace: &str, concerned: impl Fn(&Field<'_>) -> bool) -> Vec<Key> {
-        self.world
-            .list(Kind::Vm, namespace)
-            .filter(concerned)
-            .map(|vm| Key::Vm(namespace.to_owned(), vm.child("metadata").name().to_owned()))
-            .collect()
-    }
-
-    /// What looks after the pods of installed components in a namespace.
-    fn of_components(&self, namespace: &str, node: &str) -> Vec<Key> {
-        match namespace {
-            KUBEVIRT_NAMESPACE => vec![
-                Key::Installation(Kind::KubeVirt),
-                Key::Node(node.to_owned()),
-            ],
-            LOCAL_PATH_NAMESPACE => self.all(Kind::StorageClass),
-            _ => Vec::new(),
-        }
-    }
-
-    fn pods_of(&self, node: &str) -> Vec<Key> {
-        let pods = self.world.refs(Kind::Pod).filter(|at| {
-            let pod = self.world.get(at.kind, &at.namespace, &at.name);
-            pod.is_some_and(|pod| pod.at("spec.nodeName").text() == node)
-        });
-        pods.map(key_of).collect()
-    }
-
     fn mark_all(&mut self, kind: Kind) {
-        self.all(kind).into_iter().for_each(|key| self.mark(key));
-    }
-
-    fn all(&self, kind: Kind) -> Vec<Key> {
-        self.world.refs(kind).map(key_of).collect()
-    }
-
-    fn in_namespace(&self, namespace: &str) -> Vec<Key> {
-        [Kind::DataVolume, Kind::Claim, Kind::Vm]
+        key::all(&self.world, kind)
             .into_iter()
-            .flat_map(|kind| {
-                self.world
-                    .list(kind, namespace)
-                    .map(move |object| (kind, object))
-            })
-            .map(|(kind, object)| {
-                key_of(&Ref::new(kind, namespace, object.child("metadata").name()))
-            })
-            .collect()
+            .for_each(|key| self.mark(key));
     }
 
     /// The key shall be looked at as soon as it has rested.
@@ -504,18 +355,6 @@ impl Engine {
             self.forget(at);
         }
         self.mark_at(key, now + pace * pause);
-    }
-}
-
-fn key_of(at: &Ref) -> Key {
-    let (namespace, name) = (at.namespace.clone(), at.name.clone());
-    match at.kind {
-        Kind::Vm => Key::Vm(namespace, name),
-        Kind::Pod => Key::Pod(namespace, name),
-        Kind::Node => Key::Node(name),
-        Kind::NodePolicy => Key::NodePolicy(name),
-        Kind::StorageClass => Key::Class(name),
-        _ => Key::Disk(namespace, name),
     }
 }
 

@@ -1,0 +1,94 @@
+//! The Wukong that is looked at, and what is written for it.
+
+use tracing::info;
+use wukong_api::{ConditionType, WukongStatus};
+use wukong_engine::{Apply, Expand, Kind, Target};
+
+use crate::port::Subject;
+use crate::projection::StoredWukong;
+use crate::queue::Key;
+use crate::wukongs::Entry;
+
+/// The Wukong that is looked at.
+pub(super) struct Work {
+    pub(super) subject: Subject,
+    pub(super) vm: Target,
+    pub(super) entry: Entry,
+}
+
+impl Work {
+    pub(super) fn of(entry: Entry) -> Self {
+        let StoredWukong {
+            namespace,
+            name,
+            uid,
+            ..
+        } = &*entry.wukong;
+        Self {
+            subject: Subject {
+                namespace: namespace.clone(),
+                name: name.clone(),
+                uid: uid.clone(),
+            },
+            vm: Target {
+                kind: Kind::VirtualMachine,
+                name: name.clone(),
+            },
+            entry,
+        }
+    }
+
+    /// One line of what was done, and of what it was done for: where the VM stands, and what it waits for.
+    pub(super) fn log(&self, status: &WukongStatus, done: &str) {
+        let Subject {
+            namespace, name, ..
+        } = &self.subject;
+        let (phase, reason) = standing(status);
+        info!(namespace, name, phase, reason, "{done}");
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key::new(&*self.subject.namespace, &*self.subject.name)
+    }
+}
+
+/// Where a VM stands, in two words: its phase, and the reason of `Ready`.
+pub(super) fn standing(status: &WukongStatus) -> (&str, &str) {
+    let ready = ConditionType::Ready.as_ref();
+    let mut conditions = status.conditions.iter();
+    let ready = conditions.find(|condition| condition.type_ == ready);
+    (
+        status.phase.as_ref().map_or("Unknown", AsRef::as_ref),
+        ready.map_or("", |condition| &condition.reason),
+    )
+}
+
+/// A write of the first wave, or the VM's.
+pub(super) enum Write {
+    Apply(Apply),
+    Expand(Expand),
+}
+
+impl Write {
+    pub(super) fn target(&self) -> &Target {
+        match self {
+            Self::Apply(apply) => &apply.target,
+            Self::Expand(expand) => &expand.target,
+        }
+    }
+
+    /// What the engine compares a refusal with.
+    pub(super) fn hash(&self) -> String {
+        match self {
+            Self::Apply(apply) => apply.hash.clone(),
+            Self::Expand(expand) => expand.hash(),
+        }
+    }
+
+    pub(super) fn done(&self) -> String {
+        match self {
+            Self::Apply(apply) => format!("applied {}", apply.target),
+            Self::Expand(expand) => format!("grew {} to {}", expand.target, expand.to),
+        }
+    }
+}

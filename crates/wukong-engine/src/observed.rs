@@ -1,0 +1,222 @@
+//! What `decide` is told: what is observed, and what is remembered.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use wukong_api::{Policy, Wukong, WukongStatus};
+
+use crate::decision::{Call, Target, Waiting};
+use crate::environment::events::Children;
+use crate::world::World;
+
+/// Everything that a decision depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The Wukong as stored, its last status included.
+    pub wukong: &'a Wukong,
+    /// What is known of the cluster.
+    pub world: &'a World,
+    /// What the operator remembers of this Wukong since it started.
+    pub memory: &'a Memory,
+    /// What the operator's settings allow.
+    pub policy: &'a Policy,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What the operator remembers of one Wukong since it started. Losing it costs repeated work, never a wrong result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// What could not be written, and until when it is left alone.
+    pub failures: BTreeMap<Target, Failure>,
+    /// What was applied, and how it was stored.
+    pub applied: BTreeMap<Target, Applied>,
+    /// The subresource that was called last.
+    pub called: Option<Called>,
+    /// When the status was written last.
+    pub status_written: Option<Timestamp>,
+    /// The status that was written last, and what the API server kept of it, where that is less: a
+    /// CustomResourceDefinition that is older than this operator knows fewer fields.
+    pub status_cut: Option<(WukongStatus, WukongStatus)>,
+    /// What it has waited for since it last waited for nothing, and when it was first seen to.
+    pub waiting: BTreeMap<Waiting, Timestamp>,
+    /// What was looked up while it waited.
+    pub looked: Looked,
+}
+
+/// What was looked up of the pods and events of a Wukong that waits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Looked {
+    /// When; `None`: not yet.
+    pub at: Option<Timestamp>,
+    /// How often, without anything having changed.
+    pub times: u32,
+    /// The pods and events.
+    pub children: Children,
+}
+
+/// A call of a subresource that was accepted; its effect shows later.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Called {
+    /// Which.
+    pub call: Call,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A write that was refused.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    /// What kind of refusal.
+    pub kind: FailureKind,
+    /// The server's words.
+    pub message: String,
+    /// When it may be tried again.
+    pub retry_at: Timestamp,
+    /// How often in a row.
+    pub attempts: u32,
+    /// Hash of the action that was refused: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash), [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`]
+    /// on the VirtualMachine. Another action on the target is tried at once.
+    pub hash: String,
+}
+
+/// How long repairs of one object are counted together, and how often it is repaired in that time.
+const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
+const REPAIRS_MAX: u32 = 3;
+
+/// How long a VM waits for something before its pods and events are looked at, how much longer each time after that,
+/// and how long at most.
+const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(10);
+const LOOK_FACTOR: i32 = 3;
+const LOOK_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+impl Memory {
+    /// Takes note of what a decision says that the VM waits for. One that goes to and fro between two things stands still.
+    pub fn record_waiting(&mut self, waiting: Option<Waiting>, now: Timestamp) {
+        match waiting {
+            Some(waiting) if self.waiting.contains_key(&waiting) => return,
+            Some(waiting) => drop(self.waiting.insert(waiting, now)),
+            None => self.waiting.clear(),
+        }
+        self.looked = Looked::default();
+    }
+
+    /// Takes note of what was looked up.
+    pub fn record_looked(&mut self, children: Children, now: Timestamp) {
+        self.looked = Looked {
+            at: Some(now),
+            times: self.looked.times + 1,
+            children,
+        };
+    }
+
+    /// When to look at the pods and events of a VM that waits for this.
+    pub(crate) fn look_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
+        let Some(since) = self.waiting.get(&waiting) else {
+            return now + LOOK_AFTER;
+        };
+        let Some(last) = self.looked.at else {
+            return *since + LOOK_AFTER;
+        };
+        let pause = (0..self.looked.times.min(8)).fold(LOOK_AFTER, |pause, _| {
+            pause.saturating_mul(LOOK_FACTOR).min(LOOK_MAX)
+        });
+        last + pause
+    }
+
+    /// Takes note that a body with hash `sent` was applied, and how our fields were stored.
+    pub fn record_applied(&mut self, target: Target, sent: String, stored: String, now: Timestamp) {
+        self.failures.remove(&target);
+        let applied = match self.applied.remove(&target) {
+            Some(known) if known.sent == sent && now < known.since + REPAIR_WINDOW => Applied {
+                stored,
+                repairs: known.repairs + 1,
+                ..known
+            },
+            _ => Applied {
+                sent,
+                stored,
+                repairs: 0,
+                since: now,
+            },
+        };
+        self.applied.insert(target, applied);
+    }
+
+    /// Takes note of a refusal, to be tried again at `retry_at`.
+    pub fn record_failure(
+        &mut self,
+        target: Target,
+        hash: String,
+        kind: FailureKind,
+        message: String,
+        retry_at: Timestamp,
+    ) {
+        let attempts = self.attempts(&target) + 1;
+        self.failures.insert(
+            target,
+            Failure {
+                kind,
+                message,
+                retry_at,
+                attempts,
+                hash,
+            },
+        );
+    }
+
+    /// Takes note that a target was grown or pruned.
+    pub fn record_done(&mut self, target: &Target) {
+        self.failures.remove(target);
+    }
+
+    /// The refusal of the action with this hash on a target.
+    pub fn failure(&self, target: &Target, hash: &str) -> Option<&Failure> {
+        let failure = self.failures.get(target)?;
+        (failure.hash == hash).then_some(failure)
+    }
+
+    /// How often in a row the target was refused.
+    pub fn attempts(&self, target: &Target) -> u32 {
+        self.failures
+            .get(target)
+            .map_or(0, |failure| failure.attempts)
+    }
+
+    /// Until when an object that somebody keeps changing back is left alone.
+    pub fn contested_until(&self, target: &Target, hash: &str) -> Option<Timestamp> {
+        let applied = self.applied.get(target)?;
+        (applied.sent == hash && applied.repairs >= REPAIRS_MAX)
+            .then_some(applied.since + REPAIR_WINDOW)
+    }
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum FailureKind {
+    /// The server was unreachable, overloaded or broken: tried again.
+    Transient,
+    /// The object changed meanwhile: tried again with what is known then.
+    Stale,
+    /// Somebody else's object has the name.
+    NameTaken,
+    /// A quota is exhausted.
+    Quota,
+    /// Admission, validation or authorization said no.
+    Denied,
+    /// The object to change is gone.
+    Gone,
+}
+
+/// How something that we applied was stored.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Applied {
+    /// Hash over what was sent.
+    pub sent: String,
+    /// Hash over our fields as stored; differs from `sent` when the server normalizes what we send.
+    pub stored: String,
+    /// How often the same was sent again because somebody had changed it, in the running window.
+    pub repairs: u32,
+    /// When the window began.
+    pub since: Timestamp,
+}
