@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
+use crate::command::{cargo, run};
 use crate::{dependencies, generated, licences, packages};
 
 /// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
@@ -104,21 +105,4 @@ fn generated_files() -> anyhow::Result<()> {
     cargo(&["xtask", "gen-docs", "--check"])?;
     cargo(&["xtask", "gen-deploy", "--check"])?;
     cargo(&["xtask", "upstream-schemas", "--check"])
-}
-
-/// Runs cargo in the root of the repository.
-pub fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
-    run(Command::new("cargo").args(arguments))
-}
-
-fn run(command: &mut Command) -> anyhow::Result<()> {
-    let shown = format!("{command:?}").replace('"', "");
-    let status = command
-        .current_dir(generated::root())
-        .status()
-        .with_context(|| format!("cannot run {shown}"))?;
-    if !status.success() {
-        bail!("`{shown}` failed ({status})");
-    }
-    Ok(())
 }

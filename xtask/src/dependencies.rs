@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::ci::cargo;
+use crate::command::cargo;
 use crate::generated;
 
 /// The libraries, and the libraries of ours that each may depend on.

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the chores of this repository.
 
 mod ci;
+mod command;
 mod crds;
 mod dependencies;
 mod deploy;

@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::ensure;
 use serde_json::Value;
 
-use crate::ci::cargo;
+use crate::command::cargo;
 use crate::dependencies::{self, LIBRARIES};
 use crate::generated;
 

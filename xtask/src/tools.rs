@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::ci::cargo;
+use crate::command::cargo;
 use crate::generated;
 
 /// The program of a crate, such as `cargo-deny`.

@@ -8,7 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
 use kube::{Api, Client, Config};
 use wukong_api::Wukong;
-use wukong_engine::world::Presence;
+use wukong_engine::store::Presence;
 
 /// Which cluster and namespace.
 #[derive(Clone, Debug, clap::Args)]

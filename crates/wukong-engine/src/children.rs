@@ -9,7 +9,8 @@ use wukong_storage::Existing;
 use crate::decision::{Kind, Target};
 use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
 use crate::observed::Observed;
-use crate::world::{Presence, Seen, Store, World};
+use crate::store::{Presence, Seen, Store};
+use crate::world::World;
 
 /// Whose an object under one of our names is.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -1,23 +1,19 @@
-//! What is to be done for one valid Wukong.
+//! One valid Wukong beside what is known of its objects.
 
 use jiff::Timestamp;
 use wukong_api::ValidatedWukong;
-use wukong_api::validated::{Login, Nic};
+use wukong_api::validated::Nic;
 
-use crate::children::{self, DiskSeen, DiskState, Owner};
-use crate::conditions::{dependencies, networks, spec, volumes};
-use crate::decide::finish;
-use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Prune, Target};
-use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
+use crate::children::{self, DiskSeen};
+use crate::conditions::networks;
+use crate::decision::{Kind, Target};
 use crate::environment::addresses::Taken;
 use crate::environment::bridges::Bridge;
 use crate::environment::nodes::Nodes;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
-use crate::observed::{Applied, FailureKind, Observed};
-use crate::pending::Pending;
-use crate::power::{self, Wish};
-use crate::report::Report;
-use crate::world::Presence;
+use crate::observed::Observed;
+use crate::power::Wish;
+use crate::store::Presence;
 
 /// One valid Wukong beside what is known of its objects.
 pub(crate) struct Planning<'a> {
@@ -34,7 +30,8 @@ pub(crate) struct Planning<'a> {
     pub wish: Wish,
     /// The bridges to make on nodes.
     pub bridges: Vec<Bridge>,
-    wake_at: Option<Timestamp>,
+    /// When to decide again, if nothing happens before.
+    pub wake_at: Option<Timestamp>,
 }
 
 impl<'a> Planning<'a> {
@@ -64,162 +61,11 @@ impl<'a> Planning<'a> {
         }
     }
 
-    pub(crate) fn decision(mut self) -> Decision {
-        let power = self.wish.power(self.vm, self.instance);
-        let set = compose(
-            self.wukong,
-            &Surroundings {
-                nics: self.nics.clone().unwrap_or_default(),
-                cdi: self.observed.world.data_volumes.presence() != Presence::Missing,
-                existing: children::existing(&self.disks),
-                run_strategy: power.run_strategy,
-                power_wish: power.annotation.clone(),
-                left_secret: self.left_secret(),
-            },
-        );
-        let bodies = Bodies::of(&set);
-        let all: Vec<&Body> = bodies.all().collect();
-        let pending: Vec<&Body> = all
-            .iter()
-            .copied()
-            .filter(|body| !self.is_settled(body))
-            .collect();
-        let refusal = spec::immutable(&self.disks, &bodies.data_volumes)
-            .or_else(|| spec::name_conflict(self.wukong, &self.disks, &all, self.observed.world));
-
-        let mut decision = Decision {
-            in_place: all.len() - pending.len(),
-            ..Decision::nothing()
-        };
-        let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
-        let attached_by_hand = self.attached_by_hand(&set);
-        let lacking = Pending::of(&self, &bodies, &pending);
-        let wanted_call = power.call.or(lacking.restart);
-        let mut vm_waits_for = None;
-        // A manifest that cannot be carried out changes nothing: children stay as they are.
-        if refusal.is_none() {
-            self.plan_first_wave(&pending, &mut decision);
-            vm_waits_for = self.vm_waits_for(&pending, &decision.apply);
-            if vm_waits_for.is_none() && attached_by_hand.is_empty() {
-                self.plan_vm(&pending, power.repeats_observed, &mut decision);
-            }
-            self.plan_call(wanted_call, &mut decision);
-            // What is no longer asked for goes once the VM no longer names it.
-            let vm_pending = pending
-                .iter()
-                .any(|body| body.target.kind == Kind::VirtualMachine);
-            if self.vm.is_some() && !vm_pending {
-                self.plan_prunes(&bodies, &mut decision);
-                if set.secret.is_none() {
-                    self.plan_emptying(&mut decision);
-                }
-            }
-        }
-        decision.wake_at = self.wake_at;
-        let report = Report {
-            planning: &self,
-            all: &all,
-            pending: &pending,
-            refusal,
-            growth_refused: &growth_refused,
-            attached_by_hand: &attached_by_hand,
-            vm_waits_for,
-            wanted_call,
-            lacking: &lacking,
-        };
-        let (findings, said) = report.findings();
-        finish(self.observed, findings, said, decision)
-    }
-
-    /// Whether the object is stored as we want it.
-    fn is_settled(&self, body: &Body) -> bool {
-        let applied = self.observed.memory.applied.get(&body.target);
-        let same = |applied: &&Applied| applied.sent == body.hash;
-        if body.target.kind == Kind::Secret {
-            // What was applied last counts, also where the VM could not be told of it.
-            let noted = || self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
-            let last = applied.map(|applied| applied.sent.as_str());
-            return last.or_else(noted) == Some(&body.hash);
-        }
-        let Some(stored) = children::meta(&body.target, self.wukong, self.observed.world)
-            .and_then(|meta| meta.owned_hash.as_deref())
-        else {
-            return false;
-        };
-        stored == body.hash
-            || applied
-                .filter(same)
-                .is_some_and(|applied| applied.stored == stored)
-    }
-
     pub(crate) fn vm_target(&self) -> Target {
         Target {
             kind: Kind::VirtualMachine,
             name: self.wukong.identity.name.clone(),
         }
-    }
-
-    /// Whether the object exists and is ours.
-    fn is_there(&self, target: &Target) -> bool {
-        children::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
-    }
-
-    /// Names of disks that somebody attached to the VM by hand.
-    fn attached_by_hand(&self, set: &DesiredSet) -> Vec<&'a str> {
-        let planned = &set.virtual_machine.spec.template.spec.domain.devices.disks;
-        let vm = self.vm.filter(|vm| vm.disks_by_hand);
-        vm.into_iter()
-            .flat_map(|vm| &vm.disks)
-            .map(String::as_str)
-            .filter(|name| !planned.iter().any(|disk| disk.name == *name))
-            .collect()
-    }
-
-    fn plan_first_wave(&mut self, pending: &[&Body], decision: &mut Decision) {
-        for body in pending {
-            if body.target.kind != Kind::VirtualMachine && self.may_apply(body) {
-                decision.apply.push(self.apply(body, false));
-            }
-        }
-    }
-
-    fn plan_vm(&mut self, pending: &[&Body], repeats_observed: bool, decision: &mut Decision) {
-        let vm = pending
-            .iter()
-            .find(|body| body.target.kind == Kind::VirtualMachine);
-        if let Some(body) = vm
-            && self.may_apply(body)
-        {
-            decision.apply_vm = Some(self.apply(body, repeats_observed));
-        }
-    }
-
-    /// Whether the time for this body has come: its kind is served, nobody else's object has its name, it was not
-    /// refused a moment ago, and nobody fights over it.
-    fn may_apply(&mut self, body: &Body) -> bool {
-        let world = self.observed.world;
-        let served = match body.target.kind {
-            Kind::Secret | Kind::PersistentVolumeClaim => true,
-            Kind::NetworkAttachmentDefinition => world.definitions.presence() == Presence::Served,
-            Kind::NodeNetworkConfigurationPolicy => self.may_touch_nodes(&body.target),
-            Kind::DataVolume => world.data_volumes.presence() == Presence::Served,
-            Kind::VirtualMachine => world.virtual_machines.presence() == Presence::Served,
-        };
-        let free = if body.target.kind.is_of_disk() {
-            self.disks
-                .iter()
-                .any(|seen| seen.claim_name == body.target.name && seen.state == DiskState::Free)
-        } else {
-            children::owner(&body.target, self.wukong, world).is_none_or(|owner| owner == Owner::Us)
-        };
-        served && free && !self.is_held_back(&body.target, &body.hash)
-    }
-
-    /// Whether the bridge may be made: no node is cut off, and nobody made it in another way before.
-    fn may_touch_nodes(&self, policy: &Target) -> bool {
-        let environment = &self.observed.world.environment;
-        let bridge = self.bridges.iter().find(|it| it.body.target == *policy);
-        bridge.is_some_and(|bridge| bridge.may_be_made(environment))
     }
 
     /// Whether the VM can be put on a bridge that is made on nodes.
@@ -230,221 +76,5 @@ impl<'a> Planning<'a> {
             environment,
             &Nodes::new(environment, Some(self.wukong), now),
         )
-    }
-
-    fn is_held_back(&mut self, target: &Target, hash: &str) -> bool {
-        let memory = self.observed.memory;
-        let refused = memory.failure(target, hash).map(|failure| failure.retry_at);
-        let until = refused
-            .into_iter()
-            .chain(memory.contested_until(target, hash))
-            .max();
-        match until.filter(|until| *until > self.observed.now) {
-            Some(until) => {
-                self.wake(until);
-                true
-            }
-            None => false,
-        }
-    }
-
-    fn wake(&mut self, at: Timestamp) {
-        self.wake_at = Some(self.wake_at.map_or(at, |known| known.min(at)));
-    }
-
-    fn apply(&self, body: &Body, repeats_observed: bool) -> Apply {
-        let expect = match children::meta(&body.target, self.wukong, self.observed.world) {
-            _ if body.target.kind == Kind::Secret => {
-                Expect::AbsentOrControlledBy(self.wukong.identity.uid.clone())
-            }
-            Some(meta) => Expect::Present {
-                uid: meta.uid.clone(),
-                resource_version: repeats_observed.then(|| meta.resource_version.clone()),
-            },
-            None => Expect::Absent,
-        };
-        Apply {
-            target: body.target.clone(),
-            expect,
-            body: body.object.clone(),
-            hash: body.hash.clone(),
-        }
-    }
-
-    /// What the VM waits for before it is applied, in words. Its claims have to exist, but not to be bound: KubeVirt
-    /// shows false errors for a claim that is missing, and a class may bind only when the VM starts. `applying` is what
-    /// is applied just before the VM.
-    fn vm_waits_for(&self, pending: &[&Body], applying: &[Apply]) -> Option<String> {
-        if self.nics.is_err() {
-            return Some("The VirtualMachine waits for Multus".into());
-        }
-        if self.vm.is_none() && self.taken.is_some() {
-            return Some("The VirtualMachine waits for addresses of its own".into());
-        }
-        let world = self.observed.world;
-        if children::owner(&self.vm_target(), self.wukong, world) == Some(Owner::Leaving) {
-            return Some("The VirtualMachine waits for the one before it to go".into());
-        }
-        let has = |disk: &str| {
-            self.vm
-                .is_some_and(|vm| vm.disks.iter().any(|known| known == disk))
-        };
-        let usable = |seen: &DiskSeen| {
-            seen.state == DiskState::Free && seen.claim.is_some_and(|claim| !claim.meta.deleting)
-        };
-        let missing: Vec<&str> = self
-            .disks
-            .iter()
-            .filter(|seen| !has(&seen.disk.name) && !usable(seen))
-            .map(|seen| seen.claim_name.as_str())
-            .collect();
-        if !missing.is_empty() {
-            return Some(format!(
-                "The VirtualMachine waits for its claims {}",
-                missing.join(", ")
-            ));
-        }
-        let nics = self.nics.as_deref().unwrap_or_default();
-        if self.vm.is_none()
-            && dependencies::missing_definition(self.wukong, nics, self.observed).is_some()
-        {
-            return Some("The VirtualMachine waits for its networks".into());
-        }
-        let unusable = |bridge: &&Bridge| !self.can_use(bridge);
-        if let (None, Some(bridge)) = (self.vm, self.bridges.iter().find(unusable)) {
-            let name = &bridge.name;
-            return Some(format!(
-                "The VirtualMachine waits for the bridge {name} on the nodes"
-            ));
-        }
-        // The VM says that its Secret is as it should be, and its pod needs every network.
-        let late = pending.iter().find(|body| {
-            let needed = match body.target.kind {
-                Kind::Secret => true,
-                Kind::NetworkAttachmentDefinition => !self.is_there(&body.target),
-                Kind::NodeNetworkConfigurationPolicy
-                | Kind::DataVolume
-                | Kind::PersistentVolumeClaim
-                | Kind::VirtualMachine => false,
-            };
-            needed && !applying.iter().any(|apply| apply.target == body.target)
-        });
-        late.map(|body| format!("The VirtualMachine waits for {}", body.target))
-    }
-
-    /// Claims to grow, and those that cannot.
-    fn plan_growth(&mut self, valid: bool, decision: &mut Decision) -> Vec<volumes::Refused> {
-        let mut refused = Vec::new();
-        for seen in self.disks.clone() {
-            let (Some(claim), Some(stands_for)) = (seen.claim, seen.stands_for()) else {
-                continue;
-            };
-            let Some(request) = claim.request.filter(|_| seen.state == DiskState::Free) else {
-                continue;
-            };
-            let Some(growth) =
-                wukong_storage::expansion(self.wukong, seen.disk, request, stands_for)
-            else {
-                continue;
-            };
-            let mut refuse = |why: String| {
-                refused.push(volumes::Refused {
-                    disk: seen.disk.name.clone(),
-                    why,
-                });
-            };
-            let class = claim.class.as_deref();
-            let known = class.and_then(|class| {
-                self.observed
-                    .world
-                    .environment
-                    .storage_classes
-                    .get("", class)
-                    .present()
-            });
-            if known.is_some_and(|known| !known.expandable) {
-                let class = class.unwrap_or_default();
-                refuse(format!(
-                    "StorageClass {class} does not allow volumes to expand"
-                ));
-                continue;
-            }
-            let expand = Expand {
-                target: Target {
-                    kind: Kind::PersistentVolumeClaim,
-                    name: growth.claim,
-                },
-                uid: claim.meta.uid.clone(),
-                to: growth.to,
-                guest_size: growth.guest_size,
-            };
-            let memory = self.observed.memory;
-            if let Some(failure) = memory.failure(&expand.target, &expand.hash())
-                && matches!(failure.kind, FailureKind::Denied | FailureKind::Quota)
-            {
-                refuse(failure.message.clone());
-            }
-            // Only a bound claim can grow; the import goes first.
-            if valid && claim.phase == "Bound" && !self.is_held_back(&expand.target, &expand.hash())
-            {
-                decision.expand.push(expand);
-            }
-        }
-        refused
-    }
-
-    fn plan_call(&mut self, wanted: Option<Call>, decision: &mut Decision) {
-        let Some(call) = wanted else { return };
-        let called = self.observed.memory.called.as_ref();
-        match power::not_twice(call, called, self.observed.now) {
-            Ok(call) if self.is_held_back(&self.vm_target(), call.as_ref()) => {}
-            Ok(call) => decision.calls.push(call),
-            Err(again) => self.wake(again),
-        }
-    }
-
-    /// The hash of our Secret as we applied it last, which the VM notes, unless it was emptied since. Only a VM that
-    /// reads the user's Secret may leave ours behind.
-    fn left_secret(&self) -> Option<String> {
-        let Login::Secret(_) = self.wukong.login else {
-            return None;
-        };
-        let emptied = emptied_secret(self.wukong);
-        let applied = self.observed.memory.applied.get(&emptied.target);
-        let noted = || self.vm?.cloud_init_hash.clone();
-        let last = applied.map(|applied| applied.sent.clone()).or_else(noted);
-        last.filter(|last| !last.is_empty() && *last != emptied.hash)
-    }
-
-    /// Takes the data out of a Secret that the VM no longer reads.
-    fn plan_emptying(&mut self, decision: &mut Decision) {
-        let emptied = emptied_secret(self.wukong);
-        if self.left_secret().is_some() && !self.is_held_back(&emptied.target, &emptied.hash) {
-            decision.apply.push(self.apply(&emptied, false));
-        }
-    }
-
-    /// NetworkAttachmentDefinitions of ours that are no longer asked for.
-    fn plan_prunes(&mut self, bodies: &Bodies, decision: &mut Decision) {
-        let identity = &self.wukong.identity;
-        let definitions = &self.observed.world.definitions;
-        for fact in definitions.in_namespace(&identity.namespace) {
-            let ours = fact.meta.is_controlled_by(&identity.uid) && !fact.meta.deleting;
-            let asked_for = |body: &Body| body.target.name == fact.meta.name;
-            if !ours || bodies.definitions.iter().any(asked_for) {
-                continue;
-            }
-            let prune = Prune {
-                target: Target {
-                    kind: Kind::NetworkAttachmentDefinition,
-                    name: fact.meta.name.clone(),
-                },
-                uid: fact.meta.uid.clone(),
-                resource_version: fact.meta.resource_version.clone(),
-            };
-            if !self.is_held_back(&prune.target, &prune.hash()) {
-                decision.prune.push(prune);
-            }
-        }
     }
 }

@@ -14,22 +14,14 @@ use crate::conditions::{
 };
 use crate::decision::{Call, Kind, Target, Waiting};
 use crate::desired::Body;
-use crate::environment::Check;
 use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
 use crate::observed::{Failure, FailureKind};
 use crate::pending::Pending;
 use crate::planning::Planning;
+use crate::said::Said;
 use crate::status::{self, Findings};
+use crate::store::Presence;
 use crate::verdict::{Status, Verdict};
-use crate::world::Presence;
-
-/// What there is to say besides the status.
-pub(crate) struct Said {
-    /// What the VM waits for that should come by itself.
-    pub waiting: Option<Waiting>,
-    /// Causes that are not in the status, because another of the same condition is.
-    pub others: Vec<Check>,
-}
 
 /// What planning found.
 pub(crate) struct Report<'a> {

@@ -2,7 +2,7 @@
 
 use wukong_api::{ConditionType, Reason};
 
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// What is to be said about one condition.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
 use wukong_engine::environment::addresses::{Addresses, WukongName};
 use wukong_engine::environment::events::Kin;
-use wukong_engine::world::Presence;
+use wukong_engine::store::Presence;
 
 use super::children::CHILDREN;
 use super::source::{ENACTMENTS, POLICIES, SOURCES};

@@ -12,7 +12,7 @@ use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
-use wukong_engine::world::{Presence, Store};
+use wukong_engine::store::{Presence, Store};
 
 use crate::cluster::{Cluster, denied, unseen};
 use children::CHILDREN;

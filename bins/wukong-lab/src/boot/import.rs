@@ -44,7 +44,7 @@ impl Source {
         } else if let Ok(Some(claim)) = cdi::origin(world, dv) {
             Self::Claim(
                 claim.at("metadata.uid").text().to_owned(),
-                cdi::usable(&claim),
+                cdi::claim::usable(&claim),
             )
         } else {
             let kind = source

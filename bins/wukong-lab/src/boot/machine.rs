@@ -183,7 +183,7 @@ impl Content {
             .with_context(|| format!("claim {name} does not exist"))?;
         Ok(Self::Claim {
             uid: claim.at("metadata.uid").text().to_owned(),
-            bytes: cdi::usable(&claim),
+            bytes: cdi::claim::usable(&claim),
         })
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cdi;
+use super::cdi::claim;
 use super::change::{Change, Conditions, Manager, Moment};
 use super::field::{Field, put};
 use super::quantity::Quantity;
@@ -93,7 +93,7 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
         .collect();
     let unbound: Vec<&Field<'_>> = claims
         .iter()
-        .filter(|claim| !cdi::is_bound(claim))
+        .filter(|claim| !claim::is_bound(claim))
         .collect();
     if unbound
         .iter()
@@ -124,7 +124,7 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
     let selected = |claim: &Field<'_>| {
         claim
             .at("metadata.annotations")
-            .child(cdi::SELECTED_NODE)
+            .child(claim::SELECTED_NODE)
             .text()
             .to_owned()
     };

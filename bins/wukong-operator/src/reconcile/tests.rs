@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
-use wukong_engine::Expect;
+use wukong_api::WukongStatus;
 use wukong_engine::facts::Fact;
 use wukong_engine::owned::of_body;
+use wukong_engine::{Expect, Kind};
 
 use super::*;
 use crate::cluster::Part;

@@ -5,8 +5,8 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 use crate::decision::{Kind, Target};
 use crate::facts::VirtualMachineFact;
 use crate::observed::{Failure, FailureKind};
+use crate::store::Presence;
 use crate::verdict::Verdict;
-use crate::world::Presence;
 
 const TYPE: ConditionType = ConditionType::Created;
 

@@ -5,8 +5,8 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::children::DiskSeen;
 use crate::observed::Observed;
+use crate::store::Seen;
 use crate::verdict::Verdict;
-use crate::world::Seen;
 
 const TYPE: ConditionType = ConditionType::DependenciesResolved;
 
@@ -63,7 +63,7 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
             .hint("make the class, or make the disk anew under another name with one that exists")
         }),
         None => {
-            let served = classes.presence() == crate::world::Presence::Served;
+            let served = classes.presence() == crate::store::Presence::Served;
             let none = !classes.in_namespace("").any(|class| class.default) && seen.claim.is_none();
             (served && none).then(|| {
                 Verdict::bad(

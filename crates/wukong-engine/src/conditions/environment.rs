@@ -10,8 +10,8 @@ use crate::environment::{
 use crate::facts::condition;
 use crate::planning::Planning;
 use crate::status;
+use crate::store::Presence;
 use crate::verdict::{Status, Verdict};
-use crate::world::Presence;
 
 /// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

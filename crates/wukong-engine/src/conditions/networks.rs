@@ -6,8 +6,8 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 use crate::desired::Body;
 use crate::environment::addresses::Taken;
 use crate::observed::{Memory, Observed};
+use crate::store::Presence;
 use crate::verdict::Verdict;
-use crate::world::Presence;
 
 const TYPE: ConditionType = ConditionType::NetworksConfigured;
 

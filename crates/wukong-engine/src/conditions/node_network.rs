@@ -6,8 +6,8 @@ use super::environment::{Life, plain};
 use crate::environment::bridges::Bridge;
 use crate::environment::{Check, CheckStatus, deciding};
 use crate::planning::Planning;
+use crate::store::Presence;
 use crate::verdict::Verdict;
-use crate::world::Presence;
 
 const TYPE: ConditionType = ConditionType::NodeNetworkReady;
 

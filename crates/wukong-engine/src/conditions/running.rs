@@ -10,8 +10,8 @@ use crate::facts::{
 use crate::observed::Observed;
 use crate::power::Wish;
 use crate::status;
+use crate::store::Seen;
 use crate::verdict::{Status, Verdict};
-use crate::world::Seen;
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;

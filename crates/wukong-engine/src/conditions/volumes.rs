@@ -8,8 +8,9 @@ use super::import;
 use crate::children::DiskSeen;
 use crate::facts::{ClaimFact, DataVolumeFact, condition};
 use crate::observed::Memory;
+use crate::store::Presence;
 use crate::verdict::{Status, Verdict};
-use crate::world::{Presence, World};
+use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::VolumesBound;
 

@@ -14,7 +14,7 @@ use wukong_api::spec::{Network, NetworkType};
 use wukong_api::validated::{Attachment, Nic};
 use wukong_api::{Mac, Policy, Reason, ValidatedWukong, Wukong};
 
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// How many Wukongs of the same second are asked which of them has a VM.
 const RIVALS_MAX: usize = 16;

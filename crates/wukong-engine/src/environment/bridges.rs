@@ -12,7 +12,7 @@ use crate::decision::Kind;
 use crate::desired::Body;
 use crate::environment::demand::Stage;
 use crate::facts::{condition, is_true};
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// A bridge that is to be made, as the policy that makes it. Who else asks for it does not matter.
 #[derive(Clone, Debug)]

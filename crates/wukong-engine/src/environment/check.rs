@@ -12,8 +12,8 @@ use super::facts::PodFact;
 use super::nodes::Nodes;
 use super::rules::{Finding, RULES, Rule, Scene, Severity};
 use super::{Environment, Platform};
+use crate::store::Store;
 use crate::verdict::{Status, Verdict};
-use crate::world::Store;
 
 /// Longest message and line of evidence, in characters.
 const LINE_MAX: usize = 1000;

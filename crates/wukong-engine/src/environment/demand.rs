@@ -11,7 +11,7 @@ use wukong_api::{Bytes, ValidatedWukong};
 
 use super::Environment;
 use super::facts::{KubeVirtFact, NodeFact, PodFact, TaintFact};
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// The device of hardware virtualization.
 pub(super) const KVM: &str = "devices.kubevirt.io/kvm";

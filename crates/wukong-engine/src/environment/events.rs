@@ -8,7 +8,8 @@ use super::rules::{MULTUS_ON_K3S, is_in_cluster};
 use super::{Platform, scheduler};
 use crate::conditions::import;
 use crate::facts::{ClaimFact, Fact};
-use crate::world::{Presence, Seen, Store, World};
+use crate::store::{Presence, Seen, Store};
+use crate::world::World;
 
 /// Most events that are kept; of more, the newest.
 const EVENTS_MAX: usize = 200;

@@ -30,7 +30,7 @@ use facts::{
 };
 
 use crate::facts::{ObjectFact, StorageClassFact};
-use crate::world::{Presence, Store};
+use crate::store::{Presence, Store};
 
 /// Label selector of the pods in [`Environment::kubevirt_pods`], in any namespace.
 pub const KUBEVIRT_PODS: &str =

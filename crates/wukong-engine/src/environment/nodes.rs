@@ -8,7 +8,7 @@ use wukong_api::ValidatedWukong;
 use super::Environment;
 use super::demand::{Demand, Stage};
 use super::facts::NodeFact;
-use crate::world::Store;
+use crate::store::Store;
 
 /// The nodes, each with the stage that stops it. A stage is to blame when nodes reach it and none passes.
 pub(crate) struct Nodes<'a> {

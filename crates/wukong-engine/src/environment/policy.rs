@@ -5,7 +5,7 @@ use wukong_api::{ConditionType, Reason};
 
 use super::Check;
 use super::check::{CheckStatus, anchor};
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// The check of a Wukong against the WukongPolicies that are about its namespace: `problems` is what they do not allow.
 /// `None` where there are no such policies to speak of, because the cluster does not know the kind or was not asked.

@@ -8,7 +8,8 @@ use wukong_api::spec::{EvictionStrategy, Toleration};
 use wukong_api::{Bytes, labels};
 use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 
-use super::{optional_text, text};
+use super::json::text;
+use super::optional_text;
 use crate::owned;
 
 /// What a guest is made of. What cannot be read is left out.

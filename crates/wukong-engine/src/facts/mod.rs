@@ -3,10 +3,14 @@
 //! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
 //! problem, and a few hundred bytes stay in memory instead of the object.
 
+mod condition;
+pub(crate) mod json;
 mod machine;
 mod storage;
 mod virtual_machine;
 
+pub use condition::{ConditionFact, bounded};
+pub(crate) use condition::{condition, conditions, is_true};
 pub use machine::MachineFact;
 pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
 pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
@@ -15,9 +19,7 @@ use serde_json::Value;
 use wukong_api::{FIELD_MANAGER, labels};
 
 use crate::owned;
-
-/// Longest message that is kept, in characters.
-const MESSAGE_MAX: usize = 512;
+use json::{list, text};
 
 /// Who an object is and whose.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -51,19 +53,6 @@ pub struct Controller {
     pub name: String,
     /// Its uid.
     pub uid: String,
-}
-
-/// A condition of an object that we watch.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct ConditionFact {
-    /// Its type.
-    pub type_: String,
-    /// `True`, `False` or `Unknown`.
-    pub status: String,
-    /// Its reason.
-    pub reason: String,
-    /// Its message, cut to a bounded length.
-    pub message: String,
 }
 
 /// Something that only has to exist: a NetworkAttachmentDefinition, a DataSource.
@@ -100,20 +89,11 @@ impl Fact for ObjectFact {
 impl Meta {
     /// Projects the metadata of an object.
     pub fn project(object: &Value) -> Self {
-        let controller = object
-            .pointer("/metadata/ownerReferences")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
+        let controller = list(object, "/metadata/ownerReferences")
             .find(|owner| owner.get("controller").and_then(Value::as_bool) == Some(true));
-        let others = object
-            .pointer("/metadata/managedFields")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter(|entry| {
-                entry.get("subresource").is_none() && text(entry, "/manager") != FIELD_MANAGER
-            });
+        let others = list(object, "/metadata/managedFields").filter(|entry| {
+            entry.get("subresource").is_none() && text(entry, "/manager") != FIELD_MANAGER
+        });
         let labels = object.pointer("/metadata/labels");
         Self {
             namespace: text(object, "/metadata/namespace"),
@@ -145,51 +125,7 @@ impl Meta {
     }
 }
 
-/// The conditions of an object, those of `types` only.
-fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
-    let all = object
-        .pointer("/status/conditions")
-        .and_then(Value::as_array);
-    all.into_iter()
-        .flatten()
-        .filter(|condition| types.contains(&text(condition, "/type").as_str()))
-        .map(|condition| ConditionFact {
-            type_: text(condition, "/type"),
-            status: text(condition, "/status"),
-            reason: text(condition, "/reason"),
-            message: bounded(&text(condition, "/message")),
-        })
-        .collect()
-}
-
-/// The condition of a type.
-pub(crate) fn condition<'a>(
-    conditions: &'a [ConditionFact],
-    type_: &str,
-) -> Option<&'a ConditionFact> {
-    conditions.iter().find(|condition| condition.type_ == type_)
-}
-
-/// Whether the condition of a type is true.
-pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
-    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
-}
-
-/// A message from elsewhere: bounded, on one line, without control characters.
-pub fn bounded(message: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
-    let mut chars = message.chars();
-    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).map(printable).collect();
-    if chars.next().is_some() {
-        cut.push('…');
-    }
-    cut.trim().to_owned()
-}
-
-fn text(object: &Value, pointer: &str) -> String {
-    optional_text(object, pointer).unwrap_or_default()
-}
-
+/// The text at a pointer, which may be empty: the storage class `""` is not none.
 fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     object
         .pointer(pointer)

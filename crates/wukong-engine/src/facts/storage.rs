@@ -6,7 +6,8 @@ use wukong_api::validated::Source;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 use wukong_storage::data_volume::DataVolumeSpec;
 
-use super::{ConditionFact, Fact, Meta, conditions, optional_text, text};
+use super::json::text;
+use super::{ConditionFact, Fact, Meta, conditions, optional_text};
 use crate::owned;
 
 /// A DataVolume.

@@ -3,7 +3,8 @@
 use serde_json::Value;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
-use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text, text};
+use super::json::text;
+use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text};
 use crate::owned;
 
 /// Conditions of a VirtualMachine or an instance that tell why it does not run.

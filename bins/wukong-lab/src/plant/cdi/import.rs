@@ -2,9 +2,10 @@
 
 use serde_json::json;
 
+use super::claim::{self, SELECTED_NODE};
 use super::importer::{self, Doing};
 use super::report::{Condition, Report};
-use super::{BY, SELECTED_NODE, claim, failure, origin};
+use super::{BY, failure, origin};
 use crate::boot::seen;
 use crate::plant::change::{Change, Moment, Step, pick};
 use crate::plant::field::Field;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{BY, SELECTED_NODE};
+use super::BY;
+use super::claim::SELECTED_NODE;
 use crate::plant::change::{Change, Conditions, Manager, Moment, at, pick};
 use crate::plant::field::{Field, put};
 use crate::plant::scheduler;

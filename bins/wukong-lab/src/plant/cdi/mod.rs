@@ -3,7 +3,7 @@
 //! [`next`] decides the next single step of a DataVolume and its claim from what is stored: phases, conditions and the
 //! false and stale states in between follow CDI 1.66 as it was observed with its release defaults.
 
-mod claim;
+pub mod claim;
 pub mod class;
 mod failure;
 mod import;
@@ -22,7 +22,6 @@ use super::field::{Field, put};
 use super::installation;
 use super::scenario::Scenario;
 use super::world::{Kind, World};
-pub use claim::{SELECTED_NODE, is_bound, usable};
 use import::Import;
 pub use origin::origin;
 use report::{Condition, Report};

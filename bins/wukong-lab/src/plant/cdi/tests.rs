@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use super::claim::SELECTED_NODE;
 use super::*;
 use crate::plant::change::Refusal;
 use crate::plant::scenario::ANNOTATION;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::networks::{self, interfaces};
 use super::{Settings, volumes};
-use crate::plant::cdi::SELECTED_NODE;
+use crate::plant::cdi::claim::{SELECTED_NODE, is_bound};
 use crate::plant::change::{Change, Conditions, Manager, Moment, Step, at, pick};
 use crate::plant::field::{Field, put};
 use crate::plant::installation::{multus, node};
@@ -437,7 +437,7 @@ pub fn finish_provisioner(world: &World, vmi: &Field<'_>, pod: &Field<'_>) -> St
     let namespace = vmi.at("metadata.namespace").text();
     let bound = volumes::claims(world, namespace, &vmi.child("spec"))
         .iter()
-        .all(crate::plant::cdi::is_bound);
+        .all(is_bound);
     if bound {
         Step::of([Change::delete(Kind::Pod, pod)])
     } else {

@@ -211,7 +211,7 @@ fn printable(
     let data_volumes = volumes::data_volumes(world, namespace, &spec);
     let unbound = || {
         let claims = volumes::claims(world, namespace, &spec);
-        claims.iter().any(|claim| !cdi::is_bound(claim))
+        claims.iter().any(|claim| !cdi::claim::is_bound(claim))
     };
     let wanted = lifecycle::wish(vm, None) == lifecycle::Wish::Start;
     let set_to_start = vmi.is_some_and(|vmi| !is_final(vmi)) || wanted;

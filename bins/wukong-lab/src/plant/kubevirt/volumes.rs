@@ -55,7 +55,7 @@ pub fn readiness(world: &World, namespace: &str, spec: &Field<'_>) -> Readiness 
         {
             "Failed" => return Readiness::Failed,
             "Succeeded" | "PendingPopulation" => {}
-            "WaitForFirstConsumer" if !cdi::is_bound(&claim) => needs_consumer = true,
+            "WaitForFirstConsumer" if !cdi::claim::is_bound(&claim) => needs_consumer = true,
             _ => busy = true,
         }
     }
@@ -100,7 +100,7 @@ pub fn is_provisioning(world: &World, dv: &Field<'_>) -> bool {
     );
     match dv.at("status.phase").text() {
         "Succeeded" | "PendingPopulation" => false,
-        "WaitForFirstConsumer" => claim.is_some_and(|claim| cdi::is_bound(&claim)),
+        "WaitForFirstConsumer" => claim.is_some_and(|claim| cdi::claim::is_bound(&claim)),
         _ => true,
     }
 }

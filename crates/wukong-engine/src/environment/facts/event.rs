@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::{number, text, time};
+use crate::facts::json::{number, text, time};
 use crate::facts::{Fact, Meta, bounded};
 
 /// An event.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::json::{conditions, entries, flag, optional_text, text, texts};
 use super::same_but;
-use crate::facts::{ConditionFact, Fact, Meta};
+use crate::facts::json::{entries, flag, optional_text, text, texts};
+use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
 /// The KubeVirt resource: how KubeVirt is installed and configured. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 use wukong_api::Bytes;
 
-use super::json::{entries, list, milli, text, texts, whole};
 use super::same_but;
+use crate::facts::json::{entries, list, milli, text, texts, whole};
 use crate::facts::{Fact, Meta};
 
 /// A ResourceQuota.

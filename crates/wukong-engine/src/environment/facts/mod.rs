@@ -1,7 +1,6 @@
 //! Facts about the cluster: what is known of KubeVirt, the nodes, storage, networks and limits.
 
 mod event;
-mod json;
 mod kubevirt;
 mod limits;
 mod multus;

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::json::number;
 use super::same_but;
+use crate::facts::json::number;
 use crate::facts::{Fact, Meta};
 
 /// A DaemonSet: Multus.

@@ -6,9 +6,9 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::{conditions, list, number, text, text_map, time};
 use super::same_but;
-use crate::facts::{ConditionFact, Fact, Meta};
+use crate::facts::json::{list, number, text, text_map, time};
+use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
 /// The interfaces of pods: their addresses are inside, and they come and go.
 const OF_PODS: &str = "veth";

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use wukong_api::Bytes;
 
-use super::json::{entries, list, milli, optional_text, text, text_map, time, whole};
 use super::same_but;
-use crate::facts::{ConditionFact, Fact, Meta};
+use crate::facts::json::{entries, flag, list, milli, optional_text, text, text_map, time, whole};
+use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
 /// Prefixes of labels that are left out: KubeVirt's node labeller and node-feature-discovery write hundreds of them on
 /// every node, and nothing here reads them.
@@ -107,10 +107,8 @@ impl Fact for NodeFact {
         Self {
             meta: Meta::project(object),
             taints: list(object, "/spec/taints").map(taint).collect(),
-            unschedulable: super::json::flag(object, "/spec/unschedulable"),
-            ready: super::json::conditions(object, &["Ready"])
-                .into_iter()
-                .next(),
+            unschedulable: flag(object, "/spec/unschedulable"),
+            ready: conditions(object, &["Ready"]).into_iter().next(),
             allocatable: Resources::project(object, "/status/allocatable"),
             capacity: Resources::project(object, "/status/capacity"),
             heartbeat: time(object, "/metadata/annotations/kubevirt.io~1heartbeat"),

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::json::{conditions, flag, list, number, optional_text, text};
-use crate::facts::{ConditionFact, Fact, Meta, bounded};
+use crate::facts::json::{flag, list, number, optional_text, text};
+use crate::facts::{ConditionFact, Fact, Meta, bounded, conditions};
 
 /// Labels that tell which component a pod is of, the most telling first.
 const COMPONENT_LABELS: [&str; 5] = [

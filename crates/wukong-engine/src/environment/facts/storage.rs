@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::json::{conditions, list, optional_text, text, texts};
 use super::same_but;
-use crate::facts::{ConditionFact, Fact, Meta};
+use crate::facts::json::{list, optional_text, text, texts};
+use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
 /// The CDI resource. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

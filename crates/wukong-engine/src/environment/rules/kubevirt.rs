@@ -3,7 +3,7 @@
 use super::{Finding, Scene, gap};
 use crate::environment::facts::{KubeVirtFact, PodFact};
 use crate::facts::{condition, is_true};
-use crate::world::Presence;
+use crate::store::Presence;
 use wukong_api::spec::NetworkType;
 
 /// The binding plugin that planned VMs name for NICs of type `macvlan`.

@@ -14,7 +14,7 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 use super::facts::PodFact;
 use super::nodes::Nodes;
 use super::{Environment, Platform};
-use crate::world::{Presence, Store};
+use crate::store::{Presence, Store};
 
 pub(super) use storage::{IN_CLUSTER_PROVISIONERS, is_in_cluster};
 pub(super) use table::MULTUS_ON_K3S;

@@ -11,7 +11,7 @@ use crate::environment::addresses::asks_for_any;
 use crate::environment::bridges::Bridge;
 use crate::environment::demand::Stage;
 use crate::environment::facts::NodeFact;
-use crate::world::Presence;
+use crate::store::Presence;
 
 /// Whether secondary networks matter: to a cluster always, to a Wukong when it has some.
 fn concerns(scene: &Scene) -> bool {

@@ -2,7 +2,7 @@
 
 use super::{Finding, Scene, a_vm, gap, grouped, lines, listed};
 use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, launcher_memory};
-use crate::world::Presence;
+use crate::store::Presence;
 use wukong_api::spec::NetworkType;
 
 /// Blames a stage with the words of `message`, which gets the nodes that it stops with their causes.

@@ -4,7 +4,7 @@ use wukong_api::validated::{Disk, Source};
 
 use super::{Finding, Scene, gap, listed};
 use crate::facts::{StorageClassFact, condition, is_true};
-use crate::world::{Presence, Seen};
+use crate::store::{Presence, Seen};
 
 /// Provisioners that are no CSI drivers, with the names that their pods begin with.
 pub(in crate::environment) const IN_CLUSTER_PROVISIONERS: [(&str, &str); 4] = [

@@ -6,26 +6,24 @@ use jiff::Timestamp;
 use serde_json::Value;
 use wukong_api::Bytes;
 
-use crate::facts::{ConditionFact, bounded};
-
 /// The text at a pointer; empty where there is none.
-pub(super) fn text(object: &Value, pointer: &str) -> String {
+pub(crate) fn text(object: &Value, pointer: &str) -> String {
     optional_text(object, pointer).unwrap_or_default()
 }
 
 /// The text at a pointer, unless it is absent or empty.
-pub(super) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
+pub(crate) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     let text = object.pointer(pointer)?.as_str()?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The flag at a pointer; absent is false.
-pub(super) fn flag(object: &Value, pointer: &str) -> bool {
+pub(crate) fn flag(object: &Value, pointer: &str) -> bool {
     object.pointer(pointer).and_then(Value::as_bool) == Some(true)
 }
 
 /// The number at a pointer; absent is 0.
-pub(super) fn number(object: &Value, pointer: &str) -> u64 {
+pub(crate) fn number(object: &Value, pointer: &str) -> u64 {
     object
         .pointer(pointer)
         .and_then(Value::as_u64)
@@ -33,7 +31,7 @@ pub(super) fn number(object: &Value, pointer: &str) -> u64 {
 }
 
 /// The members of the list at a pointer.
-pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
+pub(crate) fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item = &'a Value> {
     object
         .pointer(pointer)
         .and_then(Value::as_array)
@@ -42,7 +40,7 @@ pub(super) fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item =
 }
 
 /// The members of the list of texts at a pointer.
-pub(super) fn texts(object: &Value, pointer: &str) -> Vec<String> {
+pub(crate) fn texts(object: &Value, pointer: &str) -> Vec<String> {
     list(object, pointer)
         .filter_map(Value::as_str)
         .map(Into::into)
@@ -50,7 +48,7 @@ pub(super) fn texts(object: &Value, pointer: &str) -> Vec<String> {
 }
 
 /// The entries of the object at a pointer.
-pub(super) fn entries<'a>(
+pub(crate) fn entries<'a>(
     object: &'a Value,
     pointer: &str,
 ) -> impl Iterator<Item = (&'a String, &'a Value)> {
@@ -62,19 +60,19 @@ pub(super) fn entries<'a>(
 }
 
 /// The entries with text of the object at a pointer: labels, a selector.
-pub(super) fn text_map(object: &Value, pointer: &str) -> BTreeMap<String, String> {
+pub(crate) fn text_map(object: &Value, pointer: &str) -> BTreeMap<String, String> {
     entries(object, pointer)
         .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
         .collect()
 }
 
 /// The point in time at a pointer.
-pub(super) fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
+pub(crate) fn time(object: &Value, pointer: &str) -> Option<Timestamp> {
     object.pointer(pointer)?.as_str()?.parse().ok()
 }
 
 /// A quantity as a whole number: bytes, or pieces of a device (`1k` is a thousand).
-pub(super) fn whole(value: &Value) -> Option<u64> {
+pub(crate) fn whole(value: &Value) -> Option<u64> {
     match value.as_str() {
         Some(text) => Bytes::parse(text).map(|bytes| bytes.0),
         None => value.as_u64(),
@@ -82,7 +80,7 @@ pub(super) fn whole(value: &Value) -> Option<u64> {
 }
 
 /// A quantity of CPU as thousandths: `200m`, `0.5`, `4`.
-pub(super) fn milli(value: &Value) -> Option<u64> {
+pub(crate) fn milli(value: &Value) -> Option<u64> {
     let Some(text) = value.as_str() else {
         return value.as_u64().and_then(|cpus| cpus.checked_mul(1000));
     };
@@ -94,17 +92,4 @@ pub(super) fn milli(value: &Value) -> Option<u64> {
             Err(_) => whole(value).and_then(|cpus| cpus.checked_mul(1000)),
         },
     }
-}
-
-/// The conditions of an object, those of `types` only.
-pub(super) fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
-    list(object, "/status/conditions")
-        .filter(|condition| types.contains(&text(condition, "/type").as_str()))
-        .map(|condition| ConditionFact {
-            type_: text(condition, "/type"),
-            status: text(condition, "/status"),
-            reason: text(condition, "/reason"),
-            message: bounded(&text(condition, "/message")),
-        })
-        .collect()
 }

@@ -1,0 +1,58 @@
+//! Conditions of objects, and messages from elsewhere.
+
+use serde_json::Value;
+
+use super::json::{list, text};
+
+/// Longest message that is kept, in characters.
+const MESSAGE_MAX: usize = 512;
+
+/// A condition of an object that we watch.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ConditionFact {
+    /// Its type.
+    pub type_: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Its reason.
+    pub reason: String,
+    /// Its message, cut to a bounded length.
+    pub message: String,
+}
+
+/// The conditions of an object, those of `types` only.
+pub(crate) fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
+    list(object, "/status/conditions")
+        .filter(|condition| types.contains(&text(condition, "/type").as_str()))
+        .map(|condition| ConditionFact {
+            type_: text(condition, "/type"),
+            status: text(condition, "/status"),
+            reason: text(condition, "/reason"),
+            message: bounded(&text(condition, "/message")),
+        })
+        .collect()
+}
+
+/// The condition of a type.
+pub(crate) fn condition<'a>(
+    conditions: &'a [ConditionFact],
+    type_: &str,
+) -> Option<&'a ConditionFact> {
+    conditions.iter().find(|condition| condition.type_ == type_)
+}
+
+/// Whether the condition of a type is true.
+pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
+    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
+}
+
+/// A message from elsewhere: bounded, on one line, without control characters.
+pub fn bounded(message: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    let mut chars = message.chars();
+    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).map(printable).collect();
+    if chars.next().is_some() {
+        cut.push('…');
+    }
+    cut.trim().to_owned()
+}

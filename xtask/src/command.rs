@@ -1,0 +1,25 @@
+//! Running programs in the root of the repository.
+
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+use crate::generated;
+
+/// Runs cargo.
+pub fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run(Command::new("cargo").args(arguments))
+}
+
+/// Runs a program. Errors with its command line when it fails.
+pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    let shown = format!("{command:?}").replace('"', "");
+    let status = command
+        .current_dir(generated::root())
+        .status()
+        .with_context(|| format!("cannot run {shown}"))?;
+    if !status.success() {
+        bail!("`{shown}` failed ({status})");
+    }
+    Ok(())
+}
