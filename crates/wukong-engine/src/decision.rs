@@ -102,9 +102,9 @@ pub struct Decision {
     pub notes: Vec<Note>,
     /// When to decide again if nothing happens before.
     pub wake_at: Option<Timestamp>,
-    /// What the VM waits for, to be remembered ([`Memory::record_waiting`]).
+    /// What the VM waits for, to be remembered ([`Memory::record_waiting`](crate::Memory::record_waiting)).
     pub waiting: Option<Waiting>,
-    /// When to look at its pods and events, to be remembered ([`Memory::record_looked`]).
+    /// When to look at its pods and events, to be remembered ([`Memory::record_looked`](crate::Memory::record_looked)).
     pub look_at: Option<Timestamp>,
     /// Everything that is off, in causal order, the blocker first: for people who ask why.
     pub findings: Vec<Check>,
