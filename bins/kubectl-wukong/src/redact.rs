@@ -1,6 +1,7 @@
 //! Takes secrets out of what is handed on.
 
 use serde_json::Value;
+use wukong_api::labels;
 
 /// Written where something was. It begins like a crypt(3) string, so that a password hash stays one.
 const REDACTED: &str = "$REDACTED";
@@ -38,10 +39,10 @@ pub fn redact(object: &mut Value) {
     }
 }
 
-/// Also of a path, as in the hashes of `status.firstBoot`: a weak password can be found by its hash.
+/// Also what is a hash over one, in `status.firstBoot` or noted at the VirtualMachine: a weak password can be found by it.
 fn is_secret(name: &str) -> bool {
     let field = name.rsplit('.').next().unwrap_or(name);
-    SECRET.contains(&field)
+    SECRET.contains(&field) || name == labels::CLOUD_INIT_HASH
 }
 
 /// The environment of a container: names stay, values go.
@@ -60,7 +61,7 @@ mod tests {
     #[test]
     fn secrets_go_and_the_rest_stays() {
         let mut object = json!({
-            "metadata": {"name": "web", "annotations": {LAST_APPLIED: "hunter2", "a": "b"}},
+            "metadata": {"name": "web", "annotations": {LAST_APPLIED: "hunter2", labels::CLOUD_INIT_HASH: "4a5b", "a": "b"}},
             "spec": {
                 "cloudInitUser": {"name": "me", "password": "hunter2", "passwordHash": "$6$hunter2"},
                 "volumes": [{"cloudInitNoCloud": {"userData": "hunter2", "secretRef": {"name": "s"}}}],
@@ -72,7 +73,7 @@ mod tests {
         assert_eq!(
             object,
             json!({
-                "metadata": {"name": "web", "annotations": {"a": "b"}},
+                "metadata": {"name": "web", "annotations": {labels::CLOUD_INIT_HASH: REDACTED, "a": "b"}},
                 "spec": {
                     "cloudInitUser": {"name": "me", "password": REDACTED, "passwordHash": REDACTED},
                     "volumes": [{"cloudInitNoCloud": {"userData": REDACTED, "secretRef": {"name": "s"}}}],

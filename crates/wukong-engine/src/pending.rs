@@ -17,6 +17,7 @@ use crate::children::{DiskSeen, DiskState};
 use crate::conditions::running;
 use crate::decision::{Call, Target};
 use crate::desired::{Bodies, Body};
+use crate::facts::json::printable;
 use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 use crate::planning::Planning;
 use crate::verdict::Status;
@@ -63,9 +64,9 @@ impl Pending {
     /// As the status lists them.
     pub(crate) fn listed(&self) -> Vec<PendingChange> {
         let listed = |change: &Change| PendingChange {
-            path: change.path.clone(),
-            current: change.from.clone(),
-            desired: change.to.clone(),
+            path: printable(&change.path),
+            current: change.from.as_deref().map(printable),
+            desired: change.to.as_deref().map(printable),
             effect: change.class.to_string(),
         };
         self.changes.iter().map(listed).collect()

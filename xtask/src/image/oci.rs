@@ -270,6 +270,7 @@ mod tests {
         let manifest = json(resolve(files, manifest));
         let config = json(resolve(files, &manifest["config"]));
         assert_eq!(config["architecture"], arch);
+        assert_eq!(config["config"]["User"], format!("{USER}:{USER}"));
         let mut tar = Vec::new();
         GzDecoder::new(resolve(files, &manifest["layers"][0]))
             .read_to_end(&mut tar)

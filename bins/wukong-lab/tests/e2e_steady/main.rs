@@ -14,6 +14,7 @@ mod creation;
 mod deletion;
 mod drift;
 mod edits;
+mod extremes;
 mod failures;
 mod power;
 mod privileges;

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec,
 };
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::rbac::v1::ClusterRole;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 use wukong_lab::operator::USER;
 
 use crate::cluster;
-use crate::support::{condition, phase, root, wukong};
+use crate::support::{condition, merge, phase, resource, root, wukong};
 
 async fn allowed(
     client: &Client,
@@ -108,38 +108,98 @@ async fn what_the_operator_must_not_do_it_cannot() {
     );
 }
 
+/// Somebody's object of every kind that the operator may change.
+fn theirs() -> [Value; 5] {
+    let size = json!({"resources": {"requests": {"storage": "1Gi"}}});
+    let domain = json!({"devices": {}, "memory": {"guest": "1Gi"}});
+    let object = |version: &str, kind: &str, fields: Value| {
+        let mut object =
+            json!({"apiVersion": version, "kind": kind, "metadata": {"name": "theirs"}});
+        merge(&mut object, fields);
+        object
+    };
+    [
+        object("v1", "Secret", json!({"data": {"key": "c2VjcmV0"}})),
+        object(
+            "v1",
+            "PersistentVolumeClaim",
+            json!({"spec": {"storageClassName": "", "accessModes": ["ReadWriteOnce"], "resources": size["resources"]}}),
+        ),
+        object(
+            "cdi.kubevirt.io/v1beta1",
+            "DataVolume",
+            json!({"metadata": {"name": "their-data"}, "spec": {"source": {"blank": {}}, "storage": size}}),
+        ),
+        object(
+            "k8s.cni.cncf.io/v1",
+            "NetworkAttachmentDefinition",
+            json!({"spec": {"config": "{}"}}),
+        ),
+        object(
+            "kubevirt.io/v1",
+            "VirtualMachine",
+            json!({"spec": {"runStrategy": "Halted", "template": {"spec": {"domain": domain}}}}),
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn the_right_to_patch_ends_at_other_people_s_objects() {
     let space = cluster().await.space("theirs").await;
-    let theirs = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "theirs"}, "data": {"key": "c2VjcmV0"}});
-    space.apply(&theirs).await;
-    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "theirs"},
-        "spec": {"storageClassName": "", "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}});
-    space.apply(&claim).await;
     let client = space.lab.operator_client("theirs-test").await.unwrap();
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), &space.name);
-    assert!(secrets.get("theirs").await.is_err());
-    // The answer to a patch is the object: not even a dry run gets one.
-    for params in [PatchParams::default(), PatchParams::default().dry_run()] {
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {"seen": "yes"}}}));
-        let refusal = secrets.patch("theirs", &params, &patch).await.unwrap_err();
-        assert!(
-            refusal.to_string().contains("only what it made"),
-            "{refusal}"
+    let ours = json!({"labels": {"vm.novasphere.dev/wukong": "web"}});
+    let owner = json!({"apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong", "name": "web", "uid": "1", "controller": true});
+    // Marked and owned, but not as ours are.
+    let mut owners = json!([]);
+    for mut object in theirs() {
+        object["metadata"]["labels"] = json!({"whose": "theirs"});
+        object["metadata"]["ownerReferences"] = owners.clone();
+        let stored = space.apply(&object).await;
+        owners = json!([{"apiVersion": object["apiVersion"], "kind": object["kind"], "name": stored["metadata"]["name"],
+            "uid": stored["metadata"]["uid"], "controller": true}]);
+        let (kind, name) = (
+            &object["kind"],
+            object["metadata"]["name"].as_str().unwrap(),
         );
-        let labelled =
-            Patch::Merge(json!({"metadata": {"labels": {"vm.novasphere.dev/wukong": "web"}}}));
-        secrets
-            .patch("theirs", &params, &labelled)
-            .await
-            .unwrap_err();
+        let (resource, _) = resource(kind.as_str().unwrap());
+        let objects: Api<DynamicObject> =
+            Api::namespaced_with(client.clone(), &space.name, &resource);
+        assert!(objects.get(name).await.is_err(), "{kind}");
+        for change in [
+            json!({"annotations": {"seen": "yes"}}),
+            // Nor is one made ours.
+            ours.clone(),
+            json!({"ownerReferences": [owner]}),
+        ] {
+            // The answer to a patch is the object: not even a dry run gets one.
+            for params in [PatchParams::default(), PatchParams::default().dry_run()] {
+                let patch = Patch::Merge(json!({"metadata": change}));
+                let refusal = objects.patch(name, &params, &patch).await.unwrap_err();
+                assert!(
+                    refusal.to_string().contains("only what it made"),
+                    "{kind} {change}: {refusal}"
+                );
+            }
+        }
+        // What may not be deleted at all is refused before.
+        let refusal = objects.delete(name, &DeleteParams::default()).await;
+        let refusal = refusal.unwrap_err().to_string();
+        let expected = match kind.as_str() {
+            Some("NetworkAttachmentDefinition") => "only what it made",
+            _ => "cannot delete",
+        };
+        assert!(refusal.contains(expected), "{kind}: {refusal}");
     }
-    let claims: Api<PersistentVolumeClaim> = Api::namespaced(client, &space.name);
+    // It is the label that is missing.
+    let mut made = theirs()[0].clone();
+    merge(&mut made["metadata"], ours);
+    space.apply(&made).await;
+    let secrets: Api<Secret> = Api::namespaced(client, &space.name);
     let patch = Patch::Merge(json!({"metadata": {"annotations": {"seen": "yes"}}}));
-    claims
+    secrets
         .patch("theirs", &PatchParams::default(), &patch)
         .await
-        .unwrap_err();
+        .unwrap();
 }
 
 /// Everything that a Wukong can make the operator do.

@@ -106,8 +106,17 @@ async fn a_stolen_token_makes_no_machine_that_reaches_its_node_or_other_people_s
     let harmless = machine(json!({}), json!({}));
     let (code, words) = ask(&client, &Method::POST, &machines, &harmless).await;
     assert_eq!(code, 200, "{words}");
-    for (spec, annotations, refusal) in dangerous() {
-        let vm = machine(spec, annotations);
+    let of_instances = dangerous().into_iter();
+    let mut refused: Vec<_> = of_instances
+        .map(|(spec, annotations, refusal)| (machine(spec, annotations), refusal))
+        .collect();
+    // Either can bring host devices with it.
+    for kind in ["instancetype", "preference"] {
+        let mut vm = harmless.clone();
+        vm["spec"][kind] = json!({"name": "with-a-gpu"});
+        refused.push((vm, "plans no instance types"));
+    }
+    for (vm, refusal) in refused {
         for (method, path) in [
             (Method::POST, format!("{machines}?dryRun=All")),
             (Method::PATCH, format!("{machines}/loot?dryRun=All")),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::json::{list, text};
+use super::json::{list, printable, text};
 
 /// Longest message that is kept, in characters.
 const MESSAGE_MAX: usize = 512;
@@ -48,11 +48,10 @@ pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
 
 /// A message from elsewhere: bounded, on one line, without control characters.
 pub fn bounded(message: &str) -> String {
-    let printable = |c: char| if c.is_control() { ' ' } else { c };
     let mut chars = message.chars();
-    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).map(printable).collect();
+    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).collect();
     if chars.next().is_some() {
         cut.push('…');
     }
-    cut.trim().to_owned()
+    printable(&cut).trim().to_owned()
 }

@@ -14,7 +14,12 @@ pub(crate) fn text(object: &Value, pointer: &str) -> String {
 /// The text at a pointer, unless it is absent or empty.
 pub(crate) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     let text = object.pointer(pointer)?.as_str()?;
-    (!text.is_empty()).then(|| text.to_owned())
+    (!text.is_empty()).then(|| printable(text))
+}
+
+/// Text from elsewhere, such as a guest's word on itself, without what a terminal would act on.
+pub(crate) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// The flag at a pointer; absent is false.
@@ -43,7 +48,7 @@ pub(crate) fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item =
 pub(crate) fn texts(object: &Value, pointer: &str) -> Vec<String> {
     list(object, pointer)
         .filter_map(Value::as_str)
-        .map(Into::into)
+        .map(printable)
         .collect()
 }
 
@@ -62,7 +67,7 @@ pub(crate) fn entries<'a>(
 /// The entries with text of the object at a pointer: labels, a selector.
 pub(crate) fn text_map(object: &Value, pointer: &str) -> BTreeMap<String, String> {
     entries(object, pointer)
-        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .filter_map(|(key, value)| Some((key.clone(), printable(value.as_str()?))))
         .collect()
 }
 

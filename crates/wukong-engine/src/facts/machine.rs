@@ -8,7 +8,7 @@ use wukong_api::spec::{EvictionStrategy, Toleration};
 use wukong_api::{Bytes, labels};
 use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 
-use super::json::text;
+use super::json::{printable, text};
 use super::optional_text;
 use crate::owned;
 
@@ -90,7 +90,7 @@ impl MachineFact {
             group: labels
                 .and_then(|labels| labels.get(labels::GROUP))
                 .and_then(Value::as_str)
-                .map(Into::into),
+                .map(printable),
         })
     }
 

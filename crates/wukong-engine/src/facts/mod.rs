@@ -19,7 +19,7 @@ use serde_json::Value;
 use wukong_api::{FIELD_MANAGER, labels};
 
 use crate::owned;
-use json::{list, text};
+use json::{list, printable, text};
 
 /// Who an object is and whose.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -130,5 +130,5 @@ fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     object
         .pointer(pointer)
         .and_then(Value::as_str)
-        .map(Into::into)
+        .map(printable)
 }

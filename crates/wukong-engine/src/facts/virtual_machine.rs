@@ -3,7 +3,7 @@
 use serde_json::Value;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
-use super::json::text;
+use super::json::{printable, text};
 use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text};
 use crate::owned;
 
@@ -168,7 +168,7 @@ fn machine(object: &Value) -> Option<MachineFact> {
 }
 
 fn interface(status: &Value) -> InterfaceFact {
-    let bare = |address: &str| address.split('/').next().unwrap_or_default().to_owned();
+    let bare = |address: &str| printable(address.split('/').next().unwrap_or_default());
     let mut addresses: Vec<String> = status
         .get("ipAddresses")
         .and_then(Value::as_array)

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
-use serde_json::Value;
-use wukong_api::Policy;
+use serde_json::{Value, json};
+use wukong_api::status::Phase;
+use wukong_api::{Policy, WukongStatus};
 use wukong_engine::facts::Fact;
-use wukong_engine::{Observed, World, decide};
+use wukong_engine::{Decision, Observed, World, decide};
 
 use crate::convergence::KINDS;
 use crate::reasons::keeps_the_rules;
@@ -91,6 +92,136 @@ fn pointers(path: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
+type Objects = BTreeMap<&'static str, Vec<Value>>;
+
+fn objects(cluster: &Cluster) -> Objects {
+    let all = KINDS.iter().map(|kind| (*kind, cluster.server.list(kind)));
+    all.collect()
+}
+
+fn world(objects: &Objects) -> World {
+    fn project<F: Fact>(objects: &[Value]) -> Vec<F> {
+        objects.iter().map(F::project).collect()
+    }
+    let mut world = World::default();
+    world
+        .virtual_machines
+        .replace(project(&objects["VirtualMachine"]));
+    world
+        .instances
+        .replace(project(&objects["VirtualMachineInstance"]));
+    world.data_volumes.replace(project(&objects["DataVolume"]));
+    world
+        .claims
+        .replace(project(&objects["PersistentVolumeClaim"]));
+    world
+        .definitions
+        .replace(project(&objects["NetworkAttachmentDefinition"]));
+    world
+}
+
+fn decision(cluster: &Cluster, world: &World) -> Decision {
+    decide(&Observed {
+        wukong: &cluster.wukong(),
+        world,
+        memory: &cluster.memory,
+        policy: &Policy::default(),
+        now: cluster.now,
+    })
+}
+
+fn is_printable(value: &Value) -> bool {
+    match value {
+        Value::String(text) => !text.contains(char::is_control),
+        Value::Array(items) => items.iter().all(is_printable),
+        Value::Object(map) => map.values().all(is_printable),
+        _ => true,
+    }
+}
+
+/// What others write is shown in terminals, also what a guest says of itself.
+#[test]
+fn no_control_character_of_somebody_else_s_reaches_a_status_or_an_event() {
+    let (mut shown, mut raw) = (0, Vec::new());
+    for cluster in [&*RUNNING, &*BEGINNING] {
+        let objects = objects(cluster);
+        for (kind, of_kind) in &objects {
+            for (index, object) in of_kind.iter().enumerate() {
+                let mut found = Vec::new();
+                pointers("", object, &mut found);
+                found.retain(|path| object.pointer(path).unwrap().is_string());
+                for path in found {
+                    let mut hostile = objects.clone();
+                    let place = &mut hostile.get_mut(kind).unwrap()[index];
+                    let text = place.pointer_mut(&path).unwrap();
+                    *text = Value::from(format!("{}\u{1b}[31m\n", text.as_str().unwrap()));
+                    let decision = decision(cluster, &world(&hostile));
+                    let notes = decision.notes.iter().map(|note| note.message.clone());
+                    let said = json!([decision.status, notes.collect::<Value>()]);
+                    shown += usize::from(said.to_string().contains("[31m"));
+                    if !is_printable(&said) {
+                        raw.push(format!("{kind}{path}"));
+                    }
+                }
+            }
+        }
+    }
+    assert_eq!(raw, [""; 0]);
+    assert!(shown > 5, "{shown} show at all");
+}
+
+/// Whoever may write statuses moves nothing else with it.
+#[test]
+fn a_status_that_somebody_else_wrote_is_replaced_and_moves_nothing() {
+    let truth = serde_json::to_value(RUNNING.status()).unwrap();
+    let mut found = vec![String::new()];
+    pointers("", &truth, &mut found);
+    let mut forged = Vec::new();
+    for path in &found {
+        for value in [
+            json!(null),
+            json!({}),
+            json!([]),
+            json!("forged"),
+            json!(7),
+            json!("2020-01-01T00:00:00Z"),
+        ] {
+            let mut status = truth.clone();
+            *status.pointer_mut(path).unwrap() = value;
+            if status != truth
+                && serde_json::from_value::<Option<WukongStatus>>(status.clone()).is_ok()
+            {
+                forged.push((path, status));
+            }
+        }
+    }
+    assert!(forged.len() > 50, "{}", forged.len());
+    for (path, status) in forged {
+        for restart in [false, true] {
+            let mut cluster = RUNNING.clone();
+            cluster
+                .server
+                .update_status("mallory", "Wukong", "web", status.clone());
+            if restart {
+                cluster.restart_operator();
+            }
+            cluster.settle();
+            let done = cluster.done();
+            assert!(
+                done.iter().all(|action| action == "write status"),
+                "{path} {status}: {done:?}"
+            );
+            let after = cluster.status();
+            keeps_the_rules(&after);
+            assert_eq!(
+                (after.phase, after.blocker),
+                (Some(Phase::Running), None),
+                "{path} {status}"
+            );
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
@@ -101,7 +232,7 @@ proptest! {
         running: bool,
     ) {
         let cluster = if running { &*RUNNING } else { &*BEGINNING };
-        let mut objects: BTreeMap<&str, Vec<Value>> = KINDS.iter().map(|kind| (*kind, cluster.server.list(kind))).collect();
+        let mut objects = objects(cluster);
         for (kind, place, value) in damage {
             for object in objects.get_mut(kind).unwrap() {
                 let mut found = Vec::new();
@@ -109,19 +240,8 @@ proptest! {
                 *object.pointer_mut(place.get::<String>(&found)).unwrap() = value.clone();
             }
         }
-        let mut world = World::default();
-        fn project<F: Fact>(objects: &[Value]) -> Vec<F> {
-            objects.iter().map(F::project).collect()
-        }
-        world.virtual_machines.replace(project(&objects["VirtualMachine"]));
-        world.instances.replace(project(&objects["VirtualMachineInstance"]));
-        world.data_volumes.replace(project(&objects["DataVolume"]));
-        world.claims.replace(project(&objects["PersistentVolumeClaim"]));
-        world.definitions.replace(project(&objects["NetworkAttachmentDefinition"]));
-        let wukong = cluster.wukong();
-        let decision = decide(&Observed {
-            wukong: &wukong, world: &world, memory: &cluster.memory, policy: &Policy::default(), now: cluster.now,
-        });
+        let world = world(&objects);
+        let decision = decision(cluster, &world);
         keeps_the_rules(&decision.status);
         prop_assert!(serde_json::to_vec(&decision.status).unwrap().len() < 64 * 1024);
         for prune in &decision.prune {

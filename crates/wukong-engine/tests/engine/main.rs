@@ -16,6 +16,7 @@ mod nothing_ignored;
 mod pending;
 mod power;
 mod reasons;
+mod secrets;
 #[path = "../support/mod.rs"]
 mod support;
 mod traps;
