@@ -6,6 +6,8 @@ use std::{env, fs};
 
 use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{Endianness, elf};
 use strum::Display;
 
 use crate::{generated, tools};
@@ -108,6 +110,13 @@ pub fn operator(root: &Path, build: &Path, target: &str) -> anyhow::Result<PathB
     Ok(build.join(target).join("release/wukong-operator"))
 }
 
+/// Whether a program starts without another file: none is asked for to load shared libraries.
+pub fn is_static(program: &[u8]) -> anyhow::Result<bool> {
+    let program = ElfFile64::<Endianness>::parse(program).context("not a program for Linux")?;
+    let mut headers = program.elf_program_headers().iter();
+    Ok(!headers.any(|header| header.p_type(program.endian()) == elf::PT_INTERP))
+}
+
 /// Where the C compiler of another kind of machine is, as Debian names it, in the variables of cargo and of cc.
 fn cross_compiler(target: &str) -> Vec<(String, String)> {
     let machine = target.split('-').next().unwrap_or_default();
@@ -153,4 +162,22 @@ pub fn copy_sources(to: &Path) -> anyhow::Result<()> {
         fs::copy(&from, &to).with_context(|| format!("cannot copy {path}"))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_needs_an_interpreter_is_not_static() {
+        let mut program = fs::read(env::current_exe().unwrap()).unwrap();
+        assert!(
+            !is_static(&program).unwrap(),
+            "tests are linked to the system's libraries"
+        );
+        // The number of program headers, in the 64-bit ELF header.
+        program[56..58].fill(0);
+        assert!(is_static(&program).unwrap());
+        assert!(is_static(b"#!/bin/sh").is_err());
+    }
 }

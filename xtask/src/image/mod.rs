@@ -60,6 +60,10 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
             compare(&output, target, &binary)?;
         }
         let bytes = read(&binary)?;
+        ensure!(
+            build::is_static(&bytes)?,
+            "the binary for {target} needs files that the image does not have"
+        );
         let bill = sbom::of_binary(&binary)?;
         let stem = format!("wukong-operator-{version}-{arch}");
         write(&output.join(format!("{stem}.cdx.json")), bill.as_bytes())?;
