@@ -10,6 +10,7 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
+use wukong_engine::environment::facts::DEFINITION;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
@@ -17,7 +18,7 @@ use wukong_engine::store::{Presence, Store};
 use crate::cluster::{Cluster, denied, unseen};
 use children::CHILDREN;
 pub use kept::Kept;
-use source::{ENACTMENTS, POLICIES, SOURCES, Scope, Source};
+use source::{CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
@@ -114,6 +115,7 @@ impl Survey {
             definitions: self.presence("network-attachment-definitions"),
             ..Environment::default()
         };
+        self.fill(&mut environment.own_definitions, CUSTOM_RESOURCES, is_ours);
         self.fill(&mut environment.kubevirts, "kubevirts", any);
         self.fill(&mut environment.kubevirt_pods, "pods", is_kubevirt_pod);
         self.fill(&mut environment.nodes, "nodes", any);
@@ -180,6 +182,11 @@ fn any(_: &Value) -> bool {
     true
 }
 
+/// The definition of the Wukongs.
+fn is_ours(definition: &Value) -> bool {
+    name(definition) == DEFINITION
+}
+
 fn name(object: &Value) -> &str {
     object
         .pointer("/metadata/name")
@@ -219,6 +226,10 @@ async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part
     let everywhere = || Api::all_with(cluster.client.clone(), &resource);
     let listed = match source.scope {
         Scope::Namespace => list(here()).await,
+        Scope::One(name) => {
+            let one = ListParams::default().fields(&format!("metadata.name={name}"));
+            everywhere().list(&one).await.map(|list| list.items)
+        }
         Scope::EverywhereElseNamespace => match list(everywhere()).await {
             Err(error) if denied(&error) == Some(Presence::Forbidden) => list(here()).await,
             listed => listed,

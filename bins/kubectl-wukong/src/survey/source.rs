@@ -2,6 +2,7 @@
 
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
+use wukong_engine::environment::facts::DEFINITION;
 
 /// A kind, and which of its objects matter.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub enum Scope {
     EverywhereElseNamespace,
     /// Those of one namespace.
     Namespace,
+    /// The one of this name.
+    One(&'static str),
     /// None: it only matters whether there is such a kind.
     Kind,
 }
@@ -42,6 +45,8 @@ pub const fn source(
     }
 }
 
+/// Plural of the definitions of kinds.
+pub const CUSTOM_RESOURCES: &str = "customresourcedefinitions";
 /// Plurals of what makes bridges on nodes.
 pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
 pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
@@ -149,6 +154,13 @@ pub static SOURCES: &[Source] = &[
         "Wukong",
         "wukongs",
         Scope::EverywhereElseNamespace,
+    ),
+    source(
+        "apiextensions.k8s.io",
+        "v1",
+        "CustomResourceDefinition",
+        CUSTOM_RESOURCES,
+        Scope::One(DEFINITION),
     ),
 ];
 

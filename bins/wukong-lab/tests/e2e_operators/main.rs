@@ -7,6 +7,7 @@ mod support;
 
 mod cost;
 mod crashes;
+mod definition;
 mod leaders;
 mod malformed;
 

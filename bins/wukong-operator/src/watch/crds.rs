@@ -72,7 +72,7 @@ async fn run(client: Client, known: watch::Sender<Known>) {
     let api: Api<Crd> = Api::all(client);
     let mut streaming = true;
     loop {
-        let mut events = watcher(api.clone(), config(streaming, None)).boxed();
+        let mut events = watcher(api.clone(), config(streaming, None, None)).boxed();
         let mut list = HashMap::new();
         let mut attempts = 0;
         let mut failing_since = None;

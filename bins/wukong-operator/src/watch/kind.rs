@@ -39,6 +39,8 @@ pub(super) struct KindWatch {
     pub definitions: Definitions,
     /// Labels of the objects that matter; `None`: all do.
     pub selector: Option<&'static str>,
+    /// Fields of the objects that matter; `None`: all do.
+    pub fields: Option<String>,
     pub sink: Box<dyn Sink>,
     pub metrics: Metrics,
     /// Kinds of which nothing is known yet.
@@ -84,7 +86,11 @@ impl KindWatch {
         let mut streaming = true;
         let mut failing: Option<Failing> = None;
         loop {
-            let mut events = watcher(api.clone(), config(streaming, self.selector)).boxed();
+            let mut events = watcher(
+                api.clone(),
+                config(streaming, self.selector, self.fields.as_deref()),
+            )
+            .boxed();
             while let Some(event) = events.next().await {
                 let error = match event {
                     Ok(event) => {

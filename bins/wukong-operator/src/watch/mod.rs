@@ -16,11 +16,13 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{LimitRange, Node, PersistentVolumeClaim, Pod, ResourceQuota};
 use k8s_openapi::api::storage::v1::{CSIDriver, CSINode, StorageClass};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::ApiResource;
 use kube::{Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_api::Wukong;
+use wukong_engine::environment::facts::DEFINITION;
 use wukong_engine::environment::{KUBEVIRT_PODS, is_multus};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, Presence};
@@ -115,6 +117,8 @@ struct Watched {
     custom: bool,
     /// Labels of the objects that matter; `None`: all do.
     selector: Option<&'static str>,
+    /// Fields of the objects that matter; `None`: all do.
+    fields: Option<String>,
     /// Whether decisions wait until it is known.
     needed: bool,
 }
@@ -134,6 +138,7 @@ fn of_custom(resource: ApiResource) -> Watched {
         resource,
         custom: true,
         selector: None,
+        fields: None,
         needed: true,
     }
 }
@@ -191,6 +196,14 @@ impl Start<'_> {
         self.facts(
             built_in::<StorageClass>(),
             Part::of_wukongs(|world| &mut world.environment.storage_classes),
+        );
+        let own_definition = Watched {
+            fields: Some(format!("metadata.name={DEFINITION}")),
+            ..built_in::<CustomResourceDefinition>()
+        };
+        self.diagnosis(
+            own_definition,
+            Part::of_wukongs(|world| &mut world.environment.own_definitions),
         );
     }
 
@@ -301,6 +314,7 @@ impl Start<'_> {
             resource,
             definitions: self.definitions.clone(),
             selector: watched.selector,
+            fields: watched.fields,
             sink: Keeper::of(store),
             metrics: self.metrics.clone(),
             waiting: Arc::clone(&self.waiting),

@@ -21,10 +21,11 @@ const WATCH_SECONDS: u32 = 120;
 /// Objects of a page of a list, which are all in memory at once; from a streaming list they come one by one.
 const PAGE: u32 = 100;
 
-/// How a watch is made: by a streaming list where the server has them, of the objects with these labels.
-pub(super) fn config(streaming: bool, selector: Option<&str>) -> Config {
+/// How a watch is made: by a streaming list where the server has them, of the objects with these labels and fields.
+pub(super) fn config(streaming: bool, selector: Option<&str>, fields: Option<&str>) -> Config {
     let mut config = Config::default().timeout(WATCH_SECONDS);
     config.label_selector = selector.map(Into::into);
+    config.field_selector = fields.map(Into::into);
     if streaming {
         config.streaming_lists()
     } else {

@@ -1,10 +1,12 @@
-//! `SpecValid`: a CustomResourceDefinition that is older than the operator, told by what the API server keeps of a status.
+//! `SpecValid`: a CustomResourceDefinition that is older than the operator, told by its schema or, where that cannot be seen,
+//! by what the API server keeps of a status.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
+use crate::environment::rules::outdated;
 use crate::observed::Observed;
 use crate::status;
 use crate::verdict::{Status, Verdict};
@@ -13,9 +15,12 @@ const TYPE: ConditionType = ConditionType::SpecValid;
 /// Most fields that one message lists.
 const DROPPED_MAX: usize = 5;
 
-/// A status that the API server cuts: the CustomResourceDefinition does not know all of its fields. What was said of that
+/// What the CustomResourceDefinition does not know, or else that the API server cuts a status: then what was said of that
 /// stays until a status was written again.
 pub(crate) fn verdict(observed: &Observed) -> Option<Verdict> {
+    if let Some(definition) = observed.world.environment.own_definition() {
+        return outdated(definition).map(said);
+    }
     let Some((wanted, kept)) = &observed.memory.status_cut else {
         return status::said_before(observed.wukong, TYPE)
             .filter(|said| said.reason == Reason::CRDOutdated && said.status == Status::True)
@@ -27,9 +32,13 @@ pub(crate) fn verdict(observed: &Observed) -> Option<Verdict> {
             "The installed CustomResourceDefinition is older than the operator: the API server drops {}, and whatever is newer in manifests",
             dropped.join(", ")
         );
-        Verdict::ok(TYPE, Reason::CRDOutdated, message)
-            .hint("install the CustomResourceDefinition of the operator's release")
+        said(message)
     })
+}
+
+fn said(message: String) -> Verdict {
+    Verdict::ok(TYPE, Reason::CRDOutdated, message)
+        .hint("install the CustomResourceDefinition of the operator's release")
 }
 
 /// The fields of a status that were not kept, at most [`DROPPED_MAX`].

@@ -25,8 +25,9 @@ pub use policy::policies;
 
 use addresses::Addresses;
 use facts::{
-    CdiFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact, NodeFact,
-    NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
+    CdiFact, CsiNodeFact, DaemonSetFact, DefinitionFact, EnactmentFact, KubeVirtFact,
+    LimitRangeFact, NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact,
+    StorageProfileFact,
 };
 
 use crate::facts::{ObjectFact, StorageClassFact};
@@ -46,6 +47,8 @@ pub struct Environment {
     pub data_volumes: Presence,
     /// Whether NetworkAttachmentDefinitions can be made.
     pub definitions: Presence,
+    /// The CustomResourceDefinition of the Wukongs ([`facts::DEFINITION`]).
+    pub own_definitions: Store<DefinitionFact>,
     /// The KubeVirt resource.
     pub kubevirts: Store<KubeVirtFact>,
     /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
@@ -115,6 +118,11 @@ impl Environment {
         ]
         .iter()
         .all(|presence| *presence != Presence::Unknown)
+    }
+
+    /// The CustomResourceDefinition of the Wukongs, where it can be seen.
+    pub(crate) fn own_definition(&self) -> Option<&DefinitionFact> {
+        self.own_definitions.get("", facts::DEFINITION).present()
     }
 
     /// The KubeVirt resource.

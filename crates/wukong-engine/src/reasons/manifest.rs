@@ -49,7 +49,7 @@ pub(super) const CRD_OUTDATED: ReasonDoc = ReasonDoc {
     reason: Reason::CRDOutdated,
     tone: Wrong,
     conditions: &[SpecValid],
-    meaning: "The installed CustomResourceDefinition is of another release than the operator. Either the stored Wukong cannot be read: the message names the field, and the VM is left as it is. Or the API server drops what the operator writes into the status: the message names these fields, and everything else works. Fields of the manifest that are newer than the definition are dropped then, too, before the operator sees them.",
+    meaning: "The installed CustomResourceDefinition is of another release than the operator. Either the stored Wukong cannot be read: the message names the field, and the VM is left as it is. Or the API server drops fields of manifests, before the operator sees them, and of the status: the message names those that the definition lacks, and everything else works. Where the operator cannot see the definition, only what was dropped of a status is named.",
     fix: "Install the CustomResourceDefinition of the operator's release (`kubectl apply --server-side -f deploy/crds/`), and apply the manifest again.",
     platforms: &[],
 };

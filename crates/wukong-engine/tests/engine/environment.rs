@@ -71,6 +71,37 @@ fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
     insta::assert_snapshot!(said);
 }
 
+/// It says so of a VM that runs, too, and takes it back: what was said before a restart does not stay for ever.
+#[test]
+fn what_the_installed_definition_drops_is_named_as_long_as_it_does() {
+    const MTU: &str = "properties/spec/properties/networks/items/properties/mtu";
+    let mut cluster =
+        Cluster::running(IMAGE).within(&Surroundings::healthy().knowing_all_but(&[MTU]));
+    cluster.settle();
+    let status = cluster.status();
+    let spec = &status.conditions[0];
+    assert_eq!(
+        (
+            spec.type_.as_str(),
+            spec.status.as_str(),
+            spec.reason.as_str()
+        ),
+        ("SpecValid", "True", "CRDOutdated")
+    );
+    let told = "the API server drops spec.networks[].mtu (";
+    assert!(spec.message.contains(told), "{}", spec.message);
+    assert_eq!(status.phase, Some(Phase::Running));
+    keeps_the_rules(&status);
+
+    cluster.memory = Default::default();
+    cluster = cluster.within(&Surroundings::healthy().knowing_all_but(&[]));
+    cluster.settle();
+    assert_eq!(
+        condition(&cluster.status(), "SpecValid"),
+        pair("True", "Valid")
+    );
+}
+
 #[test]
 fn a_bad_cluster_holds_nothing_back_and_is_forgotten_when_it_is_mended() {
     let mut cluster = Cluster::new(IMAGE).within(&without_kvm());

@@ -1,5 +1,6 @@
 //! A healthy cluster as the API server tells it (fixtures/healthy.json), to break in one place or two.
 
+use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wukong_api::{Policy, Reason, ValidatedWukong, Wukong, WukongSpec};
@@ -68,6 +69,19 @@ impl Cluster {
     pub fn with(mut self, object: Value) -> Self {
         self.objects.push(object);
         self
+    }
+
+    /// With this version's CustomResourceDefinition, but for the properties at these places of its schema.
+    pub fn knowing_all_but(self, places: &[&str]) -> Self {
+        let mut definition = serde_json::to_value(Wukong::crd()).unwrap();
+        definition["metadata"]["uid"] = json!("definition");
+        for place in places {
+            let (properties, name) = place.rsplit_once('/').unwrap();
+            let at = format!("/spec/versions/0/schema/openAPIV3Schema/{properties}");
+            let properties = definition.pointer_mut(&at).unwrap();
+            properties.as_object_mut().unwrap().remove(name).unwrap();
+        }
+        self.with(definition)
     }
 
     /// A small VM with a disk, and what `more` adds to its spec, as this cluster's operator takes it.
@@ -198,6 +212,7 @@ impl Cluster {
             virtual_machines: self.seen("VirtualMachine"),
             data_volumes: self.seen("DataVolume"),
             definitions: self.seen("NetworkAttachmentDefinition"),
+            own_definitions: self.store("CustomResourceDefinition"),
             kubevirts: self.store("KubeVirt"),
             kubevirt_pods: self.store_of("Pod", |pod: &PodFact| pod.component.starts_with("virt-")),
             nodes: self.store("Node"),

@@ -1,9 +1,11 @@
 //! What is kept of objects.
 
-use serde_json::json;
-use wukong_api::Bytes;
-use wukong_engine::environment::facts::DaemonSetFact;
-use wukong_engine::environment::facts::{KubeVirtFact, NodeFact, QuotaFact};
+use kube::CustomResourceExt;
+use serde_json::{Value, json};
+use wukong_api::{Bytes, Wukong};
+use wukong_engine::environment::facts::{
+    DaemonSetFact, DefinitionFact, KubeVirtFact, NodeFact, QuotaFact,
+};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Presence, Store};
 
@@ -106,4 +108,36 @@ fn objects_are_found_whatever_their_namespace() {
         (names(&store), store.presence()),
         (Vec::new(), Presence::Forbidden)
     );
+}
+
+/// As the API server prunes: an object that it does not know goes as a whole, and where it keeps everything nothing is lost.
+#[test]
+fn what_a_definition_lacks_is_what_the_api_server_drops() {
+    let lacking = |change: fn(&mut Value)| {
+        let mut definition = serde_json::to_value(Wukong::crd()).unwrap();
+        let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
+        change(definition.pointer_mut(schema).unwrap());
+        DefinitionFact::project(&definition).lacking
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(lacking(|_| ()), none);
+    assert_eq!(
+        lacking(|all| drop(
+            all["spec"]["properties"]
+                .as_object_mut()
+                .unwrap()
+                .remove("networks")
+        )),
+        ["spec.networks"]
+    );
+    assert_eq!(
+        lacking(|all| all["spec"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})),
+        none
+    );
+    assert_eq!(
+        lacking(|all| all["spec"]["properties"]["later"] = json!({"type": "string"})),
+        none
+    );
+    assert_eq!(DefinitionFact::project(&json!({})).lacking, none);
 }

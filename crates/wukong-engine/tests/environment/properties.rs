@@ -164,6 +164,7 @@ fn environment(objects: &[Value]) -> Environment {
         virtual_machines: Served,
         data_volumes: Served,
         definitions: Served,
+        own_definitions: store(objects),
         kubevirts: store(objects),
         kubevirt_pods: store(objects),
         nodes: store(objects),

@@ -1,5 +1,6 @@
 //! The rules: what can be wrong with a cluster, as data.
 
+mod definition;
 mod kubevirt;
 mod limits;
 mod network;
@@ -16,6 +17,7 @@ use super::nodes::Nodes;
 use super::{Environment, Platform};
 use crate::store::{Presence, Store};
 
+pub(crate) use definition::outdated;
 pub(super) use storage::{IN_CLUSTER_PROVISIONERS, is_in_cluster};
 pub(super) use table::MULTUS_ON_K3S;
 pub use table::RULES;

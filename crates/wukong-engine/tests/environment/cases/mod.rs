@@ -1,5 +1,6 @@
 //! A cluster for each rule that breaks it, and what is to be said about it.
 
+mod definition;
 mod kubevirt;
 mod limits;
 mod network;
@@ -26,6 +27,7 @@ pub struct Case {
 /// Every case, in the files of the rules that they are about.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
+        definition::CASES,
         kubevirt::CASES,
         nodes::CASES,
         network::CASES,

@@ -1,5 +1,6 @@
 //! The table of rules, in causal order: of two that do not hold, the first is the cause.
 
+mod definition;
 mod kubevirt;
 mod limits;
 mod network;
@@ -13,6 +14,7 @@ pub(in crate::environment) use network::MULTUS_ON_K3S;
 
 /// Every rule.
 pub static RULES: &[Rule] = &[
+    definition::DEFINITION,
     kubevirt::KUBEVIRT_INSTALLED,
     kubevirt::KUBEVIRT_AVAILABLE,
     nodes::PLACEMENT,

@@ -1,0 +1,78 @@
+//! The CustomResourceDefinition of the Wukongs, as it is installed.
+
+use kube::{CustomResourceExt, Resource};
+use serde_json::Value;
+use wukong_api::Wukong;
+
+use super::same_but;
+use crate::facts::{Fact, Meta};
+
+/// The name of the definition.
+pub const DEFINITION: &str = "wukongs.vm.novasphere.dev";
+
+/// What the API server does not know of the fields that this version knows.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DefinitionFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Paths of the fields that it drops, such as `spec.networks[].mtu`: of an object that is not known at all, the object.
+    pub lacking: Vec<String>,
+}
+
+impl Fact for DefinitionFact {
+    fn project(object: &Value) -> Self {
+        let mut lacking = Vec::new();
+        let ours = serde_json::to_value(Wukong::crd()).unwrap_or_default();
+        if let (Some(ours), Some(installed)) = (schema(&ours), schema(object)) {
+            for part in ["spec", "status"] {
+                let at = format!("/properties/{part}");
+                if let (Some(ours), Some(installed)) = (ours.pointer(&at), installed.pointer(&at)) {
+                    compare(part, ours, installed, &mut lacking);
+                }
+            }
+        }
+        Self {
+            meta: Meta::project(object),
+            lacking,
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    fn says_the_same(&self, other: &Self) -> bool {
+        same_but(self, other, |fact| fact.meta = other.meta.clone())
+    }
+}
+
+/// The schema of our version.
+fn schema(definition: &Value) -> Option<&Value> {
+    let versions = definition.pointer("/spec/versions")?.as_array()?;
+    let ours = |version: &&Value| version.get("name") == Some(&Wukong::version(&()).into());
+    versions
+        .iter()
+        .find(ours)?
+        .pointer("/schema/openAPIV3Schema")
+}
+
+/// As the API server prunes: what has no schema goes, unless all is kept there.
+fn compare(path: &str, ours: &Value, installed: &Value, lacking: &mut Vec<String>) {
+    if installed.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
+        return;
+    }
+    let properties = ours.get("properties").and_then(Value::as_object);
+    for (name, ours) in properties.into_iter().flatten() {
+        let path = format!("{path}.{name}");
+        let known = installed
+            .get("properties")
+            .and_then(|known| known.get(name));
+        match known {
+            Some(known) => compare(&path, ours, known, lacking),
+            None => lacking.push(path),
+        }
+    }
+    if let (Some(ours), Some(installed)) = (ours.get("items"), installed.get("items")) {
+        compare(&format!("{path}[]"), ours, installed, lacking);
+    }
+}

@@ -1,0 +1,28 @@
+//! The rule about the CustomResourceDefinition of the Wukongs.
+
+use super::{Finding, Scene, listed};
+use crate::environment::facts::{DEFINITION, DefinitionFact};
+
+/// Whoever may not see it is told by what is dropped of a status.
+pub(super) fn up_to_date(scene: &Scene) -> Finding {
+    let Some(definition) = scene.environment.own_definition() else {
+        return Finding::Irrelevant;
+    };
+    match outdated(definition) {
+        Some(message) => {
+            Finding::found(message).about(format!("CustomResourceDefinition/{DEFINITION}"))
+        }
+        None => Finding::holds(),
+    }
+}
+
+/// What is to be said about a definition that lacks fields.
+pub(crate) fn outdated(definition: &DefinitionFact) -> Option<String> {
+    let paths = definition.lacking.iter().map(String::as_str);
+    (!definition.lacking.is_empty()).then(|| {
+        format!(
+            "The installed CustomResourceDefinition is of an older release: the API server drops {}",
+            listed(paths)
+        )
+    })
+}

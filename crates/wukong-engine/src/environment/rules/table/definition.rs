@@ -1,0 +1,19 @@
+//! The rule about the CustomResourceDefinition of the Wukongs.
+
+use wukong_api::ConditionType::SpecValid;
+use wukong_api::Reason;
+
+use crate::environment::rules::{Rule, Severity, definition};
+
+pub(super) const DEFINITION: Rule = Rule {
+    id: "definition",
+    condition: SpecValid,
+    reason: Reason::CRDOutdated,
+    severity: Severity::Warn,
+    after: &[],
+    of_manifest: false,
+    holds: "The installed CustomResourceDefinition knows all fields",
+    hint: "install the CustomResourceDefinition of this release, and apply manifests that use these fields again",
+    platforms: &[],
+    judge: definition::up_to_date,
+};

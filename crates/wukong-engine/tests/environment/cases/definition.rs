@@ -1,0 +1,22 @@
+//! What is amiss with the CustomResourceDefinition of the Wukongs.
+
+use wukong_api::Reason;
+use wukong_engine::environment::CheckStatus::Warn;
+
+use super::{Case, plain};
+use crate::cluster::Cluster;
+
+pub const CASES: &[Case] = &[Case {
+    rule: "definition",
+    cluster: || {
+        Cluster::healthy().knowing_all_but(&[
+            "properties/spec/properties/networks/items/properties/mtu",
+            "properties/spec/properties/firmware",
+            "properties/status/properties/timings",
+        ])
+    },
+    wish: plain,
+    status: Warn,
+    reason: Reason::CRDOutdated,
+    words: &["drops spec.firmware, spec.networks[].mtu, status.timings"],
+}];
