@@ -57,14 +57,28 @@ pub fn target(arch: Arch) -> anyhow::Result<&'static str> {
         }
     }
     let [best, _] = arch.targets();
+    let compiler = match arch {
+        Arch::Amd64 => "gcc-x86-64-linux-gnu",
+        Arch::Arm64 => "gcc-aarch64-linux-gnu",
+    };
     bail!(
-        "Rust's standard library for {arch} is not installed: `rustup target add {best}`. \
-         On a machine of another kind it takes a C compiler and linker for it, too (Debian: gcc-aarch64-linux-gnu)"
+        "Rust's standard library for {arch} is not installed: `rustup target add {best}`, or with Debian's Rust \
+         libstd-rust-dev:{arch}. On a machine of another kind it takes a C compiler and linker for it, too (Debian: {compiler})"
     )
 }
 
-/// Builds the operator of the sources in `root`.
-pub fn operator(root: &Path, build: &Path, target: &str) -> anyhow::Result<PathBuf> {
+/// `cargo auditable`, which notes in a binary what it is made of.
+pub fn auditable() -> anyhow::Result<PathBuf> {
+    tools::installed("cargo-auditable", AUDITABLE)
+}
+
+/// Builds the operator of the sources in `root` with `auditable`.
+pub fn operator(
+    auditable: &Path,
+    root: &Path,
+    build: &Path,
+    target: &str,
+) -> anyhow::Result<PathBuf> {
     println!("building wukong-operator for {target} (minutes)");
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -87,7 +101,7 @@ pub fn operator(root: &Path, build: &Path, target: &str) -> anyhow::Result<PathB
         .iter()
         .map(|moved| format!("-ffile-prefix-map={moved}"))
         .collect();
-    let mut cargo = Command::new(tools::installed("cargo-auditable", AUDITABLE)?);
+    let mut cargo = Command::new(auditable);
     cargo
         .args(["auditable", "build", "--release", "--locked"])
         .args(["--package", "wukong-operator", "--bin", "wukong-operator"])
