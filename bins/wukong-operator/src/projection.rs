@@ -1,4 +1,4 @@
-//! WatchedObject objects, and what we keep of them.
+//! Watched objects, and what is kept of them.
 
 use std::borrow::Cow;
 

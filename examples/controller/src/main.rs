@@ -1,19 +1,17 @@
 //! A controller of its own, on `wukong-storage` and `wukong-vm` alone: VMs on the pod network, with their disks.
 //!
-//! It applies what the planners say, at every event: what is so already the API server does not store again. What the
-//! operator adds to that is not here; the README says how to run it, and what it lacks.
+//! It applies what the planners say, at every event: what is so already the API server does not store again.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
 use futures::StreamExt;
 use k8s_openapi::NamespaceResourceScope;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource};
+use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wukong_api::{ValidatedWukong, Wukong, labels};
@@ -33,17 +31,15 @@ enum Error {
 }
 
 #[tokio::main]
-async fn main() -> Result<()> {
+async fn main() -> anyhow::Result<()> {
     let client = Client::try_default().await?;
-    // It needs no right to list.
-    let everything = watcher::Config::default().streaming_lists();
+    let everything = watcher::Config::default().streaming_lists(); // no right to list is needed
     let ours = everything.clone().labels(labels::WUKONG);
     Controller::new(Api::<Wukong>::all(client.clone()), everything)
         .owns(Api::<VirtualMachine>::all(client.clone()), ours)
         .run(reconcile, retry, Arc::new(client))
         .for_each(async |done| match done {
             Ok((wukong, _)) => println!("as planned: {wukong}"),
-            // Its children are still being collected.
             Err(controller::Error::ObjectNotFound(wukong)) => println!("gone: {wukong}"),
             Err(error) => eprintln!("not as planned: {error}"),
         })
@@ -90,14 +86,10 @@ where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
     K: Clone + std::fmt::Debug + DeserializeOwned + Serialize,
 {
-    let meta = object.meta();
-    let api = Api::<K>::namespaced(
-        client.clone(),
-        meta.namespace.as_deref().unwrap_or_default(),
-    );
-    let name = meta.name.as_deref().unwrap_or_default();
+    let api = Api::<K>::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     let params = PatchParams::apply("example-controller").force();
-    api.patch(name, &params, &Patch::Apply(object)).await?;
+    api.patch(&object.name_any(), &params, &Patch::Apply(object))
+        .await?;
     Ok(())
 }
 
