@@ -282,6 +282,7 @@ async fn storage_classes() {
             (class("fast"), &[]),
             (class("team-a"), &[]),
             (class("faster"), path),
+            (class("another-team-a"), path),
             (disk(json!({})), path),
             (
                 json!({"disks": [{"name": "root", "size": "1Gi", "storageClassName": null}]}),
