@@ -90,7 +90,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         );
         if bytes.len() > BINARY_LIMIT || image.size() > IMAGE_LIMIT {
             println!(
-                "{arch}: heavier than the goal of {} and {}",
+                "{arch}: heavier than the goals, {} for the binary and {} for the image",
                 size(BINARY_LIMIT),
                 size(IMAGE_LIMIT)
             );
