@@ -159,7 +159,7 @@ impl Bundle {
 
 #[cfg(test)]
 mod tests {
-    use wukong_api::Policy;
+    use wukong_api::OperatorSettings;
 
     use super::*;
     use crate::doctor::Diagnosis;
@@ -169,7 +169,7 @@ mod tests {
         let diagnosis = Diagnosis::of(
             &bundle.wukong,
             &bundle.survey,
-            &Policy::default(),
+            &OperatorSettings::default(),
             bundle.taken,
         );
         output::to_yaml(&diagnosis).unwrap()

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::action::{self, ActionArgs, Wish};
+use crate::action::{self, ActionArgs, DesiredPower};
 use crate::exit::{self, Exit};
 use crate::{
     bundle, console, doctor, explain_reason, ip, list, output, plan, port_forward, preflight,
@@ -70,10 +70,10 @@ impl Command {
             Self::Doctor(args) => with_cluster(doctor::run(&args)),
             Self::Bundle(args) => with_cluster(bundle::run(&args)),
             Self::ExplainReason(args) => explain_reason::run(&args),
-            Self::Start(args) => with_cluster(action::set(&args, Wish::Start)),
-            Self::Stop(args) => with_cluster(action::set(&args, Wish::Stop)),
-            Self::Pause(args) => with_cluster(action::set(&args, Wish::Pause)),
-            Self::Unpause(args) => with_cluster(action::set(&args, Wish::Unpause)),
+            Self::Start(args) => with_cluster(action::set(&args, DesiredPower::Start)),
+            Self::Stop(args) => with_cluster(action::set(&args, DesiredPower::Stop)),
+            Self::Pause(args) => with_cluster(action::set(&args, DesiredPower::Pause)),
+            Self::Unpause(args) => with_cluster(action::set(&args, DesiredPower::Unpause)),
             Self::Restart(args) => with_cluster(action::restart(&args)),
             Self::Migrate(args) => with_cluster(action::migrate(&args)),
             Self::List(args) => with_cluster(list::run(&args)),

@@ -9,14 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
 use wukong_api::status::ResourceStatus;
-use wukong_api::{ConditionType, Policy, Reason, Wukong};
+use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong};
 use wukong_engine::environment::Check;
 use wukong_engine::{Kind, Memory, Observed, decide};
 
 use crate::bundle::Bundle;
 use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
-use crate::manifest::PolicyArgs;
+use crate::manifest::SettingsArgs;
 use crate::output::{self, Format};
 use crate::survey::Survey;
 use crate::text;
@@ -45,7 +45,7 @@ pub struct Args {
     from: Option<PathBuf>,
 
     #[command(flatten)]
-    policy: PolicyArgs,
+    settings: SettingsArgs,
 
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
@@ -61,9 +61,9 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         (None, Some(name)) => Bundle::take(&args.cluster.connect().await?, name).await?,
         (None, None) => anyhow::bail!("which Wukong?"),
     };
-    let mut policy = args.policy.policy();
-    policy.manage_node_networks |= makes_bridges(&bundle.wukong);
-    let diagnosis = Diagnosis::of(&bundle.wukong, &bundle.survey, &policy, bundle.taken);
+    let mut settings = args.settings.operator_settings();
+    settings.manage_node_networks |= makes_bridges(&bundle.wukong);
+    let diagnosis = Diagnosis::of(&bundle.wukong, &bundle.survey, &settings, bundle.taken);
     output::print(&match args.output {
         Format::Table => view(&bundle.wukong, &diagnosis),
         Format::Yaml => output::to_yaml(&diagnosis)?,
@@ -125,15 +125,20 @@ pub struct Finding {
 
 impl Diagnosis {
     /// Judges what is known of a Wukong, as the operator does.
-    pub fn of(wukong: &Wukong, survey: &Survey, policy: &Policy, now: Timestamp) -> Self {
+    pub fn of(
+        wukong: &Wukong,
+        survey: &Survey,
+        settings: &OperatorSettings,
+        now: Timestamp,
+    ) -> Self {
         let world = survey.world();
         let mut memory = Memory::default();
-        memory.record_looked(survey.children(wukong), now);
+        memory.record_queried(survey.children(wukong), now);
         let decision = decide(&Observed {
             wukong,
             world: &world,
             memory: &memory,
-            policy,
+            settings,
             now,
         });
         let mut found = decision.findings.into_iter().map(Finding::from);

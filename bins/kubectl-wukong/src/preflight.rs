@@ -10,7 +10,7 @@ use wukong_engine::environment::{self, Check, CheckStatus, preflight};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
-use crate::manifest::{self, Defaults, PolicyArgs};
+use crate::manifest::{self, Defaults, SettingsArgs};
 use crate::output::{self, Format};
 use crate::policy::{Policies, PolicyFileArgs};
 use crate::survey::Survey;
@@ -37,7 +37,7 @@ pub struct Args {
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    settings: PolicyArgs,
+    settings: SettingsArgs,
 
     #[command(flatten)]
     policies: PolicyFileArgs,
@@ -95,7 +95,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
                 context_namespace: &context_namespace,
                 uid: None,
             };
-            manifest::read(&args.files, &defaults, &args.settings.policy())?
+            manifest::read(&args.files, &defaults, &args.settings.operator_settings())?
         }
     };
     let now = Timestamp::now();

@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     let manifests = manifest::read(
         &args.manifests.files,
         &defaults,
-        &args.manifests.policy.policy(),
+        &args.manifests.settings.operator_settings(),
     )?;
     if args.uid.is_some() && manifests.len() > 1 {
         anyhow::bail!(
@@ -137,7 +137,7 @@ impl Rendered {
         };
         // Without `..`, so that a new kind cannot be forgotten.
         let DesiredSet {
-            definitions,
+            nads,
             node_policies,
             mut data_volumes,
             claims,
@@ -163,7 +163,7 @@ impl Rendered {
                 .map(|what| format!("the VirtualMachine would wait for {what}")),
         );
         let bodies = bodies(Kind::Secret, &secret)
-            .chain(bodies(Kind::NetworkAttachmentDefinition, &definitions))
+            .chain(bodies(Kind::NetworkAttachmentDefinition, &nads))
             .chain(bodies(Kind::NodeNetworkConfigurationPolicy, &node_policies))
             .chain(bodies(Kind::DataVolume, &data_volumes))
             .chain(bodies(Kind::PersistentVolumeClaim, &claims))

@@ -237,9 +237,7 @@ impl Cluster {
         match kind {
             // Secrets are not watched, so nothing is known of them.
             Kind::Secret => {}
-            Kind::NetworkAttachmentDefinition => {
-                self.put(by, |world| &mut world.definitions, object)
-            }
+            Kind::NetworkAttachmentDefinition => self.put(by, |world| &mut world.nads, object),
             Kind::NodeNetworkConfigurationPolicy => {
                 self.put(by, |world| &mut world.environment.node_policies, object);
             }
@@ -255,7 +253,7 @@ impl Cluster {
             // Nor is a policy for nodes ever deleted.
             Kind::Secret | Kind::NodeNetworkConfigurationPolicy => {}
             Kind::NetworkAttachmentDefinition => {
-                self.take(by, |world| &mut world.definitions, name, uid);
+                self.take(by, |world| &mut world.nads, name, uid);
             }
             Kind::DataVolume => self.take(by, |world| &mut world.data_volumes, name, uid),
             Kind::PersistentVolumeClaim => self.take(by, |world| &mut world.claims, name, uid),

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use wukong_api::WukongStatus;
-use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Note, Prune};
 
 use crate::refusal::Refusal;
@@ -42,8 +42,8 @@ pub trait Port: Send + Sync {
         status: &WukongStatus,
     ) -> Result<Value, Refusal>;
 
-    /// Looks at the pods and warnings of a Wukong's kin. What may not be seen is noted as such.
-    async fn look(&self, subject: &Subject, kin: &Kin) -> Children;
+    /// Looks at the pods and warnings of a Wukong's related. What may not be seen is noted as such.
+    async fn look(&self, subject: &Subject, related: &RelatedNames) -> Children;
 
     /// Publishes a Kubernetes event.
     async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal>;

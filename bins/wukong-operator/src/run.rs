@@ -82,7 +82,7 @@ pub async fn run(settings: Settings) -> Result<()> {
     let reconciler = Arc::new(Reconciler::new(
         Arc::clone(&cluster),
         Arc::new(applier),
-        settings.policy(),
+        settings.operator_settings(),
         metrics,
     ));
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use wukong_api::Policy;
+use wukong_api::OperatorSettings;
 
 /// Turns Wukongs into KubeVirt virtual machines with their disks, networks and cloud-init data.
 ///
@@ -14,13 +14,13 @@ use wukong_api::Policy;
 pub struct Settings {
     /// Put before a short image name: with the default, `ubuntu:24.04` means
     /// `docker://quay.io/containerdisks/ubuntu:24.04`
-    #[arg(long, env = "WUKONG_OS_IMAGE_PREFIX", value_name = "URL", default_value_t = Policy::default().os_image_prefix)]
+    #[arg(long, env = "WUKONG_OS_IMAGE_PREFIX", value_name = "URL", default_value_t = OperatorSettings::default().os_image_prefix)]
     pub os_image_prefix: String,
 
     /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and `single-label` for
     /// all names without a dot, which are Services of the importer's namespace. Repeat the flag or separate by commas. Replaces the default, which names the link-local range and names inside the cluster
     #[arg(long = "denied-host", env = "WUKONG_DENIED_HOSTS", value_name = "HOST", value_delimiter = ',',
-          default_values_t = Policy::default().denied_hosts)]
+          default_values_t = OperatorSettings::default().denied_hosts)]
     pub denied_hosts: Vec<String>,
 
     /// Whether bridges are made on nodes, through NMState, for Wukongs that ask for it (`networks[].nodeNetwork`). Needs the
@@ -108,8 +108,8 @@ pub enum LogFormat {
 
 impl Settings {
     /// What manifests may ask for.
-    pub fn policy(&self) -> Policy {
-        Policy {
+    pub fn operator_settings(&self) -> OperatorSettings {
+        OperatorSettings {
             os_image_prefix: self.os_image_prefix.clone(),
             denied_hosts: self.denied_hosts.clone(),
             manage_node_networks: self.manage_node_networks,
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn without_flags_the_policy_is_the_default_one() {
-        assert_eq!(parse(&[]).policy(), Policy::default());
+        assert_eq!(parse(&[]).operator_settings(), OperatorSettings::default());
         assert!(parse(&[]).leader_election);
     }
 
@@ -170,7 +170,7 @@ mod tests {
     fn denied_hosts_are_repeated_or_separated_by_commas() {
         let settings = parse(&["--denied-host=a.example,10.0.0.0/8", "--denied-host", "b"]);
         assert_eq!(
-            settings.policy().denied_hosts,
+            settings.operator_settings().denied_hosts,
             ["a.example", "10.0.0.0/8", "b"]
         );
     }

@@ -19,7 +19,7 @@ pub use mac::Mac;
 pub use policy::WukongPolicy;
 pub use spec::{Wukong, WukongSpec};
 pub use status::WukongStatus;
-pub use validate::{InvalidWukong, Policy, Problem};
+pub use validate::{InvalidWukong, OperatorSettings, Problem};
 pub use validated::ValidatedWukong;
 
 /// The field manager under which the operator applies everything it makes.

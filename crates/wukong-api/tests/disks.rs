@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use wukong_api::spec::{DiskBus, ReclaimPolicy};
 use wukong_api::validated::{Disk, Source};
-use wukong_api::{InvalidWukong, Policy, ValidatedWukong, Wukong, WukongSpec};
+use wukong_api::{InvalidWukong, OperatorSettings, ValidatedWukong, Wukong, WukongSpec};
 
 fn validate(spec: &str) -> Result<ValidatedWukong, InvalidWukong> {
     let spec: WukongSpec = serde_saphyr::from_str(&format!("{{cpu: 2, memory: 4Gi, {spec}}}"))
@@ -33,10 +33,10 @@ fn disks(spec: &str) -> Vec<Disk> {
 /// What settings of the operator say now does not count for a disk that was made before.
 #[test]
 fn a_disk_that_exists_is_not_held_to_other_settings() {
-    let policy = Policy {
+    let settings = OperatorSettings {
         os_image_prefix: "docker://mirror.lan/disks/".into(),
         denied_hosts: vec!["quay.io".into(), "images.lan".into()],
-        ..Policy::default()
+        ..OperatorSettings::default()
     };
     let made = |spec: &str, was: &str| {
         let disk = format!("{{name: root, size: 1Gi, {was}}}");
@@ -45,7 +45,7 @@ fn a_disk_that_exists_is_not_held_to_other_settings() {
             serde_saphyr::from_str(&format!("{{cpu: 2, memory: 4Gi, {spec}}}")).unwrap();
         let made = BTreeMap::from([("root".to_owned(), was.clone())]);
         let wukong = Wukong::new("web", spec);
-        let now = ValidatedWukong::validate_existing(&wukong, &policy, &made);
+        let now = ValidatedWukong::validate_existing(&wukong, &settings, &made);
         now.map(|mut wukong| wukong.disks.remove(0).source == was)
             .map_err(|invalid| invalid.to_string())
     };

@@ -1,15 +1,15 @@
 //! Causes that the objects of a VM do not show: what the rules find in the cluster, and what its pods and events tell. A
-//! verdict that only says that something is under way gets its cause from there.
+//! condition that only says that something is under way gets its cause from there.
 
 use wukong_api::{ConditionType, Reason};
 
+use crate::condition::{Condition, Status};
 use crate::conditions::environment::Life;
 use crate::conditions::import;
 use crate::environment::rules::RULES;
 use crate::environment::{Check, CheckStatus, Platform};
-use crate::planning::Planning;
+use crate::situation::Situation;
 use crate::status;
-use crate::verdict::{Status, Verdict};
 
 /// What only the pods and events of a VM's children tell.
 const TOLD_BY_CHILDREN: [(ConditionType, Reason); 4] = [
@@ -19,14 +19,14 @@ const TOLD_BY_CHILDREN: [(ConditionType, Reason); 4] = [
     (ConditionType::Running, Reason::PodNotStarted),
 ];
 
-/// Names the causes in the verdicts, and returns those that are not named there. `checks` are what the rules find, and
-/// `waits` tells whether the verdicts wait for something that should come by itself.
+/// Names the causes in the conditions, and returns those that are not named there. `checks` are what the rules find, and
+/// `waits` tells whether the conditions wait for something that should come by itself.
 pub(crate) fn name(
-    planning: &Planning,
+    situation: &Situation,
     life: Life,
     checks: &[Check],
     waits: bool,
-    verdicts: &mut Vec<Verdict>,
+    conditions: &mut Vec<Condition>,
 ) -> Vec<Check> {
     let mut others = Vec::new();
     if life != Life::Rises {
@@ -34,37 +34,38 @@ pub(crate) fn name(
     }
     let failed = checks
         .iter()
-        .filter(|check| check.status == CheckStatus::Fail && !is_past(planning, check));
+        .filter(|check| check.status == CheckStatus::Fail && !is_past(situation, check));
     for check in failed {
-        take_in(verdicts, check.clone(), false, &mut others);
+        take_in(conditions, check.clone(), false, &mut others);
     }
-    let environment = &planning.observed.world.environment;
-    let children = &planning.observed.memory.looked.children;
-    let namespace = &planning.wukong.identity.namespace;
+    let environment = &situation.observed.world.environment;
+    let children = &situation.observed.memory.queried.children;
+    let namespace = &situation.wukong.identity.namespace;
     match children.trouble(namespace, Platform::of(environment)) {
-        Some(check) if waits => take_in(verdicts, check, true, &mut others),
+        Some(check) if waits => take_in(conditions, check, true, &mut others),
         // The operator does not look then, and whoever does gets the same blocker.
         Some(check) => others.push(check),
         None => {}
     }
-    remember(planning, waits, verdicts);
-    place(verdicts);
+    remember(situation, waits, conditions);
+    place(conditions);
     others
 }
 
 /// A launcher pod that cannot start has a node: kubelet and volume controllers speak of no others. KubeVirt says so only
 /// when the pod runs.
-fn place(verdicts: &mut [Verdict]) {
+fn place(conditions: &mut [Condition]) {
     let is_launcher = |object: &String| object.starts_with("Pod/virt-launcher-");
-    let stands_still = verdicts.iter().any(|verdict| {
-        verdict.reason == Reason::PodNotStarted && verdict.object.as_ref().is_some_and(is_launcher)
+    let stands_still = conditions.iter().any(|condition| {
+        condition.reason == Reason::PodNotStarted
+            && condition.object.as_ref().is_some_and(is_launcher)
     });
-    let unplaced = verdicts
+    let unplaced = conditions
         .iter_mut()
-        .find(|verdict| verdict.reason == Reason::Scheduling)
+        .find(|condition| condition.reason == Reason::Scheduling)
         .filter(|_| stands_still);
     if let Some(unplaced) = unplaced {
-        *unplaced = Verdict::ok(
+        *unplaced = Condition::ok(
             ConditionType::Scheduled,
             Reason::Scheduled,
             "The VM's pod has a node",
@@ -73,61 +74,61 @@ fn place(verdicts: &mut [Verdict]) {
 }
 
 /// Whether the check asks if something can be made that is there already, and that it counts itself.
-fn is_past(planning: &Planning, check: &Check) -> bool {
+fn is_past(situation: &Situation, check: &Check) -> bool {
     match check.id {
-        "storage-quota" => planning.disks.iter().any(|seen| seen.claim.is_some()),
-        "pod-quota" | "pod-limit" => planning.instance.is_some(),
+        "storage-quota" => situation.disks.iter().any(|seen| seen.claim.is_some()),
+        "pod-quota" | "pod-limit" => situation.instance.is_some(),
         _ => false,
     }
 }
 
-fn take_in(verdicts: &mut Vec<Verdict>, check: Check, told: bool, others: &mut Vec<Check>) {
-    let Some(verdict) = verdicts
+fn take_in(conditions: &mut Vec<Condition>, check: Check, told: bool, others: &mut Vec<Check>) {
+    let Some(condition) = conditions
         .iter_mut()
-        .find(|verdict| verdict.type_ == check.condition)
+        .find(|condition| condition.type_ == check.condition)
     else {
-        return insert(verdicts, check.into());
+        return insert(conditions, check.into());
     };
-    let waits = match verdict.status {
+    let waits = match condition.status {
         Status::Progressing | Status::Unknown => !matches!(
-            verdict.reason,
+            condition.reason,
             Reason::Importing | Reason::Resizing | Reason::Stopping
         ),
         // Facts tell that objects are there, not that pods get at them.
-        Status::True => match verdict.type_ {
+        Status::True => match condition.type_ {
             ConditionType::EnvironmentReady | ConditionType::DependenciesResolved => told,
             // The VM is its claim's first consumer, and nobody serves it.
             _ => check.reason == Reason::ProvisionerNotReady,
         },
-        Status::False => told && import::is_untold(verdict),
-        Status::Wished => false,
+        Status::False => told && import::is_untold(condition),
+        Status::Intended => false,
     };
     if waits {
-        *verdict = check.into();
-    } else if verdict.status != Status::False || verdict.message == check.message {
+        *condition = check.into();
+    } else if condition.status != Status::False || condition.message == check.message {
         // What has happened already cannot be prevented by what a check finds.
-    } else if verdict.reason == check.reason {
-        verdict.evidence.extend(check.evidence);
-        verdict.hint = verdict.hint.take().or(check.hint);
+    } else if condition.reason == check.reason {
+        condition.evidence.extend(check.evidence);
+        condition.hint = condition.hint.take().or(check.hint);
     } else {
         others.push(check);
     }
 }
 
 /// Keeps the causal order.
-fn insert(verdicts: &mut Vec<Verdict>, verdict: Verdict) {
-    let place = verdicts
+fn insert(conditions: &mut Vec<Condition>, condition: Condition) {
+    let place = conditions
         .iter()
-        .position(|known| known.type_ > verdict.type_)
-        .unwrap_or(verdicts.len());
-    verdicts.insert(place, verdict);
+        .position(|known| known.type_ > condition.type_)
+        .unwrap_or(conditions.len());
+    conditions.insert(place, condition);
 }
 
 /// A restart forgets what was heard, and does not make it less true: until it is heard again, what was said stays.
-fn remember(planning: &Planning, waits: bool, verdicts: &mut Vec<Verdict>) {
-    let observed = planning.observed;
+fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>) {
+    let observed = situation.observed;
     let heard = observed.world.environment.is_heard();
-    let looked = !waits || observed.memory.looked.at.is_some();
+    let looked = !waits || observed.memory.queried.at.is_some();
     if heard && looked {
         return;
     }
@@ -150,7 +151,9 @@ fn remember(planning: &Planning, waits: bool, verdicts: &mut Vec<Verdict>) {
             .any(|rule| rule.condition == type_ && rule.reason == before.reason);
         let told = TOLD_BY_CHILDREN.contains(&(type_, before.reason));
         let bad = before.status == Status::False;
-        let now = verdicts.iter_mut().find(|verdict| verdict.type_ == type_);
+        let now = conditions
+            .iter_mut()
+            .find(|condition| condition.type_ == type_);
         let better = now.as_ref().is_none_or(|now| now.status != Status::False);
         let unknown = now
             .as_ref()
@@ -162,7 +165,7 @@ fn remember(planning: &Planning, waits: bool, verdicts: &mut Vec<Verdict>) {
         }
         match now {
             Some(now) => *now = before,
-            None => insert(verdicts, before),
+            None => insert(conditions, before),
         }
     }
 }

@@ -21,7 +21,7 @@ use strum::{AsRefStr, Display};
 use wukong_api::spec::{PowerState, RunStrategy};
 use wukong_api::{Bytes, ValidatedWukong};
 
-use crate::power::Wish;
+use crate::power::DesiredPower;
 
 /// How much larger than at its start KubeVirt lets a VM grow (`liveUpdateConfiguration.maxHotplugRatio`).
 const HOTPLUG_RATIO: u64 = 4;
@@ -289,7 +289,7 @@ impl Changes {
     }
 
     fn power(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
-        let same = Wish::of(old) == Wish::of(new);
+        let same = DesiredPower::of(old) == DesiredPower::of(new);
         if !same {
             let why = match (new.power_state, new.desired_run_strategy()) {
                 (_, RunStrategy::Halted) => "the guest is shut down",

@@ -6,17 +6,19 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use wukong_api::spec::Disk;
 use wukong_api::validated::Source;
-use wukong_api::{ConditionType, Policy, Reason, ValidatedWukong, Wukong, WukongStatus, names};
+use wukong_api::{
+    ConditionType, OperatorSettings, Reason, ValidatedWukong, Wukong, WukongStatus, names,
+};
 
+use crate::condition::Condition;
 use crate::conditions::{deleting, running, spec};
 use crate::decision::Decision;
 use crate::facts;
 use crate::observed::Observed;
-use crate::planning::Planning;
 use crate::said::{Said, finish};
+use crate::situation::Situation;
 use crate::status::Findings;
 use crate::store::Seen;
-use crate::verdict::Verdict;
 
 /// Decides what is to be done for one Wukong, and what its status is. The same input gives the same decision.
 pub fn decide(observed: &Observed) -> Decision {
@@ -25,12 +27,12 @@ pub fn decide(observed: &Observed) -> Decision {
         return without_plan(observed, Vec::new());
     }
     let made = made_from(observed);
-    match ValidatedWukong::validate_existing(observed.wukong, observed.policy, &made) {
-        Ok(wukong) => Planning::new(&wukong, observed).decision(),
+    match ValidatedWukong::validate_existing(observed.wukong, observed.settings, &made) {
+        Ok(wukong) => Situation::new(&wukong, observed).decision(),
         Err(error) => {
-            let lenient = Policy {
+            let lenient = OperatorSettings {
                 denied_hosts: Vec::new(),
-                ..observed.policy.clone()
+                ..observed.settings.clone()
             };
             let by_policy = ValidatedWukong::validate(observed.wukong, &lenient).is_ok();
             without_plan(observed, vec![spec::invalid(&error, by_policy)])
@@ -64,17 +66,17 @@ pub fn undecodable(metadata_only: &Wukong, error: &str, now: Timestamp) -> Wukon
         "this version of the operator cannot read the stored object: {}",
         facts::bounded(error)
     );
-    let verdict = Verdict::bad(ConditionType::SpecValid, Reason::CRDOutdated, message)
+    let condition = Condition::bad(ConditionType::SpecValid, Reason::CRDOutdated, message)
         .hint("install the CustomResourceDefinition of the operator's release, and apply the manifest again");
     Findings {
-        verdicts: vec![verdict],
+        conditions: vec![condition],
         ..Findings::as_before(metadata_only, now)
     }
     .status()
 }
 
 /// A decision to leave everything as it is, and to say what can be said.
-fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
+fn without_plan(observed: &Observed, mut conditions: Vec<Condition>) -> Decision {
     let (namespace, name) = (
         observed.wukong.namespace().unwrap_or_default(),
         observed.wukong.name_any(),
@@ -85,17 +87,17 @@ fn without_plan(observed: &Observed, mut verdicts: Vec<Verdict>) -> Decision {
         && vm.meta.is_controlled_by(&uid)
     {
         let instances = &observed.world.instances;
-        let (scheduled, running) = running::verdicts(vm, observed, None);
-        verdicts.extend(scheduled);
-        verdicts.push(running);
+        let (scheduled, running) = running::conditions(vm, observed, None);
+        conditions.extend(scheduled);
+        conditions.push(running);
         let instance = instances.get(&namespace, &name).present();
         found.vm_name = Some(name.clone());
         found.node_name = instance.and_then(|instance| instance.node.clone());
     }
     if observed.wukong.metadata.deletion_timestamp.is_some() {
-        verdicts.push(deleting::verdict(observed, &namespace, &name, &uid));
+        conditions.push(deleting::condition(observed, &namespace, &name, &uid));
     }
-    found.verdicts = verdicts;
+    found.conditions = conditions;
     let nothing_else = Said {
         waiting: None,
         others: Vec::new(),

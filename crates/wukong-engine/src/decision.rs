@@ -104,8 +104,8 @@ pub struct Decision {
     pub wake_at: Option<Timestamp>,
     /// What the VM waits for, to be remembered ([`Memory::record_waiting`](crate::Memory::record_waiting)).
     pub waiting: Option<Waiting>,
-    /// When to look at its pods and events, to be remembered ([`Memory::record_looked`](crate::Memory::record_looked)).
-    pub look_at: Option<Timestamp>,
+    /// When to look at its pods and events, to be remembered ([`Memory::record_queried`](crate::Memory::record_queried)).
+    pub query_at: Option<Timestamp>,
     /// Everything that is off, in causal order, the blocker first: for people who ask why.
     pub findings: Vec<Check>,
 }

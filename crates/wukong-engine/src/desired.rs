@@ -19,7 +19,7 @@ use wukong_vm::virtual_machine::VirtualMachine;
 use wukong_vm::{Inputs, VolumeSource};
 
 use crate::decision::{Kind, Target};
-use crate::owned;
+use crate::managed_fields;
 
 /// What the objects depend on besides the manifest.
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ impl<'a> Surroundings<'a> {
             cdi: true,
             existing: BTreeMap::new(),
             run_strategy: wukong.desired_run_strategy(),
-            power_wish: crate::power::Wish::of(wukong).first_annotation(),
+            power_wish: crate::power::DesiredPower::of(wukong).first_annotation(),
             left_secret: None,
         }
     }
@@ -56,7 +56,7 @@ impl<'a> Surroundings<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredSet {
     /// Networks to attach.
-    pub definitions: Vec<NetworkAttachmentDefinition>,
+    pub nads: Vec<NetworkAttachmentDefinition>,
     /// Bridges on the nodes, shared with other Wukongs.
     pub node_policies: Vec<NodeNetworkConfigurationPolicy>,
     /// Disks with their content.
@@ -99,7 +99,7 @@ pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> Desired
         None => surroundings.left_secret.clone().unwrap_or_default(),
     };
     DesiredSet {
-        definitions: wukong_network::definitions(wukong, &surroundings.nics),
+        nads: wukong_network::nads(wukong, &surroundings.nics),
         node_policies: wukong_network::node_policies(wukong),
         data_volumes,
         claims,
@@ -138,7 +138,7 @@ impl Body {
             fields.insert("apiVersion".into(), json!(resource.api_version));
             fields.insert("kind".into(), json!(resource.kind));
         }
-        let hash = owned::hash(&owned::of_body(&body));
+        let hash = managed_fields::hash(&managed_fields::of_body(&body));
         let name = object.meta().name.clone().unwrap_or_default();
         Self {
             target: Target { kind, name },
@@ -167,7 +167,7 @@ pub(crate) fn emptied_secret(wukong: &ValidatedWukong) -> Body {
 /// Everything that a VM needs, as it is applied.
 pub(crate) struct Bodies {
     secret: Option<Body>,
-    pub definitions: Vec<Body>,
+    pub nads: Vec<Body>,
     node_policies: Vec<Body>,
     pub data_volumes: Vec<Body>,
     claims: Vec<Body>,
@@ -178,7 +178,7 @@ impl Bodies {
     pub(crate) fn of(set: &DesiredSet) -> Self {
         // Without `..`, so that a new kind cannot be forgotten.
         let DesiredSet {
-            definitions,
+            nads,
             node_policies,
             data_volumes,
             claims,
@@ -193,7 +193,7 @@ impl Bodies {
         }
         Self {
             secret: secret.as_ref().map(|secret| Body::of(Kind::Secret, secret)),
-            definitions: all(Kind::NetworkAttachmentDefinition, definitions),
+            nads: all(Kind::NetworkAttachmentDefinition, nads),
             node_policies: all(Kind::NodeNetworkConfigurationPolicy, node_policies),
             data_volumes: all(Kind::DataVolume, data_volumes),
             claims: all(Kind::PersistentVolumeClaim, claims),
@@ -206,7 +206,7 @@ impl Bodies {
         let before = self
             .secret
             .iter()
-            .chain(&self.definitions)
+            .chain(&self.nads)
             .chain(&self.node_policies)
             .chain(&self.data_volumes)
             .chain(&self.claims);

@@ -1,34 +1,34 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod actions;
 mod causes;
 pub mod changes;
-mod children;
+mod condition;
 mod conditions;
 mod decide;
 pub mod decision;
 pub mod desired;
 pub mod environment;
 pub mod facts;
+pub mod managed_fields;
 mod notes;
 mod observed;
-pub mod owned;
+mod ownership;
 mod pending;
-mod plan;
-mod planning;
 mod power;
 pub mod reasons;
 mod report;
 mod said;
+mod situation;
 mod status;
 pub mod store;
-mod verdict;
 pub mod world;
 
 pub use decide::{decide, undecodable};
 pub use decision::{Apply, Call, Decision, Expand, Expect, Kind, Note, Prune, Target, Waiting};
-pub use observed::{Applied, Called, Failure, FailureKind, Looked, Memory, Observed};
-pub use power::Wish;
+pub use observed::{Applied, Called, Failure, FailureKind, Memory, Observed, Queried};
+pub use power::DesiredPower;
 pub use store::{Presence, Seen, Store};
 pub use world::World;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use wukong_api::{Policy, Wukong, WukongStatus};
+use wukong_api::{OperatorSettings, Wukong, WukongStatus};
 
 use crate::decision::{Call, Target, Waiting};
 use crate::environment::events::Children;
@@ -19,7 +19,7 @@ pub struct Observed<'a> {
     /// What the operator remembers of this Wukong since it started.
     pub memory: &'a Memory,
     /// What the operator's settings allow.
-    pub policy: &'a Policy,
+    pub settings: &'a OperatorSettings,
     /// The time.
     pub now: Timestamp,
 }
@@ -41,12 +41,12 @@ pub struct Memory {
     /// What it has waited for since it last waited for nothing, and when it was first seen to.
     pub waiting: BTreeMap<Waiting, Timestamp>,
     /// What was looked up while it waited.
-    pub looked: Looked,
+    pub queried: Queried,
 }
 
 /// What was looked up of the pods and events of a Wukong that waits.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Looked {
+pub struct Queried {
     /// When; `None`: not yet.
     pub at: Option<Timestamp>,
     /// How often, without anything having changed.
@@ -86,9 +86,9 @@ const REPAIRS_MAX: u32 = 3;
 
 /// How long a VM waits for something before its pods and events are looked at, how much longer each time after that,
 /// and how long at most.
-const LOOK_AFTER: SignedDuration = SignedDuration::from_secs(10);
-const LOOK_FACTOR: i32 = 3;
-const LOOK_MAX: SignedDuration = SignedDuration::from_mins(10);
+const QUERY_AFTER: SignedDuration = SignedDuration::from_secs(10);
+const QUERY_FACTOR: i32 = 3;
+const QUERY_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Memory {
     /// Takes note of what a decision says that the VM waits for. One that goes to and fro between two things stands still.
@@ -98,28 +98,28 @@ impl Memory {
             Some(waiting) => drop(self.waiting.insert(waiting, now)),
             None => self.waiting.clear(),
         }
-        self.looked = Looked::default();
+        self.queried = Queried::default();
     }
 
     /// Takes note of what was looked up.
-    pub fn record_looked(&mut self, children: Children, now: Timestamp) {
-        self.looked = Looked {
+    pub fn record_queried(&mut self, children: Children, now: Timestamp) {
+        self.queried = Queried {
             at: Some(now),
-            times: self.looked.times + 1,
+            times: self.queried.times + 1,
             children,
         };
     }
 
     /// When to look at the pods and events of a VM that waits for this.
-    pub(crate) fn look_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
+    pub(crate) fn query_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
         let Some(since) = self.waiting.get(&waiting) else {
-            return now + LOOK_AFTER;
+            return now + QUERY_AFTER;
         };
-        let Some(last) = self.looked.at else {
-            return *since + LOOK_AFTER;
+        let Some(last) = self.queried.at else {
+            return *since + QUERY_AFTER;
         };
-        let pause = (0..self.looked.times.min(8)).fold(LOOK_AFTER, |pause, _| {
-            pause.saturating_mul(LOOK_FACTOR).min(LOOK_MAX)
+        let pause = (0..self.queried.times.min(8)).fold(QUERY_AFTER, |pause, _| {
+            pause.saturating_mul(QUERY_FACTOR).min(QUERY_MAX)
         });
         last + pause
     }

@@ -13,14 +13,14 @@ use wukong_api::status::{FirstBoot, PendingChange, StartedWith};
 use wukong_api::{Bytes, WukongStatus};
 
 use crate::changes::{Change, Class};
-use crate::children::{DiskSeen, DiskState};
+use crate::condition::Status;
 use crate::conditions::running;
 use crate::decision::{Call, Target};
 use crate::desired::{Bodies, Body};
 use crate::facts::json::printable;
 use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
-use crate::planning::Planning;
-use crate::verdict::Status;
+use crate::ownership::{DiskSeen, DiskState};
+use crate::situation::Situation;
 
 /// What the running VM does not have yet.
 #[derive(Clone, Debug, Default)]
@@ -35,13 +35,13 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
-    pub(crate) fn of(planning: &Planning, bodies: &Bodies, unsettled: &[&Body]) -> Self {
-        let before = planning.observed.wukong.status.as_ref();
-        let instance = planning.instance.filter(|instance| {
+    pub(crate) fn of(situation: &Situation, bodies: &Bodies, unsettled: &[&Body]) -> Self {
+        let before = situation.observed.wukong.status.as_ref();
+        let instance = situation.instance.filter(|instance| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed") && !instance.meta.deleting
         });
         let look = Look {
-            planning,
+            situation,
             before,
             instance,
             bodies,
@@ -74,7 +74,7 @@ impl Pending {
 }
 
 struct Look<'a> {
-    planning: &'a Planning<'a>,
+    situation: &'a Situation<'a>,
     before: Option<&'a WukongStatus>,
     /// The guest, while it lives.
     instance: Option<&'a VirtualMachineInstanceFact>,
@@ -92,7 +92,7 @@ impl Look<'_> {
     }
 
     fn kubevirt_wants_restart(&self) -> bool {
-        let vm = self.planning.vm;
+        let vm = self.situation.vm;
         vm.is_some_and(|vm| is_true(&vm.conditions, "RestartRequired"))
     }
 
@@ -117,21 +117,21 @@ impl Look<'_> {
                 why: "the volume grows".into(),
             })
         };
-        self.planning.disks.iter().filter_map(change).collect()
+        self.situation.disks.iter().filter_map(change).collect()
     }
 
     /// The restart that brings changes: of a VM that runs where it is approved; and, without asking, of one whose pod
     /// was never started and cannot be, because KubeVirt keeps such a pod as it is. A restart brings nothing to an
     /// instance that was started with all this, so there is one for each change.
     fn restart(&self, changes: &[Change], started: Option<&StartedWith>) -> Option<Call> {
-        let (vm, instance, started) = (self.planning.vm?, self.instance?, started?);
+        let (vm, instance, started) = (self.situation.vm?, self.instance?, started?);
         let settled = self.unsettled.is_empty() && !vm.changing_state;
         if !settled || started.configuration == self.configuration() {
             return None;
         }
         let helps = match instance.phase.as_str() {
             "Running" => {
-                let approval = self.planning.wukong.restart_approval;
+                let approval = self.situation.wukong.restart_approval;
                 approval == RestartApproval::Automatic && self.needs_restart(changes)
             }
             "" | "Pending" | "Scheduling" => self.is_stuck(vm) && self.asks_otherwise(started),
@@ -153,13 +153,13 @@ impl Look<'_> {
 
     /// Whether the VM's pod cannot be started as it is.
     fn is_stuck(&self, vm: &VirtualMachineFact) -> bool {
-        let Planning {
+        let Situation {
             wukong,
             observed,
             wish,
             ..
-        } = self.planning;
-        let (scheduled, _) = running::verdicts(vm, observed, Some((wukong, wish)));
+        } = self.situation;
+        let (scheduled, _) = running::conditions(vm, observed, Some((wukong, wish)));
         scheduled.is_some_and(|scheduled| scheduled.status == Status::False)
     }
 

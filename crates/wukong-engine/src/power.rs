@@ -20,7 +20,7 @@ const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
 
 /// What the Wukong asks of the VM's power.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Wish {
+pub struct DesiredPower {
     run_strategy: RunStrategy,
     power_state: Option<PowerState>,
     /// Whether a `Manual` VM is started once, when it is first created.
@@ -40,7 +40,7 @@ pub(crate) struct Power {
     pub call: Option<Call>,
 }
 
-impl Wish {
+impl DesiredPower {
     /// What the Wukong asks.
     pub fn of(wukong: &ValidatedWukong) -> Self {
         let manual = wukong.run_strategy == RunStrategy::Manual;

@@ -2,12 +2,12 @@
 
 use wukong_api::WukongStatus;
 
+use crate::condition::{Condition, Status};
 use crate::decision::{Decision, Waiting};
 use crate::environment::Check;
 use crate::notes::notes;
 use crate::observed::Observed;
 use crate::status::{self, Findings};
-use crate::verdict::{Status, Verdict};
 
 /// What there is to say besides the status.
 pub(crate) struct Said {
@@ -25,17 +25,20 @@ pub(crate) fn finish(
     decision: Decision,
 ) -> Decision {
     let before = observed.wukong.status.as_ref();
-    let blocker = found.verdicts.iter().position(Verdict::blocks);
-    let first = blocker.and_then(|index| found.verdicts.get(index)).cloned();
+    let blocker = found.conditions.iter().position(Condition::blocks);
+    let first = blocker
+        .and_then(|index| found.conditions.get(index))
+        .cloned();
     let off = found
-        .verdicts
+        .conditions
         .iter()
         .enumerate()
-        .filter(|(index, verdict)| {
-            let bad = verdict.status == Status::False || blocker.is_none() && !verdict.is_fine();
+        .filter(|(index, condition)| {
+            let bad =
+                condition.status == Status::False || blocker.is_none() && !condition.is_fine();
             bad && Some(*index) != blocker
         });
-    let mut others: Vec<Check> = off.map(|(_, verdict)| verdict.clone().into()).collect();
+    let mut others: Vec<Check> = off.map(|(_, condition)| condition.clone().into()).collect();
     others.extend(said.others);
     others.sort_by_key(|check| check.condition);
     let status = found.status();
@@ -48,9 +51,9 @@ pub(crate) fn finish(
         write_status,
         status,
         waiting: said.waiting,
-        look_at: said
+        query_at: said
             .waiting
-            .map(|waiting| observed.memory.look_at(waiting, observed.now)),
+            .map(|waiting| observed.memory.query_at(waiting, observed.now)),
         findings: first.map(Check::from).into_iter().chain(others).collect(),
         ..decision
     }
@@ -70,7 +73,7 @@ impl Decision {
             notes: Vec::new(),
             wake_at: None,
             waiting: None,
-            look_at: None,
+            query_at: None,
             findings: Vec::new(),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 use wukong_api::status::{
     Blocker, FirstBoot, NetworkStatus, PendingChange, Phase, ResourceStatus, StartedWith, Timings,
     VolumeStatus,
@@ -11,11 +11,11 @@ use wukong_api::status::{
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
-use crate::children::DiskSeen;
+use crate::condition::{Condition, Status};
 use crate::conditions::import;
 use crate::facts::VirtualMachineInstanceFact;
 use crate::observed::Memory;
-use crate::verdict::{Status, Verdict};
+use crate::ownership::DiskSeen;
 
 /// Least time between two writes that tell mere progress.
 const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
@@ -25,7 +25,7 @@ const MESSAGE_MAX: usize = 1024;
 /// What the status is made of.
 pub(crate) struct Findings<'a> {
     /// In causal order, without `Ready`.
-    pub verdicts: Vec<Verdict>,
+    pub conditions: Vec<Condition>,
     pub vm_name: Option<String>,
     pub node_name: Option<String>,
     pub networks: Vec<NetworkStatus>,
@@ -39,11 +39,11 @@ pub(crate) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// No verdicts, and everything else as it was said before.
+    /// No conditions, and everything else as it was said before.
     pub(crate) fn as_before(wukong: &'a Wukong, now: Timestamp) -> Self {
         let before = wukong.status.clone().unwrap_or_default();
         Self {
-            verdicts: Vec::new(),
+            conditions: Vec::new(),
             vm_name: before.vm_name,
             node_name: before.node_name,
             networks: before.networks,
@@ -63,41 +63,37 @@ impl<'a> Findings<'a> {
         let generation = self.wukong.metadata.generation;
         let deleting = self.wukong.metadata.deletion_timestamp.is_some();
         let blocker = self
-            .verdicts
+            .conditions
             .iter()
-            .find(|verdict| verdict.blocks() && !deleting);
+            .find(|condition| condition.blocks() && !deleting);
         let wished = self
-            .verdicts
+            .conditions
             .iter()
-            .find(|verdict| verdict.status == Status::Wished);
+            .find(|condition| condition.status == Status::Intended);
         const READY: ConditionType = ConditionType::Ready;
         let ready = match (blocker, wished) {
             _ if deleting => {
-                Verdict::progressing(READY, Reason::Deleting, "The Wukong is being deleted")
+                Condition::progressing(READY, Reason::Deleting, "The Wukong is being deleted")
             }
-            (Some(blocker), _) => Verdict {
+            (Some(blocker), _) => Condition {
                 type_: READY,
                 ..blocker.clone()
             },
-            (None, Some(wished)) => Verdict::ok(READY, wished.reason, &wished.message),
-            (None, None) => Verdict::ok(READY, Reason::Ready, "The VM runs as asked"),
+            (None, Some(wished)) => Condition::ok(READY, wished.reason, &wished.message),
+            (None, None) => Condition::ok(READY, Reason::Ready, "The VM runs as asked"),
         };
-        let phase = phase(&self.verdicts, blocker, deleting);
+        let phase = phase(&self.conditions, blocker, deleting);
         let at = Time(self.now);
-        let condition = |verdict: &Verdict| condition(verdict, &before.conditions, generation, &at);
-        let conditions: Vec<Condition> = self
-            .verdicts
-            .iter()
-            .chain([&ready])
-            .map(condition)
-            .collect();
+        let entry = |condition: &Condition| entry(condition, &before.conditions, generation, &at);
+        let conditions: Vec<ApiCondition> =
+            self.conditions.iter().chain([&ready]).map(entry).collect();
         let first_time = |known: Option<&Time>, reached: bool| {
             known.cloned().or_else(|| reached.then(|| at.clone()))
         };
         let is = |type_: ConditionType| {
-            self.verdicts
+            self.conditions
                 .iter()
-                .any(|verdict| verdict.type_ == type_ && verdict.status == Status::True)
+                .any(|condition| condition.type_ == type_ && condition.status == Status::True)
         };
         let known = before.timings.clone().unwrap_or_default();
         let timings = Timings {
@@ -128,12 +124,12 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// One word for the verdicts.
-fn phase(verdicts: &[Verdict], blocker: Option<&Verdict>, deleting: bool) -> Phase {
+/// One word for the conditions.
+fn phase(conditions: &[Condition], blocker: Option<&Condition>, deleting: bool) -> Phase {
     if deleting {
         return Phase::Deleting;
     }
-    let of = |type_: ConditionType| verdicts.iter().find(|verdict| verdict.type_ == type_);
+    let of = |type_: ConditionType| conditions.iter().find(|condition| condition.type_ == type_);
     if let Some(running) = of(ConditionType::Running) {
         match running.reason {
             Reason::Running => return Phase::Running,
@@ -174,46 +170,46 @@ fn phase(verdicts: &[Verdict], blocker: Option<&Verdict>, deleting: bool) -> Pha
     }
 }
 
-fn condition(
-    verdict: &Verdict,
-    before: &[Condition],
+fn entry(
+    condition: &Condition,
+    before: &[ApiCondition],
     generation: Option<i64>,
     now: &Time,
-) -> Condition {
-    let status = verdict.status.as_str();
+) -> ApiCondition {
+    let status = condition.status.as_str();
     let known = before
         .iter()
-        .find(|condition| condition.type_ == verdict.type_.as_ref());
+        .find(|known| known.type_ == condition.type_.as_ref());
     let unmoved = known
         .filter(|known| known.status == status)
         .map(|known| known.last_transition_time.clone());
-    Condition {
-        type_: verdict.type_.to_string(),
+    ApiCondition {
+        type_: condition.type_.to_string(),
         status: status.into(),
-        reason: verdict.reason.to_string(),
-        message: match &verdict.hint {
+        reason: condition.reason.to_string(),
+        message: match &condition.hint {
             // What blocks has its hint in the blocker.
-            Some(hint) if verdict.is_advisory() || verdict.status == Status::True => {
-                cut(&format!("{} ({hint})", verdict.message))
+            Some(hint) if condition.is_advisory() || condition.status == Status::True => {
+                cut(&format!("{} ({hint})", condition.message))
             }
-            _ => cut(&verdict.message),
+            _ => cut(&condition.message),
         },
         last_transition_time: unmoved.unwrap_or_else(|| now.clone()),
         observed_generation: generation,
     }
 }
 
-fn describe(verdict: &Verdict, before: Option<&Blocker>, now: &Time) -> Blocker {
-    let reason = verdict.reason.to_string();
-    let condition = verdict.type_.to_string();
-    let same = before.filter(|before| before.reason == reason && before.condition == condition);
+fn describe(condition: &Condition, before: Option<&Blocker>, now: &Time) -> Blocker {
+    let reason = condition.reason.to_string();
+    let type_ = condition.type_.to_string();
+    let same = before.filter(|before| before.reason == reason && before.condition == type_);
     Blocker {
         since: same.map_or_else(|| now.clone(), |before| before.since.clone()),
-        condition,
+        condition: type_,
         reason,
-        object: verdict.object.clone(),
-        message: cut(&verdict.message),
-        hint: verdict.hint.clone(),
+        object: condition.object.clone(),
+        message: cut(&condition.message),
+        hint: condition.hint.clone(),
     }
 }
 
@@ -354,13 +350,13 @@ fn importers_words(status: &WukongStatus) -> Vec<Option<&str>> {
 }
 
 /// What was said of a condition last.
-pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Verdict> {
+pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
     let status = wukong.status.as_ref()?;
     let mut conditions = status.conditions.iter();
     let said = conditions.find(|condition| condition.type_ == type_.as_ref())?;
     let blocker = status.blocker.as_ref();
     let blocker = blocker.filter(|blocker| blocker.condition == said.type_);
-    Some(Verdict {
+    Some(Condition {
         type_,
         status: match said.status.as_str() {
             "True" => Status::True,

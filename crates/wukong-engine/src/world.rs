@@ -19,7 +19,7 @@ pub struct World {
     /// Claims.
     pub claims: Store<ClaimFact>,
     /// NetworkAttachmentDefinitions.
-    pub definitions: Store<ObjectFact>,
+    pub nads: Store<ObjectFact>,
     /// VolumeSnapshots.
     pub snapshots: Store<SnapshotFact>,
     /// CDI's DataSources.
@@ -33,6 +33,6 @@ impl World {
     pub fn tell_environment(&mut self) {
         self.environment.virtual_machines = self.virtual_machines.presence();
         self.environment.data_volumes = self.data_volumes.presence();
-        self.environment.definitions = self.definitions.presence();
+        self.environment.nads = self.nads.presence();
     }
 }

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use kube::CustomResourceExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wukong_api::{Policy, ValidatedWukong, Wukong};
+use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::changes::{Change, Class, Rollout, classify, first_boot};
 use wukong_engine::desired::{Surroundings, compose};
 
@@ -37,11 +37,11 @@ fn wukong(spec: &Value) -> Option<ValidatedWukong> {
     let mut wukong = Wukong::new("web", serde_json::from_value(spec.clone()).unwrap());
     wukong.metadata.namespace = Some("shop".into());
     wukong.metadata.uid = Some("c0ffee".into());
-    let policy = Policy {
+    let settings = OperatorSettings {
         manage_node_networks: true,
-        ..Policy::default()
+        ..OperatorSettings::default()
     };
-    ValidatedWukong::validate(&wukong, &policy).ok()
+    ValidatedWukong::validate(&wukong, &settings).ok()
 }
 
 /// A field of the schema, and edits of the base (pointer and value; null takes the field away) that change it.

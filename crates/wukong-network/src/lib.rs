@@ -9,5 +9,5 @@ pub mod nmstate;
 
 pub use cni::resource;
 pub use guest::guest_network_data;
-pub use nad::{NetworkAttachmentDefinition, definitions};
+pub use nad::{NetworkAttachmentDefinition, nads};
 pub use nmstate::{NodeNetworkConfigurationPolicy, node_policies};

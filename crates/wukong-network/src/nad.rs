@@ -34,16 +34,16 @@ pub struct NetworkAttachmentDefinitionSpec {
 
 /// The NetworkAttachmentDefinitions that belong to `nics`, in their order. NICs on a definition of somebody else's have
 /// none.
-pub fn definitions(wukong: &ValidatedWukong, nics: &[&Nic]) -> Vec<NetworkAttachmentDefinition> {
+pub fn nads(wukong: &ValidatedWukong, nics: &[&Nic]) -> Vec<NetworkAttachmentDefinition> {
     nics.iter()
         .filter_map(|nic| match &nic.attachment {
-            Attachment::Planned(name) => Some(definition(wukong, nic, name)),
+            Attachment::Planned(name) => Some(nad(wukong, nic, name)),
             Attachment::Existing(_) => None,
         })
         .collect()
 }
 
-fn definition(wukong: &ValidatedWukong, nic: &Nic, name: &str) -> NetworkAttachmentDefinition {
+fn nad(wukong: &ValidatedWukong, nic: &Nic, name: &str) -> NetworkAttachmentDefinition {
     let identity = &wukong.identity;
     NetworkAttachmentDefinition {
         metadata: ObjectMeta {

@@ -12,9 +12,9 @@ use proptest::{collection, option, sample};
 use regex_lite::Regex;
 use serde_json::{Map, Value, json};
 use wukong_api::validated::Nic;
-use wukong_api::{Mac, Policy, ValidatedWukong, Wukong, names};
+use wukong_api::{Mac, OperatorSettings, ValidatedWukong, Wukong, names};
 use wukong_network::nad::RESOURCE_NAME;
-use wukong_network::{definitions, guest_network_data, node_policies};
+use wukong_network::{nads, guest_network_data, node_policies};
 
 /// Labels that some YAML reader takes for something else than text.
 const HOSTILE_LABELS: &[&str] = &[
@@ -242,11 +242,11 @@ fn validated(networks: &[Value], pod: bool) -> ValidatedWukong {
         },
     });
     let wukong: Wukong = serde_json::from_value(manifest).unwrap();
-    let policy = Policy {
+    let settings = OperatorSettings {
         manage_node_networks: true,
-        ..Policy::default()
+        ..OperatorSettings::default()
     };
-    ValidatedWukong::validate(&wukong, &policy).unwrap()
+    ValidatedWukong::validate(&wukong, &settings).unwrap()
 }
 
 fn mac_of(network: &Value) -> String {
@@ -427,7 +427,7 @@ proptest! {
     fn definitions_mean_what_was_meant((networks, pod) in networks()) {
         let wukong = validated(&networks, pod);
         let nics: Vec<&Nic> = wukong.nics.iter().collect();
-        let planned = definitions(&wukong, &nics);
+        let planned = nads(&wukong, &nics);
         let ours: Vec<&Value> = networks.iter().filter(|network| network["nadName"].is_null()).collect();
         prop_assert_eq!(planned.len(), ours.len());
         for (definition, network) in planned.iter().zip(ours) {
@@ -441,7 +441,7 @@ proptest! {
                 prop_assert_eq!(annotation.unwrap_or_default(), resource);
             }
         }
-        prop_assert_eq!(planned, definitions(&validated(&networks, pod), &nics));
+        prop_assert_eq!(planned, nads(&validated(&networks, pod), &nics));
     }
 
     #[test]

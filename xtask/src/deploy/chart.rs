@@ -318,7 +318,7 @@ fn readme(defaults: &BTreeMap<&'static str, Value>) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use wukong_api::Policy;
+    use wukong_api::OperatorSettings;
 
     use super::*;
     use crate::deploy::manifests;
@@ -335,14 +335,14 @@ mod tests {
                 .template(manifest, env!("CARGO_PKG_VERSION"))
                 .unwrap();
         }
-        let policy = Policy::default();
+        let settings = OperatorSettings::default();
         assert_eq!(
             composer.defaults["settings.osImagePrefix"],
-            policy.os_image_prefix
+            settings.os_image_prefix
         );
         assert_eq!(
             composer.defaults["settings.deniedHosts"],
-            policy.denied_hosts.join(",")
+            settings.denied_hosts.join(",")
         );
     }
 }

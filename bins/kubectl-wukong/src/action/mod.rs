@@ -15,7 +15,7 @@ use crate::output;
 
 pub use goal::{Goal, Reached, reach};
 pub use move_now::{migrate, restart};
-pub use power::{FIELD_MANAGER, Wish, set};
+pub use power::{DesiredPower, FIELD_MANAGER, set};
 
 /// Which VM, and whether to wait for it.
 #[derive(Debug, clap::Args)]

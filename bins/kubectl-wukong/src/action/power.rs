@@ -21,14 +21,14 @@ pub const FIELD_MANAGER: &str = "kubectl-wukong";
 
 /// What the user wants of the power.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Wish {
+pub enum DesiredPower {
     Start,
     Stop,
     Pause,
     Unpause,
 }
 
-impl Wish {
+impl DesiredPower {
     fn state(self) -> PowerState {
         match self {
             Self::Start | Self::Unpause => PowerState::Running,
@@ -60,10 +60,10 @@ impl Wish {
 ///
 /// The operator carries out a wish once, and then leaves the VM to whoever starts and stops it elsewhere. So when this
 /// very wish was carried out before, KubeVirt is called instead.
-pub async fn set(args: &ActionArgs, wish: Wish) -> anyhow::Result<Exit> {
+pub async fn set(args: &ActionArgs, wish: DesiredPower) -> anyhow::Result<Exit> {
     let cluster = args.cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
-    if wish == Wish::Unpause && !is_paused(&wukong) {
+    if wish == DesiredPower::Unpause && !is_paused(&wukong) {
         let paused = kubevirt::instance(&cluster, &args.name)
             .await?
             .is_some_and(|instance| instance.paused);
@@ -96,7 +96,7 @@ fn was_carried_out(wukong: &Wukong, asserted: Option<&str>) -> bool {
     };
     match is_paused(wukong) {
         true => asserted.ends_with("/Paused"),
-        false => asserted == wukong_engine::Wish::of(&validated).first_annotation(),
+        false => asserted == wukong_engine::DesiredPower::of(&validated).first_annotation(),
     }
 }
 

@@ -5,7 +5,7 @@ mod schema;
 
 use std::path::PathBuf;
 
-use wukong_api::{Policy, ValidatedWukong, Wukong};
+use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 
 pub use read::{Defaults, Refused, documents, is_policy, policy, read};
 
@@ -17,19 +17,19 @@ pub struct FileArgs {
     pub files: Vec<PathBuf>,
 
     #[command(flatten)]
-    pub policy: PolicyArgs,
+    pub settings: SettingsArgs,
 }
 
 /// The settings of the operator that a manifest is held against.
 #[derive(Clone, Debug, clap::Args)]
-pub struct PolicyArgs {
+pub struct SettingsArgs {
     /// The operator's setting of this name: put before a short image name such as `ubuntu:24.04`
-    #[arg(long, value_name = "URL", default_value_t = Policy::default().os_image_prefix)]
+    #[arg(long, value_name = "URL", default_value_t = OperatorSettings::default().os_image_prefix)]
     os_image_prefix: String,
 
     /// The operator's setting of this name: hosts that no image may come from
     #[arg(long = "denied-host", value_name = "HOST", value_delimiter = ',',
-          default_values_t = Policy::default().denied_hosts)]
+          default_values_t = OperatorSettings::default().denied_hosts)]
     denied_hosts: Vec<String>,
 
     /// The operator's setting of this name: bridges are made on nodes for `nodeNetwork`
@@ -37,10 +37,10 @@ pub struct PolicyArgs {
     manage_node_networks: bool,
 }
 
-impl PolicyArgs {
+impl SettingsArgs {
     /// What the operator allows.
-    pub fn policy(&self) -> Policy {
-        Policy {
+    pub fn operator_settings(&self) -> OperatorSettings {
+        OperatorSettings {
             os_image_prefix: self.os_image_prefix.clone(),
             denied_hosts: self.denied_hosts.clone(),
             manage_node_networks: self.manage_node_networks,

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use kube::{Resource, ResourceExt};
 use serde_json::Value;
 use wukong_api::validate::Problem;
-use wukong_api::{GROUP, Policy, ValidatedWukong, Wukong, WukongPolicy};
+use wukong_api::{GROUP, OperatorSettings, ValidatedWukong, Wukong, WukongPolicy};
 
 use super::{Manifest, schema};
 use crate::output;
@@ -51,7 +51,7 @@ pub struct Defaults<'a> {
 pub fn read(
     files: &[PathBuf],
     defaults: &Defaults<'_>,
-    policy: &Policy,
+    settings: &OperatorSettings,
 ) -> anyhow::Result<Vec<Manifest>> {
     let mut manifests = Vec::new();
     let mut refused = Vec::new();
@@ -61,7 +61,7 @@ pub fn read(
                 continue;
             }
             let of = format!("{} in {}", title(&document), shown(file));
-            match manifest(document, defaults, policy) {
+            match manifest(document, defaults, settings) {
                 Ok(manifest) => manifests.push(manifest),
                 Err(problems) => refused.push((of, problems)),
             }
@@ -170,7 +170,7 @@ fn title(document: &Value) -> String {
 fn manifest(
     mut document: Value,
     defaults: &Defaults<'_>,
-    policy: &Policy,
+    settings: &OperatorSettings,
 ) -> Result<Manifest, Vec<Problem>> {
     if let Some(spec) = document.get_mut("spec") {
         schema::drop_empty(spec);
@@ -202,7 +202,7 @@ fn manifest(
         problems.push(problem("metadata.name", "is required"));
         return Err(problems);
     }
-    match ValidatedWukong::validate(&wukong, policy) {
+    match ValidatedWukong::validate(&wukong, settings) {
         Ok(validated) if problems.is_empty() => Ok(Manifest { wukong, validated }),
         Ok(_) => Err(problems),
         Err(invalid) => {

@@ -103,13 +103,13 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         Some(file) => Known::from_dump(file)?,
         None => Known::from_cluster(args.cluster.connect().await?),
     };
-    let policy = args.manifests.policy.policy();
+    let settings = args.manifests.settings.operator_settings();
     let defaults = Defaults {
         namespace: args.cluster.namespace.as_deref(),
         context_namespace: known.namespace(),
         uid: None,
     };
-    let manifests = manifest::read(&args.manifests.files, &defaults, &policy)?;
+    let manifests = manifest::read(&args.manifests.files, &defaults, &settings)?;
     let rollout = known.rollout().await;
     let addresses = known.addresses().await?;
     let mut plans = Vec::new();
@@ -118,7 +118,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         let conflicts = conflicts(&addresses, &manifest);
         plans.push(Plan {
             conflicts,
-            ..plan(manifest, stored, rollout, &policy)?
+            ..plan(manifest, stored, rollout, &settings)?
         });
     }
     output::print(&match args.output {
@@ -147,14 +147,14 @@ fn plan(
     manifest: Manifest,
     stored: Option<Wukong>,
     rollout: Rollout,
-    policy: &wukong_api::Policy,
+    settings: &wukong_api::OperatorSettings,
 ) -> anyhow::Result<Plan> {
     let identity = &manifest.validated.identity;
     let (namespace, name) = (identity.namespace.clone(), identity.name.clone());
     // One that is stored and invalid was never carried out, or not as it is now.
     let old = stored
         .as_ref()
-        .and_then(|stored| ValidatedWukong::validate(stored, policy).ok());
+        .and_then(|stored| ValidatedWukong::validate(stored, settings).ok());
     let (Some(stored), Some(old)) = (&stored, old) else {
         let objects = crate::render::targets(&manifest.validated);
         return Ok(Plan {
@@ -167,7 +167,7 @@ fn plan(
         });
     };
     let new = known::as_stored(manifest.wukong, stored);
-    let new = ValidatedWukong::validate(&new, policy)?;
+    let new = ValidatedWukong::validate(&new, settings)?;
     let changes = changes::classify(&old, &new, rollout)
         .into_iter()
         .map(Listed::from)

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::bounded;
 use wukong_engine::world::World;
@@ -90,11 +90,7 @@ impl Survey {
         self.fill(&mut world.instances, "virtualmachineinstances", any);
         self.fill(&mut world.data_volumes, "datavolumes", any);
         self.fill(&mut world.claims, "persistentvolumeclaims", any);
-        self.fill(
-            &mut world.definitions,
-            "network-attachment-definitions",
-            any,
-        );
+        self.fill(&mut world.nads, "network-attachment-definitions", any);
         self.fill(&mut world.snapshots, "volumesnapshots", any);
         self.fill(&mut world.data_sources, "datasources", any);
         world
@@ -102,16 +98,16 @@ impl Survey {
 
     /// The pods and events of the Wukong's children.
     pub fn children(&self, wukong: &Wukong) -> Children {
-        let kin = self.kin(wukong);
+        let related = self.related(wukong);
         let mut children = Children::default();
         children
             .pods
-            .replace(self.facts("pods", |pod| kin.has(name(pod), namespace(pod))));
+            .replace(self.facts("pods", |pod| related.has(name(pod), namespace(pod))));
         children.hear(self.facts("events", |event| {
             let object = event
                 .pointer("/involvedObject/name")
                 .and_then(Value::as_str);
-            kin.has(object.unwrap_or_default(), namespace(event))
+            related.has(object.unwrap_or_default(), namespace(event))
         }));
         self.fill(&mut children.provisioners, "pods", |pod| {
             is_provisioner(name(pod))
@@ -120,8 +116,8 @@ impl Survey {
     }
 
     /// What belongs to the Wukong.
-    pub fn kin(&self, wukong: &Wukong) -> Kin {
-        Kin::of(wukong, &self.world())
+    pub fn related(&self, wukong: &Wukong) -> RelatedNames {
+        RelatedNames::of(wukong, &self.world())
     }
 
     /// The warnings among the events about its objects, the newest last, a line each.

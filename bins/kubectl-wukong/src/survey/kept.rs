@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
 use wukong_engine::environment::addresses::{Addresses, WukongName};
-use wukong_engine::environment::events::Kin;
+use wukong_engine::environment::events::RelatedNames;
 use wukong_engine::store::Presence;
 
 use super::children::CHILDREN;
@@ -37,7 +37,7 @@ enum Seen {
 impl Survey {
     /// What a bundle of the Wukong keeps: of objects that may be anybody's, no more than the rules need.
     pub fn kept(&self, wukong: &Wukong) -> Vec<Kept> {
-        let (kin, rivals) = (self.kin(wukong), self.rivals(wukong));
+        let (related, rivals) = (self.related(wukong), self.rivals(wukong));
         self.parts
             .iter()
             .map(|part| Kept {
@@ -51,7 +51,7 @@ impl Survey {
                 objects: part
                     .objects
                     .iter()
-                    .filter_map(|object| keep(part.plural, object, &kin, &rivals))
+                    .filter_map(|object| keep(part.plural, object, &related, &rivals))
                     .collect(),
             })
             .collect()
@@ -103,12 +103,17 @@ fn is_made_by_us(object: &Value) -> bool {
 }
 
 /// The object as it is kept, if it is.
-fn keep(plural: &str, object: &Value, kin: &Kin, rivals: &BTreeSet<WukongName>) -> Option<Value> {
+fn keep(
+    plural: &str,
+    object: &Value,
+    related: &RelatedNames,
+    rivals: &BTreeSet<WukongName>,
+) -> Option<Value> {
     let namespace = object
         .pointer("/metadata/namespace")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let ours = |name: &str| kin.has(name, namespace);
+    let ours = |name: &str| related.has(name, namespace);
     let rival = rivals.contains(&(namespace.to_owned(), name(object).to_owned()));
     match plural {
         // Who asks for the same addresses, and has a VM already.

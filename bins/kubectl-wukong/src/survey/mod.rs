@@ -10,7 +10,7 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::DEFINITION;
+use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
 use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
@@ -112,10 +112,10 @@ impl Survey {
         let mut environment = Environment {
             virtual_machines: self.presence("virtualmachines"),
             data_volumes: self.presence("datavolumes"),
-            definitions: self.presence("network-attachment-definitions"),
+            nads: self.presence("network-attachment-definitions"),
             ..Environment::default()
         };
-        self.fill(&mut environment.own_definitions, CUSTOM_RESOURCES, is_ours);
+        self.fill(&mut environment.own_crds, CUSTOM_RESOURCES, is_ours);
         self.fill(&mut environment.kubevirts, "kubevirts", any);
         self.fill(&mut environment.kubevirt_pods, "pods", is_kubevirt_pod);
         self.fill(&mut environment.nodes, "nodes", any);
@@ -184,7 +184,7 @@ fn any(_: &Value) -> bool {
 
 /// The definition of the Wukongs.
 fn is_ours(definition: &Value) -> bool {
-    name(definition) == DEFINITION
+    name(definition) == CRD
 }
 
 fn name(object: &Value) -> &str {

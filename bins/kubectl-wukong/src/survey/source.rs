@@ -2,7 +2,7 @@
 
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
-use wukong_engine::environment::facts::DEFINITION;
+use wukong_engine::environment::facts::CRD;
 
 /// A kind, and which of its objects matter.
 #[derive(Debug)]
@@ -160,7 +160,7 @@ pub static SOURCES: &[Source] = &[
         "v1",
         "CustomResourceDefinition",
         CUSTOM_RESOURCES,
-        Scope::One(DEFINITION),
+        Scope::One(CRD),
     ),
 ];
 

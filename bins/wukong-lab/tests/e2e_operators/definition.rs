@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::support::{Space, condition, plugin, wukong};
 use crate::turn;
 
-const DEFINITION: &str = "wukongs.vm.novasphere.dev";
+const CRD: &str = "wukongs.vm.novasphere.dev";
 const MTU: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/networks/items/properties/mtu";
 
 async fn patch(space: &Space<'_>, patch: Value) {
     space
-        .json_patch("CustomResourceDefinition", DEFINITION, json!([patch]))
+        .json_patch("CustomResourceDefinition", CRD, json!([patch]))
         .await;
 }
 
@@ -21,7 +21,7 @@ async fn what_an_older_definition_drops_is_named_until_it_is_replaced() {
     let operator = cluster.operator().await;
     space.apply(&wukong("vm", json!({}))).await;
     space.running("vm").await;
-    let definition = space.get("CustomResourceDefinition", DEFINITION).await;
+    let definition = space.get("CustomResourceDefinition", CRD).await;
 
     patch(&space, json!({"op": "remove", "path": MTU})).await;
     let told = "the API server drops spec.networks[].mtu";

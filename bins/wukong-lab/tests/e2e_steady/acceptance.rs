@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use serde::Serialize;
 use serde_json::{Value, json};
-use wukong_api::{Policy, ValidatedWukong, Wukong};
+use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 use wukong_lab::manifests::{self, repository};
@@ -13,13 +13,13 @@ use crate::support::{Space, merge};
 
 /// Every object of a Wukong, as it would be applied.
 fn rendered(wukong: &Wukong) -> Vec<Value> {
-    let policy = Policy {
+    let settings = OperatorSettings {
         manage_node_networks: true,
-        ..Policy::default()
+        ..OperatorSettings::default()
     };
-    let wukong = ValidatedWukong::validate(wukong, &policy).unwrap();
+    let wukong = ValidatedWukong::validate(wukong, &settings).unwrap();
     let DesiredSet {
-        definitions,
+        nads,
         node_policies,
         data_volumes,
         claims,
@@ -30,7 +30,7 @@ fn rendered(wukong: &Wukong) -> Vec<Value> {
     let policies = node_policies
         .iter()
         .map(|policy| serde_json::to_value(policy).unwrap());
-    all(Kind::NetworkAttachmentDefinition, &definitions)
+    all(Kind::NetworkAttachmentDefinition, &nads)
         .chain(all(Kind::DataVolume, &data_volumes))
         .chain(all(Kind::Secret, secret.as_slice()))
         .chain(all(Kind::VirtualMachine, &[virtual_machine]))

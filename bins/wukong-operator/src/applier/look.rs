@@ -1,7 +1,7 @@
 //! Looking at the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
 
 use serde_json::Value;
-use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::environment::facts::PodFact;
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::Fact;
@@ -16,14 +16,14 @@ use crate::refusal::{Cause, Refusal};
 const LIST_MAX: u32 = 500;
 
 /// The pods that work for the Wukong, and the warnings about its objects.
-pub(super) async fn children(http: &Http, subject: &Subject, kin: &Kin) -> Children {
+pub(super) async fn children(http: &Http, subject: &Subject, related: &RelatedNames) -> Children {
     let ours = |object: &Value, pointer: &str| {
         let name = object.pointer(pointer).and_then(Value::as_str);
-        kin.has(name.unwrap_or_default(), &subject.namespace)
+        related.has(name.unwrap_or_default(), &subject.namespace)
     };
     let launcher = format!("labelSelector=vm.kubevirt.io%2Fname%3D{}", subject.name);
     let mut pods = list(http, subject, "Pod", "pods", &launcher).await;
-    if kin.has_disks() {
+    if related.has_disks() {
         let importers = "labelSelector=cdi.kubevirt.io%3Dimporter";
         let importers = list(http, subject, "Pod", "pods", importers).await;
         if let (Ok(pods), Ok(importers)) = (&mut pods, importers) {
@@ -44,7 +44,7 @@ pub(super) async fn children(http: &Http, subject: &Subject, kin: &Kin) -> Child
         }
         Err(refusal) => drop(children.events.clear(presence(&refusal))),
     }
-    if kin.waits_for_provisioner() {
+    if related.waits_for_provisioner() {
         provisioners(http, &mut children.provisioners).await;
     }
     children
@@ -132,8 +132,8 @@ mod tests {
     use super::*;
     use crate::port::Port;
 
-    /// The kin of a Wukong whose disk waits for local-path.
-    fn kin() -> Kin {
+    /// The related of a Wukong whose disk waits for local-path.
+    fn related() -> RelatedNames {
         let mut world = World::default();
         world.claims.replace(vec![Fact::project(&json!({
             "metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a"},
@@ -147,7 +147,7 @@ mod tests {
             "spec": {"cpu": 1, "memory": "1Gi", "disks": [{"name": "root", "size": "1Gi"}]},
         });
         let wukong: Wukong = serde_json::from_value(wukong).unwrap();
-        Kin::of(&wukong, &world)
+        RelatedNames::of(&wukong, &world)
     }
 
     fn pod(name: &str) -> Value {
@@ -169,8 +169,9 @@ mod tests {
         let (applier, server) = applier();
         let pods =
             json!({"metadata": {}, "items": [pod("coredns-1"), pod("local-path-provisioner-9")]});
-        let (subject, kin) = (subject(), kin());
-        let (children, lines) = tokio::join!(applier.look(&subject, &kin), answers(server, pods));
+        let (subject, related) = (subject(), related());
+        let (children, lines) =
+            tokio::join!(applier.look(&subject, &related), answers(server, pods));
         let names = |store: &Store<PodFact>| -> Vec<String> {
             store.iter().map(|pod| pod.meta.name.clone()).collect()
         };
@@ -183,8 +184,8 @@ mod tests {
     async fn of_more_pods_than_are_looked_at_none_is_missed() {
         let (applier, server) = applier();
         let first = json!({"metadata": {"continue": "more"}, "items": [pod("coredns-1")]});
-        let (subject, kin) = (subject(), kin());
-        let (children, _) = tokio::join!(applier.look(&subject, &kin), answers(server, first));
+        let (subject, related) = (subject(), related());
+        let (children, _) = tokio::join!(applier.look(&subject, &related), answers(server, first));
         assert_eq!(children.provisioners.presence(), Presence::Unknown);
     }
 }

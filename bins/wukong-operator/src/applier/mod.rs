@@ -23,7 +23,7 @@ use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
-use wukong_engine::environment::events::{Children, Kin};
+use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
 
 use crate::event::event;
@@ -331,8 +331,8 @@ impl Port for Applier {
         })
     }
 
-    async fn look(&self, subject: &Subject, kin: &Kin) -> Children {
-        look::children(&self.http, subject, kin).await
+    async fn look(&self, subject: &Subject, related: &RelatedNames) -> Children {
+        look::children(&self.http, subject, related).await
     }
 
     async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal> {

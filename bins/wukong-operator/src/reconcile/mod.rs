@@ -18,8 +18,8 @@ use jiff::Timestamp;
 use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
-use wukong_api::{Policy, Wukong};
-use wukong_engine::environment::events::Kin;
+use wukong_api::{OperatorSettings, Wukong};
+use wukong_engine::environment::events::RelatedNames;
 use wukong_engine::{Decision, Observed, Target, decide};
 
 use crate::backoff::Backoff;
@@ -48,7 +48,7 @@ const LOOKS_AT_ONCE: usize = 2;
 pub struct Reconciler {
     cluster: Arc<Cluster>,
     port: Arc<dyn Port>,
-    policy: Policy,
+    settings: OperatorSettings,
     metrics: Metrics,
     looks: Semaphore,
     /// Whose turn it is to change nodes ([`Decision::changes_nodes`]).
@@ -75,7 +75,7 @@ impl Outcome {
 impl std::fmt::Debug for Reconciler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reconciler")
-            .field("policy", &self.policy)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -85,13 +85,13 @@ impl Reconciler {
     pub fn new(
         cluster: Arc<Cluster>,
         port: Arc<dyn Port>,
-        policy: Policy,
+        settings: OperatorSettings,
         metrics: Metrics,
     ) -> Self {
         Self {
             cluster,
             port,
-            policy,
+            settings,
             metrics,
             looks: Semaphore::new(LOOKS_AT_ONCE),
             nodes: Mutex::new(()),
@@ -156,7 +156,8 @@ impl Reconciler {
                 (decision, now) = self.decide(&work, wukong);
             }
             if decision.is_settled() {
-                if decision.look_at.is_some_and(|at| at <= now) && self.look_up(&work, wukong).await
+                if decision.query_at.is_some_and(|at| at <= now)
+                    && self.look_up(&work, wukong).await
                 {
                     continue;
                 }
@@ -189,10 +190,10 @@ impl Reconciler {
         let Ok(_permit) = self.looks.try_acquire() else {
             return false;
         };
-        let kin = Kin::of(wukong, &self.cluster.world());
-        let children = self.port.look(&work.subject, &kin).await;
+        let related = RelatedNames::of(wukong, &self.cluster.world());
+        let children = self.port.look(&work.subject, &related).await;
         let mut remembered = work.entry.remembered.lock();
-        remembered.memory.record_looked(children, Timestamp::now());
+        remembered.memory.record_queried(children, Timestamp::now());
         true
     }
 
@@ -205,7 +206,7 @@ impl Reconciler {
             wukong,
             world: &world,
             memory: &remembered.memory,
-            policy: &self.policy,
+            settings: &self.settings,
             now,
         });
         remembered.memory.record_waiting(decision.waiting, now);
@@ -227,7 +228,7 @@ impl Reconciler {
             notes: _,
             wake_at: _,
             waiting: _,
-            look_at: _,
+            query_at: _,
             findings: _,
         } = decision;
         let mut outcome = Outcome::default();

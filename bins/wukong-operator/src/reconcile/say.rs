@@ -29,7 +29,7 @@ impl Reconciler {
         pause: Option<Duration>,
     ) -> (Ended, Option<Duration>) {
         let until = |at: Timestamp| Duration::try_from(at - now).unwrap_or_default();
-        let look = decision.look_at.map(until);
+        let look = decision.query_at.map(until);
         let again = pause
             .into_iter()
             .chain(decision.wake_at.map(until))

@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use wukong_api::WukongStatus;
 use wukong_engine::facts::Fact;
-use wukong_engine::owned::of_body;
+use wukong_engine::managed_fields::of_body;
 use wukong_engine::{Expect, Kind};
 
 use super::*;
@@ -65,7 +65,7 @@ fn cluster(wukong: Value) -> Arc<Cluster> {
     empty(&cluster, Part::of_wukongs(|world| &mut world.instances));
     empty(&cluster, Part::of_wukongs(|world| &mut world.data_volumes));
     empty(&cluster, Part::of_wukongs(|world| &mut world.claims));
-    empty(&cluster, Part::of_wukongs(|world| &mut world.definitions));
+    empty(&cluster, Part::of_wukongs(|world| &mut world.nads));
     empty(&cluster, Part::of_wukongs(|world| &mut world.snapshots));
     empty(&cluster, Part::of_wukongs(|world| &mut world.data_sources));
     let class = json!({"metadata": {"name": "fast", "uid": "s"}, "provisioner": "x", "allowVolumeExpansion": true});
@@ -135,7 +135,7 @@ fn reconciler(cluster: &Arc<Cluster>, port: MockPort) -> Reconciler {
     Reconciler::new(
         Arc::clone(cluster),
         port,
-        Policy::default(),
+        OperatorSettings::default(),
         Metrics::default(),
     )
 }
@@ -375,7 +375,7 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
 
     let definition = cluster
         .world()
-        .definitions
+        .nads
         .in_namespace("shop")
         .next()
         .unwrap()
@@ -387,7 +387,7 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
         "managedFields": [{"manager": "wukong-operator", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]},
         "spec": {"config": "{}"}});
     cluster.seen(
-        Part::of_wukongs(|world| &mut world.definitions),
+        Part::of_wukongs(|world| &mut world.nads),
         Fact::project(&drifted),
     );
     reconciler.reconcile(&key()).await;
@@ -421,7 +421,7 @@ async fn what_does_not_depend_on_a_refusal_goes_on_in_the_same_look() {
     let reconciler = Reconciler::new(
         Arc::clone(&cluster),
         Arc::new(port(&log, refuse)),
-        Policy::default(),
+        OperatorSettings::default(),
         Metrics::default(),
     );
     let pause = reconciler.reconcile(&key()).await;
@@ -444,7 +444,7 @@ async fn a_look_that_panics_is_counted_and_comes_again_later_and_later() {
         Reconciler::new(
             Arc::clone(&cluster),
             Arc::new(port),
-            Policy::default(),
+            OperatorSettings::default(),
             metrics.clone(),
         )
     };

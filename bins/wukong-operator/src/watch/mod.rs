@@ -22,7 +22,7 @@ use kube::{Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::DEFINITION;
+use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{KUBEVIRT_PODS, is_multus};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, Presence};
@@ -174,7 +174,7 @@ impl Start<'_> {
         );
         self.facts(
             of_custom(Kind::NetworkAttachmentDefinition.api_resource()),
-            Part::of_wukongs(|world| &mut world.definitions),
+            Part::of_wukongs(|world| &mut world.nads),
         );
         self.facts(
             custom(
@@ -197,13 +197,13 @@ impl Start<'_> {
             built_in::<StorageClass>(),
             Part::of_wukongs(|world| &mut world.environment.storage_classes),
         );
-        let own_definition = Watched {
-            fields: Some(format!("metadata.name={DEFINITION}")),
+        let own_crd = Watched {
+            fields: Some(format!("metadata.name={CRD}")),
             ..built_in::<CustomResourceDefinition>()
         };
         self.diagnosis(
-            own_definition,
-            Part::of_wukongs(|world| &mut world.environment.own_definitions),
+            own_crd,
+            Part::of_wukongs(|world| &mut world.environment.own_crds),
         );
     }
 

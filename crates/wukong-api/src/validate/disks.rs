@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Policy, Problems, compute, image, text};
+use super::{OperatorSettings, Problems, compute, image, text};
 use crate::Bytes;
 use crate::names;
 use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
@@ -16,7 +16,7 @@ const DISKS_MAX: usize = 64;
 pub(super) fn check(
     spec: &WukongSpec,
     identity: &Identity,
-    policy: &Policy,
+    settings: &OperatorSettings,
     made: &BTreeMap<String, Source>,
     problems: &mut Problems,
 ) -> Vec<Disk> {
@@ -45,7 +45,7 @@ pub(super) fn check(
             let path = format!("spec.disks[{index}]");
             let from = |problems: &mut Problems| {
                 let made = made.get(&asked.name);
-                let source = source(&path, asked, os_image, policy, made, problems)?;
+                let source = source(&path, asked, os_image, settings, made, problems)?;
                 let own = names::claim(&identity.name, &asked.name);
                 if source == Source::Claim(own) {
                     problems.add(
@@ -78,11 +78,11 @@ pub(super) fn check(
 /// The image of a Wukong without disks, which then boots from the container image itself and keeps nothing.
 pub(super) fn ephemeral_image(
     spec: &WukongSpec,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<String> {
     let os_image = spec.os_image.as_ref().filter(|_| spec.disks.is_empty())?;
-    match problems.check("spec.osImage", image::source(os_image, policy))? {
+    match problems.check("spec.osImage", image::source(os_image, settings))? {
         Source::Registry { url, .. } if url.starts_with("docker://") => {
             url.strip_prefix("docker://").map(Into::into)
         }
@@ -126,16 +126,16 @@ fn source(
     path: &str,
     asked: &spec::Disk,
     os_image: Option<&str>,
-    policy: &Policy,
+    settings: &OperatorSettings,
     made: Option<&Source>,
     problems: &mut Problems,
 ) -> Option<Source> {
     let Some(made) = made else {
-        return asked_source(path, asked, os_image, policy, problems);
+        return asked_source(path, asked, os_image, settings, problems);
     };
-    let any_host = Policy {
+    let any_host = OperatorSettings {
         denied_hosts: Vec::new(),
-        ..policy.clone()
+        ..settings.clone()
     };
     let meant = asked_source(path, asked, os_image, &any_host, &mut Problems::default());
     let image = match &asked.source {
@@ -144,7 +144,7 @@ fn source(
     };
     match image::unchanged(meant.as_ref(), image, made) {
         Some(made) => Some(made.clone()),
-        None => asked_source(path, asked, os_image, policy, problems),
+        None => asked_source(path, asked, os_image, settings, problems),
     }
 }
 
@@ -152,7 +152,7 @@ fn asked_source(
     path: &str,
     asked: &spec::Disk,
     os_image: Option<&str>,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<Source> {
     let at = |field: &str| format!("{path}.{field}");
@@ -161,10 +161,10 @@ fn asked_source(
             problems.add(path, "image is a short form of source: keep one of the two");
             None
         }
-        (Some(image), None) => problems.check(&at("image"), image::source(image, policy)),
-        (None, Some(source)) => explicit_source(&at("source"), source, policy, problems),
+        (Some(image), None) => problems.check(&at("image"), image::source(image, settings)),
+        (None, Some(source)) => explicit_source(&at("source"), source, settings, problems),
         (None, None) => match os_image {
-            Some(image) => problems.check("spec.osImage", image::source(image, policy)),
+            Some(image) => problems.check("spec.osImage", image::source(image, settings)),
             None => Some(Source::Blank),
         },
     }
@@ -273,7 +273,7 @@ fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems
 fn explicit_source(
     path: &str,
     asked: &spec::DiskSource,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<Source> {
     let spec::DiskSource {
@@ -310,7 +310,7 @@ fn explicit_source(
             problems.check(&format!("{path}.checksum"), check_checksum(checksum));
         }
         return Some(Source::Http {
-            url: problems.check(&format!("{path}.url"), image::http(&http.url, policy))?,
+            url: problems.check(&format!("{path}.url"), image::http(&http.url, settings))?,
             secret: http.secret_ref.clone(),
             certificates: http.cert_config_map.clone(),
             checksum: http.checksum.clone(),
@@ -324,7 +324,7 @@ fn explicit_source(
             &registry.cert_config_map,
             problems,
         );
-        let url = image::registry(&registry.url, policy);
+        let url = image::registry(&registry.url, settings);
         return Some(Source::Registry {
             url: problems.check(&format!("{path}.url"), url)?,
             pull_method: registry.pull_method,
@@ -336,7 +336,7 @@ fn explicit_source(
         let path = format!("{path}.s3");
         references(&path, &s3.secret_ref, &s3.cert_config_map, problems);
         return Some(Source::S3 {
-            url: problems.check(&format!("{path}.url"), image::s3(&s3.url, policy))?,
+            url: problems.check(&format!("{path}.url"), image::s3(&s3.url, settings))?,
             secret: s3.secret_ref.clone(),
             certificates: s3.cert_config_map.clone(),
         });
@@ -345,7 +345,7 @@ fn explicit_source(
         let path = format!("{path}.gcs");
         references(&path, &gcs.secret_ref, &None, problems);
         return Some(Source::Gcs {
-            url: problems.check(&format!("{path}.url"), image::gcs(&gcs.url, policy))?,
+            url: problems.check(&format!("{path}.url"), image::gcs(&gcs.url, settings))?,
             secret: gcs.secret_ref.clone(),
         });
     }

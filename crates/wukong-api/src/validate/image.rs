@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use regex_lite::Regex;
 use url::{Host, Url};
 
-use super::{Policy, SINGLE_LABEL, text};
+use super::{OperatorSettings, SINGLE_LABEL, text};
 use crate::validated::Source;
 
 /// Longest image reference, in bytes.
@@ -46,32 +46,32 @@ static BAD_ESCAPE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new("%(?:[^0-9A-Fa-f]|[0-9A-Fa-f][^0-9A-Fa-f]|[0-9A-Fa-f]?$)").ok());
 
 /// Turns `image` or `osImage` into the source that it is short for.
-pub(super) fn source(image: &str, policy: &Policy) -> Result<Source, String> {
+pub(super) fn source(image: &str, settings: &OperatorSettings) -> Result<Source, String> {
     split(image)?;
     let reference = match image.contains('/') {
         true => image.to_owned(),
-        false => format!("{}{image}", policy.os_image_prefix),
+        false => format!("{}{image}", settings.os_image_prefix),
     };
     match split(&reference)?.0.as_str() {
         "http" | "https" => Ok(Source::Http {
-            url: http(&reference, policy)?,
+            url: http(&reference, settings)?,
             secret: None,
             certificates: None,
             checksum: None,
         }),
         "docker" | "oci-archive" => Ok(Source::Registry {
-            url: registry(&reference, policy)?,
+            url: registry(&reference, settings)?,
             pull_method: None,
             secret: None,
             certificates: None,
         }),
         "s3" => Ok(Source::S3 {
-            url: s3(&reference, policy)?,
+            url: s3(&reference, settings)?,
             secret: None,
             certificates: None,
         }),
         "gs" => Ok(Source::Gcs {
-            url: gcs(&reference, policy)?,
+            url: gcs(&reference, settings)?,
             secret: None,
         }),
         _ => Err(format!(
@@ -105,11 +105,11 @@ fn location(source: &Source) -> Option<&str> {
 }
 
 /// An `http` or `https` URL.
-pub(super) fn http(url: &str, policy: &Policy) -> Result<String, String> {
+pub(super) fn http(url: &str, settings: &OperatorSettings) -> Result<String, String> {
     match split(url)? {
         (scheme, rest) if scheme == "http" || scheme == "https" => {
             let url = format!("{scheme}://{rest}");
-            check_web(&url, policy)?;
+            check_web(&url, settings)?;
             Ok(url)
         }
         _ => Err(format!(
@@ -120,7 +120,7 @@ pub(super) fn http(url: &str, policy: &Policy) -> Result<String, String> {
 }
 
 /// The URL of an object in S3 or a compatible store: `s3://bucket/object` or `https://endpoint/bucket/object`.
-pub(super) fn s3(url: &str, policy: &Policy) -> Result<String, String> {
+pub(super) fn s3(url: &str, settings: &OperatorSettings) -> Result<String, String> {
     let (scheme, rest) = split(url)?;
     let web = match scheme.as_str() {
         "s3" => format!("https://{S3_ENDPOINT}/{}", in_bucket(url, rest)?),
@@ -135,21 +135,21 @@ pub(super) fn s3(url: &str, policy: &Policy) -> Result<String, String> {
             ));
         }
     };
-    check_web(&web, policy)?;
+    check_web(&web, settings)?;
     Ok(web)
 }
 
 /// The URL of an object in Google Cloud Storage: `gs://bucket/object` or `https://endpoint/bucket/object`.
-pub(super) fn gcs(url: &str, policy: &Policy) -> Result<String, String> {
+pub(super) fn gcs(url: &str, settings: &OperatorSettings) -> Result<String, String> {
     let (scheme, rest) = split(url)?;
     match scheme.as_str() {
         "gs" => {
             let object = in_bucket(url, rest)?;
-            check_web(&format!("https://{GCS_ENDPOINT}/{object}"), policy)?;
+            check_web(&format!("https://{GCS_ENDPOINT}/{object}"), settings)?;
         }
         "http" | "https" => {
             in_endpoint(url, rest)?;
-            check_web(&format!("{scheme}://{rest}"), policy)?;
+            check_web(&format!("{scheme}://{rest}"), settings)?;
         }
         _ => {
             return Err(format!(
@@ -166,7 +166,7 @@ pub(super) fn gcs(url: &str, policy: &Policy) -> Result<String, String> {
 ///
 /// A tag beside a digest is dropped: CDI's importer cannot read both at once (`newReference` in containers/image), and
 /// the digest alone says which image it is.
-pub(super) fn registry(reference: &str, policy: &Policy) -> Result<String, String> {
+pub(super) fn registry(reference: &str, settings: &OperatorSettings) -> Result<String, String> {
     let shown = text::quoted(reference);
     let rest = match split(reference)? {
         (scheme, rest) if scheme == "docker" => rest,
@@ -187,7 +187,7 @@ pub(super) fn registry(reference: &str, policy: &Policy) -> Result<String, Strin
         domain
     };
     // Parsed as https, so that every notation of an address is seen for what it is.
-    check_web(&format!("https://{host}/"), policy)?;
+    check_web(&format!("https://{host}/"), settings)?;
     let slash = if domain.is_empty() { "" } else { "/" };
     let version = if digest.is_empty() { tag } else { digest };
     Ok(format!("docker://{domain}{slash}{path}{version}"))
@@ -246,7 +246,7 @@ fn in_endpoint(url: &str, rest: &str) -> Result<(), String> {
 
 /// Checks an `http` or `https` URL without credentials: that Go, in which CDI is written, reads it as we do, and that
 /// its host is allowed.
-fn check_web(url: &str, policy: &Policy) -> Result<(), String> {
+fn check_web(url: &str, settings: &OperatorSettings) -> Result<(), String> {
     let escape = BAD_ESCAPE.as_ref();
     if escape.is_some_and(|escape| escape.is_match(url)) {
         return Err(format!(
@@ -263,7 +263,7 @@ fn check_web(url: &str, policy: &Policy) -> Result<(), String> {
         Some(host) if !empty => host,
         _ => return Err(format!("{} has no host", text::quoted(url))),
     };
-    if policy.denies(&host) {
+    if settings.denies(&host) {
         return Err(format!(
             "the host {host} is denied by the operator's settings"
         ));
@@ -271,7 +271,7 @@ fn check_web(url: &str, policy: &Policy) -> Result<(), String> {
     Ok(())
 }
 
-impl Policy {
+impl OperatorSettings {
     fn denies(&self, host: &Host<&str>) -> bool {
         let address = match host {
             Host::Ipv4(address) => Some(IpAddr::V4(*address)),
@@ -311,7 +311,7 @@ mod tests {
     const DIGEST: &str = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
     fn registry_url(image: &str) -> String {
-        match source(image, &Policy::default()) {
+        match source(image, &OperatorSettings::default()) {
             Ok(Source::Registry { url, .. }) => url,
             other => panic!("{image}: {other:?}"),
         }
@@ -369,20 +369,20 @@ mod tests {
             ),
             ("docker://mirror/", "docker://mirror/ubuntu:24.04"),
         ] {
-            let policy = Policy {
+            let settings = OperatorSettings {
                 os_image_prefix: prefix.into(),
-                ..Policy::default()
+                ..OperatorSettings::default()
             };
             assert_eq!(
-                source("ubuntu:24.04", &policy),
-                source(url, &Policy::default())
+                source("ubuntu:24.04", &settings),
+                source(url, &OperatorSettings::default())
             );
         }
     }
 
     #[test]
     fn object_stores_get_urls_that_cdi_takes() {
-        let policy = Policy::default();
+        let settings = OperatorSettings::default();
         for (asked, url) in [
             (
                 "s3://images/web.img",
@@ -418,7 +418,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                s3(asked, &policy),
+                s3(asked, &settings),
                 url.map(Into::into).map_err(Into::into),
                 "{asked}"
             );
@@ -427,9 +427,9 @@ mod tests {
             "gs://images/web.img",
             "https://storage.googleapis.com/images/web.img",
         ] {
-            assert_eq!(gcs(url, &policy).as_deref(), Ok(url));
+            assert_eq!(gcs(url, &settings).as_deref(), Ok(url));
         }
-        assert!(gcs("s3://images/web.img", &policy).is_err());
+        assert!(gcs("s3://images/web.img", &settings).is_err());
     }
 
     #[test]
@@ -453,9 +453,18 @@ mod tests {
             "http://a b/x",
             "http://h.lan/a\nb",
         ] {
-            assert!(source(image, &Policy::default()).is_err(), "{image}");
+            assert!(
+                source(image, &OperatorSettings::default()).is_err(),
+                "{image}"
+            );
         }
-        assert!(source(&format!("reg/{}", "x".repeat(3000)), &Policy::default()).is_err());
+        assert!(
+            source(
+                &format!("reg/{}", "x".repeat(3000)),
+                &OperatorSettings::default()
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -472,7 +481,7 @@ mod tests {
             "s3://key:secret@bucket/x",
             "gs://key:secret@bucket/x",
         ] {
-            let error = source(image, &Policy::default()).unwrap_err();
+            let error = source(image, &OperatorSettings::default()).unwrap_err();
             assert!(!error.contains("secret@"), "{error}");
         }
     }
@@ -490,12 +499,12 @@ mod tests {
             "https://kubernetes.default.SVC/x",
             "registry.default.svc:5000/x",
         ] {
-            let error = source(image, &Policy::default()).unwrap_err();
+            let error = source(image, &OperatorSettings::default()).unwrap_err();
             assert!(error.contains("is denied by"), "{error}");
         }
-        let strict = Policy {
+        let strict = OperatorSettings {
             denied_hosts: vec![SINGLE_LABEL.into()],
-            ..Policy::default()
+            ..OperatorSettings::default()
         };
         for image in [
             "http://files/x",
@@ -503,14 +512,17 @@ mod tests {
             "docker://registry:5000/x",
         ] {
             assert!(source(image, &strict).is_err(), "{image}");
-            assert!(source(image, &Policy::default()).is_ok(), "{image}");
+            assert!(
+                source(image, &OperatorSettings::default()).is_ok(),
+                "{image}"
+            );
         }
         assert!(source("docker://localhost:5000/x", &strict).is_ok());
-        let policy = Policy {
+        let settings = OperatorSettings {
             denied_hosts: ["10.0.0.5", "Example.org", "docker.io", "amazonaws.com"]
                 .map(Into::into)
                 .into(),
-            ..Policy::default()
+            ..OperatorSettings::default()
         };
         for image in [
             "http://10.0.0.5/x",
@@ -518,14 +530,14 @@ mod tests {
             "library/x",
             "s3://images/x",
         ] {
-            assert!(source(image, &policy).is_err(), "{image}");
+            assert!(source(image, &settings).is_err(), "{image}");
         }
         for image in [
             "http://10.0.0.6/x",
             "http://notexample.org/x",
             "gs://example.org/x",
         ] {
-            assert!(source(image, &policy).is_ok(), "{image}");
+            assert!(source(image, &settings).is_ok(), "{image}");
         }
     }
 }

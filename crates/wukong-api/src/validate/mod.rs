@@ -21,7 +21,7 @@ use crate::{labels, names};
 
 /// What the operator's settings allow.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
+pub struct OperatorSettings {
     /// Put before a short image name such as `ubuntu:24.04`.
     pub os_image_prefix: String,
     /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and
@@ -35,7 +35,7 @@ pub struct Policy {
 /// (`localhost` is none: container runtimes know a registry by that name.)
 pub const SINGLE_LABEL: &str = "single-label";
 
-impl Default for Policy {
+impl Default for OperatorSettings {
     /// Touches no node. Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
     /// ranges are allowed: people serve images from their LAN.
     fn default() -> Self {
@@ -108,9 +108,9 @@ impl Problems {
 impl TryFrom<&Wukong> for ValidatedWukong {
     type Error = InvalidWukong;
 
-    /// Validates under the default [`Policy`].
+    /// Validates under the default [`OperatorSettings`].
     fn try_from(wukong: &Wukong) -> Result<Self, InvalidWukong> {
-        Self::validate(wukong, &Policy::default())
+        Self::validate(wukong, &OperatorSettings::default())
     }
 }
 
@@ -119,8 +119,8 @@ impl ValidatedWukong {
     ///
     /// # Errors
     /// Every problem at once, each with the path of its field.
-    pub fn validate(wukong: &Wukong, policy: &Policy) -> Result<Self, InvalidWukong> {
-        Self::validate_existing(wukong, policy, &BTreeMap::new())
+    pub fn validate(wukong: &Wukong, settings: &OperatorSettings) -> Result<Self, InvalidWukong> {
+        Self::validate_existing(wukong, settings, &BTreeMap::new())
     }
 
     /// The same for a Wukong some of whose disks exist: `made` is what they were made from, by disk. Settings of the
@@ -131,7 +131,7 @@ impl ValidatedWukong {
     /// As [`ValidatedWukong::validate`].
     pub fn validate_existing(
         wukong: &Wukong,
-        policy: &Policy,
+        settings: &OperatorSettings,
         made: &BTreeMap<String, Source>,
     ) -> Result<Self, InvalidWukong> {
         let mut problems = Problems::default();
@@ -139,9 +139,9 @@ impl ValidatedWukong {
         let identity = identity(wukong, &mut problems);
 
         let (cpu, memory) = compute::check(spec, &mut problems);
-        let disks = disks::check(spec, &identity, policy, made, &mut problems);
-        let ephemeral_image = disks::ephemeral_image(spec, policy, &mut problems);
-        let (pod_nic, nics) = networks::check(spec, &identity, policy, &mut problems);
+        let disks = disks::check(spec, &identity, settings, made, &mut problems);
+        let ephemeral_image = disks::ephemeral_image(spec, settings, &mut problems);
+        let (pod_nic, nics) = networks::check(spec, &identity, settings, &mut problems);
         let login = login::check(spec, &mut problems);
         let ssh_key_secret = login::ssh_key_secret(spec, &mut problems);
         let placement = placement::check(spec, &mut problems);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::{Policy, Problems, guest_ip, placement, text};
+use super::{OperatorSettings, Problems, guest_ip, placement, text};
 use crate::spec::{self, NetworkType, WukongSpec};
 use crate::validated::{Attachment, GuestIp, Identity, Nic, NodeNetwork};
 use crate::{Mac, names};
@@ -13,7 +13,7 @@ const NETWORKS_MAX: usize = 31;
 pub(super) fn check(
     spec: &WukongSpec,
     identity: &Identity,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> (Option<Mac>, Vec<Nic>) {
     let pod_nic = match spec.pod_network.unwrap_or_default() {
@@ -56,7 +56,7 @@ pub(super) fn check(
         .enumerate()
         .map(|(index, network)| {
             let path = format!("spec.networks[{index}]");
-            let nic = nic(&path, network, identity, policy, problems);
+            let nic = nic(&path, network, identity, settings, problems);
             let written = network.mac_address.is_some();
             if let Some((first, first_written)) = macs.insert(nic.mac, (path.clone(), written))
                 && (written || first_written)
@@ -110,7 +110,7 @@ fn nic(
     path: &str,
     asked: &spec::Network,
     identity: &Identity,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Nic {
     let at = |field: &str| format!("{path}.{field}");
@@ -172,7 +172,7 @@ fn nic(
             )),
         },
         vlan: asked.vlan_id,
-        node_network: node_network(path, asked, bridge.as_ref(), policy, problems),
+        node_network: node_network(path, asked, bridge.as_ref(), settings, problems),
         bridge,
         mac,
         mac_given: asked.mac_address.is_some(),
@@ -251,7 +251,7 @@ fn node_network(
     path: &str,
     asked: &spec::Network,
     bridge: Option<&String>,
-    policy: &Policy,
+    settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<NodeNetwork> {
     let node_network = asked.node_network.as_ref()?;
@@ -283,7 +283,7 @@ fn node_network(
     Some(NodeNetwork {
         uplink: node_network.uplink.clone(),
         node_selector: node_network.node_selector.clone(),
-        managed: policy.manage_node_networks,
+        managed: settings.manage_node_networks,
     })
 }
 

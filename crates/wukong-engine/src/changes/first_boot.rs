@@ -5,7 +5,7 @@ use wukong_api::ValidatedWukong;
 use wukong_api::validated::{Login, Password, User};
 
 use super::{list, nics};
-use crate::owned;
+use crate::managed_fields;
 
 /// What becomes of a change.
 pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or make the boot disk anew";
@@ -28,7 +28,7 @@ pub fn first_boot(wukong: &ValidatedWukong) -> Vec<FirstBootField> {
         fields.push(FirstBootField {
             path: path.to_owned(),
             shown,
-            hash: owned::hash(&value),
+            hash: managed_fields::hash(&value),
         });
     };
     if let Some(name) = &wukong.ssh_key_secret {

@@ -104,7 +104,7 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
         );
     }
     // Under a definition of somebody else's, some of these fields say nothing.
-    let definition = |(wukong, nic): Owned<'_>| wukong_network::definitions(wukong, &[nic]);
+    let definition = |(wukong, nic): Owned<'_>| wukong_network::nads(wukong, &[nic]);
     let policies = |wukong| wukong_network::node_policies(wukong);
     let attached = definition((old_wukong, old)) != definition((new_wukong, new));
     let made = policies(old_wukong) != policies(new_wukong);

@@ -2,31 +2,31 @@
 
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use crate::condition::Condition;
 use crate::decision::{Kind, Target};
 use crate::facts::VirtualMachineFact;
 use crate::observed::{Failure, FailureKind};
 use crate::store::Presence;
-use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::Created;
 
 /// Whether the objects exist. `refused` is a write that was, `contested` an object that somebody keeps changing back,
 /// `attached` names the disks that somebody attached to the VM by hand, and `waits_for` says what the VM waits for.
-pub(crate) fn verdict(
+pub(crate) fn condition(
     wukong: &ValidatedWukong,
     vm: Option<&VirtualMachineFact>,
     refused: Option<(&Target, &Failure)>,
     contested: Option<(&Target, Option<&str>)>,
     attached: &[&str],
     waits_for: Option<String>,
-) -> Verdict {
+) -> Condition {
     let name = &wukong.identity.name;
     if let Some((target, failure)) = refused {
         return refusal(target, failure);
     }
     if let Some((target, manager)) = contested {
         let manager = manager.unwrap_or("another manager");
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::FieldManagerConflict,
             format!("{manager} keeps changing fields of {target} that this Wukong decides; the operator pauses before it changes them back"),
@@ -35,7 +35,7 @@ pub(crate) fn verdict(
         .hint(format!("keep {manager} from writing {target}, or change the Wukong instead"));
     }
     if let [first, ..] = attached {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::FieldManagerConflict,
             format!(
@@ -49,9 +49,9 @@ pub(crate) fn verdict(
         ));
     }
     match (vm, waits_for) {
-        (Some(_), _) => Verdict::ok(TYPE, Reason::Created, "The VirtualMachine exists"),
-        (_, Some(waits_for)) => Verdict::progressing(TYPE, Reason::Creating, waits_for),
-        (_, None) => Verdict::progressing(
+        (Some(_), _) => Condition::ok(TYPE, Reason::Created, "The VirtualMachine exists"),
+        (_, Some(waits_for)) => Condition::progressing(TYPE, Reason::Creating, waits_for),
+        (_, None) => Condition::progressing(
             TYPE,
             Reason::Creating,
             "The VirtualMachine is being written",
@@ -60,11 +60,11 @@ pub(crate) fn verdict(
 }
 
 /// There is no KubeVirt, or it is hidden from us.
-pub(crate) fn without_kubevirt(presence: Presence) -> Verdict {
+pub(crate) fn without_kubevirt(presence: Presence) -> Condition {
     if presence != Presence::Missing {
-        return Verdict::unseen(TYPE, presence, "VirtualMachines");
+        return Condition::unseen(TYPE, presence, "VirtualMachines");
     }
-    Verdict::bad(
+    Condition::bad(
         TYPE,
         Reason::KubeVirtNotInstalled,
         "The cluster has no kind VirtualMachine: KubeVirt is not installed",
@@ -72,24 +72,24 @@ pub(crate) fn without_kubevirt(presence: Presence) -> Verdict {
     .hint("install KubeVirt; the VM is then created by itself")
 }
 
-fn refusal(target: &Target, failure: &Failure) -> Verdict {
+fn refusal(target: &Target, failure: &Failure) -> Condition {
     let message = format!("{target} cannot be changed: {}", failure.message);
     match failure.kind {
         FailureKind::Transient | FailureKind::Stale | FailureKind::Gone => {
-            Verdict::progressing(TYPE, Reason::ApplyFailed, message).hint("nothing: the operator tries again")
+            Condition::progressing(TYPE, Reason::ApplyFailed, message).hint("nothing: the operator tries again")
         }
         FailureKind::Quota => {
-            Verdict::bad(TYPE, Reason::QuotaExceeded, message).hint("raise the quota of the namespace, or free some of it")
+            Condition::bad(TYPE, Reason::QuotaExceeded, message).hint("raise the quota of the namespace, or free some of it")
         }
         // Who has the name is told in a moment.
-        FailureKind::NameTaken => Verdict::progressing(TYPE, Reason::ApplyFailed, message)
+        FailureKind::NameTaken => Condition::progressing(TYPE, Reason::ApplyFailed, message)
             .hint("nothing: the operator looks whose it is"),
         FailureKind::Denied => {
             let hint = match target.kind {
                 Kind::PersistentVolumeClaim => "see what the message says about the claim",
                 _ => "see what the message says; the operator tries again now and then, and at once when the Wukong changes",
             };
-            Verdict::bad(TYPE, Reason::AdmissionDenied, message).hint(hint)
+            Condition::bad(TYPE, Reason::AdmissionDenied, message).hint(hint)
         }
     }
     .about(target.to_string())

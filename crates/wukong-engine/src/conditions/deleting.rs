@@ -3,18 +3,18 @@
 
 use wukong_api::{ConditionType, Reason, names};
 
+use crate::condition::Condition;
 use crate::facts::Meta;
 use crate::observed::Observed;
-use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::Deleting;
 
 /// What is still there of the Wukong `name` in `namespace`.
-pub(crate) fn verdict(observed: &Observed, namespace: &str, name: &str, uid: &str) -> Verdict {
+pub(crate) fn condition(observed: &Observed, namespace: &str, name: &str, uid: &str) -> Condition {
     let world = observed.world;
     let vm = world.virtual_machines.get(namespace, name).present();
     if vm.is_some_and(|vm| vm.meta.is_controlled_by(uid)) {
-        return Verdict::progressing(
+        return Condition::progressing(
             TYPE,
             Reason::WaitingForVM,
             format!("VirtualMachine {name} is still there: its guest shuts down first"),
@@ -40,7 +40,7 @@ pub(crate) fn verdict(observed: &Observed, namespace: &str, name: &str, uid: &st
     });
     if let Some(object) = waits_for {
         let message = format!("{object} is still there");
-        return Verdict::progressing(TYPE, Reason::WaitingForDisk, message).about(object);
+        return Condition::progressing(TYPE, Reason::WaitingForDisk, message).about(object);
     }
     let retained: Vec<String> = claims()
         .filter(|claim| {
@@ -50,9 +50,9 @@ pub(crate) fn verdict(observed: &Observed, namespace: &str, name: &str, uid: &st
         })
         .collect();
     if retained.is_empty() {
-        return Verdict::ok(TYPE, Reason::Deleting, "Nothing is left of it");
+        return Condition::ok(TYPE, Reason::Deleting, "Nothing is left of it");
     }
-    Verdict::ok(
+    Condition::ok(
         TYPE,
         Reason::DisksRetained,
         format!("These claims stay with their data: {}", retained.join(", ")),

@@ -3,26 +3,26 @@
 use wukong_api::validated::{Attachment, Nic, Source};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::children::DiskSeen;
+use crate::condition::Condition;
 use crate::observed::Observed;
+use crate::ownership::DiskSeen;
 use crate::store::Seen;
-use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::DependenciesResolved;
 
 /// The first thing that is named and missing.
-pub(crate) fn verdict(
+pub(crate) fn condition(
     wukong: &ValidatedWukong,
     nics: &[&Nic],
     disks: &[DiskSeen],
     observed: &Observed,
-) -> Verdict {
+) -> Condition {
     disks
         .iter()
         .find_map(|seen| storage_class(seen, observed).or_else(|| source(seen, wukong, observed)))
-        .or_else(|| missing_definition(wukong, nics, observed))
+        .or_else(|| missing_nad(wukong, nics, observed))
         .unwrap_or_else(|| {
-            Verdict::ok(
+            Condition::ok(
                 TYPE,
                 Reason::Resolved,
                 "Everything that the manifest names exists",
@@ -30,7 +30,7 @@ pub(crate) fn verdict(
         })
 }
 
-fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
+fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Condition> {
     let disk = seen.disk;
     // A claim that is bound keeps its volume, whatever becomes of the class.
     if seen.claim.is_some_and(|claim| claim.phase == "Bound") {
@@ -50,7 +50,7 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
     };
     match &disk.storage_class {
         Some(name) => matches!(classes.get("", name), Seen::Absent).then(|| {
-            Verdict::bad(
+            Condition::bad(
                 TYPE,
                 Reason::StorageClassNotFound,
                 format!(
@@ -66,7 +66,7 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
             let served = classes.presence() == crate::store::Presence::Served;
             let none = !classes.in_namespace("").any(|class| class.default) && seen.claim.is_none();
             (served && none).then(|| {
-                Verdict::bad(
+                Condition::bad(
                     TYPE,
                     Reason::NoDefaultStorageClass,
                     format!("disk {} names no StorageClass, and the cluster has no default one ({})", disk.name, available()),
@@ -77,7 +77,7 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Verdict> {
     }
 }
 
-fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Option<Verdict> {
+fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Option<Condition> {
     if seen
         .data_volume
         .is_some_and(|volume| volume.phase == "Succeeded")
@@ -92,7 +92,7 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
         && snapshot.ready != Some(true)
     {
         return Some(
-            Verdict::progressing(
+            Condition::progressing(
                 TYPE,
                 Reason::SnapshotNotReady,
                 format!(
@@ -129,7 +129,7 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
         }
     };
     missing.then(|| {
-        Verdict::bad(
+        Condition::bad(
             TYPE,
             Reason::SourceNotFound,
             format!(
@@ -144,16 +144,16 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
 
 /// A NetworkAttachmentDefinition that somebody else has to make. The VM is not created before it is there: its pod
 /// would not start.
-pub(crate) fn missing_definition(
+pub(crate) fn missing_nad(
     wukong: &ValidatedWukong,
     nics: &[&Nic],
     observed: &Observed,
-) -> Option<Verdict> {
+) -> Option<Condition> {
     let namespace = &wukong.identity.namespace;
     nics.iter().find_map(|nic| {
         let Attachment::Existing(name) = &nic.attachment else { return None };
-        matches!(observed.world.definitions.get(namespace, name), Seen::Absent).then(|| {
-            Verdict::bad(
+        matches!(observed.world.nads.get(namespace, name), Seen::Absent).then(|| {
+            Condition::bad(
                 TYPE,
                 Reason::NADNotFound,
                 format!("network {}: there is no NetworkAttachmentDefinition {name} in namespace {namespace}", nic.name),

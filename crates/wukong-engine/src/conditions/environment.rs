@@ -4,14 +4,14 @@ use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
 
 use super::running;
+use crate::condition::{Condition, Status};
 use crate::environment::{
     Check, checks, deciding, emulation, environment_ready, migration, of_manifest,
 };
-use crate::facts::condition;
-use crate::planning::Planning;
+use crate::facts::find_condition;
+use crate::situation::Situation;
 use crate::status;
 use crate::store::Presence;
-use crate::verdict::{Status, Verdict};
 
 /// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,13 +25,13 @@ pub(crate) enum Life {
 }
 
 impl Life {
-    /// From the verdict `Running` of a VM that exists.
-    pub(crate) fn of(planning: &Planning, running: Option<&Verdict>) -> Self {
+    /// From the condition `Running` of a VM that exists.
+    pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
         match running.map(|running| (running.reason, running.status)) {
-            None if planning.wish.runs() => Self::Rises,
+            None if situation.wish.runs() => Self::Rises,
             None => Self::Rests,
             Some((Reason::Running | Reason::Migrating | Reason::Paused, _)) => Self::Runs,
-            Some((Reason::StoppedElsewhere | Reason::Stopping, _) | (_, Status::Wished)) => {
+            Some((Reason::StoppedElsewhere | Reason::Stopping, _) | (_, Status::Intended)) => {
                 Self::Rests
             }
             Some(_) => Self::Rises,
@@ -41,25 +41,25 @@ impl Life {
 
 /// What the rules find. The cluster is asked only about a VM that is to run and does not: one that runs shows that the
 /// cluster can run it, and for one that nobody wants to run it does not matter.
-pub(crate) fn judged(planning: &Planning, life: Life) -> Vec<Check> {
-    let now = planning.observed.now;
+pub(crate) fn judged(situation: &Situation, life: Life) -> Vec<Check> {
+    let now = situation.observed.now;
     match life {
         Life::Rises => checks(
-            &planning.observed.world.environment,
-            &planning.observed.memory.looked.children.provisioners,
-            planning.wukong,
+            &situation.observed.world.environment,
+            &situation.observed.memory.queried.children.provisioners,
+            situation.wukong,
             now,
         ),
-        Life::Rests | Life::Runs => of_manifest(planning.wukong, now),
+        Life::Rests | Life::Runs => of_manifest(situation.wukong, now),
     }
 }
 
 /// Whether the cluster can run the VM.
-pub(crate) fn ready(planning: &Planning, life: Life, checks: &[Check]) -> Option<Verdict> {
+pub(crate) fn ready(situation: &Situation, life: Life, checks: &[Check]) -> Option<Condition> {
     match life {
         Life::Rests => None,
-        Life::Runs => Some(emulated(planning).unwrap_or_else(|| {
-            Verdict::ok(
+        Life::Runs => Some(emulated(situation).unwrap_or_else(|| {
+            Condition::ok(
                 ConditionType::EnvironmentReady,
                 Reason::Available,
                 "The cluster runs this VM",
@@ -70,8 +70,8 @@ pub(crate) fn ready(planning: &Planning, life: Life, checks: &[Check]) -> Option
 }
 
 /// A VM that runs without hardware virtualization. Until KubeVirt's configuration is heard of, what was said stays.
-fn emulated(planning: &Planning) -> Option<Verdict> {
-    let observed = planning.observed;
+fn emulated(situation: &Situation) -> Option<Condition> {
+    let observed = situation.observed;
     let environment = &observed.world.environment;
     if environment.kubevirts.presence() == Presence::Unknown {
         return status::said_before(observed.wukong, ConditionType::EnvironmentReady)
@@ -81,11 +81,11 @@ fn emulated(planning: &Planning) -> Option<Verdict> {
 }
 
 /// Whether cloud-init can set the guest up as asked.
-pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verdict> {
+pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Condition> {
     const TYPE: ConditionType = ConditionType::ProvisioningReady;
-    let wukong = planning.wukong;
-    let conditions = planning.instance.map(|instance| &*instance.conditions);
-    let refused = condition(conditions.unwrap_or_default(), "Synchronized")
+    let wukong = situation.wukong;
+    let conditions = situation.instance.map(|instance| &*instance.conditions);
+    let refused = find_condition(conditions.unwrap_or_default(), "Synchronized")
         .filter(|said| said.status == "False" && running::is_of_user_data(said));
     if let (Login::Secret(name), Some(said)) = (&wukong.login, refused) {
         let message = format!(
@@ -93,7 +93,7 @@ pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verd
             said.message
         );
         return Some(
-            Verdict::bad(TYPE, Reason::InvalidUserData, message)
+            Condition::bad(TYPE, Reason::InvalidUserData, message)
                 .about(format!("Secret/{name}"))
                 .hint("put the user data under the key userdata of the Secret; the VM then starts by itself"),
         );
@@ -107,7 +107,7 @@ pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verd
     if let Some(check) = deciding(checks, TYPE) {
         return Some(plain(check.clone().into(), checks));
     }
-    Some(Verdict::ok(
+    Some(Condition::ok(
         TYPE,
         Reason::Configured,
         "Cloud-init sets the guest up when it boots for the first time",
@@ -117,40 +117,40 @@ pub(crate) fn provisioning(planning: &Planning, checks: &[Check]) -> Option<Verd
 /// Whether the VM can move while it runs: what KubeVirt says of one that runs, and what is to be expected of one that does
 /// not yet.
 pub(crate) fn live_migratable(
-    planning: &Planning,
+    situation: &Situation,
     life: Life,
     checks: &[Check],
-) -> Option<Verdict> {
+) -> Option<Condition> {
     let check = match life {
         Life::Rests => None,
         Life::Rises => deciding(checks, ConditionType::LiveMigratable).cloned(),
         Life::Runs => {
-            let instance = planning.instance?;
+            let instance = situation.instance?;
             migration::live_migratable(&instance.meta.name, &instance.conditions)
         }
     };
-    let mut verdict = Verdict::from(check?);
-    if verdict.status == Status::True && life == Life::Rises {
-        verdict = Verdict::ok(
+    let mut condition = Condition::from(check?);
+    if condition.status == Status::True && life == Life::Rises {
+        condition = Condition::ok(
             ConditionType::LiveMigratable,
             Reason::Migratable,
             "Nothing is known that keeps the VM on its node",
         );
     }
-    Some(verdict)
+    Some(condition)
 }
 
 /// A check that passes is named after what it looks for; a condition is not.
-pub(super) fn plain(verdict: Verdict, checks: &[Check]) -> Verdict {
+pub(super) fn plain(condition: Condition, checks: &[Check]) -> Condition {
     use crate::environment::CheckStatus::Warn;
     let warned = checks
         .iter()
-        .any(|check| check.condition == verdict.type_ && check.status == Warn);
-    if verdict.status == Status::True && !warned {
-        return Verdict {
+        .any(|check| check.condition == condition.type_ && check.status == Warn);
+    if condition.status == Status::True && !warned {
+        return Condition {
             reason: Reason::Configured,
-            ..verdict
+            ..condition
         };
     }
-    verdict
+    condition
 }

@@ -6,16 +6,16 @@ use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
 use crate::changes::{Change, Class};
-use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true};
-use crate::verdict::Verdict;
+use crate::condition::Condition;
+use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, find_condition, is_true};
 
 /// Whether the guest answers, and has the addresses that the manifest gives it.
-pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Verdict {
+pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Condition {
     const TYPE: ConditionType = ConditionType::GuestReady;
-    if let Some(old) = condition(&instance.conditions, "AgentVersionNotSupported")
+    if let Some(old) = find_condition(&instance.conditions, "AgentVersionNotSupported")
         .filter(|old| old.status == "True")
     {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::AgentVersionNotSupported,
             format!("The guest agent is too old: {}", old.message),
@@ -23,7 +23,7 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Ver
         .hint("update qemu-guest-agent in the guest");
     }
     if !is_true(&instance.conditions, "AgentConnected") {
-        return Verdict::progressing(
+        return Condition::progressing(
             TYPE,
             Reason::AgentNotReady,
             "The guest agent does not answer (yet): addresses of secondary NICs are unknown",
@@ -45,13 +45,13 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Ver
         (!seen.is_empty()).then(|| (nic, missing, seen.join(", ")))
     });
     match wrong {
-        Some((nic, wanted, seen)) => Verdict::bad(
+        Some((nic, wanted, seen)) => Condition::bad(
             TYPE,
             Reason::AddressMismatch,
             format!("network {}: the guest has {seen}, not {}", nic.name, wanted.addr()),
         )
         .hint("cloud-init configures addresses on first boot only: change them in the guest, or make the boot disk anew"),
-        None => Verdict::ok(TYPE, Reason::AgentConnected, "The guest agent answers"),
+        None => Condition::ok(TYPE, Reason::AgentConnected, "The guest agent answers"),
     }
 }
 
@@ -60,13 +60,13 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Ver
 pub(crate) fn configuration(
     vm: &VirtualMachineFact,
     pending: &[Change],
-    refusal: Option<&Verdict>,
-) -> Verdict {
+    refusal: Option<&Condition>,
+) -> Condition {
     const TYPE: ConditionType = ConditionType::ConfigurationApplied;
     let name = &vm.meta.name;
     let object = format!("VirtualMachine/{name}");
     let bad = |reason, message: String, hint: String| {
-        Verdict::bad(TYPE, reason, message)
+        Condition::bad(TYPE, reason, message)
             .about(object.clone())
             .hint(hint)
     };
@@ -85,15 +85,15 @@ pub(crate) fn configuration(
         );
     }
     if let Some(refusal) = refusal {
-        return Verdict {
+        return Condition {
             type_: TYPE,
             ..refusal.clone()
         };
     }
     let restart = of(&[Class::NeedsRestart, Class::DestroysData]);
     let first_boot = of(&[Class::FirstBootOnly]);
-    let required =
-        condition(&vm.conditions, "RestartRequired").filter(|required| required.status == "True");
+    let required = find_condition(&vm.conditions, "RestartRequired")
+        .filter(|required| required.status == "True");
     // KubeVirt asks for a restart also after a change of what cloud-init is told, which a restart does not bring.
     let required = required.filter(|_| !restart.is_empty() || first_boot.is_empty());
     if required.is_some() || !restart.is_empty() {
@@ -130,7 +130,7 @@ pub(crate) fn configuration(
             "change it in the guest, too, or make the boot disk anew".into(),
         );
     }
-    Verdict::ok(
+    Condition::ok(
         TYPE,
         Reason::Applied,
         "The VM runs with what the manifest says",

@@ -2,8 +2,8 @@
 
 use wukong_api::{ConditionType, Reason};
 
-use crate::facts::{DataVolumeFact, condition};
-use crate::verdict::Verdict;
+use crate::condition::Condition;
+use crate::facts::{DataVolumeFact, find_condition};
 
 /// What is said while CDI has not told why.
 const UNTOLD: &str = ": its importer keeps failing, and CDI does not say why";
@@ -14,8 +14,8 @@ pub(crate) fn failure(
     name: &str,
     volume: &DataVolumeFact,
     before: Option<&str>,
-) -> Option<Verdict> {
-    let running = condition(&volume.conditions, "Running");
+) -> Option<Condition> {
+    let running = find_condition(&volume.conditions, "Running");
     let now = running
         .filter(|running| matches!(running.reason.as_str(), "Error" | "ChecksumError"))
         .map(|running| running.message.as_str())
@@ -34,7 +34,7 @@ pub(crate) fn failure(
             .filter(|rest| *rest != UNTOLD)
     };
     let bad = |rest: &str, hint| {
-        Verdict::bad(
+        Condition::bad(
             ConditionType::VolumesBound,
             Reason::ImportFailed,
             format!("{start}{rest}"),
@@ -56,7 +56,7 @@ pub(crate) fn failure(
 /// On a CSI class the words stay in the condition `Bound`, after the name of the prime claim. So do update conflicts of CDI's own,
 /// which mean nothing.
 fn left_in_bound(volume: &DataVolumeFact) -> Option<&str> {
-    let (_, words) = condition(&volume.conditions, "Bound")?
+    let (_, words) = find_condition(&volume.conditions, "Bound")?
         .message
         .split_once("] : ")?;
     (!words.is_empty() && !words.starts_with("Error saving claim")).then_some(words)
@@ -138,8 +138,8 @@ const CAUSES: [Cause; 8] = [
 ];
 
 /// Whether the import fails, and nobody has told why yet.
-pub(crate) fn is_untold(verdict: &Verdict) -> bool {
-    verdict.reason == Reason::ImportFailed && verdict.message.ends_with(UNTOLD)
+pub(crate) fn is_untold(condition: &Condition) -> bool {
+    condition.reason == Reason::ImportFailed && condition.message.ends_with(UNTOLD)
 }
 
 /// Why the importer of a claim fails, from its last words.

@@ -3,11 +3,11 @@
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use crate::condition::Condition;
 use crate::desired::Body;
 use crate::environment::addresses::Taken;
 use crate::observed::{Memory, Observed};
 use crate::store::Presence;
-use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::NetworksConfigured;
 
@@ -17,8 +17,8 @@ fn names<'a>(nics: impl IntoIterator<Item = &'a Nic>) -> String {
 }
 
 /// NICs that the VM starts without, while Multus is not installed.
-pub(crate) fn degraded(nics: &[Nic]) -> Verdict {
-    Verdict::bad(
+pub(crate) fn degraded(nics: &[Nic]) -> Condition {
+    Condition::bad(
         TYPE,
         Reason::DegradedToPodNetwork,
         format!(
@@ -30,8 +30,8 @@ pub(crate) fn degraded(nics: &[Nic]) -> Verdict {
 }
 
 /// NICs that the VM waits for, while Multus is not installed.
-pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
-    Verdict::bad(
+pub(crate) fn waiting(nics: &[&Nic]) -> Condition {
+    Condition::bad(
         TYPE,
         Reason::MultusNotInstalled,
         format!(
@@ -43,35 +43,35 @@ pub(crate) fn waiting(nics: &[&Nic]) -> Verdict {
 }
 
 /// An address that another Wukong has on the same network.
-pub(crate) fn taken(taken: &Taken) -> Verdict {
-    Verdict::bad(TYPE, taken.reason, &taken.message)
+pub(crate) fn taken(taken: &Taken) -> Condition {
+    Condition::bad(TYPE, taken.reason, &taken.message)
         .about(&taken.by)
         .hint("give one of the two another address; the VM of the older one goes on meanwhile")
 }
 
 /// The operator cannot tell.
-pub(crate) fn unseen(presence: Presence) -> Verdict {
-    Verdict::unseen(TYPE, presence, "NetworkAttachmentDefinitions")
+pub(crate) fn unseen(presence: Presence) -> Condition {
+    Condition::unseen(TYPE, presence, "NetworkAttachmentDefinitions")
 }
 
 /// Whether the NetworkAttachmentDefinitions that we make are there; `pending` is one that is not.
-pub(crate) fn verdict(pending: Option<&Body>, memory: &Memory) -> Verdict {
+pub(crate) fn condition(pending: Option<&Body>, memory: &Memory) -> Condition {
     let Some(first) = pending else {
-        return Verdict::ok(
+        return Condition::ok(
             TYPE,
             Reason::Configured,
             "Every NIC has its NetworkAttachmentDefinition",
         );
     };
     match memory.failure(&first.target, &first.hash) {
-        Some(failure) => Verdict::bad(
+        Some(failure) => Condition::bad(
             TYPE,
             Reason::ApplyConflict,
             format!("{} cannot be written: {}", first.target, failure.message),
         )
         .about(first.target.to_string())
         .hint("see what the message says; the operator tries again now and then"),
-        None => Verdict::progressing(
+        None => Condition::progressing(
             TYPE,
             Reason::Creating,
             format!("{} is being written", first.target),

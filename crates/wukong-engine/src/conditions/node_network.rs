@@ -3,34 +3,34 @@
 use wukong_api::{ConditionType, Reason};
 
 use super::environment::{Life, plain};
+use crate::condition::Condition;
 use crate::environment::bridges::Bridge;
 use crate::environment::{Check, CheckStatus, deciding};
-use crate::planning::Planning;
+use crate::situation::Situation;
 use crate::store::Presence;
-use crate::verdict::Verdict;
 
 const TYPE: ConditionType = ConditionType::NodeNetworkReady;
 
 /// What the rules find of the bridges, or which of those that are made on the nodes is not ready yet.
-pub(crate) fn verdict(planning: &Planning, life: Life, checks: &[Check]) -> Option<Verdict> {
+pub(crate) fn condition(situation: &Situation, life: Life, checks: &[Check]) -> Option<Condition> {
     let decisive = deciding(checks, TYPE);
     let failed = decisive.is_some_and(|check| check.status == CheckStatus::Fail);
     if life == Life::Rises && !failed {
-        let mut bridges = planning.bridges.iter();
-        if let Some(bridge) = bridges.find(|bridge| !planning.can_use(bridge)) {
-            return Some(under_way(planning, bridge));
+        let mut bridges = situation.bridges.iter();
+        if let Some(bridge) = bridges.find(|bridge| !situation.can_use(bridge)) {
+            return Some(under_way(situation, bridge));
         }
     }
     Some(plain(decisive?.clone().into(), checks))
 }
 
-fn under_way(planning: &Planning, bridge: &Bridge) -> Verdict {
-    let environment = &planning.observed.world.environment;
+fn under_way(situation: &Situation, bridge: &Bridge) -> Condition {
+    let environment = &situation.observed.world.environment;
     let Bridge {
         body, name, uplink, ..
     } = bridge;
     let applying = |message: String| {
-        Verdict::progressing(TYPE, Reason::Applying, message)
+        Condition::progressing(TYPE, Reason::Applying, message)
             .about(body.target.to_string())
             .hint("nothing, unless it stays so for minutes: then see kubectl get nncp,nnce")
     };
@@ -38,20 +38,20 @@ fn under_way(planning: &Planning, bridge: &Bridge) -> Verdict {
         if presence != Presence::Forbidden {
             return applying(format!("{name} over {uplink} waits until {kind} is known"));
         }
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::NotPermitted,
             format!("{name} over {uplink} is not made: without the right to see {kind} nobody knows whether a node would be cut off"),
         )
         .hint("apply the ClusterRoles of deploy/node-networks and for diagnosis (nodeNetworks.enabled and diagnosis.enabled of the chart)");
     }
-    if let Some(failure) = planning
+    if let Some(failure) = situation
         .observed
         .memory
         .failure(&body.target, &body.hash)
         .filter(|_| !bridge.is_stored(environment))
     {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::ApplyConflict,
             format!("{} cannot be written: {}", body.target, failure.message),

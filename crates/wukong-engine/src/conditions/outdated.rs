@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
+use crate::condition::{Condition, Status};
 use crate::environment::rules::outdated;
 use crate::observed::Observed;
 use crate::status;
-use crate::verdict::{Status, Verdict};
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 /// Most fields that one message lists.
@@ -17,8 +17,8 @@ const DROPPED_MAX: usize = 5;
 
 /// What the CustomResourceDefinition does not know, or else that the API server cuts a status: then what was said of that
 /// stays until a status was written again.
-pub(crate) fn verdict(observed: &Observed) -> Option<Verdict> {
-    if let Some(definition) = observed.world.environment.own_definition() {
+pub(crate) fn condition(observed: &Observed) -> Option<Condition> {
+    if let Some(definition) = observed.world.environment.own_crd() {
         return outdated(definition).map(said);
     }
     let Some((wanted, kept)) = &observed.memory.status_cut else {
@@ -36,8 +36,8 @@ pub(crate) fn verdict(observed: &Observed) -> Option<Verdict> {
     })
 }
 
-fn said(message: String) -> Verdict {
-    Verdict::ok(TYPE, Reason::CRDOutdated, message)
+fn said(message: String) -> Condition {
+    Condition::ok(TYPE, Reason::CRDOutdated, message)
         .hint("install the CustomResourceDefinition of the operator's release")
 }
 

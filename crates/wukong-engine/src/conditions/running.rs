@@ -3,26 +3,26 @@
 use wukong_api::spec::RunStrategy;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use crate::condition::{Condition, Status};
 use crate::environment::scheduler;
 use crate::facts::{
-    ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, condition, is_true,
+    ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, find_condition, is_true,
 };
 use crate::observed::Observed;
-use crate::power::Wish;
+use crate::power::DesiredPower;
 use crate::status;
 use crate::store::Seen;
-use crate::verdict::{Status, Verdict};
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
 
 /// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped. Without what is
 /// `asked` (of a manifest that is not valid) the VM is taken to be as asked.
-pub(crate) fn verdicts(
+pub(crate) fn conditions(
     vm: &VirtualMachineFact,
     observed: &Observed,
-    asked: Option<(&ValidatedWukong, &Wish)>,
-) -> (Option<Verdict>, Verdict) {
+    asked: Option<(&ValidatedWukong, &DesiredPower)>,
+) -> (Option<Condition>, Condition) {
     let instances = &observed.world.instances;
     let wish = asked.map(|(_, wish)| wish);
     if vm.meta.deleting {
@@ -31,7 +31,7 @@ pub(crate) fn verdicts(
     let ended = match instances.get(&vm.meta.namespace, &vm.meta.name) {
         Seen::Unknown => {
             let presence = instances.presence();
-            let unseen = Verdict::unseen(RUNNING, presence, "VirtualMachineInstances");
+            let unseen = Condition::unseen(RUNNING, presence, "VirtualMachineInstances");
             return (None, unseen);
         }
         Seen::Absent => None,
@@ -48,8 +48,8 @@ fn alive(
     vm: &VirtualMachineFact,
     instance: &VirtualMachineInstanceFact,
     observed: &Observed,
-    asked: Option<(&ValidatedWukong, &Wish)>,
-) -> (Option<Verdict>, Verdict) {
+    asked: Option<(&ValidatedWukong, &DesiredPower)>,
+) -> (Option<Condition>, Condition) {
     let wish = asked.map(|(_, wish)| wish);
     if vm.printable_status == "Stopping" || instance.meta.deleting {
         return (None, stopping("The guest is shutting down"));
@@ -75,12 +75,12 @@ fn alive(
 }
 
 /// What KubeVirt says of a guest that it cannot start on its node; it tries again and again.
-fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Verdict> {
-    let said = condition(&instance.conditions, "Synchronized")
+fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
+    let said = find_condition(&instance.conditions, "Synchronized")
         .filter(|said| said.status == "False" && !is_of_user_data(said))?;
     let message = format!("KubeVirt cannot start the guest: {}", said.message);
     Some(
-        Verdict::bad(RUNNING, Reason::InternalError, message)
+        Condition::bad(RUNNING, Reason::InternalError, message)
             .about(format!("VirtualMachineInstance/{}", instance.meta.name))
             .hint("see what the message says, and the log of the virt-launcher pod"),
     )
@@ -91,39 +91,39 @@ pub(crate) fn is_of_user_data(said: &ConditionFact) -> bool {
     said.message.contains("no cloud-init data-source found")
 }
 
-fn starting(message: &str) -> Verdict {
-    Verdict::progressing(RUNNING, Reason::Starting, message)
+fn starting(message: &str) -> Condition {
+    Condition::progressing(RUNNING, Reason::Starting, message)
 }
 
-fn stopping(message: &str) -> Verdict {
-    Verdict::progressing(RUNNING, Reason::Stopping, message)
+fn stopping(message: &str) -> Condition {
+    Condition::progressing(RUNNING, Reason::Stopping, message)
 }
 
-fn scheduled(instance: &VirtualMachineInstanceFact) -> Verdict {
+fn scheduled(instance: &VirtualMachineInstanceFact) -> Condition {
     let node = instance.node.as_deref().unwrap_or("a node");
-    Verdict::ok(SCHEDULED, Reason::Scheduled, format!("The VM is on {node}"))
+    Condition::ok(SCHEDULED, Reason::Scheduled, format!("The VM is on {node}"))
 }
 
-fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&Wish>) -> Verdict {
+fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>) -> Condition {
     if is_true(&instance.conditions, "Paused") {
-        if wish.is_none_or(Wish::pauses) {
-            return Verdict::wished(RUNNING, Reason::Paused, "The guest is paused, as asked");
+        if wish.is_none_or(DesiredPower::pauses) {
+            return Condition::wished(RUNNING, Reason::Paused, "The guest is paused, as asked");
         }
         let name = &instance.meta.name;
-        return Verdict::bad(RUNNING, Reason::Paused, "The CPUs of the guest are stopped")
+        return Condition::bad(RUNNING, Reason::Paused, "The CPUs of the guest are stopped")
             .about(format!("VirtualMachineInstance/{name}"))
             .hint(format!(
                 "virtctl unpause vm {name}, or change spec.powerState"
             ));
     }
     if instance.migrating {
-        return Verdict::ok(
+        return Condition::ok(
             RUNNING,
             Reason::Migrating,
             "The guest runs, and moves to another node",
         );
     }
-    Verdict::ok(RUNNING, Reason::Running, "The guest runs")
+    Condition::ok(RUNNING, Reason::Running, "The guest runs")
 }
 
 /// Whether the guest failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
@@ -131,8 +131,8 @@ fn fails_to_start(vm: &VirtualMachineFact) -> bool {
     vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff"
 }
 
-fn crash_loop(vm: &VirtualMachineFact) -> Verdict {
-    Verdict::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
+fn crash_loop(vm: &VirtualMachineFact) -> Condition {
+    Condition::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
         .about(format!("VirtualMachine/{}", vm.meta.name))
         .hint("see the log of the virt-launcher pod")
 }
@@ -141,14 +141,14 @@ fn crash_loop(vm: &VirtualMachineFact) -> Verdict {
 fn without_instance(
     vm: &VirtualMachineFact,
     ended: Option<&VirtualMachineInstanceFact>,
-    wish: Option<&Wish>,
+    wish: Option<&DesiredPower>,
     has_run: bool,
-) -> Verdict {
+) -> Condition {
     let object = format!("VirtualMachine/{}", vm.meta.name);
     if let Some(failure) =
-        condition(&vm.conditions, "Failure").filter(|failure| failure.status == "True")
+        find_condition(&vm.conditions, "Failure").filter(|failure| failure.status == "True")
     {
-        return Verdict::bad(
+        return Condition::bad(
             RUNNING,
             Reason::InternalError,
             format!("KubeVirt cannot start the VM: {}", failure.message),
@@ -172,7 +172,7 @@ fn without_instance(
         ("Stopped", Some(RunStrategy::Once))
             if ended.is_some_and(|ended| ended.phase == "Failed") =>
         {
-            Verdict::bad(
+            Condition::bad(
                 RUNNING,
                 Reason::InternalError,
                 "The guest failed, and its run strategy does not start it again",
@@ -180,7 +180,7 @@ fn without_instance(
             .about(object)
             .hint(format!("virtctl start {}", vm.meta.name))
         }
-        ("Stopped", _) if has_run || ended.is_some() => Verdict::wished(
+        ("Stopped", _) if has_run || ended.is_some() => Condition::wished(
             RUNNING,
             Reason::Completed,
             "The guest ended, shut down from inside or by hand, and its run strategy leaves it so",
@@ -190,8 +190,8 @@ fn without_instance(
 }
 
 /// A VM that KubeVirt does not start by itself.
-fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&Wish>) -> Verdict {
-    let as_asked = || Verdict::wished(RUNNING, Reason::Halted, "The VM is stopped, as asked");
+fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) -> Condition {
+    let as_asked = || Condition::wished(RUNNING, Reason::Halted, "The VM is stopped, as asked");
     let Some(wish) = wish else {
         return as_asked();
     };
@@ -199,7 +199,7 @@ fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&Wish>) -> Verdi
         return starting("The VM is about to be started");
     }
     if wish.runs() && vm.run_strategy.as_deref() == Some(RunStrategy::Halted.as_ref()) {
-        return Verdict::bad(
+        return Condition::bad(
             RUNNING,
             Reason::StoppedElsewhere,
             "Somebody stopped the VM, for instance with virtctl, and the Wukong has not asked anew",
@@ -220,10 +220,10 @@ fn scheduling(
     instance: &VirtualMachineInstanceFact,
     observed: &Observed,
     wukong: Option<&ValidatedWukong>,
-) -> Verdict {
+) -> Condition {
     let name = &instance.meta.name;
     let object = format!("VirtualMachineInstance/{name}");
-    if let Some(refused) = condition(&instance.conditions, "Synchronized")
+    if let Some(refused) = find_condition(&instance.conditions, "Synchronized")
         .filter(|synchronized| synchronized.status == "False")
     {
         return pod_refused(refused, object);
@@ -232,37 +232,37 @@ fn scheduling(
         vm.printable_status.as_str(),
         "ErrorUnschedulable" | "Starting"
     );
-    let words = condition(&instance.conditions, "PodScheduled")
+    let words = find_condition(&instance.conditions, "PodScheduled")
         .filter(|scheduled| scheduled.status == "False" && scheduled.reason == "Unschedulable")
         .filter(|_| tried)
         .map(|scheduled| scheduled.message.as_str());
     let environment = &observed.world.environment;
     let explained = words.and_then(|words| {
         let check = scheduler::explain(environment, wukong, name, words, observed.now)?;
-        Some(Verdict {
+        Some(Condition {
             message: format!("{}; the scheduler says: {words}", check.message),
             ..check.into()
         })
     });
     explained.unwrap_or_else(|| {
-        Verdict::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
+        Condition::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
             .about(object)
     })
 }
 
 /// KubeVirt cannot make the pod, or the pod cannot start.
-fn pod_refused(refused: &ConditionFact, object: String) -> Verdict {
+fn pod_refused(refused: &ConditionFact, object: String) -> Condition {
     let message = format!("The VM's pod cannot start: {}", refused.message);
     if refused.reason == "FailedPvcNotFound" {
-        return Verdict::progressing(SCHEDULED, Reason::Scheduling, message).about(object);
+        return Condition::progressing(SCHEDULED, Reason::Scheduling, message).about(object);
     }
     if let Some((_, quota)) = refused.message.split_once("exceeded quota: ") {
         let name = quota.split(',').next().unwrap_or_default();
-        return Verdict::bad(SCHEDULED, Reason::QuotaExceeded, message)
+        return Condition::bad(SCHEDULED, Reason::QuotaExceeded, message)
             .about(format!("ResourceQuota/{name}"))
             .hint("raise the quota of the namespace: the pod needs the guest's memory and about 300 MiB more");
     }
-    Verdict::bad(SCHEDULED, Reason::PodNotStarted, message)
+    Condition::bad(SCHEDULED, Reason::PodNotStarted, message)
         .about(object)
         .hint("see what the message says")
 }

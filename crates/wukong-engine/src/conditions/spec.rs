@@ -2,26 +2,26 @@
 
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
 
-use crate::children::{self, DiskSeen, DiskState, Owner};
+use crate::condition::Condition;
 use crate::decision::Target;
 use crate::desired::Body;
-use crate::verdict::Verdict;
+use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 
 /// A manifest that breaks rules of its own, or only those that the operator's settings add.
-pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Verdict {
+pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Condition {
     if by_policy {
-        return Verdict::bad(TYPE, Reason::PolicyViolation, error.to_string())
+        return Condition::bad(TYPE, Reason::PolicyViolation, error.to_string())
             .hint("take the image from a host that is allowed, or have the operator's --denied-host changed");
     }
-    Verdict::bad(TYPE, Reason::InvalidSpec, error.to_string())
+    Condition::bad(TYPE, Reason::InvalidSpec, error.to_string())
         .hint("correct the manifest; `kubectl explain wukong.spec` documents each field")
 }
 
 /// Disks that cannot be changed as asked: a smaller size, or another source.
-pub(crate) fn immutable(disks: &[DiskSeen], data_volumes: &[Body]) -> Option<Verdict> {
+pub(crate) fn immutable(disks: &[DiskSeen], data_volumes: &[Body]) -> Option<Condition> {
     disks.iter().enumerate().find_map(|(index, seen)| {
         if seen.state != DiskState::Free {
             return None;
@@ -30,7 +30,7 @@ pub(crate) fn immutable(disks: &[DiskSeen], data_volumes: &[Body]) -> Option<Ver
     })
 }
 
-fn shrunk(index: usize, seen: &DiskSeen) -> Option<Verdict> {
+fn shrunk(index: usize, seen: &DiskSeen) -> Option<Condition> {
     let now: Bytes = seen
         .stands_for()
         .or_else(|| seen.data_volume.and_then(|volume| volume.size))?;
@@ -39,20 +39,23 @@ fn shrunk(index: usize, seen: &DiskSeen) -> Option<Verdict> {
             "spec.disks[{index}].size: {} is less than the {now} that the disk has: a disk cannot shrink",
             seen.disk.size
         );
-        Verdict::bad(TYPE, Reason::ImmutableFieldChanged, message)
+        Condition::bad(TYPE, Reason::ImmutableFieldChanged, message)
             .hint(format!("write {now} again; for a smaller disk add one under another name and copy the data"))
     })
 }
 
-fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<Verdict> {
+fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<Condition> {
     let volume = seen.data_volume?;
     let planned = data_volumes
         .iter()
         .find(|body| body.target.name == volume.meta.name)?;
-    let planned_hash = planned.object.get("spec").map(crate::owned::hash)?;
+    let planned_hash = planned
+        .object
+        .get("spec")
+        .map(crate::managed_fields::hash)?;
     (planned_hash != volume.spec_hash).then(|| {
         let name = &volume.meta.name;
-        Verdict::bad(
+        Condition::bad(
             TYPE,
             Reason::ImmutableFieldChanged,
             format!("spec.disks[{index}]: the disk was made from another source or with other settings, and a disk keeps what it was made with"),
@@ -68,7 +71,7 @@ pub(crate) fn name_conflict(
     disks: &[DiskSeen],
     bodies: &[&Body],
     world: &World,
-) -> Option<Verdict> {
+) -> Option<Condition> {
     let disk = disks.iter().find_map(|seen| match &seen.state {
         DiskState::Taken { object, owner } => Some(taken(object, owner)),
         DiskState::Free | DiskState::Wait => None,
@@ -78,21 +81,23 @@ pub(crate) fn name_conflict(
         bodies
             .iter()
             .filter(|body| !body.target.kind.is_of_disk())
-            .find_map(|body| match children::owner(&body.target, wukong, world)? {
-                Owner::Other(owner) => Some(taken(&body.target.to_string(), &owner)),
-                Owner::Us | Owner::Retained | Owner::Leaving => None,
-            })
+            .find_map(
+                |body| match ownership::owner(&body.target, wukong, world)? {
+                    Owner::Other(owner) => Some(taken(&body.target.to_string(), &owner)),
+                    Owner::Us | Owner::Retained | Owner::Leaving => None,
+                },
+            )
     };
     disk.or_else(others)
 }
 
 /// A write that was refused because somebody else's object has the name: the only way to know it of Secrets.
-pub(crate) fn name_refused(refused: &Target) -> Verdict {
+pub(crate) fn name_refused(refused: &Target) -> Condition {
     taken(&refused.to_string(), "it does not belong to this Wukong")
 }
 
-fn taken(object: &str, owner: &str) -> Verdict {
-    Verdict::bad(
+fn taken(object: &str, owner: &str) -> Condition {
+    Condition::bad(
         TYPE,
         Reason::NameConflict,
         format!("{object} exists already, and {owner}: it is left as it is"),
@@ -102,7 +107,7 @@ fn taken(object: &str, owner: &str) -> Verdict {
 }
 
 /// A manifest that can be carried out, though perhaps not every field of it.
-pub(crate) fn valid(asked: &Wukong) -> Verdict {
+pub(crate) fn valid(asked: &Wukong) -> Condition {
     let ignored = asked.ignored_fields();
     if !ignored.is_empty() {
         let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
@@ -110,7 +115,7 @@ pub(crate) fn valid(asked: &Wukong) -> Verdict {
             "The manifest can be carried out, but: {}",
             ignored.join("; ")
         );
-        return Verdict::ok(TYPE, Reason::UnsupportedCombination, message);
+        return Condition::ok(TYPE, Reason::UnsupportedCombination, message);
     }
-    Verdict::ok(TYPE, Reason::Valid, "The manifest can be carried out")
+    Condition::ok(TYPE, Reason::Valid, "The manifest can be carried out")
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use wukong_api::{ConditionType, Reason};
 
 use super::import;
-use crate::children::DiskSeen;
-use crate::facts::{ClaimFact, DataVolumeFact, condition};
+use crate::condition::{Condition, Status};
+use crate::facts::{ClaimFact, DataVolumeFact, find_condition};
 use crate::observed::Memory;
+use crate::ownership::DiskSeen;
 use crate::store::Presence;
-use crate::verdict::{Status, Verdict};
 use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::VolumesBound;
@@ -20,33 +20,33 @@ pub(crate) struct Refused {
     pub why: String,
 }
 
-/// The verdict on the disk that needs most attention. `said` is what was said of failing imports before, by disk: an
+/// The condition on the disk that needs most attention. `said` is what was said of failing imports before, by disk: an
 /// importer's words come and go while it restarts, so they are kept. `runs`: the VM is asked to run.
-pub(crate) fn verdict(
+pub(crate) fn condition(
     disks: &[DiskSeen],
     refused: &[Refused],
     world: &World,
     memory: &Memory,
     runs: bool,
     said: &BTreeMap<&str, &str>,
-) -> Verdict {
-    let verdicts = disks
+) -> Condition {
+    let conditions = disks
         .iter()
         .map(|seen| disk(seen, refused, world, memory, said))
-        .map(|verdict| match verdict.reason {
-            Reason::WaitingForFirstConsumer if !runs => until_it_starts(verdict),
-            _ => verdict,
+        .map(|condition| match condition.reason {
+            Reason::WaitingForFirstConsumer if !runs => until_it_starts(condition),
+            _ => condition,
         });
-    let rank = |verdict: &Verdict| match verdict.status {
+    let rank = |condition: &Condition| match condition.status {
         Status::False => 0,
         Status::Progressing => 1,
         Status::Unknown => 2,
-        Status::True if verdict.reason != Reason::Bound => 3,
-        Status::True | Status::Wished => 4,
+        Status::True if condition.reason != Reason::Bound => 3,
+        Status::True | Status::Intended => 4,
     };
-    verdicts
+    conditions
         .min_by_key(rank)
-        .unwrap_or_else(|| Verdict::ok(TYPE, Reason::Bound, "There are no disks"))
+        .unwrap_or_else(|| Condition::ok(TYPE, Reason::Bound, "There are no disks"))
 }
 
 fn disk(
@@ -55,22 +55,22 @@ fn disk(
     world: &World,
     memory: &Memory,
     said: &BTreeMap<&str, &str>,
-) -> Verdict {
+) -> Condition {
     let name = &seen.disk.name;
     let before = said.get(name.as_str()).copied();
     if seen.unseen {
         let presence = world.data_volumes.presence();
         return match presence {
             Presence::Unknown | Presence::Forbidden => {
-                Verdict::unseen(TYPE, presence, "DataVolumes")
+                Condition::unseen(TYPE, presence, "DataVolumes")
             }
             Presence::Missing | Presence::Served => {
-                Verdict::unseen(TYPE, world.claims.presence(), "PersistentVolumeClaims")
+                Condition::unseen(TYPE, world.claims.presence(), "PersistentVolumeClaims")
             }
         };
     }
     let lost = |claim: &ClaimFact| {
-        Verdict::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
+        Condition::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
             .about(format!("PersistentVolumeClaim/{}", claim.meta.name))
             .hint("bring the PersistentVolume back, or delete the claim and its DataVolume to make the disk anew without its data")
     };
@@ -78,7 +78,7 @@ fn disk(
         return lost(claim);
     }
     if let Some(refused) = refused.iter().find(|refused| refused.disk == *name) {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::ResizeRefused,
             format!("disk {name} cannot grow: {}", refused.why),
@@ -89,7 +89,7 @@ fn disk(
     match (seen.data_volume, seen.claim) {
         (Some(volume), claim) => data_volume(name, volume, claim, world, before),
         (None, Some(claim)) => plain_claim(name, claim, world),
-        (None, None) if world.data_volumes.presence() == Presence::Missing => Verdict::bad(
+        (None, None) if world.data_volumes.presence() == Presence::Missing => Condition::bad(
             TYPE,
             Reason::CDINotInstalled,
             format!("disk {name} is filled by CDI, which is not installed"),
@@ -101,7 +101,7 @@ fn disk(
                 .iter()
                 .find(|(target, _)| target.name == seen.claim_name);
             match failed {
-                Some((target, failure)) => Verdict::progressing(
+                Some((target, failure)) => Condition::progressing(
                     TYPE,
                     Reason::Pending,
                     format!(
@@ -109,7 +109,7 @@ fn disk(
                         failure.message
                     ),
                 ),
-                None => Verdict::progressing(
+                None => Condition::progressing(
                     TYPE,
                     Reason::Pending,
                     format!("disk {name} is being made"),
@@ -125,15 +125,15 @@ fn data_volume(
     claim: Option<&ClaimFact>,
     world: &World,
     before: Option<&str>,
-) -> Verdict {
+) -> Condition {
     let object = format!("DataVolume/{}", volume.meta.name);
-    let running = condition(&volume.conditions, "Running");
+    let running = find_condition(&volume.conditions, "Running");
     if let Some(quota) = volume
         .conditions
         .iter()
         .find(|condition| condition.reason == "ErrExceededQuota")
     {
-        return Verdict::bad(TYPE, Reason::QuotaExceeded, format!("disk {name}: {}", quota.message))
+        return Condition::bad(TYPE, Reason::QuotaExceeded, format!("disk {name}: {}", quota.message))
             .about(object)
             .hint("raise the quota: an import on a CSI class needs twice the storage, and file systems 6 % more; CDI tries again within minutes");
     }
@@ -150,7 +150,7 @@ fn data_volume(
         _ => {}
     }
     if let Some(pull) = running.filter(|running| running.reason == "ImagePullFailed") {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::ImagePullFailed,
             format!(
@@ -169,7 +169,7 @@ fn data_volume(
         .iter()
         .find(|condition| condition.reason == "ErrClaimNotValid")
     {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::StorageProfileIncomplete,
             format!("disk {name}: CDI cannot make a claim: {}", invalid.message),
@@ -205,7 +205,7 @@ fn data_volume(
             0 => String::new(),
             count => format!(", after {count} restarts of the importer"),
         };
-        return Verdict::progressing(
+        return Condition::progressing(
             TYPE,
             Reason::Importing,
             format!("disk {name} is being filled{progress}{restarts}"),
@@ -215,15 +215,15 @@ fn data_volume(
     being_made(name, "CDI has not begun yet").about(object)
 }
 
-fn being_made(name: &str, detail: &str) -> Verdict {
-    Verdict::progressing(
+fn being_made(name: &str, detail: &str) -> Condition {
+    Condition::progressing(
         TYPE,
         Reason::Pending,
         format!("disk {name} is being made: {detail}"),
     )
 }
 
-fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
+fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Condition {
     let object = format!("PersistentVolumeClaim/{}", claim.meta.name);
     if claim.phase != "Bound" {
         let class = claim
@@ -233,7 +233,7 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         if class.is_some_and(|class| class.waits_for_first_consumer) {
             return first_consumer(name, &claim.meta.name);
         }
-        return Verdict::progressing(
+        return Condition::progressing(
             TYPE,
             Reason::Pending,
             format!("disk {name}: claim {} has no volume yet", claim.meta.name),
@@ -241,7 +241,7 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         .about(object);
     }
     if claim.grows_offline_only() {
-        return Verdict::ok(
+        return Condition::ok(
             TYPE,
             Reason::Bound,
             format!("disk {name} has its volume, which grows only while no node uses it"),
@@ -252,7 +252,7 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         .iter()
         .find(|condition| condition.type_.ends_with("ResizeError") && condition.status == "True")
     {
-        return Verdict::bad(
+        return Condition::bad(
             TYPE,
             Reason::ResizeRefused,
             format!("disk {name} cannot grow: {}", error.message),
@@ -261,13 +261,13 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
         .hint("see what the message says; or write the old size again");
     }
     match (claim.capacity, claim.request) {
-        (Some(capacity), Some(request)) if capacity < request => Verdict::progressing(
+        (Some(capacity), Some(request)) if capacity < request => Condition::progressing(
             TYPE,
             Reason::Resizing,
             format!("disk {name} grows from {capacity} to {request}"),
         )
         .about(object),
-        _ => Verdict::ok(
+        _ => Condition::ok(
             TYPE,
             Reason::Bound,
             "Every disk has its volume and its content",
@@ -275,8 +275,8 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Verdict {
     }
 }
 
-fn first_consumer(name: &str, claim: &str) -> Verdict {
-    Verdict::ok(
+fn first_consumer(name: &str, claim: &str) -> Condition {
+    Condition::ok(
         TYPE,
         Reason::WaitingForFirstConsumer,
         format!("disk {name}: its StorageClass binds claim {claim} when the VM starts"),
@@ -284,10 +284,13 @@ fn first_consumer(name: &str, claim: &str) -> Verdict {
 }
 
 /// Nothing binds the disk of a VM that is not started.
-fn until_it_starts(verdict: Verdict) -> Verdict {
+fn until_it_starts(condition: Condition) -> Condition {
     let message = format!(
         "{}; for a VM that stays stopped, a pod that mounts the claim binds it, and the image is then imported",
-        verdict.message
+        condition.message
     );
-    Verdict { message, ..verdict }
+    Condition {
+        message,
+        ..condition
+    }
 }

@@ -12,7 +12,7 @@ use kube::ResourceExt;
 use strum::Display;
 use wukong_api::spec::{Network, NetworkType};
 use wukong_api::validated::{Attachment, Nic};
-use wukong_api::{Mac, Policy, Reason, ValidatedWukong, Wukong};
+use wukong_api::{Mac, OperatorSettings, Reason, ValidatedWukong, Wukong};
 
 use crate::store::Presence;
 
@@ -131,9 +131,9 @@ impl Addresses {
         if !wukong.spec.networks.iter().any(asks) {
             return self.forget(&namespace, &name);
         }
-        let anywhere = Policy {
+        let anywhere = OperatorSettings {
             denied_hosts: Vec::new(),
-            ..Policy::default()
+            ..OperatorSettings::default()
         };
         let Ok(valid) = ValidatedWukong::validate(wukong, &anywhere) else {
             return Vec::new();

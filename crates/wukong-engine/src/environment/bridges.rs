@@ -11,7 +11,7 @@ use super::nodes::Nodes;
 use crate::decision::Kind;
 use crate::desired::Body;
 use crate::environment::demand::Stage;
-use crate::facts::{condition, is_true};
+use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
 
 /// A bridge that is to be made, as the policy that makes it. Who else asks for it does not matter.
@@ -185,13 +185,13 @@ impl Bridge {
     /// The nodes on which NMState failed, each with its words; and what it says of the policy where it names none.
     pub(crate) fn failed<'a>(&self, environment: &'a Environment) -> Vec<(&'a str, String)> {
         let failing = self.enacted(environment).filter_map(|enactment| {
-            let failing = condition(&enactment.conditions, "Failing")?;
+            let failing = find_condition(&enactment.conditions, "Failing")?;
             (failing.status == "True").then(|| (enactment.node.as_str(), failing.message.clone()))
         });
         let failing: Vec<_> = failing.collect();
         let degraded = self
             .stored(environment)
-            .and_then(|policy| condition(&policy.conditions, "Degraded"))
+            .and_then(|policy| find_condition(&policy.conditions, "Degraded"))
             .filter(|degraded| degraded.status == "True");
         match degraded {
             Some(degraded) if failing.is_empty() => {

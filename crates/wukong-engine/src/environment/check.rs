@@ -10,10 +10,10 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use super::facts::PodFact;
 use super::nodes::Nodes;
-use super::rules::{Finding, RULES, Rule, Scene, Severity};
+use super::rules::{Finding, RULES, Rule, RuleInput, Severity};
 use super::{Environment, Platform};
+use crate::condition::{Condition, Status};
 use crate::store::Store;
-use crate::verdict::{Status, Verdict};
 
 /// Longest message and line of evidence, in characters.
 const LINE_MAX: usize = 1000;
@@ -72,7 +72,7 @@ pub fn preflight(
     wukong: Option<&ValidatedWukong>,
     now: Timestamp,
 ) -> Vec<Check> {
-    let scene = Scene {
+    let input = RuleInput {
         environment,
         provisioners: &environment.provisioner_pods,
         wukong,
@@ -80,7 +80,7 @@ pub fn preflight(
         now,
         thorough: true,
     };
-    judge(&scene, RULES.iter())
+    judge(&input, RULES.iter())
 }
 
 /// The same for one Wukong, without the evidence of what is in order. `provisioners` are the pods of provisioners that are
@@ -92,7 +92,7 @@ pub(crate) fn checks(
     now: Timestamp,
 ) -> Vec<Check> {
     let wukong = Some(wukong);
-    let scene = Scene {
+    let input = RuleInput {
         environment,
         provisioners,
         wukong,
@@ -100,13 +100,13 @@ pub(crate) fn checks(
         now,
         thorough: false,
     };
-    judge(&scene, RULES.iter())
+    judge(&input, RULES.iter())
 }
 
 /// Whether VMs run without hardware virtualization.
 pub(crate) fn emulation(environment: &Environment, now: Timestamp) -> Option<Check> {
     let unknown = &Environment::default();
-    let scene = Scene {
+    let input = RuleInput {
         environment,
         provisioners: &environment.provisioner_pods,
         wukong: None,
@@ -115,13 +115,13 @@ pub(crate) fn emulation(environment: &Environment, now: Timestamp) -> Option<Che
         now,
         thorough: false,
     };
-    judge(&scene, RULES.iter().filter(|rule| rule.id == "emulation")).pop()
+    judge(&input, RULES.iter().filter(|rule| rule.id == "emulation")).pop()
 }
 
 /// What is found in the manifest alone.
 pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check> {
     let environment = &Environment::default();
-    let scene = Scene {
+    let input = RuleInput {
         environment,
         provisioners: &environment.provisioner_pods,
         wukong: Some(wukong),
@@ -129,7 +129,7 @@ pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check
         now,
         thorough: false,
     };
-    judge(&scene, RULES.iter().filter(|rule| rule.of_manifest))
+    judge(&input, RULES.iter().filter(|rule| rule.of_manifest))
 }
 
 /// The check that decides a condition: the first that fails, in causal order; else the first that could not be judged; else
@@ -173,8 +173,8 @@ pub(crate) fn environment_ready(checks: &[Check]) -> Check {
     })
 }
 
-fn judge<'a>(scene: &Scene, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
-    let environment = scene.environment;
+fn judge<'a>(input: &RuleInput, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
+    let environment = input.environment;
     let platform = Platform::of(environment);
     // Rules that do not hold or are not judged, each with the rule at the root of that.
     let mut unmet: BTreeMap<&str, &'static str> = BTreeMap::new();
@@ -183,7 +183,7 @@ fn judge<'a>(scene: &Scene, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check>
         let root = rule.after.iter().find_map(|id| unmet.get(id)).copied();
         let finding = match root {
             Some(root) => Finding::Consequence(root),
-            None => (rule.judge)(scene),
+            None => (rule.judge)(input),
         };
         // A warning stands in nothing's way.
         let broken = matches!(&finding, Finding::Found(found) if !found.mild);
@@ -289,7 +289,7 @@ pub(super) fn anchor(reason: Reason) -> String {
     format!("docs/troubleshooting.md#{}", reason.as_ref().to_lowercase())
 }
 
-impl From<Check> for Verdict {
+impl From<Check> for Condition {
     /// The condition that a check decides. A warning leaves it true: it works. Only what cannot move does not.
     fn from(check: Check) -> Self {
         let false_when_warned = check.condition == ConditionType::LiveMigratable;
@@ -310,23 +310,23 @@ impl From<Check> for Verdict {
     }
 }
 
-impl From<Verdict> for Check {
+impl From<Condition> for Check {
     /// A condition as it is told to people.
-    fn from(verdict: Verdict) -> Self {
+    fn from(condition: Condition) -> Self {
         Self {
             id: "condition",
-            condition: verdict.type_,
-            reason: verdict.reason,
-            status: match verdict.status {
-                Status::True | Status::Wished => CheckStatus::Pass,
+            condition: condition.type_,
+            reason: condition.reason,
+            status: match condition.status {
+                Status::True | Status::Intended => CheckStatus::Pass,
                 Status::Progressing | Status::False => CheckStatus::Fail,
                 Status::Unknown => CheckStatus::Unknown,
             },
-            subject: verdict.object,
-            message: verdict.message,
-            hint: verdict.hint,
-            anchor: anchor(verdict.reason),
-            evidence: verdict.evidence,
+            subject: condition.object,
+            message: condition.message,
+            hint: condition.hint,
+            anchor: anchor(condition.reason),
+            evidence: condition.evidence,
         }
     }
 }

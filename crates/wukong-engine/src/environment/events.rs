@@ -21,7 +21,7 @@ pub struct Children {
     pub pods: Store<PodFact>,
     /// Events about the children and their pods and claims.
     pub events: Store<EventFact>,
-    /// Pods of the provisioners that are no CSI drivers, where one of them is waited for ([`Kin::waits_for_provisioner`]).
+    /// Pods of the provisioners that are no CSI drivers, where one of them is waited for ([`RelatedNames::waits_for_provisioner`]).
     pub provisioners: Store<PodFact>,
 }
 
@@ -226,7 +226,7 @@ fn of_importer(pod: &PodFact) -> Option<Check> {
 /// What belongs to a Wukong, told by its name: the Wukong, its children, and the pods that work for it. All our names begin
 /// with the Wukong's; KubeVirt's and CDI's pods put something before, or have the uid of a claim.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Kin {
+pub struct RelatedNames {
     namespace: String,
     name: String,
     disks: Vec<String>,
@@ -235,7 +235,7 @@ pub struct Kin {
     waits_for_provisioner: bool,
 }
 
-impl Kin {
+impl RelatedNames {
     /// Of a Wukong, as far as its claims are known.
     pub fn of(wukong: &Wukong, world: &World) -> Self {
         let namespace = wukong.metadata.namespace.clone().unwrap_or_default();

@@ -3,7 +3,7 @@
 use wukong_api::{ConditionType, Reason};
 
 use super::check::{Check, CheckStatus, anchor};
-use crate::facts::{ConditionFact, condition};
+use crate::facts::{ConditionFact, find_condition};
 
 /// KubeVirt's reasons for its condition `LiveMigratable` (`staging/src/kubevirt.io/api/core/v1/types.go`), ours, and
 /// what to do.
@@ -27,7 +27,7 @@ const REASONS: [(&str, Reason, &str); 3] = [
 
 /// The condition `LiveMigratable` from the conditions of a VirtualMachineInstance; `None` while KubeVirt says nothing.
 pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check> {
-    let said = condition(conditions, "LiveMigratable")?;
+    let said = find_condition(conditions, "LiveMigratable")?;
     let check = |status, reason, message: String, hint: Option<&str>| Check {
         id: "live-migratable",
         condition: ConditionType::LiveMigratable,

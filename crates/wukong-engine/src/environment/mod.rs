@@ -13,7 +13,7 @@ pub mod facts;
 pub mod migration;
 pub(crate) mod nodes;
 pub mod platform;
-mod policy;
+mod policies;
 pub mod rules;
 pub mod scheduler;
 
@@ -21,13 +21,12 @@ pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub use demand::launcher_memory;
 pub use platform::Platform;
-pub use policy::policies;
+pub use policies::policies;
 
 use addresses::Addresses;
 use facts::{
-    CdiFact, CsiNodeFact, DaemonSetFact, DefinitionFact, EnactmentFact, KubeVirtFact,
-    LimitRangeFact, NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact,
-    StorageProfileFact,
+    CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
+    NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
 };
 
 use crate::facts::{ObjectFact, StorageClassFact};
@@ -46,9 +45,9 @@ pub struct Environment {
     /// Whether DataVolumes can be made.
     pub data_volumes: Presence,
     /// Whether NetworkAttachmentDefinitions can be made.
-    pub definitions: Presence,
-    /// The CustomResourceDefinition of the Wukongs ([`facts::DEFINITION`]).
-    pub own_definitions: Store<DefinitionFact>,
+    pub nads: Presence,
+    /// The CustomResourceDefinition of the Wukongs ([`facts::CRD`]).
+    pub own_crds: Store<CrdFact>,
     /// The KubeVirt resource.
     pub kubevirts: Store<KubeVirtFact>,
     /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
@@ -102,7 +101,7 @@ impl Environment {
         [
             self.virtual_machines,
             self.data_volumes,
-            self.definitions,
+            self.nads,
             self.kubevirts.presence(),
             self.kubevirt_pods.presence(),
             self.nodes.presence(),
@@ -121,8 +120,8 @@ impl Environment {
     }
 
     /// The CustomResourceDefinition of the Wukongs, where it can be seen.
-    pub(crate) fn own_definition(&self) -> Option<&DefinitionFact> {
-        self.own_definitions.get("", facts::DEFINITION).present()
+    pub(crate) fn own_crd(&self) -> Option<&CrdFact> {
+        self.own_crds.get("", facts::CRD).present()
     }
 
     /// The KubeVirt resource.

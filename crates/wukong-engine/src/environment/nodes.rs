@@ -15,7 +15,7 @@ pub(crate) struct Nodes<'a> {
     demand: Demand<'a>,
     all: &'a Store<NodeFact>,
     /// Whether a node passes every stage. What is amiss with the others is then looked at only when it is asked for:
-    /// most verdicts do without, and they are asked for all the time.
+    /// most conditions do without, and they are asked for all the time.
     fit: bool,
     judged: OnceCell<Vec<(&'a NodeFact, Option<Stage>)>>,
 }

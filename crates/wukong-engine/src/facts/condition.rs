@@ -34,7 +34,7 @@ pub(crate) fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
 }
 
 /// The condition of a type.
-pub(crate) fn condition<'a>(
+pub(crate) fn find_condition<'a>(
     conditions: &'a [ConditionFact],
     type_: &str,
 ) -> Option<&'a ConditionFact> {
@@ -43,7 +43,7 @@ pub(crate) fn condition<'a>(
 
 /// Whether the condition of a type is true.
 pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
-    condition(conditions, type_).is_some_and(|condition| condition.status == "True")
+    find_condition(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
 /// A message from elsewhere: bounded, on one line, without control characters.

@@ -10,7 +10,7 @@ use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 
 use super::json::{printable, text};
 use super::optional_text;
-use crate::owned;
+use crate::managed_fields;
 
 /// What a guest is made of. What cannot be read is left out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,7 +97,7 @@ impl MachineFact {
     /// A hash over what its pod asks of a node.
     pub fn placement(&self) -> String {
         let nics = self.nics.iter().map(|nic| (&nic.name, &nic.binding));
-        owned::hash(&json!([
+        managed_fields::hash(&json!([
             self.cpu,
             self.memory.map(|memory| memory.0),
             nics.collect::<Vec<_>>(),

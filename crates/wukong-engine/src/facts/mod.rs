@@ -10,7 +10,7 @@ mod storage;
 mod virtual_machine;
 
 pub use condition::{ConditionFact, bounded};
-pub(crate) use condition::{condition, conditions, is_true};
+pub(crate) use condition::{conditions, find_condition, is_true};
 pub use machine::MachineFact;
 pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
 pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
@@ -18,7 +18,7 @@ pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInsta
 use serde_json::Value;
 use wukong_api::{FIELD_MANAGER, labels};
 
-use crate::owned;
+use crate::managed_fields;
 use json::{list, printable, text};
 
 /// Who an object is and whose.
@@ -110,7 +110,8 @@ impl Meta {
                 .and_then(|labels| labels.get(labels::WUKONG))
                 .and_then(Value::as_str)
                 .map(Into::into),
-            owned_hash: owned::owned_by(object, FIELD_MANAGER).map(|fields| owned::hash(&fields)),
+            owned_hash: managed_fields::owned_by(object, FIELD_MANAGER)
+                .map(|fields| managed_fields::hash(&fields)),
             other_manager: others
                 .max_by_key(|entry| text(entry, "/time"))
                 .map(|entry| text(entry, "/manager")),

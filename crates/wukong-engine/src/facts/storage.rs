@@ -8,7 +8,7 @@ use wukong_storage::data_volume::DataVolumeSpec;
 
 use super::json::text;
 use super::{ConditionFact, Fact, Meta, conditions, optional_text};
-use crate::owned;
+use crate::managed_fields;
 
 /// A DataVolume.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -33,7 +33,7 @@ pub struct DataVolumeFact {
 
 impl Fact for DataVolumeFact {
     fn project(object: &Value) -> Self {
-        let ours = owned::owned_by(object, FIELD_MANAGER);
+        let ours = managed_fields::owned_by(object, FIELD_MANAGER);
         let spec = ours.as_ref().unwrap_or(object).get("spec");
         Self {
             meta: Meta::project(object),
@@ -47,7 +47,7 @@ impl Fact for DataVolumeFact {
             source: spec
                 .and_then(|spec| DataVolumeSpec::deserialize(spec).ok())
                 .map(|spec| spec.content.asked()),
-            spec_hash: spec.map(owned::hash).unwrap_or_default(),
+            spec_hash: spec.map(managed_fields::hash).unwrap_or_default(),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }
     }

@@ -5,7 +5,7 @@ use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
 use super::json::{printable, text};
 use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text};
-use crate::owned;
+use crate::managed_fields;
 
 /// Conditions of a VirtualMachine or an instance that tell why it does not run.
 const CONDITIONS: &[&str] = &[
@@ -79,7 +79,7 @@ impl Fact for VirtualMachineFact {
                 .flatten()
                 .map(|disk| text(disk, "/name"))
                 .collect(),
-            disks_by_hand: owned::owns(object, FIELD_MANAGER, DISKS_FIELD) == Some(false),
+            disks_by_hand: managed_fields::owns(object, FIELD_MANAGER, DISKS_FIELD) == Some(false),
             conditions: conditions(object, CONDITIONS),
         }
     }

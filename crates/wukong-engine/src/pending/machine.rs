@@ -7,13 +7,13 @@ use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interfac
 
 use super::{Look, size};
 use crate::changes::{self, Change, Class, Rollout};
-use crate::children::DiskSeen;
-use crate::facts::{MachineFact, condition};
+use crate::facts::{MachineFact, find_condition};
+use crate::ownership::DiskSeen;
 
 impl Look<'_> {
     /// Where the guest is not what the manifest says, as far as its instance and its disks show.
     pub(super) fn of_machine(&self) -> Vec<Change> {
-        let wukong = self.planning.wukong;
+        let wukong = self.situation.wukong;
         let desired = self.template().and_then(|template| {
             MachineFact::project(template).filter(|machine| Some(machine) != self.machine())
         });
@@ -23,11 +23,11 @@ impl Look<'_> {
             size(seen).is_some_and(|size| size != seen.disk.size)
                 || source.is_some_and(|source| *source != seen.disk.source)
         };
-        if machine.is_none() && !self.planning.disks.iter().any(other) {
+        if machine.is_none() && !self.situation.disks.iter().any(other) {
             return Vec::new();
         }
         let mut running = wukong.clone();
-        for seen in &self.planning.disks {
+        for seen in &self.situation.disks {
             let known = running
                 .disks
                 .iter_mut()
@@ -55,8 +55,8 @@ impl Look<'_> {
 
     /// Devices that the guest has and the manifest has no more. Those that somebody attached by hand are theirs.
     fn gone(&self, machine: &MachineFact) -> Vec<Change> {
-        let wukong = self.planning.wukong;
-        let vm = self.planning.vm.filter(|vm| vm.disks_by_hand);
+        let wukong = self.situation.wukong;
+        let vm = self.situation.vm.filter(|vm| vm.disks_by_hand);
         let by_hand = |name: &str| vm.is_some_and(|vm| vm.disks.iter().any(|disk| disk == name));
         let disks = machine
             .disks
@@ -83,7 +83,7 @@ impl Look<'_> {
         let of_claim = change.path.ends_with("].size");
         let instance = self.instance.map(|instance| &instance.conditions);
         let stays = instance
-            .and_then(|conditions| condition(conditions, "LiveMigratable"))
+            .and_then(|conditions| find_condition(conditions, "LiveMigratable"))
             .is_some_and(|migratable| migratable.status == "False");
         // While a restart is required, and with the strategy Stage always, only NICs reach the running VM.
         let held_up = self.kubevirt_wants_restart() && !of_nic && !of_claim;

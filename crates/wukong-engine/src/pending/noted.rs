@@ -9,29 +9,32 @@ use wukong_api::validated::Nic;
 
 use super::Look;
 use crate::changes::{self, Change, Class};
-use crate::owned;
+use crate::managed_fields;
 
 impl Look<'_> {
     /// Hashes over the networks of the NICs, of those that are stored as they should be.
     fn networks(&self) -> BTreeMap<String, String> {
-        let nics = self.planning.nics.as_deref().unwrap_or_default();
+        let nics = self.situation.nics.as_deref().unwrap_or_default();
         let hash = |nic: &&Nic| {
             let body = self
                 .bodies
-                .definitions
+                .nads
                 .iter()
                 .find(|body| body.target.name == nic.attachment.name())?;
             let spec = body.object.get("spec")?;
             let settled = self.is_settled(&body.target);
-            settled.then(|| (nic.name.clone(), owned::hash(spec)))
+            settled.then(|| (nic.name.clone(), managed_fields::hash(spec)))
         };
         nics.iter().filter_map(hash).collect()
     }
 
     pub(super) fn configuration(&self) -> String {
-        let template = self.template().map(owned::hash).unwrap_or_default();
+        let template = self
+            .template()
+            .map(managed_fields::hash)
+            .unwrap_or_default();
         self.networks().values().fold(template, |sum, network| {
-            owned::hash(&Value::from(sum + network))
+            managed_fields::hash(&Value::from(sum + network))
         })
     }
 
@@ -56,7 +59,7 @@ impl Look<'_> {
             known => {
                 // One that runs since before anything was noted may be behind.
                 let behind = known.is_none() && self.kubevirt_wants_restart();
-                let settled = self.is_settled(&self.planning.vm_target()) && !behind;
+                let settled = self.is_settled(&self.situation.vm_target()) && !behind;
                 Some(StartedWith {
                     instance: instance.meta.uid.clone(),
                     configuration: match settled {
@@ -72,7 +75,7 @@ impl Look<'_> {
 
     pub(super) fn first_boot(&self) -> Option<FirstBoot> {
         let known = self.before.and_then(|before| before.first_boot.clone());
-        let boot = self.planning.disks.iter().find(|seen| seen.disk.boot);
+        let boot = self.situation.disks.iter().find(|seen| seen.disk.boot);
         let Some(claim) = boot.and_then(|seen| seen.claim) else {
             return known;
         };
@@ -81,7 +84,7 @@ impl Look<'_> {
             None if !self.runs() => None,
             _ => Some(FirstBoot {
                 disk: claim.meta.uid.clone(),
-                fields: changes::first_boot(self.planning.wukong)
+                fields: changes::first_boot(self.situation.wukong)
                     .into_iter()
                     .map(|field| (field.path, field.hash))
                     .collect(),
@@ -107,7 +110,7 @@ impl Look<'_> {
     }
 
     fn network(&self, name: &str) -> Option<String> {
-        let nics = &self.planning.wukong.nics;
+        let nics = &self.situation.wukong.nics;
         let nic = nics.iter().find(|nic| nic.name == name)?;
         Some(changes::network(nic))
     }
@@ -116,7 +119,7 @@ impl Look<'_> {
         let Some(known) = known else {
             return Vec::new();
         };
-        let now = changes::first_boot(self.planning.wukong);
+        let now = changes::first_boot(self.situation.wukong);
         let change = |path: &str, to: Option<String>| Change {
             path: path.to_owned(),
             from: None,
@@ -140,7 +143,7 @@ impl Look<'_> {
 
     /// Whether the guest says that it has the addresses of this NIC, as somebody configured them in it.
     fn has_addresses(&self, path: &str) -> bool {
-        let wukong = self.planning.wukong;
+        let wukong = self.situation.wukong;
         let nic = wukong
             .nics
             .iter()
@@ -169,7 +172,7 @@ impl Look<'_> {
 
     /// Whether a path is about no NIC, or about one that is still there.
     fn is_of_present_nic(&self, path: &str) -> bool {
-        let nics = &self.planning.wukong.nics;
+        let nics = &self.situation.wukong.nics;
         !path.starts_with("spec.networks")
             || nics
                 .iter()

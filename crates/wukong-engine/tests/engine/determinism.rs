@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::Value;
 use wukong_api::{ValidatedWukong, Wukong};
-use wukong_engine::owned;
+use wukong_engine::managed_fields;
 
 use crate::support::manifests::{making_bridges, rendered, stored, validated};
 use crate::support::strategies;
@@ -36,6 +36,6 @@ proptest! {
 
     #[test]
     fn a_hash_is_over_the_values(a in strategies::spec(), b in strategies::spec()) {
-        prop_assert_eq!(a == b, owned::hash(&a) == owned::hash(&b));
+        prop_assert_eq!(a == b, managed_fields::hash(&a) == managed_fields::hash(&b));
     }
 }

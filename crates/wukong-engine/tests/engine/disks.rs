@@ -409,8 +409,8 @@ fn other_settings_of_the_operator_leave_disks_that_exist_alone() {
     let mut cluster = Cluster::running(
         "osImage: 'ubuntu:24.04', disks: [{name: root, size: 20Gi, boot: true}, {name: data, size: 1Gi, image: 'http://images.lan/x'}]",
     );
-    cluster.policy.os_image_prefix = "docker://mirror.lan/disks/".into();
-    cluster.policy.denied_hosts = vec!["quay.io".into(), "images.lan".into()];
+    cluster.settings.os_image_prefix = "docker://mirror.lan/disks/".into();
+    cluster.settings.denied_hosts = vec!["quay.io".into(), "images.lan".into()];
     cluster.restart_operator();
     cluster.live();
     assert_eq!(cluster.done(), [""; 0]);

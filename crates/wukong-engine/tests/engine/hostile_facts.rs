@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use wukong_api::status::Phase;
-use wukong_api::{Policy, WukongStatus};
+use wukong_api::{OperatorSettings, WukongStatus};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Decision, Observed, World, decide};
 
@@ -115,7 +115,7 @@ fn world(objects: &Objects) -> World {
         .claims
         .replace(project(&objects["PersistentVolumeClaim"]));
     world
-        .definitions
+        .nads
         .replace(project(&objects["NetworkAttachmentDefinition"]));
     world
 }
@@ -125,7 +125,7 @@ fn decision(cluster: &Cluster, world: &World) -> Decision {
         wukong: &cluster.wukong(),
         world,
         memory: &cluster.memory,
-        policy: &Policy::default(),
+        settings: &OperatorSettings::default(),
         now: cluster.now,
     })
 }
@@ -245,7 +245,7 @@ proptest! {
         keeps_the_rules(&decision.status);
         prop_assert!(serde_json::to_vec(&decision.status).unwrap().len() < 64 * 1024);
         for prune in &decision.prune {
-            let known = world.definitions.get(NAMESPACE, &prune.target.name).present().unwrap();
+            let known = world.nads.get(NAMESPACE, &prune.target.name).present().unwrap();
             prop_assert!(known.meta.is_controlled_by(UID));
         }
     }

@@ -13,7 +13,7 @@ const POLICY: &str = "NodeNetworkConfigurationPolicy";
 
 fn managed(fields: &str) -> Cluster {
     let mut cluster = Cluster::new(fields);
-    cluster.policy = making_bridges();
+    cluster.settings = making_bridges();
     cluster
 }
 

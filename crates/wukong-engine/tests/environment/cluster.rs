@@ -3,7 +3,7 @@
 use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wukong_api::{Policy, Reason, ValidatedWukong, Wukong, WukongSpec};
+use wukong_api::{OperatorSettings, Reason, ValidatedWukong, Wukong, WukongSpec};
 use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
 use wukong_engine::facts::Fact;
@@ -45,7 +45,7 @@ pub const OF_THE_CLUSTER: [Reason; 26] = [
 
 pub struct Cluster {
     objects: Vec<Value>,
-    pub policy: Policy,
+    pub settings: OperatorSettings,
     presences: Vec<(&'static str, Presence)>,
 }
 
@@ -54,14 +54,14 @@ impl Cluster {
     pub fn healthy() -> Self {
         Self {
             objects: serde_json::from_str(include_str!("fixtures/healthy.json")).unwrap(),
-            policy: Policy::default(),
+            settings: OperatorSettings::default(),
             presences: Vec::new(),
         }
     }
 
     /// With an operator that makes bridges on nodes.
     pub fn making_bridges(mut self) -> Self {
-        self.policy.manage_node_networks = true;
+        self.settings.manage_node_networks = true;
         self
     }
 
@@ -74,7 +74,7 @@ impl Cluster {
     /// With this version's CustomResourceDefinition, but for the properties at these places of its schema.
     pub fn knowing_all_but(self, places: &[&str]) -> Self {
         let mut definition = serde_json::to_value(Wukong::crd()).unwrap();
-        definition["metadata"]["uid"] = json!("definition");
+        definition["metadata"]["uid"] = json!("crd");
         for place in places {
             let (properties, name) = place.rsplit_once('/').unwrap();
             let at = format!("/spec/versions/0/schema/openAPIV3Schema/{properties}");
@@ -86,7 +86,7 @@ impl Cluster {
 
     /// A small VM with a disk, and what `more` adds to its spec, as this cluster's operator takes it.
     pub fn wukong(&self, more: Value) -> ValidatedWukong {
-        ValidatedWukong::validate(&manifest(more), &self.policy).unwrap()
+        ValidatedWukong::validate(&manifest(more), &self.settings).unwrap()
     }
 
     /// Changes every object of a kind whose name begins like this.
@@ -211,8 +211,8 @@ impl Cluster {
         Environment {
             virtual_machines: self.seen("VirtualMachine"),
             data_volumes: self.seen("DataVolume"),
-            definitions: self.seen("NetworkAttachmentDefinition"),
-            own_definitions: self.store("CustomResourceDefinition"),
+            nads: self.seen("NetworkAttachmentDefinition"),
+            own_crds: self.store("CustomResourceDefinition"),
             kubevirts: self.store("KubeVirt"),
             kubevirt_pods: self.store_of("Pod", |pod: &PodFact| pod.component.starts_with("virt-")),
             nodes: self.store("Node"),

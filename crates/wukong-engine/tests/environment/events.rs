@@ -5,7 +5,7 @@ use wukong_api::ConditionType::{
     self, DependenciesResolved, EnvironmentReady, Running, Scheduled, VolumesBound,
 };
 use wukong_api::{Reason, Wukong, WukongSpec};
-use wukong_engine::environment::events::{Children, Kin, of_event, of_pod};
+use wukong_engine::environment::events::{Children, RelatedNames, of_event, of_pod};
 use wukong_engine::environment::facts::{EventFact, PodFact};
 use wukong_engine::environment::{Check, CheckStatus, Platform, migration};
 use wukong_engine::facts::{ConditionFact, Fact};
@@ -299,7 +299,7 @@ fn what_belongs_to_a_wukong_is_told_by_its_name() {
     let mut world = World::default();
     let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"}});
     world.claims.replace(vec![Fact::project(&claim)]);
-    let web = Kin::of(&wukong("web"), &world);
+    let web = RelatedNames::of(&wukong("web"), &world);
     for ours in [
         "web",
         "web.root",
@@ -323,7 +323,7 @@ fn what_belongs_to_a_wukong_is_told_by_its_name() {
         assert!(!web.has(other, "shop"), "{other}");
     }
     assert!(!web.has("web", "elsewhere"));
-    let prime = Kin::of(&wukong("prime-web"), &world);
+    let prime = RelatedNames::of(&wukong("prime-web"), &world);
     for ours in ["prime-web", "prime-web.root", "importer-prime-web.root"] {
         assert!(prime.has(ours, "shop"), "{ours}");
     }
@@ -340,7 +340,7 @@ fn only_a_claim_on_such_a_class_waits_for_the_pod_of_a_provisioner() {
             "metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"},
             "spec": {"storageClassName": "local"}, "status": {"phase": phase},
         }))]);
-        Kin::of(&wukong("web"), &world).waits_for_provisioner()
+        RelatedNames::of(&wukong("web"), &world).waits_for_provisioner()
     };
     assert!(waits("rancher.io/local-path", "Pending"));
     assert!(!waits("rancher.io/local-path", "Bound"));

@@ -4,7 +4,7 @@ use kube::CustomResourceExt;
 use serde_json::{Value, json};
 use wukong_api::{Bytes, Wukong};
 use wukong_engine::environment::facts::{
-    DaemonSetFact, DefinitionFact, KubeVirtFact, NodeFact, QuotaFact,
+    CrdFact, DaemonSetFact, KubeVirtFact, NodeFact, QuotaFact,
 };
 use wukong_engine::facts::Fact;
 use wukong_engine::{Presence, Store};
@@ -117,7 +117,7 @@ fn what_a_definition_lacks_is_what_the_api_server_drops() {
         let mut definition = serde_json::to_value(Wukong::crd()).unwrap();
         let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
         change(definition.pointer_mut(schema).unwrap());
-        DefinitionFact::project(&definition).lacking
+        CrdFact::project(&definition).lacking
     };
     let none: [&str; 0] = [];
     assert_eq!(lacking(|_| ()), none);
@@ -139,5 +139,5 @@ fn what_a_definition_lacks_is_what_the_api_server_drops() {
         lacking(|all| all["spec"]["properties"]["later"] = json!({"type": "string"})),
         none
     );
-    assert_eq!(DefinitionFact::project(&json!({})).lacking, none);
+    assert_eq!(CrdFact::project(&json!({})).lacking, none);
 }

@@ -163,8 +163,8 @@ fn environment(objects: &[Value]) -> Environment {
     Environment {
         virtual_machines: Served,
         data_volumes: Served,
-        definitions: Served,
-        own_definitions: store(objects),
+        nads: Served,
+        own_crds: store(objects),
         kubevirts: store(objects),
         kubevirt_pods: store(objects),
         nodes: store(objects),

@@ -27,20 +27,20 @@ fn status(case: &Case) -> WukongStatus {
         world.environment.virtual_machines,
     );
     none(&mut world.data_volumes, world.environment.data_volumes);
-    none(&mut world.definitions, world.environment.definitions);
+    none(&mut world.nads, world.environment.nads);
     none(&mut world.instances, Presence::Served);
     none(&mut world.claims, Presence::Served);
     none(&mut world.snapshots, Presence::Served);
     none(&mut world.data_sources, Presence::Served);
-    let (mut memory, policy) = (Memory::default(), (case.cluster)().policy);
+    let (mut memory, settings) = (Memory::default(), (case.cluster)().settings);
     // Provisioners are not watched, but looked at.
-    memory.looked.children.provisioners = world.environment.provisioner_pods.clone();
+    memory.queried.children.provisioners = world.environment.provisioner_pods.clone();
     let wukong = manifest((case.wish)());
     decide(&Observed {
         wukong: &wukong,
         world: &world,
         memory: &memory,
-        policy: &policy,
+        settings: &settings,
         now: NOW.parse().unwrap(),
     })
     .status

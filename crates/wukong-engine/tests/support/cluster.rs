@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use wukong_api::{FIELD_MANAGER, Policy, Wukong, WukongStatus, labels};
+use wukong_api::{FIELD_MANAGER, OperatorSettings, Wukong, WukongStatus, labels};
 use wukong_engine::environment::Environment;
 use wukong_engine::environment::events::Children;
 use wukong_engine::facts::{Fact, Meta};
@@ -37,7 +37,7 @@ pub struct Cluster {
     /// What the operator finds when it looks at the pods and events of the Wukong.
     pub children: Children,
     /// The operator's settings.
-    pub policy: Policy,
+    pub settings: OperatorSettings,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
     /// Kinds whose events are lost.
@@ -80,7 +80,7 @@ impl Cluster {
             now: "2025-11-22T12:00:00Z".parse().unwrap(),
             environment: HEALTHY.clone(),
             children: Children::default(),
-            policy: Policy::default(),
+            settings: OperatorSettings::default(),
             unserved: BTreeMap::new(),
             unheard: BTreeSet::new(),
             refusals: BTreeMap::new(),
@@ -161,7 +161,7 @@ impl Cluster {
         self.fill(&mut world.instances, "VirtualMachineInstance");
         self.fill(&mut world.data_volumes, "DataVolume");
         self.fill(&mut world.claims, "PersistentVolumeClaim");
-        self.fill(&mut world.definitions, "NetworkAttachmentDefinition");
+        self.fill(&mut world.nads, "NetworkAttachmentDefinition");
         self.fill(&mut world.environment.storage_classes, "StorageClass");
         self.fill(
             &mut world.environment.node_policies,
@@ -195,7 +195,7 @@ impl Cluster {
             wukong: &self.wukong(),
             world: &self.world,
             memory: &self.memory,
-            policy: &self.policy,
+            settings: &self.settings,
             now: self.now,
         })
     }
@@ -246,9 +246,9 @@ impl Cluster {
 
     pub fn carry_out(&mut self, decision: &Decision) {
         self.memory.record_waiting(decision.waiting, self.now);
-        if decision.look_at.is_some_and(|at| at <= self.now) {
+        if decision.query_at.is_some_and(|at| at <= self.now) {
             self.done.push("look".into());
-            self.memory.record_looked(self.children.clone(), self.now);
+            self.memory.record_queried(self.children.clone(), self.now);
         }
         let mut all_well = true;
         for apply in &decision.apply {
@@ -318,9 +318,7 @@ impl Cluster {
     fn take_in(&mut self, kind: Kind, object: &Value) {
         match kind {
             Kind::Secret => false,
-            Kind::NetworkAttachmentDefinition => {
-                self.world.definitions.insert(Fact::project(object))
-            }
+            Kind::NetworkAttachmentDefinition => self.world.nads.insert(Fact::project(object)),
             Kind::NodeNetworkConfigurationPolicy => {
                 let policies = &mut self.world.environment.node_policies;
                 policies.insert(Fact::project(object))

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use wukong_api::{Policy, ValidatedWukong, Wukong};
+use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 
@@ -40,10 +40,10 @@ pub fn validated(spec: &Value) -> Result<ValidatedWukong, String> {
 }
 
 /// The policy of an operator that makes bridges on nodes.
-pub fn making_bridges() -> Policy {
-    Policy {
+pub fn making_bridges() -> OperatorSettings {
+    OperatorSettings {
         manage_node_networks: true,
-        ..Policy::default()
+        ..OperatorSettings::default()
     }
 }
 
@@ -55,7 +55,7 @@ pub fn rendered(wukong: &ValidatedWukong) -> BTreeMap<String, Value> {
 /// Every object of a set, by `Kind/name`. (Without `..`, so that no kind is forgotten.)
 pub fn objects(set: &DesiredSet) -> BTreeMap<String, Value> {
     let DesiredSet {
-        definitions,
+        nads,
         node_policies,
         data_volumes,
         claims,
@@ -75,8 +75,7 @@ pub fn objects(set: &DesiredSet) -> BTreeMap<String, Value> {
             .map(|object| Body::of(Kind::PersistentVolumeClaim, object)),
     );
     bodies.extend(
-        definitions
-            .iter()
+        nads.iter()
             .map(|object| Body::of(Kind::NetworkAttachmentDefinition, object)),
     );
     let policies = node_policies.iter().map(|policy| {

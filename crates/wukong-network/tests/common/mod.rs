@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use wukong_api::validated::Nic;
-use wukong_api::{Policy, ValidatedWukong, Wukong};
+use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 
 /// The Wukong `shop/web` with this `spec`, given in YAML without cpu and memory, for an operator that makes bridges on nodes.
 pub fn wukong(spec: &str) -> ValidatedWukong {
@@ -11,11 +11,11 @@ pub fn wukong(spec: &str) -> ValidatedWukong {
         indented(spec)
     );
     let wukong: Wukong = serde_saphyr::from_str(&manifest).unwrap();
-    let policy = Policy {
+    let settings = OperatorSettings {
         manage_node_networks: true,
-        ..Policy::default()
+        ..OperatorSettings::default()
     };
-    ValidatedWukong::validate(&wukong, &policy).unwrap()
+    ValidatedWukong::validate(&wukong, &settings).unwrap()
 }
 
 /// The Wukong `shop/web` with one network, given in YAML.

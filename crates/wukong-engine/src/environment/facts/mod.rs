@@ -1,6 +1,6 @@
 //! Facts about the cluster: what is known of KubeVirt, the nodes, storage, networks and limits.
 
-mod definition;
+mod crd;
 mod event;
 mod kubevirt;
 mod limits;
@@ -10,7 +10,7 @@ mod node;
 mod pod;
 mod storage;
 
-pub use definition::{DEFINITION, DefinitionFact};
+pub use crd::{CRD, CrdFact};
 pub use event::EventFact;
 pub use kubevirt::KubeVirtFact;
 pub use limits::{LimitFact, LimitRangeFact, QuotaFact, Share};

@@ -136,7 +136,7 @@ impl PodFact {
         if self.is_ready() {
             return None;
         }
-        let scheduled = crate::facts::condition(&self.conditions, "PodScheduled");
+        let scheduled = crate::facts::find_condition(&self.conditions, "PodScheduled");
         self.containers
             .iter()
             .find_map(ContainerFact::failure)

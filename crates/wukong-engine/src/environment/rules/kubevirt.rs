@@ -1,8 +1,8 @@
 //! Rules about KubeVirt as a whole.
 
-use super::{Finding, Scene, gap};
+use super::{Finding, RuleInput, gap};
 use crate::environment::facts::{KubeVirtFact, PodFact};
-use crate::facts::{condition, is_true};
+use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
 use wukong_api::spec::NetworkType;
 
@@ -19,8 +19,8 @@ fn is_available(kubevirt: &KubeVirtFact) -> bool {
     is_true(&kubevirt.conditions, "Available")
 }
 
-pub(super) fn installed(scene: &Scene) -> Finding {
-    let environment = scene.environment;
+pub(super) fn installed(input: &RuleInput) -> Finding {
+    let environment = input.environment;
     if let Some(gap) = gap(environment.virtual_machines, "VirtualMachine") {
         return gap;
     }
@@ -41,8 +41,8 @@ pub(super) fn installed(scene: &Scene) -> Finding {
     }
 }
 
-pub(super) fn available(scene: &Scene) -> Finding {
-    let environment = scene.environment;
+pub(super) fn available(input: &RuleInput) -> Finding {
+    let environment = input.environment;
     if let Some(gap) = gap(environment.kubevirts.presence(), "KubeVirt") {
         return gap;
     }
@@ -78,8 +78,8 @@ pub(super) fn available(scene: &Scene) -> Finding {
     if kubevirt.phase == "Deploying" && failing(true).next().is_some() {
         return Finding::Consequence("virt-handler");
     }
-    let said = condition(&kubevirt.conditions, "Available")
-        .or_else(|| condition(&kubevirt.conditions, "Degraded"))
+    let said = find_condition(&kubevirt.conditions, "Available")
+        .or_else(|| find_condition(&kubevirt.conditions, "Degraded"))
         .filter(|condition| !condition.message.is_empty());
     let said = said.map_or_else(
         || "it says nothing about why".to_owned(),
@@ -93,8 +93,8 @@ pub(super) fn available(scene: &Scene) -> Finding {
         .about(subject(kubevirt))
 }
 
-pub(super) fn feature_gate(scene: &Scene) -> Finding {
-    let Some(kubevirt) = macvtap_needed(scene) else {
+pub(super) fn feature_gate(input: &RuleInput) -> Finding {
+    let Some(kubevirt) = macvtap_needed(input) else {
         return Finding::Irrelevant;
     };
     let (gate, ungated) = BINDING_PLUGINS;
@@ -108,8 +108,8 @@ pub(super) fn feature_gate(scene: &Scene) -> Finding {
     }
 }
 
-pub(super) fn binding(scene: &Scene) -> Finding {
-    let Some(kubevirt) = macvtap_needed(scene) else {
+pub(super) fn binding(input: &RuleInput) -> Finding {
+    let Some(kubevirt) = macvtap_needed(input) else {
         return Finding::Irrelevant;
     };
     if kubevirt
@@ -125,17 +125,17 @@ pub(super) fn binding(scene: &Scene) -> Finding {
     .about(subject(kubevirt))
 }
 
-fn macvtap_needed<'a>(scene: &Scene<'a>) -> Option<&'a KubeVirtFact> {
-    let needed = scene
+fn macvtap_needed<'a>(input: &RuleInput<'a>) -> Option<&'a KubeVirtFact> {
+    let needed = input
         .wukong?
         .nics
         .iter()
         .any(|nic| nic.kind == NetworkType::Macvlan);
-    scene.environment.kubevirt().filter(|_| needed)
+    input.environment.kubevirt().filter(|_| needed)
 }
 
-pub(super) fn emulation(scene: &Scene) -> Finding {
-    match scene.environment.kubevirt() {
+pub(super) fn emulation(input: &RuleInput) -> Finding {
+    match input.environment.kubevirt() {
         Some(kubevirt) if kubevirt.use_emulation => Finding::found(
             "KubeVirt emulates processors in software: VMs run without hardware virtualization, many times slower",
         )

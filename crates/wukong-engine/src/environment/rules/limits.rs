@@ -3,7 +3,7 @@
 use wukong_api::Bytes;
 use wukong_api::validated::Source;
 
-use super::{Finding, Scene, gap};
+use super::{Finding, RuleInput, gap};
 use crate::environment::demand::launcher_memory;
 use crate::environment::facts::QuotaFact;
 
@@ -33,9 +33,9 @@ fn amount(resource: &str, amount: u64) -> String {
     }
 }
 
-fn exceeded(scene: &Scene, what: &str, needs: &[(&'static str, u64)]) -> Option<Finding> {
-    let namespace = &scene.wukong?.identity.namespace;
-    let quotas = scene.environment.quotas.in_namespace(namespace);
+fn exceeded(input: &RuleInput, what: &str, needs: &[(&'static str, u64)]) -> Option<Finding> {
+    let namespace = &input.wukong?.identity.namespace;
+    let quotas = input.environment.quotas.in_namespace(namespace);
     let (quota, resource, left, needed) = short(quotas, needs)?;
     let name = &quota.meta.name;
     let message = format!(
@@ -56,15 +56,15 @@ fn exceeded(scene: &Scene, what: &str, needs: &[(&'static str, u64)]) -> Option<
     )
 }
 
-pub(super) fn pod_quota(scene: &Scene) -> Finding {
-    let Some(wukong) = scene.wukong else {
+pub(super) fn pod_quota(input: &RuleInput) -> Finding {
+    let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
     };
-    if let Some(gap) = gap(scene.environment.quotas.presence(), "ResourceQuota") {
+    if let Some(gap) = gap(input.environment.quotas.presence(), "ResourceQuota") {
         return gap;
     }
     let Bytes(memory) = launcher_memory(wukong);
-    let cpu = scene.nodes.demand().cpu_request().unwrap_or_default();
+    let cpu = input.nodes.demand().cpu_request().unwrap_or_default();
     let needs = [
         ("requests.memory", memory),
         ("memory", memory),
@@ -73,15 +73,15 @@ pub(super) fn pod_quota(scene: &Scene) -> Finding {
         ("cpu", cpu),
         ("pods", 1),
     ];
-    exceeded(scene, "With KubeVirt's overhead the VM's pod takes", &needs)
+    exceeded(input, "With KubeVirt's overhead the VM's pod takes", &needs)
         .unwrap_or_else(Finding::holds)
 }
 
-pub(super) fn pod_limit(scene: &Scene) -> Finding {
-    let Some(wukong) = scene.wukong else {
+pub(super) fn pod_limit(input: &RuleInput) -> Finding {
+    let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
     };
-    let ranges = &scene.environment.limit_ranges;
+    let ranges = &input.environment.limit_ranges;
     if let Some(gap) = gap(ranges.presence(), "LimitRange") {
         return gap;
     }
@@ -106,11 +106,11 @@ pub(super) fn pod_limit(scene: &Scene) -> Finding {
     }
 }
 
-pub(super) fn storage_quota(scene: &Scene) -> Finding {
-    let Some(wukong) = scene.wukong.filter(|wukong| !wukong.disks.is_empty()) else {
+pub(super) fn storage_quota(input: &RuleInput) -> Finding {
+    let Some(wukong) = input.wukong.filter(|wukong| !wukong.disks.is_empty()) else {
         return Finding::Irrelevant;
     };
-    if let Some(gap) = gap(scene.environment.quotas.presence(), "ResourceQuota") {
+    if let Some(gap) = gap(input.environment.quotas.presence(), "ResourceQuota") {
         return gap;
     }
     let size = |filter: fn(&Source) -> bool| {
@@ -127,13 +127,13 @@ pub(super) fn storage_quota(scene: &Scene) -> Finding {
         ("requests.storage", all),
         ("persistentvolumeclaims", claims),
     ];
-    if let Some(finding) = exceeded(scene, "The disks take", &needs) {
+    if let Some(finding) = exceeded(input, "The disks take", &needs) {
         return finding;
     }
     // CDI fills a second claim and hands its volume over, where the class has a CSI driver.
     let twice = all.saturating_add(size(|source| *source != Source::Blank));
     exceeded(
-        scene,
+        input,
         "While they are filled on a CSI class, the disks take",
         &[("requests.storage", twice)],
     )

@@ -1,13 +1,13 @@
 //! The rules: what can be wrong with a cluster, as data.
 
-mod definition;
+mod crd;
 mod kubevirt;
 mod limits;
+mod manifest;
 mod network;
 mod nodes;
 mod storage;
 mod table;
-mod wish;
 
 use jiff::Timestamp;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
@@ -17,7 +17,7 @@ use super::nodes::Nodes;
 use super::{Environment, Platform};
 use crate::store::{Presence, Store};
 
-pub(crate) use definition::outdated;
+pub(crate) use crd::outdated;
 pub(super) use storage::{IN_CLUSTER_PROVISIONERS, is_in_cluster};
 pub(super) use table::MULTUS_ON_K3S;
 pub use table::RULES;
@@ -45,7 +45,7 @@ pub struct Rule {
     /// What to do instead on platforms where that differs.
     pub platforms: &'static [(Platform, &'static str)],
     /// Looks for it.
-    pub(super) judge: fn(&Scene) -> Finding,
+    pub(super) judge: fn(&RuleInput) -> Finding,
 }
 
 impl Rule {
@@ -66,7 +66,7 @@ pub enum Severity {
 }
 
 /// What a rule looks at.
-pub(super) struct Scene<'a> {
+pub(super) struct RuleInput<'a> {
     pub(super) environment: &'a Environment,
     /// Pods of the provisioners that are no CSI drivers.
     pub(super) provisioners: &'a Store<PodFact>,
@@ -148,8 +148,8 @@ fn gap(presence: Presence, kind: &'static str) -> Option<Finding> {
 }
 
 /// `the VM` in the words of a check with a Wukong, and of one without.
-fn a_vm(scene: &Scene) -> &'static str {
-    if scene.wukong.is_some() {
+fn a_vm(input: &RuleInput) -> &'static str {
+    if input.wukong.is_some() {
         "this VM"
     } else {
         "a VM"

@@ -6,7 +6,7 @@ use wukong_api::Reason;
 use wukong_api::spec::NetworkType;
 use wukong_api::validated::{Attachment, Nic};
 
-use super::{Finding, Scene, gap, grouped, lines, listed};
+use super::{Finding, RuleInput, gap, grouped, lines, listed};
 use crate::environment::addresses::asks_for_any;
 use crate::environment::bridges::Bridge;
 use crate::environment::demand::Stage;
@@ -14,22 +14,22 @@ use crate::environment::facts::NodeFact;
 use crate::store::Presence;
 
 /// Whether secondary networks matter: to a cluster always, to a Wukong when it has some.
-fn concerns(scene: &Scene) -> bool {
-    scene.wukong.is_none_or(|wukong| !wukong.nics.is_empty())
+fn concerns(input: &RuleInput) -> bool {
+    input.wukong.is_none_or(|wukong| !wukong.nics.is_empty())
 }
 
-pub(super) fn multus_installed(scene: &Scene) -> Finding {
-    if !concerns(scene) {
+pub(super) fn multus_installed(input: &RuleInput) -> Finding {
+    if !concerns(input) {
         return Finding::Irrelevant;
     }
-    let presence = scene.environment.definitions;
+    let presence = input.environment.nads;
     if let Some(gap) = gap(presence, "NetworkAttachmentDefinition") {
         return gap;
     }
     if presence == Presence::Served {
         return Finding::holds();
     }
-    let Some(wukong) = scene.wukong else {
+    let Some(wukong) = input.wukong else {
         return Finding::found("Multus is not installed: VMs get the NIC on the pod network only")
             .mild(true);
     };
@@ -48,9 +48,9 @@ pub(super) fn multus_installed(scene: &Scene) -> Finding {
     .mild(!waits)
 }
 
-pub(super) fn multus_healthy(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    if !concerns(scene) || environment.definitions != Presence::Served {
+pub(super) fn multus_healthy(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    if !concerns(input) || environment.nads != Presence::Served {
         return Finding::Irrelevant;
     }
     if let Some(gap) = gap(environment.multus.presence(), "DaemonSet") {
@@ -80,21 +80,21 @@ pub(super) fn multus_healthy(scene: &Scene) -> Finding {
 }
 
 /// The networks whose bridges are to be made on the nodes, and are by this operator, or are not.
-fn asking<'a>(scene: &Scene<'a>, managed: bool) -> Vec<&'a str> {
+fn asking<'a>(input: &RuleInput<'a>, managed: bool) -> Vec<&'a str> {
     let asks = |nic: &&Nic| {
         let node = nic.node_network.as_ref();
         node.is_some_and(|node| node.managed == managed)
     };
-    let nics = scene.wukong.into_iter().flat_map(|wukong| &wukong.nics);
+    let nics = input.wukong.into_iter().flat_map(|wukong| &wukong.nics);
     nics.filter(asks).map(|nic| nic.name.as_str()).collect()
 }
 
-pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
-    let names = asking(scene, true);
+pub(super) fn nmstate_installed(input: &RuleInput) -> Finding {
+    let names = asking(input, true);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
-    let presence = scene.environment.node_networks.presence();
+    let presence = input.environment.node_networks.presence();
     if let Some(gap) = gap(presence, "NodeNetworkState") {
         return gap;
     }
@@ -108,8 +108,8 @@ pub(super) fn nmstate_installed(scene: &Scene) -> Finding {
 }
 
 /// The operator's settings let it touch no node.
-pub(super) fn not_managed(scene: &Scene) -> Finding {
-    let names = asking(scene, false);
+pub(super) fn not_managed(input: &RuleInput) -> Finding {
+    let names = asking(input, false);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
@@ -120,12 +120,12 @@ pub(super) fn not_managed(scene: &Scene) -> Finding {
 }
 
 /// What is the matter with the first of the bridges that this operator makes.
-fn of_bridges(scene: &Scene, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Finding {
-    let bridges = scene.wukong.map(Bridge::wanted).unwrap_or_default();
+fn of_bridges(input: &RuleInput, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Finding {
+    let bridges = input.wukong.map(Bridge::wanted).unwrap_or_default();
     if bridges.is_empty() {
         return Finding::Irrelevant;
     }
-    match Bridge::gap(scene.environment) {
+    match Bridge::gap(input.environment) {
         Some((kind, presence)) => gap(presence, kind).unwrap_or(Finding::Irrelevant),
         None => bridges
             .iter()
@@ -135,9 +135,9 @@ fn of_bridges(scene: &Scene, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Find
 }
 
 /// Who was there first keeps the bridge as it is.
-pub(super) fn one_policy(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    of_bridges(scene, |bridge| {
+pub(super) fn one_policy(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    of_bridges(input, |bridge| {
         let policy = bridge.rival(environment)?;
         let name = &policy.meta.name;
         let theirs = policy.bridges.iter().map(|theirs| {
@@ -156,9 +156,9 @@ pub(super) fn one_policy(scene: &Scene) -> Finding {
 }
 
 /// A port of a bridge has no addresses: a node whose own are on the uplink would be reached by nobody any more.
-pub(super) fn isolation(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    of_bridges(scene, |bridge| {
+pub(super) fn isolation(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    of_bridges(input, |bridge| {
         let causes = bridge.isolates(environment);
         let (node, _) = causes.first().filter(|_| !bridge.is_stored(environment))?;
         let message = format!(
@@ -173,9 +173,9 @@ pub(super) fn isolation(scene: &Scene) -> Finding {
 }
 
 /// What NMState could not do.
-pub(super) fn degraded(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    of_bridges(scene, |bridge| {
+pub(super) fn degraded(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    of_bridges(input, |bridge| {
         let causes = bridge.failed(environment);
         causes.first()?;
         let message = format!(
@@ -185,16 +185,16 @@ pub(super) fn degraded(scene: &Scene) -> Finding {
             grouped(&causes)
         );
         let found = Finding::found(message).about(bridge.body.target.to_string());
-        let mild = bridge.works_somewhere(environment, &scene.nodes);
+        let mild = bridge.works_somewhere(environment, &input.nodes);
         Some(found.evidence(lines(&causes)).mild(mild))
     })
 }
 
 /// Bridges have to be there already on nodes for which nobody is asked to make them: the CNI plugin would otherwise make one without an
 /// uplink, and the VM would talk to nobody (`ensureBridge` of the bridge plugin).
-pub(super) fn bridges(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    let nics = scene.wukong.into_iter().flat_map(|wukong| &wukong.nics);
+pub(super) fn bridges(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    let nics = input.wukong.into_iter().flat_map(|wukong| &wukong.nics);
     let bridges: BTreeMap<&str, &str> = nics
         .filter(|nic| matches!(nic.kind, NetworkType::Bridge | NetworkType::Ovs))
         .filter(|nic| nic.node_network.as_ref().is_none_or(|node| node.managed))
@@ -209,12 +209,12 @@ pub(super) fn bridges(scene: &Scene) -> Finding {
     if let Some(gap) = gap(states.presence(), "NodeNetworkState") {
         return gap;
     }
-    let candidates: Vec<&NodeFact> = scene
+    let candidates: Vec<&NodeFact> = input
         .nodes
         .reaching(Stage::Handler)
         .filter(|node| states.get("", &node.meta.name).present().is_some())
         .collect();
-    let made = scene.wukong.map(Bridge::wanted).unwrap_or_default();
+    let made = input.wukong.map(Bridge::wanted).unwrap_or_default();
     let lacking = |bridge: &str| -> Vec<(&str, String)> {
         let lacks = |node: &&&NodeFact| {
             let state = states.get("", &node.meta.name).present();
@@ -244,19 +244,19 @@ pub(super) fn bridges(scene: &Scene) -> Finding {
     }
 }
 
-pub(super) fn macs(scene: &Scene) -> Finding {
-    nobody_elses(scene, Reason::MACConflict)
+pub(super) fn macs(input: &RuleInput) -> Finding {
+    nobody_elses(input, Reason::MACConflict)
 }
 
-pub(super) fn static_addresses(scene: &Scene) -> Finding {
-    nobody_elses(scene, Reason::IPConflict)
+pub(super) fn static_addresses(input: &RuleInput) -> Finding {
+    nobody_elses(input, Reason::IPConflict)
 }
 
-fn nobody_elses(scene: &Scene, reason: Reason) -> Finding {
-    let Some(wukong) = scene.wukong.filter(|wukong| asks_for_any(wukong)) else {
+fn nobody_elses(input: &RuleInput, reason: Reason) -> Finding {
+    let Some(wukong) = input.wukong.filter(|wukong| asks_for_any(wukong)) else {
         return Finding::Irrelevant;
     };
-    let addresses = &scene.environment.addresses;
+    let addresses = &input.environment.addresses;
     if let Some(gap) = gap(addresses.presence(), "Wukong") {
         return gap;
     }

@@ -1,18 +1,22 @@
 //! Rules about the nodes: each of them is to blame when nodes get as far as its stage, and none gets further.
 
-use super::{Finding, Scene, a_vm, gap, grouped, lines, listed};
+use super::{Finding, RuleInput, a_vm, gap, grouped, lines, listed};
 use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, launcher_memory};
 use crate::store::Presence;
 use wukong_api::spec::NetworkType;
 
 /// Blames a stage with the words of `message`, which gets the nodes that it stops with their causes.
-fn stage(scene: &Scene, stage: Stage, message: impl Fn(&[(&str, String)]) -> String) -> Finding {
-    if let Some(gap) = gap(scene.environment.nodes.presence(), "Node") {
+fn stage(
+    input: &RuleInput,
+    stage: Stage,
+    message: impl Fn(&[(&str, String)]) -> String,
+) -> Finding {
+    if let Some(gap) = gap(input.environment.nodes.presence(), "Node") {
         return gap;
     }
-    let nodes = &scene.nodes;
+    let nodes = &input.nodes;
     if nodes.any_passes(stage) {
-        let others = scene.thorough.then(|| lines(&nodes.causes_at(stage)));
+        let others = input.thorough.then(|| lines(&nodes.causes_at(stage)));
         return Finding::Holds(others.unwrap_or_default());
     }
     let causes = nodes.causes_at(stage);
@@ -31,32 +35,32 @@ fn names(causes: &[(&str, String)]) -> String {
     listed(causes.iter().map(|(node, _)| *node))
 }
 
-pub(super) fn placement(scene: &Scene) -> Finding {
-    stage(scene, Stage::Placement, |causes| {
-        if scene.nodes.is_empty() {
+pub(super) fn placement(input: &RuleInput) -> Finding {
+    stage(input, Stage::Placement, |causes| {
+        if input.nodes.is_empty() {
             return "The cluster has no nodes".to_owned();
         }
         format!(
             "No node is left for {} after readiness, taints, labels and architecture: {}",
-            a_vm(scene),
+            a_vm(input),
             grouped(causes)
         )
     })
 }
 
-pub(super) fn virt_handler(scene: &Scene) -> Finding {
-    let finding = stage(scene, Stage::Handler, |causes| {
+pub(super) fn virt_handler(input: &RuleInput) -> Finding {
+    let finding = stage(input, Stage::Handler, |causes| {
         format!(
             "virt-handler does not run on any node that {} may be placed on; {}",
-            a_vm(scene),
+            a_vm(input),
             grouped(causes)
         )
     });
     // What changes all the time belongs into the evidence, not into the sentence.
     finding.with(|found| {
-        for node in scene.nodes.reaching(Stage::Handler) {
+        for node in input.nodes.reaching(Stage::Handler) {
             let name = &node.meta.name;
-            if let Some(pod) = scene.nodes.demand().handler(name) {
+            if let Some(pod) = input.nodes.demand().handler(name) {
                 found.evidence.push(format!(
                     "Pod/{} on {name}: restarted {} times",
                     pod.meta.name,
@@ -64,7 +68,7 @@ pub(super) fn virt_handler(scene: &Scene) -> Finding {
                 ));
             }
             if let Some(heartbeat) = node.heartbeat {
-                let age = scene.now.duration_since(heartbeat).as_mins();
+                let age = input.now.duration_since(heartbeat).as_mins();
                 found
                     .evidence
                     .push(format!("Node/{name}: last heartbeat {age} minutes ago"));
@@ -75,39 +79,39 @@ pub(super) fn virt_handler(scene: &Scene) -> Finding {
 }
 
 /// Whether hardware virtualization is asked for; else the finding to give instead.
-fn hardware(scene: &Scene, device: &str) -> Result<(), Finding> {
-    let environment = scene.environment;
+fn hardware(input: &RuleInput, device: &str) -> Result<(), Finding> {
+    let environment = input.environment;
     match environment.kubevirt() {
         Some(kubevirt) if kubevirt.use_emulation => Err(Finding::Irrelevant),
         Some(_) => Ok(()),
         // Without the KubeVirt resource a device that is there is good news all the same.
-        None if scene.nodes.offers(device) => Err(Finding::holds()),
+        None if input.nodes.offers(device) => Err(Finding::holds()),
         None => Err(gap(environment.kubevirts.presence(), "KubeVirt")
             .unwrap_or(Finding::NotObserved("KubeVirt"))),
     }
 }
 
-pub(super) fn kvm(scene: &Scene) -> Finding {
-    if let Err(instead) = hardware(scene, KVM) {
+pub(super) fn kvm(input: &RuleInput) -> Finding {
+    if let Err(instead) = hardware(input, KVM) {
         return instead;
     }
-    stage(scene, Stage::Kvm, |causes| {
+    stage(input, Stage::Kvm, |causes| {
         format!(
             "No node that {} may be placed on has hardware virtualization (/dev/kvm), and KubeVirt's software emulation is off: {}",
-            a_vm(scene),
+            a_vm(input),
             names(causes)
         )
     })
 }
 
-pub(super) fn tun(scene: &Scene) -> Finding {
-    let without_nics = scene
+pub(super) fn tun(input: &RuleInput) -> Finding {
+    let without_nics = input
         .wukong
         .is_some_and(|wukong| wukong.pod_nic.is_none() && wukong.nics.is_empty());
     if without_nics {
         return Finding::Irrelevant;
     }
-    let emulated = scene
+    let emulated = input
         .environment
         .kubevirt()
         .is_some_and(|kubevirt| kubevirt.use_emulation);
@@ -116,24 +120,24 @@ pub(super) fn tun(scene: &Scene) -> Finding {
     } else {
         ""
     };
-    stage(scene, Stage::Tun, |causes| {
+    stage(input, Stage::Tun, |causes| {
         format!(
             "No node that {} may be placed on has the device /dev/net/tun{even}: the kernel module tun is not loaded on {}",
-            a_vm(scene),
+            a_vm(input),
             names(causes)
         )
     })
     .about_device(TUN)
 }
 
-pub(super) fn vhost_net(scene: &Scene) -> Finding {
-    if let Err(instead) = hardware(scene, VHOST_NET) {
+pub(super) fn vhost_net(input: &RuleInput) -> Finding {
+    if let Err(instead) = hardware(input, VHOST_NET) {
         return instead;
     }
-    stage(scene, Stage::VhostNet, |causes| {
+    stage(input, Stage::VhostNet, |causes| {
         format!(
             "No node that {} may be placed on has the device /dev/vhost-net: the kernel module vhost_net is not loaded on {}",
-            a_vm(scene),
+            a_vm(input),
             names(causes)
         )
     })
@@ -142,8 +146,8 @@ pub(super) fn vhost_net(scene: &Scene) -> Finding {
 
 impl Finding {
     /// What the scheduler looks for a node for: the same before it has looked and after.
-    fn about_instance(self, scene: &Scene) -> Self {
-        let name = scene.wukong.map(|wukong| &wukong.identity.name);
+    fn about_instance(self, input: &RuleInput) -> Self {
+        let name = input.wukong.map(|wukong| &wukong.identity.name);
         match name {
             Some(name) => self.about(format!("VirtualMachineInstance/{name}")),
             None => self,
@@ -160,8 +164,8 @@ impl Finding {
     }
 }
 
-pub(super) fn device_plugin(scene: &Scene) -> Finding {
-    stage(scene, Stage::DevicePlugin, |causes| {
+pub(super) fn device_plugin(input: &RuleInput) -> Finding {
+    stage(input, Stage::DevicePlugin, |causes| {
         format!(
             "The nodes have the devices that VMs need, but do not give them out: {}",
             grouped(causes)
@@ -169,46 +173,46 @@ pub(super) fn device_plugin(scene: &Scene) -> Finding {
     })
 }
 
-pub(super) fn machine_type(scene: &Scene) -> Finding {
-    stage(scene, Stage::MachineType, |causes| {
+pub(super) fn machine_type(input: &RuleInput) -> Finding {
+    stage(input, Stage::MachineType, |causes| {
         format!(
             "virt-handler has not labelled any node with the machine type that {} needs; {}",
-            a_vm(scene),
+            a_vm(input),
             grouped(causes)
         )
     })
 }
 
-pub(super) fn memory(scene: &Scene) -> Finding {
-    let Some(wukong) = scene.wukong else {
+pub(super) fn memory(input: &RuleInput) -> Finding {
+    let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
     };
-    stage(scene, Stage::Memory, |causes| {
+    stage(input, Stage::Memory, |causes| {
         format!(
             "No node is big enough for the VM, which takes {} with KubeVirt's overhead; {}",
             launcher_memory(wukong),
             grouped(causes)
         )
     })
-    .about_instance(scene)
+    .about_instance(input)
 }
 
-pub(super) fn cpu(scene: &Scene) -> Finding {
-    let Some(request) = scene.nodes.demand().cpu_request() else {
+pub(super) fn cpu(input: &RuleInput) -> Finding {
+    let Some(request) = input.nodes.demand().cpu_request() else {
         return Finding::Irrelevant;
     };
-    stage(scene, Stage::Cpu, |causes| {
+    stage(input, Stage::Cpu, |causes| {
         format!(
             "No node has CPUs enough for the VM, which requests {request}m; {}",
             grouped(causes)
         )
     })
-    .about_instance(scene)
+    .about_instance(input)
 }
 
 /// Devices that NICs ask for by name.
-pub(super) fn nic_resource(scene: &Scene) -> Finding {
-    let Some(wukong) = scene.wukong else {
+pub(super) fn nic_resource(input: &RuleInput) -> Finding {
+    let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
     };
     let asked = wukong.nics.iter().filter_map(|nic| {
@@ -219,32 +223,32 @@ pub(super) fn nic_resource(scene: &Scene) -> Finding {
     if asked.is_empty() {
         return Finding::Irrelevant;
     }
-    if scene.environment.nodes.presence() != Presence::Served {
-        return gap(scene.environment.nodes.presence(), "Node")
+    if input.environment.nodes.presence() != Presence::Served {
+        return gap(input.environment.nodes.presence(), "Node")
             .unwrap_or(Finding::NotObserved("Node"));
     }
     let missing = asked
         .iter()
-        .find(|(_, resource)| !scene.nodes.offers(resource));
+        .find(|(_, resource)| !input.nodes.offers(resource));
     match missing {
         Some((nic, resource)) => Finding::found(format!(
             "network {}: no node that the VM may be placed on offers {resource}",
             nic.name
         ))
-        .about_instance(scene),
+        .about_instance(input),
         None => Finding::holds(),
     }
 }
 
 /// Whether there is a second node to move to.
-pub(super) fn single_node(scene: &Scene) -> Finding {
-    if !super::wish::wants_migration(scene) {
+pub(super) fn single_node(input: &RuleInput) -> Finding {
+    if !super::manifest::wants_migration(input) {
         return Finding::Irrelevant;
     }
-    if let Some(gap) = gap(scene.environment.nodes.presence(), "Node") {
+    if let Some(gap) = gap(input.environment.nodes.presence(), "Node") {
         return gap;
     }
-    let able: Vec<&str> = scene
+    let able: Vec<&str> = input
         .nodes
         .reaching(Stage::Memory)
         .take(2)
@@ -253,7 +257,7 @@ pub(super) fn single_node(scene: &Scene) -> Finding {
     match able.as_slice() {
         [only] => Finding::found(format!(
             "{} can only run on node {only}, so it cannot move away when that is drained",
-            if scene.wukong.is_some() {
+            if input.wukong.is_some() {
                 "This VM"
             } else {
                 "A VM"

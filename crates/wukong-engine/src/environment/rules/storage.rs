@@ -2,8 +2,8 @@
 
 use wukong_api::validated::{Disk, Source};
 
-use super::{Finding, Scene, gap, listed};
-use crate::facts::{StorageClassFact, condition, is_true};
+use super::{Finding, RuleInput, gap, listed};
+use crate::facts::{StorageClassFact, find_condition, is_true};
 use crate::store::{Presence, Seen};
 
 /// Provisioners that are no CSI drivers, with the names that their pods begin with.
@@ -31,18 +31,18 @@ pub(in crate::environment) fn is_in_cluster(provisioner: &str) -> bool {
         .any(|(known, _)| *known == provisioner)
 }
 
-fn disks<'a>(scene: &Scene<'a>) -> impl Iterator<Item = &'a Disk> {
-    scene.wukong.into_iter().flat_map(|wukong| &wukong.disks)
+fn disks<'a>(input: &RuleInput<'a>) -> impl Iterator<Item = &'a Disk> {
+    input.wukong.into_iter().flat_map(|wukong| &wukong.disks)
 }
 
 /// Whether CDI has to fill disks: of a cluster always, of a Wukong when one has content.
-fn needs_cdi(scene: &Scene) -> bool {
-    scene.wukong.is_none() || disks(scene).any(|disk| disk.source != Source::Blank)
+fn needs_cdi(input: &RuleInput) -> bool {
+    input.wukong.is_none() || disks(input).any(|disk| disk.source != Source::Blank)
 }
 
-pub(super) fn cdi_installed(scene: &Scene) -> Finding {
-    let presence = scene.environment.data_volumes;
-    if !needs_cdi(scene) {
+pub(super) fn cdi_installed(input: &RuleInput) -> Finding {
+    let presence = input.environment.data_volumes;
+    if !needs_cdi(input) {
         return Finding::Irrelevant;
     }
     if let Some(gap) = gap(presence, "DataVolume") {
@@ -51,7 +51,7 @@ pub(super) fn cdi_installed(scene: &Scene) -> Finding {
     if presence == Presence::Served {
         return Finding::holds();
     }
-    let filled = disks(scene).filter(|disk| disk.source != Source::Blank);
+    let filled = disks(input).filter(|disk| disk.source != Source::Blank);
     let names: Vec<&str> = filled.map(|disk| disk.name.as_str()).collect();
     if names.is_empty() {
         return Finding::found("CDI is not installed: disks cannot be filled from images")
@@ -63,9 +63,9 @@ pub(super) fn cdi_installed(scene: &Scene) -> Finding {
     ))
 }
 
-pub(super) fn cdi_available(scene: &Scene) -> Finding {
-    let environment = scene.environment;
-    if !needs_cdi(scene) || environment.data_volumes != Presence::Served {
+pub(super) fn cdi_available(input: &RuleInput) -> Finding {
+    let environment = input.environment;
+    if !needs_cdi(input) || environment.data_volumes != Presence::Served {
         return Finding::Irrelevant;
     }
     if let Some(gap) = gap(environment.cdis.presence(), "CDI") {
@@ -77,9 +77,9 @@ pub(super) fn cdi_available(scene: &Scene) -> Finding {
     if is_true(&cdi.conditions, "Available") {
         return Finding::holds();
     }
-    let said = condition(&cdi.conditions, "Degraded")
+    let said = find_condition(&cdi.conditions, "Degraded")
         .filter(|degraded| degraded.status == "True")
-        .or_else(|| condition(&cdi.conditions, "Available"))
+        .or_else(|| find_condition(&cdi.conditions, "Available"))
         .map(|said| said.message.as_str())
         .filter(|message| !message.is_empty())
         .unwrap_or("it says nothing about why");
@@ -90,19 +90,19 @@ pub(super) fn cdi_available(scene: &Scene) -> Finding {
     .about(format!("CDI/{}", cdi.meta.name))
 }
 
-pub(super) fn default_class(scene: &Scene) -> Finding {
-    let named = scene.wukong.is_some() && disks(scene).all(|disk| disk.storage_class.is_some());
+pub(super) fn default_class(input: &RuleInput) -> Finding {
+    let named = input.wukong.is_some() && disks(input).all(|disk| disk.storage_class.is_some());
     if named {
         return Finding::Irrelevant;
     }
-    let classes = &scene.environment.storage_classes;
+    let classes = &input.environment.storage_classes;
     if let Some(gap) = gap(classes.presence(), "StorageClass") {
         return gap;
     }
     if classes.in_namespace("").any(|class| class.default) {
         return Finding::holds();
     }
-    let unnamed = disks(scene).filter(|disk| disk.storage_class.is_none());
+    let unnamed = disks(input).filter(|disk| disk.storage_class.is_none());
     let names: Vec<&str> = unnamed.map(|disk| disk.name.as_str()).collect();
     if names.is_empty() {
         return Finding::found(
@@ -116,9 +116,9 @@ pub(super) fn default_class(scene: &Scene) -> Finding {
     ))
 }
 
-pub(super) fn class_exists(scene: &Scene) -> Finding {
-    let classes = &scene.environment.storage_classes;
-    let mut named = disks(scene)
+pub(super) fn class_exists(input: &RuleInput) -> Finding {
+    let classes = &input.environment.storage_classes;
+    let mut named = disks(input)
         .filter_map(|disk| Some((disk, disk.storage_class.as_deref()?)))
         .peekable();
     if named.peek().is_none() {
@@ -143,10 +143,10 @@ pub(super) fn class_exists(scene: &Scene) -> Finding {
 }
 
 /// The classes that matter, each with the disk that uses it: those of the disks, or the cluster's default.
-fn classes<'a>(scene: &Scene<'a>) -> Vec<(Option<&'a Disk>, &'a StorageClassFact)> {
-    let classes = &scene.environment.storage_classes;
+fn classes<'a>(input: &RuleInput<'a>) -> Vec<(Option<&'a Disk>, &'a StorageClassFact)> {
+    let classes = &input.environment.storage_classes;
     let default = || classes.in_namespace("").find(|class| class.default);
-    let Some(wukong) = scene.wukong else {
+    let Some(wukong) = input.wukong else {
         return default().map(|class| (None, class)).into_iter().collect();
     };
     let of_disk = |disk: &'a Disk| {
@@ -159,22 +159,22 @@ fn classes<'a>(scene: &Scene<'a>) -> Vec<(Option<&'a Disk>, &'a StorageClassFact
     wukong.disks.iter().filter_map(of_disk).collect()
 }
 
-pub(super) fn provisioner(scene: &Scene) -> Finding {
-    let presence = scene.environment.storage_classes.presence();
+pub(super) fn provisioner(input: &RuleInput) -> Finding {
+    let presence = input.environment.storage_classes.presence();
     if let Some(gap) = gap(presence, "StorageClass") {
         return gap;
     }
-    let classes = classes(scene);
+    let classes = classes(input);
     if classes.is_empty() {
         return Finding::Irrelevant;
     }
-    let trouble = classes.iter().find_map(|(_, class)| unserved(scene, class));
+    let trouble = classes.iter().find_map(|(_, class)| unserved(input, class));
     trouble.unwrap_or_else(Finding::holds)
 }
 
 /// What is wrong with the driver of a class.
-fn unserved(scene: &Scene, class: &StorageClassFact) -> Option<Finding> {
-    let environment = scene.environment;
+fn unserved(input: &RuleInput, class: &StorageClassFact) -> Option<Finding> {
+    let environment = input.environment;
     let name = &class.meta.name;
     let provisioner = class.provisioner.as_str();
     let subject = format!("StorageClass/{name}");
@@ -185,7 +185,7 @@ fn unserved(scene: &Scene, class: &StorageClassFact) -> Option<Finding> {
         .iter()
         .find(|(known, _)| *known == provisioner)
     {
-        let pods = scene.provisioners;
+        let pods = input.provisioners;
         if let Some(gap) = gap(pods.presence(), "Pod") {
             return Some(gap);
         }
@@ -243,13 +243,13 @@ fn unserved(scene: &Scene, class: &StorageClassFact) -> Option<Finding> {
     Some(Finding::found(message).about(subject).mild(perhaps_not_csi))
 }
 
-pub(super) fn profile(scene: &Scene) -> Finding {
-    let environment = scene.environment;
+pub(super) fn profile(input: &RuleInput) -> Finding {
+    let environment = input.environment;
     if environment.data_volumes != Presence::Served {
         return Finding::Irrelevant;
     }
     // A disk that says how it wants to be accessed needs no profile.
-    let silent = classes(scene)
+    let silent = classes(input)
         .into_iter()
         .filter(|(disk, _)| disk.is_none_or(|disk| disk.access_modes.is_empty()));
     let silent: Vec<_> = silent.collect();
@@ -286,17 +286,17 @@ pub(super) fn profile(scene: &Scene) -> Finding {
 }
 
 /// Whether every disk can be used by two nodes at once, as live migration needs it.
-pub(super) fn shared_disks(scene: &Scene) -> Finding {
-    if !super::wish::wants_migration(scene) {
+pub(super) fn shared_disks(input: &RuleInput) -> Finding {
+    if !super::manifest::wants_migration(input) {
         return Finding::Irrelevant;
     }
-    let profiles = &scene.environment.storage_profiles;
+    let profiles = &input.environment.storage_profiles;
     let preferred = |class: &StorageClassFact| {
         let profile = profiles.get("", &class.meta.name).present()?;
         profile.property_sets.first()
     };
     let shared = |modes: &[String]| modes.iter().any(|mode| mode == "ReadWriteMany");
-    let classes = classes(scene);
+    let classes = classes(input);
     let class_of = |disk: &Disk| {
         classes
             .iter()
@@ -304,7 +304,7 @@ pub(super) fn shared_disks(scene: &Scene) -> Finding {
             .map(|(_, class)| *class)
     };
     let mut judged = false;
-    for disk in disks(scene) {
+    for disk in disks(input) {
         let modes: Vec<String> = if disk.access_modes.is_empty() {
             match class_of(disk).and_then(preferred) {
                 Some(set) => set.access_modes.clone(),
@@ -327,7 +327,7 @@ pub(super) fn shared_disks(scene: &Scene) -> Finding {
     }
     match gap(profiles.presence(), "StorageProfile") {
         _ if judged => Finding::holds(),
-        Some(gap) if disks(scene).next().is_some() => gap,
+        Some(gap) if disks(input).next().is_some() => gap,
         _ => Finding::Irrelevant,
     }
 }

@@ -1,12 +1,12 @@
 //! A cluster for each rule that breaks it, and what is to be said about it.
 
-mod definition;
+mod crd;
 mod kubevirt;
 mod limits;
+mod manifest;
 mod network;
 mod nodes;
 mod storage;
-mod wish;
 
 use serde_json::{Value, json};
 use wukong_api::Reason;
@@ -27,13 +27,13 @@ pub struct Case {
 /// Every case, in the files of the rules that they are about.
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
-        definition::CASES,
+        crd::CASES,
         kubevirt::CASES,
         nodes::CASES,
         network::CASES,
         storage::CASES,
         limits::CASES,
-        wish::CASES,
+        manifest::CASES,
     ]
     .into_iter()
     .flatten()

@@ -1,12 +1,12 @@
 //! The table of rules, in causal order: of two that do not hold, the first is the cause.
 
-mod definition;
+mod crd;
 mod kubevirt;
 mod limits;
+mod manifest;
 mod network;
 mod nodes;
 mod storage;
-mod wish;
 
 use super::Rule;
 
@@ -14,7 +14,7 @@ pub(in crate::environment) use network::MULTUS_ON_K3S;
 
 /// Every rule.
 pub static RULES: &[Rule] = &[
-    definition::DEFINITION,
+    crd::CRD,
     kubevirt::KUBEVIRT_INSTALLED,
     kubevirt::KUBEVIRT_AVAILABLE,
     nodes::PLACEMENT,
@@ -44,7 +44,7 @@ pub static RULES: &[Rule] = &[
     storage::PROVISIONER,
     storage::STORAGE_PROFILE,
     limits::STORAGE_QUOTA,
-    wish::PASSWORD,
+    manifest::PASSWORD,
     limits::POD_QUOTA,
     limits::POD_LIMIT,
     nodes::NODE_MEMORY,

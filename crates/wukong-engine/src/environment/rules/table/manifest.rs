@@ -3,7 +3,7 @@
 use wukong_api::ConditionType::ProvisioningReady;
 use wukong_api::Reason;
 
-use crate::environment::rules::{Rule, Severity, wish};
+use crate::environment::rules::{Rule, Severity, manifest};
 
 pub(super) const PASSWORD: Rule = Rule {
     id: "password",
@@ -15,5 +15,5 @@ pub(super) const PASSWORD: Rule = Rule {
     holds: "The password is not in plain text",
     hint: "use passwordHash (mkpasswd --method=sha-512), or sshKeySecret without a password",
     platforms: &[],
-    judge: wish::plain_text_password,
+    judge: manifest::plain_text_password,
 };

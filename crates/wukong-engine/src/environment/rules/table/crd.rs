@@ -3,10 +3,10 @@
 use wukong_api::ConditionType::SpecValid;
 use wukong_api::Reason;
 
-use crate::environment::rules::{Rule, Severity, definition};
+use crate::environment::rules::{Rule, Severity, crd};
 
-pub(super) const DEFINITION: Rule = Rule {
-    id: "definition",
+pub(super) const CRD: Rule = Rule {
+    id: "crd",
     condition: SpecValid,
     reason: Reason::CRDOutdated,
     severity: Severity::Warn,
@@ -15,5 +15,5 @@ pub(super) const DEFINITION: Rule = Rule {
     holds: "The installed CustomResourceDefinition knows all fields",
     hint: "install the CustomResourceDefinition of this release, and apply manifests that use these fields again",
     platforms: &[],
-    judge: definition::up_to_date,
+    judge: crd::up_to_date,
 };

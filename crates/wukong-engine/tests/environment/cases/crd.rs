@@ -7,7 +7,7 @@ use super::{Case, plain};
 use crate::cluster::Cluster;
 
 pub const CASES: &[Case] = &[Case {
-    rule: "definition",
+    rule: "crd",
     cluster: || {
         Cluster::healthy().knowing_all_but(&[
             "properties/spec/properties/networks/items/properties/mtu",

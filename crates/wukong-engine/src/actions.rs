@@ -3,20 +3,20 @@
 use jiff::Timestamp;
 use wukong_api::validated::Login;
 
-use crate::children::{self, DiskSeen, DiskState, Owner};
 use crate::conditions::{dependencies, spec, volumes};
 use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Prune, Target};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::environment::bridges::Bridge;
 use crate::observed::{Applied, FailureKind};
+use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::pending::Pending;
-use crate::planning::Planning;
 use crate::power;
 use crate::report::Report;
 use crate::said::finish;
+use crate::situation::Situation;
 use crate::store::Presence;
 
-impl<'a> Planning<'a> {
+impl<'a> Situation<'a> {
     pub(crate) fn decision(mut self) -> Decision {
         let power = self.wish.power(self.vm, self.instance);
         let set = compose(
@@ -24,7 +24,7 @@ impl<'a> Planning<'a> {
             &Surroundings {
                 nics: self.nics.clone().unwrap_or_default(),
                 cdi: self.observed.world.data_volumes.presence() != Presence::Missing,
-                existing: children::existing(&self.disks),
+                existing: ownership::existing(&self.disks),
                 run_strategy: power.run_strategy,
                 power_wish: power.annotation.clone(),
                 left_secret: self.left_secret(),
@@ -70,7 +70,7 @@ impl<'a> Planning<'a> {
         }
         decision.wake_at = self.wake_at;
         let report = Report {
-            planning: &self,
+            situation: &self,
             all: &all,
             pending: &pending,
             refusal,
@@ -94,7 +94,7 @@ impl<'a> Planning<'a> {
             let last = applied.map(|applied| applied.sent.as_str());
             return last.or_else(noted) == Some(&body.hash);
         }
-        let Some(stored) = children::meta(&body.target, self.wukong, self.observed.world)
+        let Some(stored) = ownership::meta(&body.target, self.wukong, self.observed.world)
             .and_then(|meta| meta.owned_hash.as_deref())
         else {
             return false;
@@ -107,7 +107,7 @@ impl<'a> Planning<'a> {
 
     /// Whether the object exists and is ours.
     fn is_there(&self, target: &Target) -> bool {
-        children::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
+        ownership::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
     }
 
     /// Names of disks that somebody attached to the VM by hand.
@@ -146,7 +146,7 @@ impl<'a> Planning<'a> {
         let world = self.observed.world;
         let served = match body.target.kind {
             Kind::Secret | Kind::PersistentVolumeClaim => true,
-            Kind::NetworkAttachmentDefinition => world.definitions.presence() == Presence::Served,
+            Kind::NetworkAttachmentDefinition => world.nads.presence() == Presence::Served,
             Kind::NodeNetworkConfigurationPolicy => self.may_touch_nodes(&body.target),
             Kind::DataVolume => world.data_volumes.presence() == Presence::Served,
             Kind::VirtualMachine => world.virtual_machines.presence() == Presence::Served,
@@ -156,7 +156,8 @@ impl<'a> Planning<'a> {
                 .iter()
                 .any(|seen| seen.claim_name == body.target.name && seen.state == DiskState::Free)
         } else {
-            children::owner(&body.target, self.wukong, world).is_none_or(|owner| owner == Owner::Us)
+            ownership::owner(&body.target, self.wukong, world)
+                .is_none_or(|owner| owner == Owner::Us)
         };
         served && free && !self.is_held_back(&body.target, &body.hash)
     }
@@ -189,7 +190,7 @@ impl<'a> Planning<'a> {
     }
 
     fn apply(&self, body: &Body, repeats_observed: bool) -> Apply {
-        let expect = match children::meta(&body.target, self.wukong, self.observed.world) {
+        let expect = match ownership::meta(&body.target, self.wukong, self.observed.world) {
             _ if body.target.kind == Kind::Secret => {
                 Expect::AbsentOrControlledBy(self.wukong.identity.uid.clone())
             }
@@ -218,7 +219,7 @@ impl<'a> Planning<'a> {
             return Some("The VirtualMachine waits for addresses of its own".into());
         }
         let world = self.observed.world;
-        if children::owner(&self.vm_target(), self.wukong, world) == Some(Owner::Leaving) {
+        if ownership::owner(&self.vm_target(), self.wukong, world) == Some(Owner::Leaving) {
             return Some("The VirtualMachine waits for the one before it to go".into());
         }
         let has = |disk: &str| {
@@ -242,7 +243,7 @@ impl<'a> Planning<'a> {
         }
         let nics = self.nics.as_deref().unwrap_or_default();
         if self.vm.is_none()
-            && dependencies::missing_definition(self.wukong, nics, self.observed).is_some()
+            && dependencies::missing_nad(self.wukong, nics, self.observed).is_some()
         {
             return Some("The VirtualMachine waits for its networks".into());
         }
@@ -363,11 +364,11 @@ impl<'a> Planning<'a> {
     /// NetworkAttachmentDefinitions of ours that are no longer asked for.
     fn plan_prunes(&mut self, bodies: &Bodies, decision: &mut Decision) {
         let identity = &self.wukong.identity;
-        let definitions = &self.observed.world.definitions;
-        for fact in definitions.in_namespace(&identity.namespace) {
+        let nads = &self.observed.world.nads;
+        for fact in nads.in_namespace(&identity.namespace) {
             let ours = fact.meta.is_controlled_by(&identity.uid) && !fact.meta.deleting;
             let asked_for = |body: &Body| body.target.name == fact.meta.name;
-            if !ours || bodies.definitions.iter().any(asked_for) {
+            if !ours || bodies.nads.iter().any(asked_for) {
                 continue;
             }
             let prune = Prune {

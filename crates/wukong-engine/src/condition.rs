@@ -6,7 +6,7 @@ use crate::store::Presence;
 
 /// What is to be said about one condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Verdict {
+pub(crate) struct Condition {
     pub type_: ConditionType,
     pub status: Status,
     pub reason: Reason,
@@ -24,7 +24,7 @@ pub(crate) struct Verdict {
 pub(crate) enum Status {
     True,
     /// Not so, because that is what is asked for.
-    Wished,
+    Intended,
     /// Not yet, and nothing is wrong: it comes by itself.
     Progressing,
     False,
@@ -35,13 +35,13 @@ impl Status {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
-            Self::Wished | Self::Progressing | Self::False => "False",
+            Self::Intended | Self::Progressing | Self::False => "False",
             Self::Unknown => "Unknown",
         }
     }
 }
 
-impl Verdict {
+impl Condition {
     fn new(
         type_: ConditionType,
         status: Status,
@@ -65,7 +65,7 @@ impl Verdict {
 
     /// Something that does not hold because that is what is asked for, such as the running of a VM that is to stand still.
     pub(crate) fn wished(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
-        Self::new(type_, Status::Wished, reason, message)
+        Self::new(type_, Status::Intended, reason, message)
     }
 
     pub(crate) fn progressing(
@@ -116,7 +116,7 @@ impl Verdict {
 
     /// Whether there is nothing to say about it.
     pub(crate) fn is_fine(&self) -> bool {
-        matches!(self.status, Status::True | Status::Wished)
+        matches!(self.status, Status::True | Status::Intended)
     }
 
     /// Whether it keeps the VM from being as asked. What is not known of the cluster does not: objects are made, and

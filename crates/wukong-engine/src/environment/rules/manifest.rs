@@ -3,11 +3,11 @@
 use wukong_api::spec::EvictionStrategy;
 use wukong_api::validated::{Login, Password};
 
-use super::{Finding, Scene};
+use super::{Finding, RuleInput};
 
 /// Whether the VM is to move to another node when its own is drained.
-pub(super) fn wants_migration(scene: &Scene) -> bool {
-    scene.wukong.is_some_and(|wukong| {
+pub(super) fn wants_migration(input: &RuleInput) -> bool {
+    input.wukong.is_some_and(|wukong| {
         matches!(
             wukong.placement.eviction_strategy,
             EvictionStrategy::LiveMigrate | EvictionStrategy::LiveMigrateIfPossible
@@ -15,8 +15,8 @@ pub(super) fn wants_migration(scene: &Scene) -> bool {
     })
 }
 
-pub(super) fn plain_text_password(scene: &Scene) -> Finding {
-    let Some(Login::User(user)) = scene.wukong.map(|wukong| &wukong.login) else {
+pub(super) fn plain_text_password(input: &RuleInput) -> Finding {
+    let Some(Login::User(user)) = input.wukong.map(|wukong| &wukong.login) else {
         return Finding::Irrelevant;
     };
     match &user.password {

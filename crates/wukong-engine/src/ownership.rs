@@ -83,7 +83,7 @@ pub(crate) fn meta<'a>(
     }
     match target.kind {
         Kind::Secret => None,
-        Kind::NetworkAttachmentDefinition => of(&world.definitions, namespace, name),
+        Kind::NetworkAttachmentDefinition => of(&world.nads, namespace, name),
         Kind::NodeNetworkConfigurationPolicy => of(&world.environment.node_policies, "", name),
         Kind::DataVolume => of(&world.data_volumes, namespace, name),
         Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
@@ -95,7 +95,7 @@ pub(crate) fn meta<'a>(
 pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
     let presence = match kind {
         Kind::Secret => return false,
-        Kind::NetworkAttachmentDefinition => world.definitions.presence(),
+        Kind::NetworkAttachmentDefinition => world.nads.presence(),
         Kind::NodeNetworkConfigurationPolicy => world.environment.node_policies.presence(),
         Kind::DataVolume => world.data_volumes.presence(),
         Kind::PersistentVolumeClaim => world.claims.presence(),

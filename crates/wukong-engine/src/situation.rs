@@ -4,7 +4,6 @@ use jiff::Timestamp;
 use wukong_api::ValidatedWukong;
 use wukong_api::validated::Nic;
 
-use crate::children::{self, DiskSeen};
 use crate::conditions::networks;
 use crate::decision::{Kind, Target};
 use crate::environment::addresses::Taken;
@@ -12,11 +11,12 @@ use crate::environment::bridges::Bridge;
 use crate::environment::nodes::Nodes;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
 use crate::observed::Observed;
-use crate::power::Wish;
+use crate::ownership::{self, DiskSeen};
+use crate::power::DesiredPower;
 use crate::store::Presence;
 
 /// One valid Wukong beside what is known of its objects.
-pub(crate) struct Planning<'a> {
+pub(crate) struct Situation<'a> {
     pub wukong: &'a ValidatedWukong,
     pub observed: &'a Observed<'a>,
     /// The VirtualMachine, if it is ours.
@@ -27,33 +27,33 @@ pub(crate) struct Planning<'a> {
     pub nics: Result<Vec<&'a Nic>, Vec<&'a Nic>>,
     /// An address that another Wukong has.
     pub taken: Option<Taken>,
-    pub wish: Wish,
+    pub wish: DesiredPower,
     /// The bridges to make on nodes.
     pub bridges: Vec<Bridge>,
     /// When to decide again, if nothing happens before.
     pub wake_at: Option<Timestamp>,
 }
 
-impl<'a> Planning<'a> {
+impl<'a> Situation<'a> {
     pub(crate) fn new(wukong: &'a ValidatedWukong, observed: &'a Observed<'a>) -> Self {
         let (namespace, name) = (&wukong.identity.namespace, &wukong.identity.name);
         let world = observed.world;
         let vm = world.virtual_machines.get(namespace, name).present();
         let vm = vm.filter(|vm| vm.meta.is_controlled_by(&wukong.identity.uid));
         let instance = vm.and_then(|_| world.instances.get(namespace, name).present());
-        let multus = world.definitions.presence() != Presence::Missing;
+        let multus = world.nads.presence() != Presence::Missing;
         let nics = wukong.attached_nics(multus);
         Self {
             vm,
             instance,
-            disks: children::disks(wukong, observed),
+            disks: ownership::disks(wukong, observed),
             taken: networks::taken_by_another(
                 wukong,
                 nics.as_deref().unwrap_or_default(),
                 observed,
             ),
             nics,
-            wish: Wish::of(wukong),
+            wish: DesiredPower::of(wukong),
             bridges: Bridge::wanted(wukong),
             wake_at: None,
             wukong,

@@ -8,18 +8,18 @@ use super::same_but;
 use crate::facts::{Fact, Meta};
 
 /// The name of the definition.
-pub const DEFINITION: &str = "wukongs.vm.novasphere.dev";
+pub const CRD: &str = "wukongs.vm.novasphere.dev";
 
 /// What the API server does not know of the fields that this version knows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct DefinitionFact {
+pub struct CrdFact {
     /// Who it is.
     pub meta: Meta,
     /// Paths of the fields that it drops, such as `spec.networks[].mtu`: of an object that is not known at all, the object.
     pub lacking: Vec<String>,
 }
 
-impl Fact for DefinitionFact {
+impl Fact for CrdFact {
     fn project(object: &Value) -> Self {
         let mut lacking = Vec::new();
         let ours = serde_json::to_value(Wukong::crd()).unwrap_or_default();

@@ -7,13 +7,13 @@ use common::{all, with_network, wukong};
 use insta::assert_yaml_snapshot;
 use serde_json::{Value, json};
 use wukong_network::nad::RESOURCE_NAME;
-use wukong_network::{NetworkAttachmentDefinition, definitions};
+use wukong_network::{NetworkAttachmentDefinition, nads};
 
 fn definition(network: &str) -> NetworkAttachmentDefinition {
     let wukong = with_network(network);
-    let mut definitions = definitions(&wukong, &all(&wukong));
-    assert_eq!(definitions.len(), 1, "{network}");
-    definitions.remove(0)
+    let mut nads = nads(&wukong, &all(&wukong));
+    assert_eq!(nads.len(), 1, "{network}");
+    nads.remove(0)
 }
 
 fn config(definition: &NetworkAttachmentDefinition) -> Value {
@@ -128,12 +128,12 @@ fn a_network_that_exists_already_is_left_to_its_owner() {
     let wukong = wukong(
         "networks:\n- {name: a, type: bridge}\n- {name: b, type: bridge, nadName: shared}\n- {name: c, type: bridge}",
     );
-    let labels: Vec<String> = definitions(&wukong, &all(&wukong))
+    let labels: Vec<String> = nads(&wukong, &all(&wukong))
         .iter()
         .map(|definition| {
             definition.metadata.labels.as_ref().unwrap()["vm.novasphere.dev/network"].clone()
         })
         .collect();
     assert_eq!(labels, ["a", "c"]);
-    assert_eq!(definitions(&wukong, &[]), []);
+    assert_eq!(nads(&wukong, &[]), []);
 }
