@@ -9,9 +9,9 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::spec::{
-    AccessMode, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware, NetworkType,
-    OnMissingMultus, PowerState, PullMethod, ReclaimPolicy, RestartApproval, RunStrategy,
-    Toleration, VolumeMode,
+    AccessMode, Architecture, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware,
+    HugepageSize, NetworkType, OnMissingMultus, PowerState, PullMethod, ReclaimPolicy,
+    RestartApproval, RunStrategy, Toleration, Tpm, VolumeMode,
 };
 use crate::{Bytes, Mac, names};
 
@@ -47,10 +47,28 @@ pub struct ValidatedWukong {
     pub power_state: Option<PowerState>,
     /// Who restarts the VM when a change needs it.
     pub restart_approval: RestartApproval,
-    /// Firmware of the guest.
-    pub firmware: Firmware,
+    /// Firmware of the guest; `None`: the default of KubeVirt for the architecture.
+    pub firmware: Option<Firmware>,
+    /// Architecture and hardware of the guest.
+    pub machine: Machine,
     /// Seconds for a clean shutdown.
     pub termination_grace_period_seconds: i64,
+}
+
+/// Architecture and hardware of the guest.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Machine {
+    /// Processor architecture; `None`: the default of the KubeVirt installation.
+    pub architecture: Option<Architecture>,
+    /// CPU model; `None`: the default of the KubeVirt installation.
+    pub cpu_model: Option<String>,
+    /// Whether each vCPU has a physical CPU of its own.
+    pub dedicated_cpu: bool,
+    /// Size of the huge pages that hold the guest memory; `None`: ordinary pages.
+    pub hugepages: Option<HugepageSize>,
+    /// TPM; `None`: the guest has none.
+    pub tpm: Option<Tpm>,
 }
 
 /// Whose objects are planned.

@@ -18,7 +18,8 @@ pub use first_boot::{FirstBootField, first_boot};
 pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
 
 use strum::{AsRefStr, Display};
-use wukong_api::spec::{PowerState, RunStrategy};
+use wukong_api::spec::{Architecture, HugepageSize, PowerState, RunStrategy};
+use wukong_api::validated::Machine;
 use wukong_api::{Bytes, ValidatedWukong};
 
 use crate::power::DesiredPower;
@@ -162,10 +163,11 @@ impl Changes {
     }
 
     fn compute(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
-        let (class, why) = self.cpu(old.cpu, new.cpu);
+        let (class, why) = self.cpu(old, new);
         self.field("spec.cpu", &old.cpu, &new.cpu, class, why);
-        let (class, why) = self.memory(old.memory, new.memory);
+        let (class, why) = self.memory(old, new);
         self.field("spec.memory", &old.memory, &new.memory, class, why);
+        self.machine(&old.machine, &new.machine);
         self.field(
             "spec.firmware",
             &old.firmware,
@@ -182,7 +184,59 @@ impl Changes {
         );
     }
 
-    fn cpu(&self, old: u32, new: u32) -> (Class, &'static str) {
+    fn machine(&mut self, old: &Machine, new: &Machine) {
+        self.field(
+            "spec.architecture",
+            &old.architecture,
+            &new.architecture,
+            Class::NeedsRestart,
+            "the next start runs the guest on nodes of that architecture: a system installed for another one does not boot",
+        );
+        self.field(
+            "spec.cpuModel",
+            &old.cpu_model,
+            &new.cpu_model,
+            Class::NeedsRestart,
+            RESTART,
+        );
+        self.field(
+            "spec.dedicatedCpu",
+            &old.dedicated_cpu,
+            &new.dedicated_cpu,
+            Class::NeedsRestart,
+            RESTART,
+        );
+        self.field(
+            "spec.hugepages",
+            &old.hugepages,
+            &new.hugepages,
+            Class::NeedsRestart,
+            RESTART,
+        );
+        let shown = |machine: &Machine| {
+            let tpm = machine.tpm?;
+            let persistent = tpm.persistent == Some(true);
+            Some(if persistent { "persistent" } else { "emulated" }.to_owned())
+        };
+        let was_kept = old.tpm.is_some_and(|tpm| tpm.persistent == Some(true));
+        let why = match was_kept {
+            true => "the guest loses the keys in its TPM with the next start",
+            false => RESTART,
+        };
+        self.field(
+            "spec.tpm",
+            &shown(old),
+            &shown(new),
+            Class::NeedsRestart,
+            why,
+        );
+    }
+
+    fn cpu(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, &'static str) {
+        if plugs_nothing(old, new) {
+            return (Class::NeedsRestart, AMD64_ONLY);
+        }
+        let (old, new) = (old.cpu, new.cpu);
         if new < old {
             return (
                 Class::NeedsRestart,
@@ -204,7 +258,12 @@ impl Changes {
         (self.live(Class::HotPlug), why)
     }
 
-    fn memory(&self, old: Bytes, new: Bytes) -> (Class, &'static str) {
+    fn memory(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, &'static str) {
+        if plugs_nothing(old, new) {
+            return (Class::NeedsRestart, AMD64_ONLY);
+        }
+        let huge = new.machine.hugepages == Some(HugepageSize::Gi1);
+        let (old, new) = (old.memory, new.memory);
         if new < old {
             return (
                 Class::NeedsRestart,
@@ -217,10 +276,11 @@ impl Changes {
                 "a running guest grows to at most 4 times the memory that it booted with",
             );
         }
-        if old < HOTPLUG_MEMORY || !new.0.is_multiple_of(MEMORY_STEP) {
+        let step = if huge { HOTPLUG_MEMORY.0 } else { MEMORY_STEP };
+        if old < HOTPLUG_MEMORY || !new.0.is_multiple_of(step) {
             return (
                 Class::NeedsRestart,
-                "memory is plugged into guests of at least 1Gi, in steps of 2Mi",
+                "memory is plugged into guests of at least 1Gi, in steps of 2Mi (1Gi with huge pages of 1Gi)",
             );
         }
         let why = match self.rollout {
@@ -329,6 +389,17 @@ impl Changes {
     }
 }
 
+/// Whether KubeVirt plugs neither CPUs nor memory into this guest. Without `architecture` it is taken for amd64: the
+/// pending changes then follow the architecture of the running VM.
+fn plugs_nothing(old: &ValidatedWukong, new: &ValidatedWukong) -> bool {
+    let other = |wukong: &ValidatedWukong| {
+        let architecture = wukong.machine.architecture;
+        architecture.is_some_and(|architecture| architecture != Architecture::Amd64)
+    };
+    other(old) || other(new)
+}
+
+pub(crate) const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
 const RESTART: &str = "the running VM keeps what it was started with";
 const HELD_UP: &str =
     "KubeVirt plugs nothing but NICs into a guest that has to be restarted for another change";
@@ -363,7 +434,7 @@ macro_rules! show {
 
 show! {
     display: bool, i64, u16, u32, String, Bytes, wukong_api::Mac;
-    written: wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
+    written: Architecture, HugepageSize, wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
         wukong_api::spec::EvictionStrategy, wukong_api::spec::Firmware, wukong_api::spec::NetworkType,
         wukong_api::spec::OnMissingMultus, wukong_api::spec::ReclaimPolicy, wukong_api::spec::RestartApproval,
         wukong_api::spec::VolumeMode, PowerState, RunStrategy

@@ -166,7 +166,14 @@ impl Look<'_> {
     /// Whether another pod would ask something else of a node.
     fn asks_otherwise(&self, started: &StartedWith) -> bool {
         let machine = self.template().and_then(MachineFact::project);
-        machine.is_some_and(|machine| machine.placement() != started.placement)
+        let runs_on = self.instance.and_then(|instance| {
+            let machine = instance.machine.as_ref()?;
+            machine.architecture
+        });
+        machine.is_some_and(|machine| {
+            let elsewhere = machine.architecture.is_some() && machine.architecture != runs_on;
+            elsewhere || machine.placement() != started.placement
+        })
     }
 }
 

@@ -55,6 +55,11 @@ fn edits() -> Vec<Edit> {
     vec![
         ("cpu", vec![("/cpu", json!(4))]),
         ("memory", vec![("/memory", json!("8Gi"))]),
+        ("architecture", vec![("/architecture", json!("arm64"))]),
+        ("cpuModel", vec![("/cpuModel", json!("host-model"))]),
+        ("dedicatedCpu", vec![("/dedicatedCpu", json!(true))]),
+        ("hugepages", vec![("/hugepages", json!("2Mi"))]),
+        ("tpm.persistent", vec![("/tpm", json!({"persistent": true}))]),
         ("osImage", vec![("/osImage", json!("fedora:40"))]),
         ("sshKeySecret", vec![("/sshKeySecret", json!("others"))]),
         ("cloudInitUser.name", vec![("/cloudInitUser/name", json!("you"))]),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wukong_api::spec::{DiskBus, DiskKind};
-use wukong_api::validated;
+use wukong_api::validated::{self, Source};
 use wukong_api::{ValidatedWukong, names};
 
 use crate::secret;
@@ -25,13 +25,14 @@ pub(crate) fn disks(
     wukong: &ValidatedWukong,
     sources: &BTreeMap<String, VolumeSource>,
 ) -> Vec<(Disk, Volume)> {
-    let claims = wukong.disks.iter().map(|disk| {
+    let orders = boot_orders(&wukong.disks);
+    let claims = wukong.disks.iter().zip(orders).map(|(disk, boot_order)| {
         let claim = wukong.claim_name(disk);
         let content = match sources.get(&disk.name).copied().unwrap_or_default() {
             VolumeSource::DataVolume => VolumeContent::DataVolume { name: claim },
             VolumeSource::Claim => VolumeContent::PersistentVolumeClaim { claim_name: claim },
         };
-        (device(disk), volume(&disk.name, content))
+        (device(disk, boot_order), volume(&disk.name, content))
     });
     let image = wukong.ephemeral_image.iter().map(|image| {
         let disk = Disk {
@@ -46,7 +47,26 @@ pub(crate) fn disks(
     claims.chain(image).chain([seed(wukong)]).collect()
 }
 
-fn device(disk: &validated::Disk) -> Disk {
+/// The place of each disk in the boot order: the boot disk first, then the others that can hold a system, in their
+/// order. KubeVirt does not try a disk without a place once another has one. An empty data disk gets none: there is
+/// nothing on it to boot.
+fn boot_orders(disks: &[validated::Disk]) -> Vec<Option<u32>> {
+    let mut next = 1..;
+    let boot: Vec<_> = disks
+        .iter()
+        .map(|disk| disk.boot.then(|| next.next()).flatten())
+        .collect();
+    let order = |(disk, boot): (&validated::Disk, Option<u32>)| {
+        boot.or_else(|| {
+            (disk.source != Source::Blank)
+                .then(|| next.next())
+                .flatten()
+        })
+    };
+    disks.iter().zip(boot).map(order).collect()
+}
+
+fn device(disk: &validated::Disk, boot_order: Option<u32>) -> Disk {
     let bus = disk.bus;
     Disk {
         name: disk.name.clone(),
@@ -58,8 +78,7 @@ fn device(disk: &validated::Disk) -> Disk {
             DiskKind::Cdrom => DiskDevice::Cdrom { bus },
             DiskKind::Lun => DiskDevice::Lun { bus },
         },
-        // Once one device has a place in the boot order, those without are not tried.
-        boot_order: disk.boot.then_some(1),
+        boot_order,
         // KubeVirt gives a serial number to hard disks only.
         serial: (disk.kind == DiskKind::Disk).then(|| disk.serial.clone()),
         cache: disk.cache,

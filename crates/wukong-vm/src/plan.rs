@@ -12,9 +12,9 @@ use crate::disks::{VolumeSource, disks};
 use crate::group;
 use crate::nics::nics;
 use crate::virtual_machine::{
-    AccessCredential, Bootloader, Cpu, Devices, Domain, Feature, Features, Firmware, InstanceSpec,
-    KeySource, Memory, PropagationMethod, Rng, SshPublicKey, Template, TemplateMetadata,
-    VirtualMachine, VirtualMachineSpec,
+    AccessCredential, Bootloader, Cpu, Devices, Domain, Feature, Features, Firmware, Hugepages,
+    InstanceSpec, KeySource, Memory, PropagationMethod, Rng, SshPublicKey, Template,
+    TemplateMetadata, VirtualMachine, VirtualMachineSpec,
 };
 
 /// What the plan of a VirtualMachine needs beyond the Wukong.
@@ -73,16 +73,21 @@ fn instance(wukong: &ValidatedWukong, inputs: &Inputs) -> InstanceSpec {
     let (disks, volumes) = disks(wukong, inputs.volumes).into_iter().unzip();
     let (interfaces, networks): (Vec<_>, _) = nics(wukong, inputs.nics).into_iter().unzip();
     let placement = &wukong.placement;
+    let machine = &wukong.machine;
     InstanceSpec {
+        architecture: machine.architecture,
         domain: Domain {
             // Sockets are what KubeVirt can add to a running VM.
             cpu: Cpu {
                 sockets: wukong.cpu,
                 cores: 1,
                 threads: 1,
+                model: machine.cpu_model.clone(),
+                dedicated_cpu_placement: machine.dedicated_cpu.then_some(true),
             },
             memory: Memory {
                 guest: wukong.memory.to_string(),
+                hugepages: machine.hugepages.map(|page_size| Hugepages { page_size }),
             },
             firmware: firmware(wukong),
             features: Features {
@@ -95,6 +100,7 @@ fn instance(wukong: &ValidatedWukong, inputs: &Inputs) -> InstanceSpec {
                 interfaces,
                 // A guest without it may wait for entropy on its first boot.
                 rng: Rng {},
+                tpm: machine.tpm,
             },
         },
         networks,
@@ -114,18 +120,18 @@ fn firmware(wukong: &ValidatedWukong) -> Firmware {
     Firmware {
         uuid: derived("firmware"),
         serial: derived("serial"),
-        bootloader: match wukong.firmware {
+        bootloader: wukong.firmware.map(|firmware| match firmware {
             spec::Firmware::Bios => Bootloader::Bios {},
             spec::Firmware::Uefi | spec::Firmware::UefiSecureBoot => Bootloader::Efi {
                 secure_boot: secure_boot(wukong),
             },
-        },
+        }),
     }
 }
 
 /// KubeVirt refuses secure boot without system management mode.
 fn secure_boot(wukong: &ValidatedWukong) -> bool {
-    wukong.firmware == spec::Firmware::UefiSecureBoot
+    wukong.firmware == Some(spec::Firmware::UefiSecureBoot)
 }
 
 fn access_credentials(wukong: &ValidatedWukong) -> Vec<AccessCredential> {

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
-use wukong_api::spec::{DiskBus, DiskCache, EvictionStrategy, RunStrategy, Toleration};
+use wukong_api::spec::{
+    Architecture, DiskBus, DiskCache, EvictionStrategy, HugepageSize, RunStrategy, Toleration, Tpm,
+};
 
 /// What the VM is, and whether it runs.
 #[derive(CustomResource, Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -50,6 +52,9 @@ pub struct TemplateMetadata {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstanceSpec {
+    /// Processor architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
     /// The machine.
     pub domain: Domain,
     /// Networks of the interfaces, by the same names.
@@ -96,6 +101,7 @@ pub struct Domain {
 
 /// Virtual CPUs: sockets times cores times threads.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Cpu {
     /// Sockets.
     pub sockets: u32,
@@ -103,6 +109,12 @@ pub struct Cpu {
     pub cores: u32,
     /// Threads of a core.
     pub threads: u32,
+    /// CPU model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Whether each vCPU has a physical CPU of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedicated_cpu_placement: Option<bool>,
 }
 
 /// Memory.
@@ -110,6 +122,17 @@ pub struct Cpu {
 pub struct Memory {
     /// What the guest sees, as a quantity in canonical form.
     pub guest: String,
+    /// Huge pages that hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hugepages: Option<Hugepages>,
+}
+
+/// Huge pages.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Hugepages {
+    /// Size of a page.
+    pub page_size: HugepageSize,
 }
 
 /// Firmware and the machine's identity.
@@ -119,8 +142,9 @@ pub struct Firmware {
     pub uuid: String,
     /// Serial number of the machine.
     pub serial: String,
-    /// Boot loader.
-    pub bootloader: Bootloader,
+    /// Boot loader; absent: the default for the architecture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootloader: Option<Bootloader>,
 }
 
 /// Boot loader.
@@ -168,6 +192,9 @@ pub struct Devices {
     pub interfaces: Vec<Interface>,
     /// Source of randomness.
     pub rng: Rng,
+    /// TPM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<Tpm>,
 }
 
 /// Source of randomness, without settings.

@@ -1,12 +1,14 @@
 //! `spec`: what the user asks for. The documentation here is what `kubectl explain wukong.spec` shows.
 
 mod availability;
+mod compute;
 mod disk;
 mod login;
 mod network;
 mod quantity;
 
 pub use availability::*;
+pub use compute::*;
 pub use disk::*;
 pub use login::*;
 pub use network::*;
@@ -64,6 +66,32 @@ pub struct WukongSpec {
     /// Guest memory as a Kubernetes quantity, at least 64Mi.
     pub memory: Quantity,
 
+    /// Processor architecture of the guest: `amd64`, `arm64` or `s390x`. Default: the default architecture of the
+    /// KubeVirt installation. `arm64` takes `firmware: UEFI` only, no `sata` disks, and `cpuModel: host-passthrough` only;
+    /// `s390x` takes no `firmware`, no `tpm` and no `sata` or `usb` disks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Architecture>,
+
+    /// CPU model of the guest: `host-model`, `host-passthrough`, or a model name such as `Skylake-Server`. Default: the
+    /// default of the KubeVirt installation, `host-model` unless configured. A named model limits the VM to nodes that
+    /// offer it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub cpu_model: Option<String>,
+
+    /// Pins each vCPU to a physical CPU of its own. Needs nodes with the static CPU manager policy. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedicated_cpu: Option<bool>,
+
+    /// Size of the huge pages that hold the guest memory: `2Mi` or `1Gi`. `memory` must be a multiple of it. Needs nodes
+    /// with reserved huge pages of that size. Default: ordinary pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hugepages: Option<HugepageSize>,
+
+    /// Emulated TPM 2.0 of the guest. Default: none. Not on `architecture: s390x`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm: Option<Tpm>,
+
     /// Image of the boot disk when that disk names none: a URL (`http`, `https`, `docker`, `oci-archive`, `s3`, `gs`),
     /// a registry reference with a `/`, or a short name such as `ubuntu:24.04`, which the operator looks up under its
     /// image prefix.
@@ -118,7 +146,8 @@ pub struct WukongSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_approval: Option<RestartApproval>,
 
-    /// Firmware of the guest. Default `BIOS`.
+    /// Firmware of the guest: `BIOS`, `UEFI` or `UEFISecureBoot`. Default: the default of KubeVirt for the architecture,
+    /// BIOS on amd64 and UEFI on arm64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<Firmware>,
 
@@ -163,11 +192,10 @@ pub enum RestartApproval {
 }
 
 /// Firmware of the guest.
-#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = without_description)]
 pub enum Firmware {
     /// SeaBIOS.
-    #[default]
     #[serde(rename = "BIOS")]
     Bios,
     /// UEFI without secure boot.

@@ -1,13 +1,17 @@
-//! CPUs and memory.
+//! CPUs, memory and the rest of the machine.
 
 use super::{Problems, text};
 use crate::Bytes;
-use crate::spec::{Quantity, WukongSpec};
+use crate::spec::{Architecture, Firmware, HugepageSize, Quantity, Tpm, WukongSpec};
+use crate::validated::Machine;
 
 /// Least guest memory: KubeVirt itself has no bound, and a Linux kernel does not start with less.
 const MEMORY_MIN: Bytes = Bytes(64 << 20);
 /// Most guest memory.
 const MEMORY_MAX: Bytes = Bytes(64 << 40);
+
+/// CPU model that shows the guest the CPU of its node.
+const HOST_PASSTHROUGH: &str = "host-passthrough";
 
 pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> (u32, Bytes) {
     if !(1..=512).contains(&spec.cpu) {
@@ -23,6 +27,71 @@ pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> (u32, Bytes) 
     }
     let memory = problems.check("spec.memory", size(&spec.memory, MEMORY_MIN, MEMORY_MAX));
     (spec.cpu, memory.unwrap_or_default())
+}
+
+/// Checks what the architecture allows: the rules of KubeVirt's admission webhook for each.
+pub(super) fn machine(spec: &WukongSpec, memory: Bytes, problems: &mut Problems) -> Machine {
+    if let Some(model) = &spec.cpu_model {
+        problems.check("spec.cpuModel", cpu_model(model));
+    }
+    match (spec.architecture, spec.firmware) {
+        (Some(Architecture::Arm64), Some(Firmware::Bios | Firmware::UefiSecureBoot)) => problems
+            .add(
+                "spec.firmware",
+                "architecture: arm64 boots with UEFI without secure boot only: write UEFI, or drop firmware",
+            ),
+        (Some(Architecture::S390x), Some(_)) => problems.add(
+            "spec.firmware",
+            "architecture: s390x has neither BIOS nor UEFI: drop firmware",
+        ),
+        _ => {}
+    }
+    if spec.architecture == Some(Architecture::Arm64)
+        && spec
+            .cpu_model
+            .as_ref()
+            .is_some_and(|model| model != HOST_PASSTHROUGH)
+    {
+        problems.add(
+            "spec.cpuModel",
+            "architecture: arm64 takes host-passthrough only: write that, or drop cpuModel",
+        );
+    }
+    if spec.architecture == Some(Architecture::S390x) && spec.tpm.is_some() {
+        problems.add("spec.tpm", "architecture: s390x has no TPM: drop tpm");
+    }
+    if let Some(pages) = spec.hugepages {
+        let (page, shown) = match pages {
+            HugepageSize::Mi2 => (2 << 20, "2Mi"),
+            HugepageSize::Gi1 => (1 << 30, "1Gi"),
+        };
+        if !memory.0.is_multiple_of(page) {
+            problems.add(
+                "spec.hugepages",
+                format!("memory {memory} is not a multiple of {shown}"),
+            );
+        }
+    }
+    Machine {
+        architecture: spec.architecture,
+        cpu_model: spec.cpu_model.clone(),
+        dedicated_cpu: spec.dedicated_cpu.unwrap_or(false),
+        hugepages: spec.hugepages,
+        tpm: spec.tpm.map(|tpm| Tpm {
+            persistent: tpm.persistent.filter(|kept| *kept),
+        }),
+    }
+}
+
+/// A CPU model: it becomes part of the key of a node label.
+fn cpu_model(model: &str) -> Result<(), String> {
+    if !model.is_empty() && text::label_value(model).is_ok() {
+        return Ok(());
+    }
+    Err(format!(
+        "{} is not a CPU model such as host-model, host-passthrough or Skylake-Server",
+        text::quoted(model)
+    ))
 }
 
 /// Parses a size and holds it against its bounds.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{OperatorSettings, Problems, compute, image, text};
 use crate::Bytes;
 use crate::names;
-use crate::spec::{self, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
+use crate::spec::{self, Architecture, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
 use crate::validated::{Disk, Identity, Source};
 
 /// CDI refuses less ("Storage size should be at least 1MiB").
@@ -55,7 +55,7 @@ pub(super) fn check(
                 }
                 Some(source)
             };
-            let mut disk = disk(&path, asked, from, problems);
+            let mut disk = disk(&path, asked, spec.architecture, from, problems);
             disk.boot = index == boot;
             disk
         })
@@ -93,7 +93,8 @@ pub(super) fn ephemeral_image(
     }
 }
 
-/// Index of the boot disk: the marked one, else the first with an image, else the first.
+/// Index of the disk that boots first and that `osImage` fills: the marked one, else the first hard disk with an image,
+/// else the first hard disk, else the first. A CD-ROM boots after it, so an installer starts while the disk is empty.
 fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
     let mut marked = spec
         .disks
@@ -115,8 +116,11 @@ fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
                 .as_ref()
                 .is_some_and(|source| source.blank.is_none())
     };
+    let hard = |disk: &spec::Disk| disk.kind != Some(DiskKind::Cdrom);
+    let position = |fits: &dyn Fn(&spec::Disk) -> bool| spec.disks.iter().position(fits);
     first
-        .or_else(|| spec.disks.iter().position(has_image))
+        .or_else(|| position(&|disk| hard(disk) && has_image(disk)))
+        .or_else(|| position(&hard))
         .unwrap_or(0)
 }
 
@@ -173,6 +177,7 @@ fn asked_source(
 fn disk(
     path: &str,
     asked: &spec::Disk,
+    architecture: Option<Architecture>,
     source: impl FnOnce(&mut Problems) -> Option<Source>,
     problems: &mut Problems,
 ) -> Disk {
@@ -197,10 +202,23 @@ fn disk(
     let kind = asked.kind.unwrap_or_default();
     let bus = asked.bus.unwrap_or(match kind {
         DiskKind::Disk => DiskBus::Virtio,
+        DiskKind::Cdrom if no_sata(architecture).is_some() => DiskBus::Scsi,
         DiskKind::Cdrom => DiskBus::Sata,
         DiskKind::Lun => DiskBus::Scsi,
     });
     device(path, asked, kind, bus, problems);
+    if let Some(architecture) = no_sata(architecture)
+        && (bus == DiskBus::Sata || bus == DiskBus::Usb && architecture == Architecture::S390x)
+    {
+        problems.add(
+            at("bus"),
+            format!(
+                "architecture: {} has no {} bus: use virtio or scsi",
+                architecture.as_ref(),
+                bus.as_ref()
+            ),
+        );
+    }
     let serial = asked.serial.clone().unwrap_or_else(|| asked.name.clone());
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-');
@@ -234,6 +252,11 @@ fn disk(
         dedicated_io_thread: asked.dedicated_io_thread.unwrap_or(false),
         serial,
     }
+}
+
+/// An architecture whose machines have no SATA controller.
+fn no_sata(architecture: Option<Architecture>) -> Option<Architecture> {
+    architecture.filter(|it| matches!(it, Architecture::Arm64 | Architecture::S390x))
 }
 
 /// What KubeVirt refuses, ignores, or cannot start.

@@ -139,6 +139,7 @@ impl ValidatedWukong {
         let identity = identity(wukong, &mut problems);
 
         let (cpu, memory) = compute::check(spec, &mut problems);
+        let machine = compute::machine(spec, memory, &mut problems);
         let disks = disks::check(spec, &identity, settings, made, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, settings, &mut problems);
         let (pod_nic, nics) = networks::check(spec, &identity, settings, &mut problems);
@@ -167,7 +168,8 @@ impl ValidatedWukong {
             auto_start,
             power_state: spec.power_state,
             restart_approval: spec.restart_approval.unwrap_or_default(),
-            firmware: spec.firmware.unwrap_or_default(),
+            firmware: spec.firmware,
+            machine,
             termination_grace_period_seconds: spec.termination_grace_period_seconds.unwrap_or(180),
         })
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wukong_api::spec::{EvictionStrategy, Toleration};
+use wukong_api::spec::{Architecture, EvictionStrategy, HugepageSize, Toleration, Tpm};
 use wukong_api::{Bytes, labels};
 use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 
@@ -19,6 +19,16 @@ pub struct MachineFact {
     pub cpu: Option<u32>,
     /// Guest memory.
     pub memory: Option<Bytes>,
+    /// Processor architecture.
+    pub architecture: Option<Architecture>,
+    /// CPU model.
+    pub cpu_model: Option<String>,
+    /// Whether each vCPU has a physical CPU of its own.
+    pub dedicated_cpu: bool,
+    /// Huge pages that hold the guest memory.
+    pub hugepages: Option<HugepageSize>,
+    /// TPM.
+    pub tpm: Option<Tpm>,
     /// Boot loader.
     pub bootloader: Option<Bootloader>,
     /// Disks in order, without cloud-init's and without the one of the image.
@@ -69,6 +79,11 @@ impl MachineFact {
             memory: optional_text(domain, "/memory/guest")
                 .as_deref()
                 .and_then(Bytes::parse),
+            architecture: typed(spec.get("architecture")),
+            cpu_model: optional_text(domain, "/cpu/model"),
+            dedicated_cpu: typed(domain.pointer("/cpu/dedicatedCpuPlacement")).unwrap_or_default(),
+            hugepages: typed(domain.pointer("/memory/hugepages/pageSize")),
+            tpm: typed(domain.pointer("/devices/tpm")),
             bootloader: typed(domain.pointer("/firmware/bootloader")),
             disks: disks
                 .filter_map(|disk| typed::<Disk>(Some(disk)))
@@ -97,7 +112,7 @@ impl MachineFact {
     /// A hash over what its pod asks of a node.
     pub fn placement(&self) -> String {
         let nics = self.nics.iter().map(|nic| (&nic.name, &nic.binding));
-        managed_fields::hash(&json!([
+        let mut asked = json!([
             self.cpu,
             self.memory.map(|memory| memory.0),
             nics.collect::<Vec<_>>(),
@@ -106,7 +121,14 @@ impl MachineFact {
             self.tolerations,
             self.anti_affinity,
             self.topology_spread,
-        ]))
+        ]);
+        // Added only where in use: statuses keep the hash of those without.
+        if let Some(asked) = asked.as_array_mut()
+            && (self.dedicated_cpu || self.hugepages.is_some())
+        {
+            asked.push(json!([self.dedicated_cpu, self.hugepages]));
+        }
+        managed_fields::hash(&asked)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an instance shows of what the guest is made of.
 
-use wukong_api::spec::{DiskKind, Firmware, NetworkType};
+use wukong_api::spec::{Architecture, DiskKind, Firmware, NetworkType};
 use wukong_api::validated::{self, Attachment, Nic};
 use wukong_api::{Mac, ValidatedWukong, names};
 use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
@@ -85,6 +85,15 @@ impl Look<'_> {
         let stays = instance
             .and_then(|conditions| find_condition(conditions, "LiveMigratable"))
             .is_some_and(|migratable| migratable.status == "False");
+        let architecture = self.machine().and_then(|machine| machine.architecture);
+        let of_size = matches!(change.path.as_str(), "spec.cpu" | "spec.memory");
+        if of_size
+            && change.class == Class::HotPlug
+            && architecture.is_some_and(|architecture| architecture != Architecture::Amd64)
+        {
+            change.class = Class::NeedsRestart;
+            change.why = changes::AMD64_ONLY.into();
+        }
         // While a restart is required, and with the strategy Stage always, only NICs reach the running VM.
         let held_up = self.kubevirt_wants_restart() && !of_nic && !of_claim;
         if live && held_up || change.class == Class::HotPlug && stays {
@@ -97,12 +106,30 @@ impl Look<'_> {
 fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     wukong.cpu = machine.cpu.unwrap_or(wukong.cpu);
     wukong.memory = machine.memory.unwrap_or(wukong.memory);
-    wukong.firmware = match &machine.bootloader {
-        Some(Bootloader::Bios {}) => Firmware::Bios,
-        Some(Bootloader::Efi { secure_boot: true }) => Firmware::UefiSecureBoot,
-        Some(Bootloader::Efi { secure_boot: false }) => Firmware::Uefi,
-        None => wukong.firmware,
+    let firmware = machine.bootloader.as_ref().map(|loader| match loader {
+        Bootloader::Bios {} => Firmware::Bios,
+        Bootloader::Efi { secure_boot: true } => Firmware::UefiSecureBoot,
+        Bootloader::Efi { secure_boot: false } => Firmware::Uefi,
+    });
+    let default = match machine.architecture {
+        Some(Architecture::Arm64) => Firmware::Uefi,
+        _ => Firmware::Bios,
     };
+    // KubeVirt may write its default into the instance.
+    let firmware = firmware.unwrap_or(default);
+    if wukong.firmware.is_some() || firmware != default {
+        wukong.firmware = Some(firmware);
+    }
+    let asked = &mut wukong.machine;
+    if asked.architecture.is_some() {
+        asked.architecture = machine.architecture;
+    }
+    if asked.cpu_model.is_some() {
+        asked.cpu_model.clone_from(&machine.cpu_model);
+    }
+    asked.dedicated_cpu = machine.dedicated_cpu;
+    asked.hugepages = machine.hugepages;
+    asked.tpm = machine.tpm;
     if let Some(seconds) = machine.termination_grace_period_seconds {
         wukong.termination_grace_period_seconds = seconds;
     }

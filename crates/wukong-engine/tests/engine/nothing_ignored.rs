@@ -33,6 +33,11 @@ const NODES: &str = "networks: [{name: lan, type: bridge, nodeNetwork: {uplink: 
 const FIELDS: &[Field] = &[
     ("cpu", "", &["1", "2"]),
     ("memory", "", &["1Gi", "2Gi"]),
+    ("architecture", "", &["-", "amd64", "arm64", "s390x"]),
+    ("cpuModel", "", &["-", "host-model", "Skylake-Server"]),
+    ("dedicatedCpu", "", &["false", "true"]),
+    ("hugepages", "", &["-", "2Mi", "1Gi"]),
+    ("tpm.persistent", "tpm: {}", &["-", "true"]),
     ("osImage", DISK, &["-", "'fedora:41'", "'fedora:42'"]),
     ("sshKeySecret", "", &["-", "a", "b"]),
     ("userDataSecret", "", &["-", "a", "b"]),
@@ -249,7 +254,7 @@ const FIELDS: &[Field] = &[
         &["-", "Running", "Paused"],
     ),
     ("restartApproval", "", &["Manual", "Automatic"]),
-    ("firmware", "", &["BIOS", "UEFI", "UEFISecureBoot"]),
+    ("firmware", "", &["-", "BIOS", "UEFI", "UEFISecureBoot"]),
     ("terminationGracePeriodSeconds", "", &["-", "0", "1"]),
 ];
 

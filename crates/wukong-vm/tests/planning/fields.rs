@@ -12,6 +12,11 @@ use super::{machine, secret, wukong};
 const OURS: &[(&str, &str, &str)] = &[
     ("cpu", "cpu: 1", "cpu: 2"),
     ("memory", "memory: 1Gi", "memory: 2Gi"),
+    ("architecture", "", "architecture: arm64"),
+    ("cpuModel", "", "cpuModel: host-passthrough"),
+    ("dedicatedCpu", "", "dedicatedCpu: true"),
+    ("hugepages", "", "hugepages: 2Mi"),
+    ("tpm.persistent", "tpm: {}", "tpm: {persistent: true}"),
     (
         "osImage",
         "osImage: 'ubuntu:22.04'",

@@ -173,8 +173,11 @@ proptest! {
         // One volume for each disk and one network for each NIC, by name and in the same order.
         prop_assert_eq!(names(&devices["disks"]), names(&instance["volumes"]));
         prop_assert_eq!(names(&devices["interfaces"]), names(&instance["networks"]));
-        let boots = devices["disks"].as_array().unwrap().iter().filter(|disk| disk.get("bootOrder").is_some()).count();
-        prop_assert_eq!(boots, usize::from(!wukong.disks.is_empty() || wukong.ephemeral_image.is_some()));
+        let disks = devices["disks"].as_array().unwrap();
+        let mut orders: Vec<u64> = disks.iter().filter_map(|disk| disk["bootOrder"].as_u64()).collect();
+        orders.sort_unstable();
+        prop_assert_eq!(&orders, &(1..).take(orders.len()).collect::<Vec<_>>());
+        prop_assert_eq!(orders.is_empty(), wukong.disks.is_empty() && wukong.ephemeral_image.is_none());
         // The pod gets a volume named after each volume with a Secret, with six characters more.
         for volume in instance["volumes"].as_array().unwrap() {
             let limit = if volume.get("cloudInitNoCloud").is_some() { 57 } else { 63 };

@@ -75,6 +75,43 @@ fn each_firmware_has_its_boot_loader() {
 }
 
 #[test]
+fn the_marked_disk_boots_before_an_installer() {
+    let orders = |disks: &str| -> Vec<Value> {
+        let instance = instance(&wukong(disks));
+        let disks = instance["domain"]["devices"]["disks"].as_array().unwrap();
+        disks.iter().map(|disk| disk["bootOrder"].clone()).collect()
+    };
+    let none = Value::Null;
+    let iso = "{name: installer, size: 6Gi, kind: cdrom, image: 'https://images.example.net/desktop.iso'}";
+    for marked in [", boot: true", ""] {
+        assert_eq!(
+            orders(&format!(
+                "disks: [{iso}, {{name: data, size: 1Gi}}, {{name: root, size: 40Gi{marked}}}]"
+            ))[..2],
+            match marked {
+                "" => [json!(2), json!(1)],
+                _ => [json!(2), none.clone()],
+            }
+        );
+    }
+    // The image goes to the hard disk, not to the CD-ROM before it.
+    let wukong = wukong(&format!(
+        "osImage: 'fedora:41', disks: [{iso}, {{name: root, size: 40Gi}}]"
+    ));
+    assert!(wukong.disks[1].boot && wukong.disks[1].source != wukong.disks[0].source);
+    assert!(wukong.disks[1].source != wukong_api::validated::Source::Blank);
+}
+
+#[test]
+fn the_hardware_of_an_arm_machine() {
+    insta::assert_yaml_snapshot!(instance(&wukong(
+        "memory: 4Gi, architecture: arm64, cpuModel: host-passthrough, dedicatedCpu: true, hugepages: 2Mi,
+         tpm: {persistent: true}, disks: [{name: root, size: 1Gi, boot: true},
+         {name: tools, size: 1Gi, kind: cdrom, image: 'https://files.example.org/tools.iso'}]"
+    ))["domain"]);
+}
+
+#[test]
 fn the_machine_keeps_its_identity_while_everything_else_changes() {
     let firmware = |fields: &str| {
         let mut firmware = instance(&wukong(fields))["domain"]["firmware"].clone();
