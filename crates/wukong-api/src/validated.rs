@@ -21,6 +21,10 @@ use crate::{Bytes, Mac, names};
 pub struct ValidatedWukong {
     /// Name, namespace and uid.
     pub identity: Identity,
+    /// Labels that the user gives to the VM and its pod.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations that the user gives to the VM and its pod.
+    pub annotations: BTreeMap<String, String>,
     /// Virtual CPUs, 1 to 512.
     pub cpu: u32,
     /// Guest memory.

@@ -109,3 +109,31 @@ fn every_problem_is_told_at_once() {
         ],
     );
 }
+
+#[test]
+fn an_architecture_excludes_hardware_that_it_does_not_have() {
+    check(
+        "{cpu: 1, memory: 1Gi, architecture: arm64, firmware: BIOS, cpuModel: host-model,
+          disks: [{name: a, size: 1Gi, bus: sata}, {name: b, size: 1Gi, kind: cdrom}]}",
+        &[
+            "spec.firmware: architecture: arm64 boots with UEFI without secure boot only: write UEFI, or drop firmware",
+            "spec.cpuModel: architecture: arm64 takes host-passthrough only: write that, or drop cpuModel",
+            "spec.disks[0].bus: architecture: arm64 has no sata bus: use virtio or scsi",
+        ],
+    );
+    check(
+        "{cpu: 1, memory: 1Gi, architecture: s390x, firmware: UEFI, tpm: {}, disks: [{name: a, size: 1Gi, bus: usb}]}",
+        &[
+            "spec.firmware: architecture: s390x has neither BIOS nor UEFI: drop firmware",
+            "spec.tpm: architecture: s390x has no TPM: drop tpm",
+            "spec.disks[0].bus: architecture: s390x has no usb bus: use virtio or scsi",
+        ],
+    );
+    check(
+        "{cpu: 1, memory: 1025Mi, hugepages: 2Mi, cpuModel: 'no such'}",
+        &[
+            "spec.cpuModel: \"no such\" is not a CPU model such as host-model, host-passthrough or Skylake-Server",
+            "spec.hugepages: memory 1025Mi is not a multiple of 2Mi",
+        ],
+    );
+}

@@ -163,6 +163,20 @@ impl Changes {
     }
 
     fn compute(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
+        self.field(
+            "spec.labels",
+            &old.labels,
+            &new.labels,
+            Class::NeedsRestart,
+            POD_METADATA,
+        );
+        self.field(
+            "spec.annotations",
+            &old.annotations,
+            &new.annotations,
+            Class::NeedsRestart,
+            POD_METADATA,
+        );
         let (class, why) = self.cpu(old, new);
         self.field("spec.cpu", &old.cpu, &new.cpu, class, why);
         let (class, why) = self.memory(old, new);
@@ -400,6 +414,7 @@ fn plugs_nothing(old: &ValidatedWukong, new: &ValidatedWukong) -> bool {
 }
 
 pub(crate) const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
+const POD_METADATA: &str = "the VirtualMachine has them at once, its pod with the next start";
 const RESTART: &str = "the running VM keeps what it was started with";
 const HELD_UP: &str =
     "KubeVirt plugs nothing but NICs into a guest that has to be restarted for another change";

@@ -177,11 +177,13 @@ impl Look<'_> {
     }
 }
 
-/// Whether KubeVirt says nothing when this field of a running VM is changed: labels of the template, and networks,
+/// Whether KubeVirt says nothing when this field of a running VM is changed: metadata of the template, and networks,
 /// which it does not look into.
 fn kubevirt_ignores(path: &str) -> bool {
-    path == "spec.highAvailability.group"
-        || path.starts_with("spec.networks") && path.ends_with(']')
+    matches!(
+        path,
+        "spec.highAvailability.group" | "spec.labels" | "spec.annotations"
+    ) || path.starts_with("spec.networks") && path.ends_with(']')
 }
 
 /// The size that a disk has, as the guest sees it.

@@ -55,6 +55,8 @@ fn edits() -> Vec<Edit> {
     vec![
         ("cpu", vec![("/cpu", json!(4))]),
         ("memory", vec![("/memory", json!("8Gi"))]),
+        ("labels", vec![("/labels", json!({"app": "api"}))]),
+        ("annotations", vec![("/annotations", json!({"example.com/a": "b"}))]),
         ("architecture", vec![("/architecture", json!("arm64"))]),
         ("cpuModel", vec![("/cpuModel", json!("host-model"))]),
         ("dedicatedCpu", vec![("/dedicatedCpu", json!(true))]),

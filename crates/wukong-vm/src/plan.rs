@@ -42,14 +42,17 @@ pub fn virtual_machine(wukong: &ValidatedWukong, inputs: &Inputs) -> VirtualMach
         metadata: ObjectMeta {
             name: Some(identity.name.clone()),
             namespace: Some(identity.namespace.clone()),
-            labels: Some(labels::of_child(&identity.name)),
-            annotations: Some(BTreeMap::from([
-                (labels::POWER_WISH.to_owned(), inputs.power_wish.to_owned()),
-                (
-                    labels::CLOUD_INIT_HASH.to_owned(),
-                    inputs.cloud_init_hash.to_owned(),
-                ),
-            ])),
+            labels: Some(with(labels::of_child(&identity.name), &wukong.labels)),
+            annotations: Some(with(
+                BTreeMap::from([
+                    (labels::POWER_WISH.to_owned(), inputs.power_wish.to_owned()),
+                    (
+                        labels::CLOUD_INIT_HASH.to_owned(),
+                        inputs.cloud_init_hash.to_owned(),
+                    ),
+                ]),
+                &wukong.annotations,
+            )),
             owner_references: Some(vec![owner_reference(identity)]),
             ..ObjectMeta::default()
         },
@@ -66,7 +69,21 @@ pub fn virtual_machine(wukong: &ValidatedWukong, inputs: &Inputs) -> VirtualMach
 fn template_metadata(wukong: &ValidatedWukong) -> TemplateMetadata {
     let mut labels = labels::of_child(&wukong.identity.name);
     labels.insert(labels::GROUP.to_owned(), wukong.identity.group.clone());
-    TemplateMetadata { labels }
+    TemplateMetadata {
+        labels: with(labels, &wukong.labels),
+        annotations: wukong.annotations.clone(),
+    }
+}
+
+/// Our entries and those of the user. No key is in both: validation refuses ours.
+fn with(
+    mut ours: BTreeMap<String, String>,
+    theirs: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    for (key, value) in theirs {
+        ours.entry(key.clone()).or_insert_with(|| value.clone());
+    }
+    ours
 }
 
 fn instance(wukong: &ValidatedWukong, inputs: &Inputs) -> InstanceSpec {

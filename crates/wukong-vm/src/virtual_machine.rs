@@ -46,6 +46,9 @@ pub struct Template {
 pub struct TemplateMetadata {
     /// Labels of the instance and its pods.
     pub labels: BTreeMap<String, String>,
+    /// Annotations of the instance and its pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// The instance.

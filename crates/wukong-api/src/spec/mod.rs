@@ -14,6 +14,8 @@ pub use login::*;
 pub use network::*;
 pub use quantity::Quantity;
 
+use std::collections::BTreeMap;
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -65,6 +67,27 @@ pub struct WukongSpec {
 
     /// Guest memory as a Kubernetes quantity, at least 64Mi.
     pub memory: Quantity,
+
+    /// Labels of the VirtualMachine, its instance and its pod, for Services, NetworkPolicies and cost reports. At most 32.
+    /// A change reaches the VirtualMachine at once and the pod with the next start. Keys of `kubevirt.io`,
+    /// `kubernetes.io`, `k8s.io`, `vm.novasphere.dev` and the key `app.kubernetes.io/managed-by` are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 63}
+    ))]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations of the VirtualMachine, its instance and its pod, such as the address annotations of a network
+    /// plugin. At most 32, each value at most 4096 characters. A change reaches the VirtualMachine at once and the pod
+    /// with the next start. Refused are the keys that `labels` refuses, those that attach networks
+    /// (`k8s.v1.cni.cncf.io`, `v1.multus-cni.io`) and those that change the security profile of the pod.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend(
+        "maxProperties" = 32,
+        "additionalProperties" = {"type": "string", "maxLength": 4096}
+    ))]
+    pub annotations: BTreeMap<String, String>,
 
     /// Processor architecture of the guest: `amd64`, `arm64` or `s390x`. Default: the default architecture of the
     /// KubeVirt installation. `arm64` takes `firmware: UEFI` only, no `sata` disks, and `cpuModel: host-passthrough` only;

@@ -6,6 +6,7 @@ mod guest_ip;
 mod ignored;
 mod image;
 mod login;
+mod metadata;
 mod networks;
 mod placement;
 mod text;
@@ -139,6 +140,7 @@ impl ValidatedWukong {
         let identity = identity(wukong, &mut problems);
 
         let (cpu, memory) = compute::check(spec, &mut problems);
+        metadata::check(spec, &mut problems);
         let machine = compute::machine(spec, memory, &mut problems);
         let disks = disks::check(spec, &identity, settings, made, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, settings, &mut problems);
@@ -155,6 +157,8 @@ impl ValidatedWukong {
         }
         Ok(Self {
             identity,
+            labels: spec.labels.clone(),
+            annotations: spec.annotations.clone(),
             cpu,
             memory,
             ephemeral_image,

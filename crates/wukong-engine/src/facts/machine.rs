@@ -51,6 +51,10 @@ pub struct MachineFact {
     pub eviction_strategy: Option<EvictionStrategy>,
     /// Seconds for a clean shutdown.
     pub termination_grace_period_seconds: Option<i64>,
+    /// Labels, without those of KubeVirt and ours.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, without those of KubeVirt and ours.
+    pub annotations: BTreeMap<String, String>,
     /// Label of its group.
     pub group: Option<String>,
 }
@@ -102,6 +106,8 @@ impl MachineFact {
                 .is_some(),
             eviction_strategy: typed(spec.get("evictionStrategy")),
             termination_grace_period_seconds: typed(spec.get("terminationGracePeriodSeconds")),
+            labels: metadata(labels),
+            annotations: metadata(object.pointer("/metadata/annotations")),
             group: labels
                 .and_then(|labels| labels.get(labels::GROUP))
                 .and_then(Value::as_str)
@@ -130,6 +136,19 @@ impl MachineFact {
         }
         managed_fields::hash(&asked)
     }
+}
+
+/// Labels or annotations that a user may have given.
+fn metadata(all: Option<&Value>) -> BTreeMap<String, String> {
+    let mut all: BTreeMap<String, String> = typed(all).unwrap_or_default();
+    all.retain(|key, _| {
+        let (domain, _) = key.split_once('/').unwrap_or_default();
+        domain != "kubevirt.io"
+            && !domain.ends_with(".kubevirt.io")
+            && domain != "vm.novasphere.dev"
+            && key != labels::MANAGED_BY
+    });
+    all
 }
 
 fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {

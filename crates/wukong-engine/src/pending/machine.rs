@@ -1,5 +1,7 @@
 //! What an instance shows of what the guest is made of.
 
+use std::collections::BTreeMap;
+
 use wukong_api::spec::{Architecture, DiskKind, Firmware, NetworkType};
 use wukong_api::validated::{self, Attachment, Nic};
 use wukong_api::{Mac, ValidatedWukong, names};
@@ -120,6 +122,8 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     if wukong.firmware.is_some() || firmware != default {
         wukong.firmware = Some(firmware);
     }
+    seen_metadata(&mut wukong.labels, &machine.labels);
+    seen_metadata(&mut wukong.annotations, &machine.annotations);
     let asked = &mut wukong.machine;
     if asked.architecture.is_some() {
         asked.architecture = machine.architecture;
@@ -164,6 +168,12 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
             wukong.nics.push(nic);
         }
     }
+}
+
+/// Others may add labels and annotations to the instance, so only keys that the Wukong has are compared.
+fn seen_metadata(asked: &mut BTreeMap<String, String>, seen: &BTreeMap<String, String>) {
+    let present = |key: &String| Some((key.clone(), seen.get(key)?.clone()));
+    *asked = asked.keys().filter_map(present).collect();
 }
 
 fn as_seen(disk: &mut validated::Disk, seen: &Disk) {

@@ -33,6 +33,8 @@ const NODES: &str = "networks: [{name: lan, type: bridge, nodeNetwork: {uplink: 
 const FIELDS: &[Field] = &[
     ("cpu", "", &["1", "2"]),
     ("memory", "", &["1Gi", "2Gi"]),
+    ("labels{}", "", &["-", "a", "b"]),
+    ("annotations{}", "", &["-", "a", "b"]),
     ("architecture", "", &["-", "amd64", "arm64", "s390x"]),
     ("cpuModel", "", &["-", "host-model", "Skylake-Server"]),
     ("dedicatedCpu", "", &["false", "true"]),

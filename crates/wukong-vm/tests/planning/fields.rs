@@ -12,6 +12,8 @@ use super::{machine, secret, wukong};
 const OURS: &[(&str, &str, &str)] = &[
     ("cpu", "cpu: 1", "cpu: 2"),
     ("memory", "memory: 1Gi", "memory: 2Gi"),
+    ("labels", "", "labels: {app: api}"),
+    ("annotations", "", "annotations: {example.com/a: b}"),
     ("architecture", "", "architecture: arm64"),
     ("cpuModel", "", "cpuModel: host-passthrough"),
     ("dedicatedCpu", "", "dedicatedCpu: true"),

@@ -112,6 +112,27 @@ fn the_hardware_of_an_arm_machine() {
 }
 
 #[test]
+fn labels_and_annotations_reach_the_pod() {
+    let machine = json!(machine(&wukong(
+        "labels: {app: api, tier: backend}, annotations: {ovn.kubernetes.io/ip_address: 10.16.0.77}"
+    )));
+    for metadata in [
+        &machine["metadata"],
+        &machine["spec"]["template"]["metadata"],
+    ] {
+        assert_eq!(metadata["labels"]["app"], "api");
+        assert_eq!(
+            metadata["labels"]["app.kubernetes.io/managed-by"],
+            "wukong-operator"
+        );
+        assert_eq!(
+            metadata["annotations"]["ovn.kubernetes.io/ip_address"],
+            "10.16.0.77"
+        );
+    }
+}
+
+#[test]
 fn the_machine_keeps_its_identity_while_everything_else_changes() {
     let firmware = |fields: &str| {
         let mut firmware = instance(&wukong(fields))["domain"]["firmware"].clone();
