@@ -221,12 +221,20 @@ fn sources(wukong: &Wukong) -> impl Iterator<Item = String> {
         .disks
         .iter()
         .filter_map(|disk| disk.source.as_ref());
-    sources.flat_map(|source| {
-        [&source.pvc, &source.snapshot, &source.data_source]
-            .into_iter()
-            .flatten()
-            .map(|named| named.name.clone())
-    })
+    let copied = sources.flat_map(|source| {
+        let data_source = source.data_source.as_ref();
+        let named = [&source.pvc, &source.snapshot].into_iter().flatten();
+        named
+            .map(|named| &named.name)
+            .chain(data_source.map(|named| &named.name))
+            .cloned()
+    });
+    let used = wukong
+        .spec
+        .disks
+        .iter()
+        .filter_map(|disk| disk.claim.clone());
+    copied.chain(used)
 }
 
 fn definitions(wukong: &Wukong) -> impl Iterator<Item = String> {
@@ -276,13 +284,15 @@ mod tests {
         let mut wukongs = Wukongs::default();
         wukongs.insert(stored("web", "1", 1, plain()));
         let clone = json!({"cpu": 1, "memory": "1Gi",
-            "disks": [{"name": "root", "size": "1Gi", "source": {"pvc": {"name": "golden"}}}],
+            "disks": [{"name": "root", "size": "1Gi", "source": {"pvc": {"name": "golden"}}},
+                {"name": "data", "claim": "uploaded"}],
             "networks": [{"name": "lan", "type": "bridge", "nadName": "shared"}, {"name": "dmz", "type": "bridge"}]});
         wukongs.insert(stored("copy", "2", 1, clone));
 
         assert_eq!(listed(wukongs.concerned(&object("web"))), ["web"]);
         assert_eq!(listed(wukongs.concerned(&object("web.root"))), ["web"]);
         assert_eq!(listed(wukongs.concerned(&object("golden"))), ["copy"]);
+        assert_eq!(listed(wukongs.concerned(&object("uploaded"))), ["copy"]);
         assert_eq!(listed(wukongs.concerned(&object("shared"))), ["copy"]);
         let own = names::network_attachment_definition("copy", "dmz");
         assert_eq!(listed(wukongs.concerned(&object(&own))), ["copy"]);

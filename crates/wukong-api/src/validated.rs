@@ -143,7 +143,7 @@ pub enum Password {
 pub struct Disk {
     /// Name, a DNS label.
     pub name: String,
-    /// Size as the guest sees it.
+    /// Size as the guest sees it; 0 for an existing claim.
     pub size: Bytes,
     /// StorageClass; `None`: the default class.
     pub storage_class: Option<String>,
@@ -165,6 +165,8 @@ pub struct Disk {
     pub cache: Option<DiskCache>,
     /// Whether the disk has an IO thread of its own.
     pub dedicated_io_thread: bool,
+    /// Whether other VMs write to it at the same time.
+    pub shareable: bool,
     /// Serial number in the guest.
     pub serial: String,
 }
@@ -217,7 +219,14 @@ pub enum Source {
     /// A copy of a VolumeSnapshot.
     Snapshot(String),
     /// A copy of what a DataSource points to.
-    DataSource(String),
+    DataSource {
+        /// Name of the DataSource.
+        name: String,
+        /// Its namespace; `None`: the namespace of the Wukong.
+        namespace: Option<String>,
+    },
+    /// None: this existing claim is used as it is.
+    Existing(String),
 }
 
 /// A secondary NIC.
@@ -359,8 +368,11 @@ impl ValidatedWukong {
         self.disks.iter().find(|disk| disk.name == name)
     }
 
-    /// Name of the claim and the DataVolume of a disk.
+    /// Name of the claim of a disk, and of its DataVolume if it has one.
     pub fn claim_name(&self, disk: &Disk) -> String {
-        names::claim(&self.identity.name, &disk.name)
+        match &disk.source {
+            Source::Existing(claim) => claim.clone(),
+            _ => names::claim(&self.identity.name, &disk.name),
+        }
     }
 }

@@ -492,3 +492,44 @@ fn defaults() {
         ]
     );
 }
+
+#[test]
+fn an_existing_claim_excludes_what_it_decides() {
+    let disks = |disks: &str| format!("disks: [{disks}]");
+    check(&disks("{name: a, claim: uploaded}"), &[]);
+    check(
+        &disks("{name: a}"),
+        &[
+            "spec.disks[0].size: is missing: write a size such as 20Gi, or name an existing claim in claim",
+        ],
+    );
+    check(
+        &disks("{name: a, claim: x, size: 1Gi, reclaimPolicy: Delete, image: h/x}"),
+        &[
+            "spec.disks[0].size: is decided by the claim: drop it, or drop claim",
+            "spec.disks[0].image: is decided by the claim: drop it, or drop claim",
+            "spec.disks[0].reclaimPolicy: is decided by the claim: drop it, or drop claim",
+        ],
+    );
+    check(
+        &disks("{name: a, claim: web.b}, {name: b, size: 1Gi}"),
+        &["spec.disks[0].claim: \"web.b\" is the claim of the disk \"b\" already"],
+    );
+}
+
+#[test]
+fn a_shared_disk_needs_a_claim_that_many_nodes_can_mount() {
+    check(
+        "disks: [{name: a, size: 1Gi, shareable: true, cache: writeback}]",
+        &[
+            "spec.disks[0].shareable: the cache of one node hides writes from the others: drop cache, or write cache: none",
+            "spec.disks[0].shareable: needs accessModes: [ReadWriteMany]",
+        ],
+    );
+    check(
+        "disks: [{name: a, size: 1Gi, source: {dataSource: {name: a, namespace: A}}}]",
+        &[
+            "spec.disks[0].source.dataSource.namespace: \"A\" is not a DNS label: use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends",
+        ],
+    );
+}

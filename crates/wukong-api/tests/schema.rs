@@ -198,7 +198,7 @@ fn bounds() {
 fn only_what_no_default_can_replace_is_required() {
     for (path, required) in [
         ("spec", json!(["cpu", "memory"])),
-        ("spec.disks[]", json!(["name", "size"])),
+        ("spec.disks[]", json!(["name"])),
         ("spec.networks[]", json!(["name", "type"])),
         ("spec.cloudInitUser", json!(["name"])),
         ("spec.startStrategy", Value::Null),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wukong_api::validated::Disk;
+use wukong_api::validated::{Disk, Source};
 use wukong_api::{Bytes, ValidatedWukong};
 use wukong_storage::Existing;
 
@@ -145,8 +145,12 @@ pub(crate) enum DiskState {
 }
 
 impl DiskSeen<'_> {
-    /// The size, as the guest sees it, that the claim's request stands for.
+    /// The size, as the guest sees it, that the claim's request stands for. A claim that the operator did not make stands
+    /// for none.
     pub(crate) fn stands_for(&self) -> Option<Bytes> {
+        if matches!(self.disk.source, Source::Existing(_)) {
+            return None;
+        }
         let claim = self.claim?;
         claim
             .guest_size
@@ -181,6 +185,9 @@ fn disk_seen<'a>(
     let name = wukong.claim_name(disk);
     let data_volume = observed.world.data_volumes.get(namespace, &name);
     let claim = observed.world.claims.get(namespace, &name);
+    if matches!(disk.source, Source::Existing(_)) {
+        return existing_claim(disk, name, claim);
+    }
     let unseen = data_volume == Seen::Unknown || claim == Seen::Unknown;
     let (existing, state) = match (data_volume, claim) {
         (Seen::Unknown, _) | (_, Seen::Unknown) => (Existing::Nothing, DiskState::Wait),
@@ -232,6 +239,28 @@ fn disk_seen<'a>(
         claim: claim.present(),
         existing,
         state,
+    }
+}
+
+/// A claim that the Wukong only uses: its owner does not matter, and neither does a DataVolume of its name.
+fn existing_claim<'a>(disk: &'a Disk, name: String, claim: Seen<&'a ClaimFact>) -> DiskSeen<'a> {
+    DiskSeen {
+        disk,
+        claim_name: name,
+        unseen: claim == Seen::Unknown,
+        data_volume: None,
+        claim: claim.present(),
+        existing: match claim.present() {
+            Some(claim) => Existing::Claim {
+                size: claim.request.unwrap_or_default(),
+                ours: false,
+            },
+            None => Existing::Nothing,
+        },
+        state: match claim {
+            Seen::Present(_) => DiskState::Free,
+            Seen::Unknown | Seen::Absent => DiskState::Wait,
+        },
     }
 }
 

@@ -286,7 +286,9 @@ pub(crate) fn volumes(disks: &[DiskSeen], said: &BTreeMap<&str, &str>) -> Vec<Vo
             name: seen.disk.name.clone(),
             pvc_name: Some(seen.claim_name.clone()),
             bound: seen.claim.is_some_and(|claim| claim.phase == "Bound"),
-            size: Some(seen.disk.size.to_string()),
+            size: Some(seen.disk.size)
+                .filter(|size| size.0 > 0)
+                .map(|size| size.to_string()),
             phase: phase.filter(|phase| !phase.is_empty()),
             progress: seen.data_volume.and_then(|volume| volume.progress.clone()),
             requested: seen

@@ -132,12 +132,17 @@ pub struct Storage {
 }
 
 impl Content {
-    /// What was asked for.
-    pub fn asked(&self) -> validated::Source {
+    /// The source that a DataVolume in this namespace was planned from.
+    pub fn asked(&self, namespace: &str) -> validated::Source {
         use validated::Source as Asked;
 
         let source = match self.clone() {
-            Self::SourceRef(object) => return Asked::DataSource(object.name),
+            Self::SourceRef(object) => {
+                return Asked::DataSource {
+                    name: object.name,
+                    namespace: Some(object.namespace).filter(|theirs| theirs != namespace),
+                };
+            }
             Self::Source(source) => source,
         };
         match source {
@@ -182,7 +187,8 @@ impl Content {
         }
     }
 
-    /// What CDI is told about a source. `namespace` is where everything that it names lies.
+    /// The content for a source. `namespace` is that of the DataVolume, where every object lies that names no other.
+    /// An existing claim has no DataVolume: for it this is an empty disk.
     pub fn of(source: &validated::Source, namespace: &str) -> Self {
         use validated::Source as Asked;
 
@@ -191,7 +197,7 @@ impl Content {
             namespace: namespace.to_owned(),
         };
         Self::Source(match source.clone() {
-            Asked::Blank => Source::Blank {},
+            Asked::Blank | Asked::Existing(_) => Source::Blank {},
             Asked::Http {
                 url,
                 secret,
@@ -229,11 +235,14 @@ impl Content {
             },
             Asked::Claim(name) => Source::Pvc(object(&name)),
             Asked::Snapshot(name) => Source::Snapshot(object(&name)),
-            Asked::DataSource(name) => {
+            Asked::DataSource {
+                name,
+                namespace: theirs,
+            } => {
                 return Self::SourceRef(SourceRef {
                     kind: "DataSource".into(),
                     name,
-                    namespace: namespace.into(),
+                    namespace: theirs.unwrap_or_else(|| namespace.into()),
                 });
             }
         })

@@ -33,6 +33,7 @@ pub fn expansion(
     claim_request: Bytes,
     stands_for: Bytes,
 ) -> Option<Expansion> {
+    // A disk on an existing claim has size 0, so it never grows.
     (disk.size > stands_for).then(|| Expansion {
         disk: disk.name.clone(),
         claim: wukong.claim_name(disk),

@@ -87,6 +87,7 @@ pub fn plan<'a>(wukong: &'a ValidatedWukong, context: &Context<'_>) -> Vec<Plann
             .copied()
             .unwrap_or_default();
         match existing {
+            _ if matches!(disk.source, Source::Existing(_)) => Planned::Adopted,
             Existing::DataVolume { size } => Planned::DataVolume(data_volume(wukong, disk, size)),
             Existing::Claim { size, ours: true } => Planned::Claim(claim(wukong, disk, size)),
             Existing::Claim { ours: false, .. } => Planned::Adopted,

@@ -28,7 +28,11 @@ pub(crate) fn disks(
     let orders = boot_orders(&wukong.disks);
     let claims = wukong.disks.iter().zip(orders).map(|(disk, boot_order)| {
         let claim = wukong.claim_name(disk);
-        let content = match sources.get(&disk.name).copied().unwrap_or_default() {
+        let source = match disk.source {
+            Source::Existing(_) => VolumeSource::Claim,
+            _ => sources.get(&disk.name).copied().unwrap_or_default(),
+        };
+        let content = match source {
             VolumeSource::DataVolume => VolumeContent::DataVolume { name: claim },
             VolumeSource::Claim => VolumeContent::PersistentVolumeClaim { claim_name: claim },
         };
@@ -83,6 +87,7 @@ fn device(disk: &validated::Disk, boot_order: Option<u32>) -> Disk {
         serial: (disk.kind == DiskKind::Disk).then(|| disk.serial.clone()),
         cache: disk.cache,
         dedicated_io_thread: disk.dedicated_io_thread.then_some(true),
+        shareable: disk.shareable.then_some(true),
     }
 }
 
@@ -110,6 +115,7 @@ fn virtio(name: &str, readonly: Option<bool>) -> Disk {
         serial: None,
         cache: None,
         dedicated_io_thread: None,
+        shareable: None,
     }
 }
 

@@ -229,6 +229,9 @@ pub struct Disk {
         skip_serializing_if = "Option::is_none"
     )]
     pub dedicated_io_thread: Option<bool>,
+    /// Whether other VMs write to it at the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shareable: Option<bool>,
 }
 
 /// Kind of device of a disk.

@@ -124,7 +124,8 @@ fn disks(
         .as_ref()
         .and_then(|limits| limits.disk_size.as_ref());
     if let Some(most) = most {
-        for (path, _) in disks.iter().filter(|(_, disk)| !fits(&disk.size, most)) {
+        let too_large = |disk: &Disk| disk.size.as_ref().is_some_and(|size| !fits(size, most));
+        for (path, _) in disks.iter().filter(|(_, disk)| too_large(disk)) {
             findings.add(format!("{path}.size"), format!("at most {most}"));
         }
     }
@@ -134,7 +135,7 @@ fn disks(
             class => class,
         });
         let allowed = only(shown);
-        for (path, disk) in &disks {
+        for (path, disk) in disks.iter().filter(|(_, disk)| disk.claim.is_none()) {
             let class = disk.storage_class_name.as_deref().unwrap_or_default();
             if !classes.iter().any(|entry| stands_for(entry, class)) {
                 findings.add(format!("{path}.storageClassName"), &allowed);

@@ -10,7 +10,9 @@ use super::Quantity;
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("!(has(self.image) && has(self.source))").message("image is a short form of source: keep one of the two")
+    validation = Rule::new("!(has(self.image) && has(self.source))").message("image is a short form of source: keep one of the two"),
+    validation = Rule::new("has(self.claim) != has(self.size)")
+        .message("a disk has either a size or a claim: size makes a new claim, claim uses an existing one")
 )]
 pub struct Disk {
     /// Name of the disk, its serial in the guest, and the second part of its claim's name.
@@ -20,8 +22,17 @@ pub struct Disk {
     )]
     pub name: String,
 
-    /// Size as the guest sees it. Growing it grows the claim; a size below what the disk has is refused.
-    pub size: Quantity,
+    /// Size as the guest sees it, as a Kubernetes quantity of 1Mi to 1Ei. Required unless `claim` is set. A larger size
+    /// grows the claim; a size below the present one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<Quantity>,
+
+    /// Name of an existing claim of the same namespace to use as it is. The operator never creates, resizes, owns or
+    /// deletes it. Excludes `size`, `image`, `source`, `storageClassName`, `accessModes`, `volumeMode` and
+    /// `reclaimPolicy`. `osImage` does not fill such a disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub claim: Option<String>,
 
     /// StorageClass. Absent: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +84,12 @@ pub struct Disk {
     #[serde(rename = "dedicatedIOThread")]
     pub dedicated_io_thread: Option<bool>,
 
+    /// Lets several VMs write to the disk at the same time, for cluster file systems. Needs `accessModes: [ReadWriteMany]`
+    /// (or a `claim` that has it) and excludes `cache` other than `none`. Only for `kind: disk` and `kind: lun`. Default
+    /// false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shareable: Option<bool>,
+
     /// Serial number in the guest, of `[A-Za-z0-9_.+-]`. Default: the disk's name. A `cdrom` and a
     /// `lun` have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +97,8 @@ pub struct Disk {
     pub serial: Option<String>,
 }
 
-/// Where a disk's content comes from; exactly one field is set. Everything named is of the same namespace.
+/// Source of a disk's content; exactly one field is set. Every object named here is in the same namespace, except that
+/// `dataSource` can name another one.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -108,7 +126,7 @@ pub struct DiskSource {
     pub snapshot: Option<NamedSource>,
     /// A copy of what a CDI DataSource points to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data_source: Option<NamedSource>,
+    pub data_source: Option<DataSourceSource>,
     /// Nothing: an empty disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blank: Option<BlankSource>,
@@ -191,6 +209,19 @@ pub struct NamedSource {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
+}
+
+/// A CDI DataSource.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+pub struct DataSourceSource {
+    /// Name of the DataSource.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Namespace of the DataSource. Default: the namespace of the Wukong. For another namespace, an administrator grants
+    /// the operator's account `create` on `datavolumes/source` of `cdi.kubevirt.io` there: CDI checks that right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub namespace: Option<String>,
 }
 
 /// An empty disk.

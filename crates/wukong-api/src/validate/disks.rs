@@ -45,7 +45,17 @@ pub(super) fn check(
             let path = format!("spec.disks[{index}]");
             let from = |problems: &mut Problems| {
                 let made = made.get(&asked.name);
-                let source = source(&path, asked, os_image, settings, made, problems)?;
+                if let Some(claim) = &asked.claim {
+                    return existing_claim(&path, asked, claim, spec, identity, problems);
+                }
+                let source = source(
+                    &path,
+                    asked,
+                    os_image,
+                    (settings, &identity.namespace),
+                    made,
+                    problems,
+                )?;
                 let own = names::claim(&identity.name, &asked.name);
                 if source == Source::Claim(own) {
                     problems.add(
@@ -110,7 +120,8 @@ fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
         );
     }
     let has_image = |disk: &spec::Disk| {
-        disk.image.is_some()
+        disk.claim.is_some()
+            || disk.image.is_some()
             || disk
                 .source
                 .as_ref()
@@ -124,31 +135,107 @@ fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
         .unwrap_or(0)
 }
 
+/// What a disk that several VMs write to needs.
+fn shareable(path: &str, asked: &spec::Disk, kind: DiskKind, problems: &mut Problems) {
+    let path = format!("{path}.shareable");
+    if kind == DiskKind::Cdrom {
+        problems.add(&path, "a cdrom is read only: drop it");
+    }
+    if asked
+        .cache
+        .is_some_and(|cache| cache != spec::DiskCache::None)
+    {
+        problems.add(
+            &path,
+            "the cache of one node hides writes from the others: drop cache, or write cache: none",
+        );
+    }
+    if asked.claim.is_none()
+        && !asked
+            .access_modes
+            .contains(&spec::AccessMode::ReadWriteMany)
+    {
+        problems.add(path, "needs accessModes: [ReadWriteMany]");
+    }
+}
+
+/// A claim that is there and is used as it is: it is no claim of another disk.
+fn existing_claim(
+    path: &str,
+    asked: &spec::Disk,
+    claim: &str,
+    spec: &WukongSpec,
+    identity: &Identity,
+    problems: &mut Problems,
+) -> Option<Source> {
+    let excluded = [
+        ("size", asked.size.is_some()),
+        ("image", asked.image.is_some()),
+        ("source", asked.source.is_some()),
+        ("storageClassName", asked.storage_class_name.is_some()),
+        ("accessModes", !asked.access_modes.is_empty()),
+        ("volumeMode", asked.volume_mode.is_some()),
+        ("reclaimPolicy", asked.reclaim_policy.is_some()),
+    ];
+    for (field, _) in excluded.iter().filter(|(_, given)| *given) {
+        problems.add(
+            format!("{path}.{field}"),
+            "is decided by the claim: drop it, or drop claim",
+        );
+    }
+    let path = format!("{path}.claim");
+    problems.check(&path, text::object_name(claim))?;
+    let another = |disk: &&spec::Disk| {
+        disk.name != asked.name
+            && match &disk.claim {
+                Some(theirs) => theirs == claim,
+                None => names::claim(&identity.name, &disk.name) == claim,
+            }
+    };
+    if let Some(other) = spec.disks.iter().find(another) {
+        problems.add(
+            path,
+            format!(
+                "{} is the claim of the disk {} already",
+                text::quoted(claim),
+                text::quoted(&other.name)
+            ),
+        );
+    }
+    Some(Source::Existing(claim.to_owned()))
+}
+
 /// Where the content comes from. What a disk that exists was made from stays right when only the operator's settings
 /// changed.
 fn source(
     path: &str,
     asked: &spec::Disk,
     os_image: Option<&str>,
-    settings: &OperatorSettings,
+    (settings, namespace): (&OperatorSettings, &str),
     made: Option<&Source>,
     problems: &mut Problems,
 ) -> Option<Source> {
     let Some(made) = made else {
-        return asked_source(path, asked, os_image, settings, problems);
+        return asked_source(path, asked, os_image, (settings, namespace), problems);
     };
     let any_host = OperatorSettings {
         denied_hosts: Vec::new(),
         ..settings.clone()
     };
-    let meant = asked_source(path, asked, os_image, &any_host, &mut Problems::default());
+    let meant = asked_source(
+        path,
+        asked,
+        os_image,
+        (&any_host, namespace),
+        &mut Problems::default(),
+    );
     let image = match &asked.source {
         None => asked.image.as_deref().or(os_image),
         Some(_) => None,
     };
     match image::unchanged(meant.as_ref(), image, made) {
         Some(made) => Some(made.clone()),
-        None => asked_source(path, asked, os_image, settings, problems),
+        None => asked_source(path, asked, os_image, (settings, namespace), problems),
     }
 }
 
@@ -156,7 +243,7 @@ fn asked_source(
     path: &str,
     asked: &spec::Disk,
     os_image: Option<&str>,
-    settings: &OperatorSettings,
+    (settings, namespace): (&OperatorSettings, &str),
     problems: &mut Problems,
 ) -> Option<Source> {
     let at = |field: &str| format!("{path}.{field}");
@@ -166,7 +253,9 @@ fn asked_source(
             None
         }
         (Some(image), None) => problems.check(&at("image"), image::source(image, settings)),
-        (None, Some(source)) => explicit_source(&at("source"), source, settings, problems),
+        (None, Some(source)) => {
+            explicit_source(&at("source"), source, (settings, namespace), problems)
+        }
         (None, None) => match os_image {
             Some(image) => problems.check("spec.osImage", image::source(image, settings)),
             None => Some(Source::Blank),
@@ -183,9 +272,18 @@ fn disk(
 ) -> Disk {
     let at = |field: &str| format!("{path}.{field}");
     problems.check(&at("name"), text::dns_label(&asked.name));
-    let size = problems
-        .check(&at("size"), compute::size(&asked.size, SIZE_MIN, SIZE_MAX))
-        .unwrap_or_default();
+    let size = match (&asked.size, &asked.claim) {
+        (Some(size), None) => problems.check(&at("size"), compute::size(size, SIZE_MIN, SIZE_MAX)),
+        (None, None) => {
+            problems.add(
+                at("size"),
+                "is missing: write a size such as 20Gi, or name an existing claim in claim",
+            );
+            None
+        }
+        (_, Some(_)) => None,
+    };
+    let size = size.unwrap_or_default();
     if let Some(class) = &asked.storage_class_name {
         problems.check(&at("storageClassName"), text::object_name(class));
     }
@@ -236,10 +334,9 @@ fn disk(
         size,
         storage_class: asked.storage_class_name.clone(),
         boot: false,
-        reclaim_policy: asked.reclaim_policy.unwrap_or(if source == Source::Blank {
-            ReclaimPolicy::Retain
-        } else {
-            ReclaimPolicy::Delete
+        reclaim_policy: asked.reclaim_policy.unwrap_or(match source {
+            Source::Blank | Source::Existing(_) => ReclaimPolicy::Retain,
+            _ => ReclaimPolicy::Delete,
         }),
         source,
         access_modes: modes.clone(),
@@ -250,6 +347,7 @@ fn disk(
         kind,
         cache: asked.cache,
         dedicated_io_thread: asked.dedicated_io_thread.unwrap_or(false),
+        shareable: asked.shareable == Some(true),
         serial,
     }
 }
@@ -285,6 +383,9 @@ fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems
             "KubeVirt gives serial numbers to kind: disk only: drop it",
         );
     }
+    if asked.shareable == Some(true) {
+        shareable(path, asked, kind, problems);
+    }
     if asked.dedicated_io_thread == Some(true) && bus != DiskBus::Virtio {
         problems.add(
             at("dedicatedIOThread"),
@@ -296,7 +397,7 @@ fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems
 fn explicit_source(
     path: &str,
     asked: &spec::DiskSource,
-    settings: &OperatorSettings,
+    (settings, namespace): (&OperatorSettings, &str),
     problems: &mut Problems,
 ) -> Option<Source> {
     let spec::DiskSource {
@@ -373,10 +474,9 @@ fn explicit_source(
         });
     }
     type MakeSource = fn(String) -> Source;
-    let named: [(&str, &Option<spec::NamedSource>, MakeSource); 3] = [
+    let named: [(&str, &Option<spec::NamedSource>, MakeSource); 2] = [
         ("pvc", pvc, Source::Claim),
         ("snapshot", snapshot, Source::Snapshot),
-        ("dataSource", data_source, Source::DataSource),
     ];
     for (field, object, make) in named {
         if let Some(object) = object {
@@ -386,6 +486,20 @@ fn explicit_source(
             )?;
             return Some(make(object.name.clone()));
         }
+    }
+    if let Some(object) = data_source {
+        let path = format!("{path}.dataSource");
+        if let Some(namespace) = &object.namespace {
+            problems.check(&format!("{path}.namespace"), text::dns_label(namespace));
+        }
+        problems.check(&format!("{path}.name"), text::object_name(&object.name))?;
+        return Some(Source::DataSource {
+            name: object.name.clone(),
+            namespace: object
+                .namespace
+                .clone()
+                .filter(|theirs| theirs != namespace),
+        });
     }
     Some(Source::Blank)
 }

@@ -100,7 +100,11 @@ fn location(source: &Source) -> Option<&str> {
         | Source::Registry { url, .. }
         | Source::S3 { url, .. }
         | Source::Gcs { url, .. } => Some(url),
-        Source::Blank | Source::Claim(_) | Source::Snapshot(_) | Source::DataSource(_) => None,
+        Source::Blank
+        | Source::Claim(_)
+        | Source::Snapshot(_)
+        | Source::DataSource { .. }
+        | Source::Existing(_) => None,
     }
 }
 

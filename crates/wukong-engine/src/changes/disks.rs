@@ -78,6 +78,9 @@ fn ephemeral(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes
 
 fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
     let at = |field: &str| path(old, field);
+    if let (Source::Existing(_), _) | (_, Source::Existing(_)) = (&old.source, &new.source) {
+        return claim(old, new, changes);
+    }
     let (class, why) = match new.size < old.size {
         true => (
             Class::Refused,
@@ -121,6 +124,32 @@ fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
         Class::Refused,
         IMMUTABLE,
     );
+    device(old, new, changes);
+    changes.field(
+        &at("reclaimPolicy"),
+        &old.reclaim_policy,
+        &new.reclaim_policy,
+        Class::InPlace,
+        "it counts on deletion of the Wukong",
+    );
+}
+
+/// Between an existing claim and another one, or one that the operator makes: the volume is exchanged.
+fn claim(old: &Disk, new: &Disk, changes: &mut Changes) {
+    if old.source != new.source {
+        changes.add(
+            &path(old, "claim"),
+            Some(summary(old)),
+            Some(summary(new)),
+            Class::NeedsRestart,
+            "the VM gets the other claim with its next start; the former one keeps its data",
+        );
+    }
+    device(old, new, changes);
+}
+
+fn device(old: &Disk, new: &Disk, changes: &mut Changes) {
+    let at = |field: &str| path(old, field);
     changes.field(
         &at("boot"),
         &old.boot,
@@ -162,11 +191,11 @@ fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
         RESTART,
     );
     changes.field(
-        &at("reclaimPolicy"),
-        &old.reclaim_policy,
-        &new.reclaim_policy,
-        Class::InPlace,
-        "it counts on deletion of the Wukong",
+        &at("shareable"),
+        &old.shareable,
+        &new.shareable,
+        Class::NeedsRestart,
+        RESTART,
     );
 }
 
@@ -178,7 +207,10 @@ fn path(disk: &Disk, field: &str) -> String {
 }
 
 fn summary(disk: &Disk) -> String {
-    format!("{} {}", disk.size, source(&disk.source))
+    match &disk.source {
+        Source::Existing(claim) => format!("existing claim {claim}"),
+        other => format!("{} {}", disk.size, source(other)),
+    }
 }
 
 fn modes(disk: &Disk) -> Option<String> {
@@ -229,6 +261,10 @@ fn source(source: &Source) -> String {
         Source::Gcs { url, secret } => with(url, [secret, &None]),
         Source::Claim(name) => format!("claim {name}"),
         Source::Snapshot(name) => format!("snapshot {name}"),
-        Source::DataSource(name) => format!("DataSource {name}"),
+        Source::DataSource { name, namespace } => match namespace {
+            Some(namespace) => format!("DataSource {namespace}/{name}"),
+            None => format!("DataSource {name}"),
+        },
+        Source::Existing(name) => format!("existing claim {name}"),
     }
 }

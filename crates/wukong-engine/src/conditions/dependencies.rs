@@ -85,7 +85,7 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
     {
         return None;
     }
-    let namespace = &wukong.identity.namespace;
+    let mut namespace = &wukong.identity.namespace;
     let world = observed.world;
     if let Source::Snapshot(name) = &seen.disk.source
         && let Seen::Present(snapshot) = world.snapshots.get(namespace, name)
@@ -115,11 +115,32 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
             name,
             matches!(world.snapshots.get(namespace, name), Seen::Absent),
         ),
-        Source::DataSource(name) => (
-            "DataSource",
+        Source::DataSource {
             name,
-            matches!(world.data_sources.get(namespace, name), Seen::Absent),
-        ),
+            namespace: theirs,
+        } => {
+            namespace = theirs.as_ref().unwrap_or(namespace);
+            (
+                "DataSource",
+                name,
+                matches!(world.data_sources.get(namespace, name), Seen::Absent),
+            )
+        }
+        Source::Existing(name) => {
+            let missing = matches!(world.claims.get(namespace, name), Seen::Absent);
+            return missing.then(|| {
+                Condition::bad(
+                    TYPE,
+                    Reason::SourceNotFound,
+                    format!(
+                        "disk {}: there is no PersistentVolumeClaim {name} in namespace {namespace}",
+                        seen.disk.name
+                    ),
+                )
+                .about(format!("PersistentVolumeClaim/{name}"))
+                .hint("create the claim, or name another one in claim")
+            });
+        }
         Source::Blank
         | Source::Http { .. }
         | Source::Registry { .. }

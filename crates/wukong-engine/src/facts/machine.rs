@@ -33,6 +33,8 @@ pub struct MachineFact {
     pub bootloader: Option<Bootloader>,
     /// Disks in order, without cloud-init's and without the one of the image.
     pub disks: Vec<Disk>,
+    /// Claims by disk.
+    pub claims: BTreeMap<String, String>,
     /// Container image that a guest without disks runs from.
     pub image: Option<String>,
     /// NICs in order.
@@ -92,6 +94,13 @@ impl MachineFact {
             disks: disks
                 .filter_map(|disk| typed::<Disk>(Some(disk)))
                 .filter(|disk| !others.contains(&disk.name))
+                .collect(),
+            claims: volumes()
+                .filter_map(|volume| {
+                    let claim = optional_text(volume, "/persistentVolumeClaim/claimName")
+                        .or_else(|| optional_text(volume, "/dataVolume/name"))?;
+                    Some((text(volume, "/name"), claim))
+                })
                 .collect(),
             image: volumes().find_map(|volume| optional_text(volume, "/containerDisk/image")),
             nics: items(domain.pointer("/devices/interfaces"))

@@ -46,7 +46,7 @@ impl Fact for DataVolumeFact {
             size: quantity(object, "/spec/storage/resources/requests/storage"),
             source: spec
                 .and_then(|spec| DataVolumeSpec::deserialize(spec).ok())
-                .map(|spec| spec.content.asked()),
+                .map(|spec| spec.content.asked(&text(object, "/metadata/namespace"))),
             spec_hash: spec.map(managed_fields::hash).unwrap_or_default(),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use wukong_api::spec::{Architecture, DiskKind, Firmware, NetworkType};
-use wukong_api::validated::{self, Attachment, Nic};
+use wukong_api::validated::{self, Attachment, Nic, Source};
 use wukong_api::{Mac, ValidatedWukong, names};
 use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
 
@@ -155,6 +155,10 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
         let mut known = disks.iter().filter(|disk| disk.name == seen.name).cloned();
         if let Some(mut disk) = known.next() {
             as_seen(&mut disk, seen);
+            let claim = machine.claims.get(&seen.name);
+            if let Some(claim) = claim.filter(|claim| **claim != wukong.claim_name(&disk)) {
+                disk.source = Source::Existing(claim.clone());
+            }
             wukong.disks.push(disk);
         }
     }
@@ -184,6 +188,7 @@ fn as_seen(disk: &mut validated::Disk, seen: &Disk) {
     };
     disk.boot = seen.boot_order == Some(1);
     disk.cache = seen.cache;
+    disk.shareable = seen.shareable == Some(true);
     disk.dedicated_io_thread = seen.dedicated_io_thread == Some(true);
     if let Some(serial) = &seen.serial {
         disk.serial.clone_from(serial);

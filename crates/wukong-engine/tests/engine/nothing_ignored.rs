@@ -19,6 +19,7 @@ use crate::support::plant;
 type Field = (&'static str, &'static str, &'static [&'static str]);
 
 const DISK: &str = "disks: [{name: root, size: 1Gi}]";
+const SHARED: &str = "disks: [{name: root, size: 1Gi, accessModes: [ReadWriteMany]}]";
 const HTTP: &str = "disks: [{name: root, size: 1Gi, source: {http: {url: 'http://h.lan/x'}}}]";
 const REGISTRY: &str =
     "disks: [{name: root, size: 1Gi, source: {registry: {url: 'docker://h.lan/x'}}}]";
@@ -125,6 +126,8 @@ const FIELDS: &[Field] = &[
     ),
     ("disks[].name", DISK, &["a", "b"]),
     ("disks[].size", DISK, &["1Gi", "2Gi"]),
+    ("disks[].claim", "disks: [{name: root}]", &["a", "b"]),
+    ("disks[].shareable", SHARED, &["false", "true"]),
     ("disks[].storageClassName", DISK, &["-", "a", "b"]),
     (
         "disks[].boot",
@@ -203,6 +206,11 @@ const FIELDS: &[Field] = &[
     ("disks[].source.pvc.name", DISK, &["a", "b"]),
     ("disks[].source.snapshot.name", DISK, &["a", "b"]),
     ("disks[].source.dataSource.name", DISK, &["a", "b"]),
+    (
+        "disks[].source.dataSource.namespace",
+        "disks: [{name: root, size: 1Gi, source: {dataSource: {name: a}}}]",
+        &["-", "a", "b"],
+    ),
     (
         "highAvailability.restartPolicy",
         "",

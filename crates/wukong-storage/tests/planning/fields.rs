@@ -46,6 +46,7 @@ fn of_the_source() {
         "snapshot: {name: b}",
         "dataSource: {name: a}",
         "dataSource: {name: b}",
+        "dataSource: {name: a, namespace: images}",
         "http: {url: 'http://h.lan/b/a'}",
         "http: {url: 'https://h.lan/b/a'}",
         "http: {url: 'http://h.lan/b/a', secretRef: s}",

@@ -5,7 +5,7 @@ use wukong_storage::Existing;
 use crate::{object, upstream, wukong};
 
 /// Every source with everything that it can be told.
-pub const SOURCES: [(&str, &str); 16] = [
+pub const SOURCES: [(&str, &str); 17] = [
     ("blank", "{name: data, size: 20Gi}"),
     (
         "blank-explicit",
@@ -67,6 +67,10 @@ pub const SOURCES: [(&str, &str); 16] = [
         "{name: root, size: 20Gi, source: {dataSource: {name: fedora}}}",
     ),
     (
+        "data-source-elsewhere",
+        "{name: root, size: 20Gi, source: {dataSource: {name: fedora, namespace: os-images}}}",
+    ),
+    (
         "everything",
         "{name: data, size: 1.5T, storageClassName: fast, accessModes: [ReadWriteMany, ReadWriteOnce], \
          volumeMode: Block, reclaimPolicy: Delete}",
@@ -94,4 +98,26 @@ fn plain_claims() {
     ] {
         insta::assert_yaml_snapshot!(name, object(&wukong(disk), false, Existing::Nothing));
     }
+}
+
+/// Nothing is ever applied for a claim that the manifest only uses, whatever is found under its name.
+#[test]
+fn an_existing_claim_is_left_as_it_is() {
+    let wukong = wukong("{name: root, claim: uploaded}");
+    let size = crate::bytes("30Gi");
+    for existing in [
+        Existing::Nothing,
+        Existing::DataVolume { size },
+        Existing::Claim { size, ours: true },
+        Existing::Claim { size, ours: false },
+    ] {
+        for cdi in [true, false] {
+            assert!(object(&wukong, cdi, existing).is_null());
+        }
+    }
+    assert_eq!(wukong.claim_name(&wukong.disks[0]), "uploaded");
+    assert_eq!(
+        wukong_storage::expansion(&wukong, &wukong.disks[0], size, size),
+        None
+    );
 }

@@ -117,6 +117,16 @@ const OURS: &[(&str, &str, &str)] = &[
         "disks: [{name: a, size: 1Gi, dedicatedIOThread: true}]",
     ),
     (
+        "disks.claim",
+        "disks: [{name: a, size: 1Gi}]",
+        "disks: [{name: a, claim: kept}]",
+    ),
+    (
+        "disks.shareable",
+        "disks: [{name: a, size: 1Gi, accessModes: [ReadWriteMany]}]",
+        "disks: [{name: a, size: 1Gi, accessModes: [ReadWriteMany], shareable: true}]",
+    ),
+    (
         "disks.serial",
         "disks: [{name: a, size: 1Gi}]",
         "disks: [{name: a, size: 1Gi, serial: S1}]",

@@ -133,6 +133,21 @@ fn labels_and_annotations_reach_the_pod() {
 }
 
 #[test]
+fn an_existing_claim_is_mounted_by_its_name() {
+    let instance = instance(&wukong(
+        "disks: [{name: root, claim: uploaded, boot: true, shareable: true}]",
+    ));
+    assert_eq!(
+        instance["volumes"][0],
+        json!({"name": "root", "persistentVolumeClaim": {"claimName": "uploaded"}})
+    );
+    assert_eq!(
+        instance["domain"]["devices"]["disks"][0],
+        json!({"name": "root", "disk": {"bus": "virtio"}, "bootOrder": 1, "serial": "root", "shareable": true})
+    );
+}
+
+#[test]
 fn the_machine_keeps_its_identity_while_everything_else_changes() {
     let firmware = |fields: &str| {
         let mut firmware = instance(&wukong(fields))["domain"]["firmware"].clone();
