@@ -10,8 +10,8 @@ use ipnet::IpNet;
 
 use crate::spec::{
     AccessMode, Architecture, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware,
-    HugepageSize, NetworkType, OnMissingMultus, PowerState, PullMethod, ReclaimPolicy,
-    RestartApproval, RunStrategy, Toleration, Tpm, VolumeMode,
+    HugepageSize, IpFamily, NetworkType, NicModel, OnMissingMultus, PowerState, PullMethod,
+    ReclaimPolicy, RestartApproval, RunStrategy, Toleration, Tpm, VolumeMode,
 };
 use crate::{Bytes, Mac, names};
 
@@ -35,6 +35,10 @@ pub struct ValidatedWukong {
     pub disks: Vec<Disk>,
     /// MAC of the NIC on the pod network; `None` without that NIC.
     pub pod_nic: Option<Mac>,
+    /// IP family of the NIC on the pod network.
+    pub pod_ip_family: IpFamily,
+    /// Name servers on the pod network; empty: those of DHCP.
+    pub pod_dns_servers: Vec<IpAddr>,
     /// Secondary NICs in order.
     pub nics: Vec<Nic>,
     /// What cloud-init is told.
@@ -253,6 +257,12 @@ pub struct Nic {
     pub resource: Option<String>,
     /// Addresses in the guest; `None`: up without an address.
     pub ip: Option<GuestIp>,
+    /// Device model; `None`: virtio.
+    pub model: Option<NicModel>,
+    /// Whether the network is the first one of the pod.
+    pub primary: bool,
+    /// VLANs that the guest tags on it.
+    pub guest_vlans: Vec<GuestVlan>,
     /// What to do while Multus is not installed.
     pub on_missing_multus: OnMissingMultus,
     /// Whether NMState makes the bridge.
@@ -297,12 +307,24 @@ pub struct GuestIp {
     pub addresses: Vec<IpNet>,
     /// Default gateway.
     pub gateway: Option<IpAddr>,
+    /// Whether the gateway and next hops are reached directly, also outside the prefixes of the addresses.
+    pub gateway_on_link: bool,
     /// Name servers.
     pub dns_servers: Vec<IpAddr>,
     /// Search domains.
     pub search_domains: Vec<String>,
     /// Static routes.
     pub routes: Vec<GuestRoute>,
+}
+
+/// A VLAN that the guest tags on a NIC.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct GuestVlan {
+    /// VLAN ID, 1 to 4094.
+    pub id: u16,
+    /// Addresses; `None`: up without an address.
+    pub ip: Option<GuestIp>,
 }
 
 /// A static route in the guest.

@@ -391,7 +391,7 @@ fn gateways() {
         ("10.0.0.1/24", "\"10.0.0.1/24\" is not an IP address"),
         (
             "10.1.0.1",
-            "10.1.0.1 is not on the link: it lies outside 10.0.0.0/24",
+            "10.1.0.1 is not on the link: it lies outside 10.0.0.0/24 (gatewayOnLink: true accepts that)",
         ),
         ("10.0.0.5", "10.0.0.5 is the address of the VM itself"),
         (
@@ -439,7 +439,7 @@ fn routes() {
         ),
         (
             "to: default, via: 10.1.0.1",
-            "….routes[0].via: 10.1.0.1 is not on the link: it lies outside 10.0.0.0/24",
+            "….routes[0].via: 10.1.0.1 is not on the link: it lies outside 10.0.0.0/24 (gatewayOnLink: true accepts that)",
         ),
     ] {
         check_ip(
@@ -496,6 +496,77 @@ fn every_problem_is_told_at_once() {
             "….macAddress: \"x\" is not a unicast MAC address such as 02:00:00:00:00:01",
             "….ipConfig.address: mode: static needs an address such as 192.168.10.5/24",
             "….ipConfig.gateway: \"y\" is not an IP address",
+        ],
+    );
+}
+
+#[test]
+fn an_older_entry_for_the_pod_network_is_read_as_meant() {
+    check("{name: default}", &[]);
+    check(
+        "{name: default, vlanId: 5}",
+        &["….type: is missing: default without type is the pod network and takes no other field"],
+    );
+    check(
+        "{name: lan}",
+        &["….type: is missing: write bridge, ovs, sriov or macvlan"],
+    );
+    check_all(
+        &["{name: default}"],
+        "podNetwork: None,",
+        &[
+            "spec.podNetwork: None leaves the VM without a NIC: add an entry to networks",
+            "…: default without type is the pod network, which podNetwork: None excludes: drop one of the two",
+        ],
+    );
+}
+
+#[test]
+fn fields_of_older_manifests_say_what_to_write() {
+    check(
+        "{name: lan, type: bridge, physicalInterface: eth1, nodeIP: 10.0.0.1}",
+        &[
+            "….physicalInterface: is refused: write nodeNetwork: {uplink: eth1} to have the bridge made over that NIC, or bridgeName for a bridge that exists",
+            "….nodeIP: is refused: the operator gives no addresses to nodes; drop it, and write the guest's address to ipConfig.address",
+        ],
+    );
+    refusals::check(
+        "{cpu: 1, memory: 1Gi, running: true}",
+        &["spec.running: is refused: write powerState: Running or powerState: Stopped"],
+    );
+}
+
+#[test]
+fn vlans_of_the_guest_need_a_tagged_port_of_their_own() {
+    check(
+        "{name: lan, type: bridge, vlanId: 5, guestVlans: [{id: 7}, {id: 7}, {id: 0}]}",
+        &[
+            "….vlanId: makes the port untagged, so the guest cannot tag guestVlans on it: drop one of the two",
+            "….guestVlans[1].id: 7 is listed already",
+            "….guestVlans[2].id: 0 is not between 1 and 4094",
+        ],
+    );
+}
+
+#[test]
+fn devices_that_kubevirt_cannot_make_are_refused() {
+    check(
+        "{name: fast, type: sriov, nadName: fast, model: e1000}",
+        &["….model: a virtual function is passed through as it is: drop model"],
+    );
+    check(
+        "{name: lan, type: bridge, primary: true}",
+        &["….primary: takes the place of the pod network: add podNetwork: None"],
+    );
+    check_all(
+        &[
+            "{name: a, type: bridge, primary: true}",
+            "{name: b, type: bridge, primary: true}",
+        ],
+        "podNetwork: None, podNetworkIpFamily: IPv6,",
+        &[
+            "spec.networks[1].primary: spec.networks[0] is the primary network already",
+            "spec.podNetworkIpFamily: podNetwork: None leaves no NIC on the pod network: drop one of the two",
         ],
     );
 }

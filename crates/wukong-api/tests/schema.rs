@@ -199,7 +199,7 @@ fn only_what_no_default_can_replace_is_required() {
     for (path, required) in [
         ("spec", json!(["cpu", "memory"])),
         ("spec.disks[]", json!(["name"])),
-        ("spec.networks[]", json!(["name", "type"])),
+        ("spec.networks[]", json!(["name"])),
         ("spec.cloudInitUser", json!(["name"])),
         ("spec.startStrategy", Value::Null),
         ("spec.highAvailability", Value::Null),

@@ -3,11 +3,12 @@
 //! The rules below are those that every renderer of cloud-init understands (netplan, networkd, NetworkManager,
 //! sysconfig, ifupdown), not only netplan.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use serde::{Serialize, Serializer};
 use wukong_api::names::{INTERFACE_MAX, POD_NETWORK};
-use wukong_api::validated::{GuestIp, Nic};
+use wukong_api::spec::IpFamily;
+use wukong_api::validated::{GuestIp, GuestVlan, Nic};
 use wukong_api::{Mac, ValidatedWukong};
 
 use crate::fit::{fit, with_hash};
@@ -18,6 +19,12 @@ use crate::fit::{fit, with_hash};
 const GATEWAY_METRIC: u16 = 10;
 const POD_NETWORK_METRIC: u16 = 100;
 const DHCP_METRIC: u16 = 200;
+const VLAN_GATEWAY_METRIC: u16 = 50;
+const VLAN_DHCP_METRIC: u16 = 250;
+
+/// Address and gateway of a guest behind KubeVirt's NAT (`DefaultVMIpv6CIDR` in its `pkg/network`).
+const POD_ADDRESS: &str = "fd10:0:2::2/120";
+const POD_GATEWAY: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd10, 0, 2, 0, 0, 0, 0, 1));
 
 /// Everything of netplan's format that we use.
 #[derive(Serialize)]
@@ -25,13 +32,25 @@ struct NetworkData {
     version: u8,
     #[serde(serialize_with = "in_order")]
     ethernets: Vec<(String, Ethernet)>,
+    #[serde(serialize_with = "in_order", skip_serializing_if = "Vec::is_empty")]
+    vlans: Vec<(String, Vlan)>,
 }
 
-fn in_order<S: Serializer>(
-    ethernets: &[(String, Ethernet)],
+fn in_order<T: Serialize, S: Serializer>(
+    entries: &[(String, T)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(ethernets.iter().map(|(id, ethernet)| (id, ethernet)))
+    serializer.collect_map(entries.iter().map(|(id, entry)| (id, entry)))
+}
+
+/// An interface that tags a VLAN on the Ethernet interface of this id.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Vlan {
+    id: u16,
+    link: String,
+    #[serde(flatten)]
+    addresses: Addresses,
 }
 
 #[derive(Serialize)]
@@ -39,6 +58,16 @@ fn in_order<S: Serializer>(
 struct Ethernet {
     r#match: Match,
     set_name: String,
+    #[serde(flatten)]
+    addresses: Addresses,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mtu: Option<u16>,
+}
+
+/// How an interface gets its addresses and routes.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Addresses {
     #[serde(skip_serializing_if = "Option::is_none")]
     optional: Option<bool>,
     dhcp4: bool,
@@ -54,8 +83,6 @@ struct Ethernet {
     routes: Vec<Route>,
     #[serde(skip_serializing_if = "Option::is_none")]
     nameservers: Option<Nameservers>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mtu: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -96,62 +123,123 @@ struct Nameservers {
 pub fn guest_network_data(wukong: &ValidatedWukong, nics: &[&Nic]) -> String {
     let pod = wukong
         .pod_nic
-        .map(|mac| (POD_NETWORK.to_owned(), pod_ethernet(mac)));
+        .map(|mac| (POD_NETWORK.to_owned(), pod_ethernet(mac, wukong)));
     let awaited = match pod {
         Some(_) => None,
         None => nics.iter().position(|nic| nic.ip.is_some()),
     };
     let secondary = (0..).zip(nics).map(|(position, nic)| {
         let optional = awaited != Some(usize::from(position));
-        (nic.name.clone(), ethernet(nic, position, optional))
+        (id(nic), ethernet(nic, position, optional))
     });
+    let tagged = nics
+        .iter()
+        .flat_map(|nic| nic.guest_vlans.iter().map(|vlan| (*nic, vlan)));
     let data = NetworkData {
         version: 2,
         ethernets: pod.into_iter().chain(secondary).collect(),
+        vlans: (0..)
+            .zip(tagged)
+            .map(|(position, (nic, vlan))| tag(nic, vlan, position))
+            .collect(),
     };
     let options = serde_saphyr::ser_options! { quote_all: true };
     // Strings, numbers and flags: nothing that YAML cannot hold.
     serde_saphyr::to_string_with_options(&data, options).unwrap_or_default()
 }
 
-/// KubeVirt serves the pod network's IPv4 address by DHCP. For IPv6 it serves nothing: a guest would have to give
-/// itself a fixed address and route, which lead nowhere on a cluster without IPv6, so it gets none.
-fn pod_ethernet(mac: Mac) -> Ethernet {
+/// KubeVirt serves the pod network's IPv4 address by DHCP. For IPv6 it serves nothing: the guest gives itself the address
+/// that KubeVirt expects, and only where the Wukong says that the pod network has IPv6.
+fn pod_ethernet(mac: Mac, wukong: &ValidatedWukong) -> Ethernet {
+    let v4 = wukong.pod_ip_family != IpFamily::V6;
+    let v6 = wukong.pod_ip_family != IpFamily::V4;
+    let servers = &wukong.pod_dns_servers;
+    let gateway = || Route {
+        to: everywhere(POD_GATEWAY).to_owned(),
+        via: POD_GATEWAY,
+        metric: Some(POD_NETWORK_METRIC),
+        on_link: None,
+    };
     Ethernet {
-        dhcp4: true,
-        dhcp4_overrides: Some(DhcpOverrides {
-            route_metric: POD_NETWORK_METRIC,
-        }),
+        addresses: Addresses {
+            dhcp4: v4,
+            dhcp4_overrides: v4.then_some(DhcpOverrides {
+                route_metric: POD_NETWORK_METRIC,
+            }),
+            accept_ra: v6.then_some(false),
+            addresses: v6.then(|| POD_ADDRESS.to_owned()).into_iter().collect(),
+            routes: v6.then(gateway).into_iter().collect(),
+            nameservers: (!servers.is_empty()).then(|| Nameservers {
+                addresses: servers.clone(),
+                search: Vec::new(),
+            }),
+            ..Addresses::default()
+        },
         ..bare(mac, POD_NETWORK)
     }
 }
 
 /// `position` among the secondary NICs. The boot does not wait for an `optional` NIC.
 fn ethernet(nic: &Nic, position: u16, optional: bool) -> Ethernet {
-    let common = Ethernet {
-        optional: optional.then_some(true),
+    Ethernet {
+        addresses: Addresses {
+            optional: optional.then_some(true),
+            ..addresses(
+                nic.ip.as_ref(),
+                GATEWAY_METRIC + position,
+                DHCP_METRIC + position,
+            )
+        },
         mtu: nic.mtu,
         ..bare(nic.mac, &nic.name)
+    }
+}
+
+/// `position` among all VLANs. Their gateways come after those of the NICs and before the pod network.
+fn tag(nic: &Nic, vlan: &GuestVlan, position: u16) -> (String, Vlan) {
+    let gateway = (VLAN_GATEWAY_METRIC + position).min(POD_NETWORK_METRIC - 1);
+    let entry = Vlan {
+        id: vlan.id,
+        link: id(nic),
+        addresses: Addresses {
+            optional: Some(true),
+            ..addresses(vlan.ip.as_ref(), gateway, VLAN_DHCP_METRIC + position)
+        },
     };
-    let Some(ip) = &nic.ip else {
-        return Ethernet {
+    let name = format!("{}.{}", interface_name(&nic.name), vlan.id);
+    (fit(&name, INTERFACE_MAX), entry)
+}
+
+/// The id of a NIC's entry. Where VLANs link to it, that is the name of its interface: not every renderer of cloud-init
+/// follows an id to the interface behind it.
+fn id(nic: &Nic) -> String {
+    match nic.guest_vlans.is_empty() {
+        true => nic.name.clone(),
+        false => interface_name(&nic.name),
+    }
+}
+
+/// Addresses and routes, with the metrics of default routes by gateway and by DHCP.
+fn addresses(ip: Option<&GuestIp>, gateway_metric: u16, dhcp_metric: u16) -> Addresses {
+    let Some(ip) = ip else {
+        return Addresses {
             accept_ra: Some(false),
             link_local: Some(Vec::new()),
-            ..common
+            ..Addresses::default()
         };
     };
     // DHCP for IPv4 only: IPv6 guests follow router advertisements, which say whether DHCPv6 is to be asked. Asking
     // unasked can hold up the boot.
     let dhcp = ip.addresses.is_empty();
-    Ethernet {
+    Addresses {
         dhcp4: dhcp,
         dhcp4_overrides: dhcp.then_some(DhcpOverrides {
-            route_metric: DHCP_METRIC + position,
+            route_metric: dhcp_metric,
         }),
         addresses: ip.addresses.iter().map(ToString::to_string).collect(),
-        routes: routes(ip, GATEWAY_METRIC + position),
+        routes: routes(ip, gateway_metric),
         nameservers: nameservers(ip),
-        ..common
+        ..Addresses::default()
     }
 }
 
@@ -160,14 +248,7 @@ fn bare(mac: Mac, name: &str) -> Ethernet {
     Ethernet {
         r#match: Match { macaddress: mac },
         set_name: interface_name(name),
-        optional: None,
-        dhcp4: false,
-        dhcp4_overrides: None,
-        accept_ra: None,
-        link_local: None,
-        addresses: Vec::new(),
-        routes: Vec::new(),
-        nameservers: None,
+        addresses: Addresses::default(),
         mtu: None,
     }
 }
@@ -214,7 +295,11 @@ fn everywhere(via: IpAddr) -> &'static str {
 /// and older networkd the whole NIC.
 fn needs_on_link(ip: &GuestIp, via: IpAddr) -> bool {
     let link_local = matches!(via, IpAddr::V6(address) if address.is_unicast_link_local());
-    ip.addresses.is_empty() && !link_local
+    let outside = || {
+        let mut links = ip.addresses.iter();
+        !links.any(|link| link.contains(&via))
+    };
+    !link_local && (ip.addresses.is_empty() || ip.gateway_on_link && outside())
 }
 
 fn nameservers(ip: &GuestIp) -> Option<Nameservers> {

@@ -193,3 +193,46 @@ fn interfaces_get_the_nics_name_where_linux_can_have_it() {
         assert_eq!(data(&wukong)["ethernets"][nic]["set-name"], expected);
     }
 }
+
+#[test]
+fn vlans_that_the_guest_tags() {
+    let wukong = wukong(
+        r#"
+networks:
+- name: trunk
+  type: bridge
+  macAddress: 02:00:00:00:00:02
+  guestVlans:
+  - {id: 120, ipConfig: {address: 10.12.0.15/24, gateway: 10.12.0.1, dnsServers: [10.12.0.2]}}
+  - {id: 130, ipConfig: {mode: dhcp}}
+  - {id: 140}
+"#,
+    );
+    assert_snapshot!(guest_network_data(&wukong, &all(&wukong)));
+}
+
+#[test]
+fn a_gateway_outside_the_prefix_is_on_the_link() {
+    let lan = lan("{address: 203.0.113.7/32, gateway: 192.0.2.1, gatewayOnLink: true}");
+    assert_eq!(
+        lan["routes"],
+        json!([{"to": "0.0.0.0/0", "via": "192.0.2.1", "metric": 10, "on-link": true}])
+    );
+}
+
+#[test]
+fn the_pod_nic_speaks_the_families_of_the_pod_network() {
+    let pod = |spec: &str| data(&wukong(spec))["ethernets"]["pod-network"].take();
+    let dual = pod("podNetworkIpFamily: DualStack");
+    assert_eq!(
+        (&dual["dhcp4"], &dual["addresses"]),
+        (&json!(true), &json!(["fd10:0:2::2/120"]))
+    );
+    let six = pod("podNetworkIpFamily: IPv6\npodNetworkDnsServers: ['fd00::a']");
+    assert_eq!(six["dhcp4"], false);
+    assert_eq!(
+        six["routes"],
+        json!([{"to": "::/0", "via": "fd10:0:2::1", "metric": 100}])
+    );
+    assert_eq!(six["nameservers"], json!({"addresses": ["fd00::a"]}));
+}

@@ -1,6 +1,6 @@
 //! NICs and their networks.
 
-use wukong_api::spec::NetworkType;
+use wukong_api::spec::{NetworkType, NicModel};
 use wukong_api::validated::Nic;
 use wukong_api::{Mac, ValidatedWukong, names};
 
@@ -14,12 +14,21 @@ const MACVTAP: &str = "macvtap";
 pub(crate) fn nics(wukong: &ValidatedWukong, secondary: &[&Nic]) -> Vec<(Interface, Network)> {
     let pod = wukong.pod_nic.map(|mac| {
         let binding = Binding::Masquerade {};
-        pair(names::POD_NETWORK, mac, binding, NetworkSource::Pod {})
+        pair(
+            names::POD_NETWORK,
+            mac,
+            None,
+            binding,
+            NetworkSource::Pod {},
+        )
     });
     let secondary = secondary.iter().map(|nic| {
         let network_name = nic.attachment.name().to_owned();
-        let source = NetworkSource::Multus { network_name };
-        pair(&nic.name, nic.mac, binding(nic.kind), source)
+        let source = NetworkSource::Multus {
+            network_name,
+            default: nic.primary.then_some(true),
+        };
+        pair(&nic.name, nic.mac, nic.model, binding(nic.kind), source)
     });
     pod.into_iter().chain(secondary).collect()
 }
@@ -35,10 +44,17 @@ fn binding(kind: NetworkType) -> Binding {
     }
 }
 
-fn pair(name: &str, mac: Mac, binding: Binding, source: NetworkSource) -> (Interface, Network) {
+fn pair(
+    name: &str,
+    mac: Mac,
+    model: Option<NicModel>,
+    binding: Binding,
+    source: NetworkSource,
+) -> (Interface, Network) {
     let interface = Interface {
         name: name.to_owned(),
         mac_address: mac.to_string(),
+        model,
         binding,
     };
     let network = Network {

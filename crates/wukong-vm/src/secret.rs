@@ -6,7 +6,8 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use kube::core::ObjectMeta;
 use wukong_api::owner::owner_reference;
-use wukong_api::validated::Login;
+use wukong_api::spec::IpFamily;
+use wukong_api::validated::{Login, Nic};
 use wukong_api::{ValidatedWukong, labels, names};
 
 use crate::user_data::user_data;
@@ -64,9 +65,13 @@ pub(crate) fn network_data_secret(wukong: &ValidatedWukong) -> String {
 /// A user who brings a Secret may put `networkdata` into it, and we cannot look. KubeVirt takes one source only, and
 /// when that Secret lacks the key, the guest boots with the image's own default: DHCP on the first NIC
 /// (`resolveNoCloudSecrets` of KubeVirt, `pkg/cloud-init`). So theirs it is, unless the Wukong itself asks for
-/// addresses (`ipConfig`), which would be lost that way.
+/// addresses (`ipConfig`, `guestVlans`, `podNetworkIpFamily`, `podNetworkDnsServers`), which would be lost that way.
 fn owns_network_data(wukong: &ValidatedWukong) -> bool {
-    !matches!(wukong.login, Login::Secret(_)) || wukong.nics.iter().any(|nic| nic.ip.is_some())
+    let of_nic = |nic: &Nic| nic.ip.is_some() || !nic.guest_vlans.is_empty();
+    !matches!(wukong.login, Login::Secret(_))
+        || wukong.pod_ip_family != IpFamily::V4
+        || !wukong.pod_dns_servers.is_empty()
+        || wukong.nics.iter().any(of_nic)
 }
 
 fn own_secret(wukong: &ValidatedWukong) -> String {

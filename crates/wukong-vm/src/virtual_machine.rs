@@ -9,7 +9,8 @@ use k8s_openapi::api::core::v1::{Affinity, TopologySpreadConstraint};
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
 use wukong_api::spec::{
-    Architecture, DiskBus, DiskCache, EvictionStrategy, HugepageSize, RunStrategy, Toleration, Tpm,
+    Architecture, DiskBus, DiskCache, EvictionStrategy, HugepageSize, NicModel, RunStrategy,
+    Toleration, Tpm,
 };
 
 /// What the VM is, and whether it runs.
@@ -266,6 +267,9 @@ pub struct Interface {
     pub name: String,
     /// MAC address.
     pub mac_address: String,
+    /// Device model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<NicModel>,
     /// How it is tied to the network.
     #[serde(flatten)]
     pub binding: Binding,
@@ -309,6 +313,9 @@ pub enum NetworkSource {
     Multus {
         /// NetworkAttachmentDefinition of the same namespace.
         network_name: String,
+        /// Whether it is the first network of the pod.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        default: Option<bool>,
     },
 }
 

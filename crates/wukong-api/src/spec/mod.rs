@@ -147,6 +147,18 @@ pub struct WukongSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_network: Option<PodNetwork>,
 
+    /// IP family of the NIC on the pod network inside the guest: `IPv4`, `IPv6` or `DualStack`. KubeVirt gives the guest
+    /// IPv4 by DHCP; IPv6 is a fixed address behind NAT (fd10:0:2::2/120), configured by cloud-init on the first boot. Take
+    /// `IPv6` or `DualStack` only on a cluster whose pods have IPv6. Default `IPv4`. Excludes `podNetwork: None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_network_ip_family: Option<IpFamily>,
+
+    /// Name servers of the guest on the pod network, at most 8. An IPv6-only pod network needs them: KubeVirt announces
+    /// name servers by DHCPv4 only. Default: those of DHCP. Excludes `podNetwork: None`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(length(min = 1, max = 45)))]
+    pub pod_network_dns_servers: Vec<String>,
+
     /// Disks, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
@@ -164,6 +176,10 @@ pub struct WukongSpec {
     /// Today's wish. Absent: what `startStrategy` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerState>,
+
+    /// Field of other APIs, refused: write `powerState` or `startStrategy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<bool>,
 
     /// Who restarts the VM when a change needs a restart. Default `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,6 +205,21 @@ pub enum PodNetwork {
     Masquerade,
     /// The VM has no NIC on the pod network.
     None,
+}
+
+/// IP family of the NIC on the pod network.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
+pub enum IpFamily {
+    /// IPv4 by DHCP.
+    #[default]
+    #[serde(rename = "IPv4")]
+    V4,
+    /// A fixed IPv6 address.
+    #[serde(rename = "IPv6")]
+    V6,
+    /// Both.
+    DualStack,
 }
 
 /// The power state that the user wants now.

@@ -7,13 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A secondary NIC and the network that it is attached to.
-#[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.name != 'pod-network'").message("pod-network is the name of the first NIC: choose another"),
-    validation = Rule::new("self.type != 'sriov' || has(self.resourceName) || has(self.nadName)")
+    validation = Rule::new("has(self.type) || self.name == 'default'")
+        .message("type is missing: write bridge, ovs, sriov or macvlan"),
+    validation = Rule::new("!has(self.type) || self.type != 'sriov' || has(self.resourceName) || has(self.nadName)")
         .message("sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)"),
-    validation = Rule::new("self.type != 'macvlan' || !has(self.bridgeName)")
+    validation = Rule::new("!has(self.type) || self.type != 'macvlan' || !has(self.bridgeName)")
         .message("macvlan has no bridge: drop bridgeName, or use type: bridge")
 )]
 pub struct Network {
@@ -24,9 +26,10 @@ pub struct Network {
     )]
     pub name: String,
 
-    /// Kind of network.
-    #[serde(rename = "type")]
-    pub type_: NetworkType,
+    /// Kind of network: `bridge`, `macvlan`, `sriov` or `ovs`. Required, except for an entry with the name `default` and
+    /// no other field: such an entry of an older manifest stands for the NIC on the pod network.
+    #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
+    pub type_: Option<NetworkType>,
 
     /// Uses this NetworkAttachmentDefinition of the same namespace; none is created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -56,6 +59,33 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 576, max = 9216))]
     pub mtu: Option<u16>,
+
+    /// Device model that the guest sees: `virtio`, `e1000`, `e1000e`, `igb`, `ne2k_pci`, `pcnet` or `rtl8139`. Default
+    /// `virtio`. Only a `virtio` NIC can be plugged into a running VM. Not for `type: sriov`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<NicModel>,
+
+    /// Makes this network the first network of the pod, in place of the cluster's pod network (default network of
+    /// Multus). At most one entry; needs `podNetwork: None`. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<bool>,
+
+    /// VLANs that the guest itself tags on this NIC, configured in the guest by cloud-init on the first boot. At most 16.
+    /// Excludes `vlanId`, which makes the port untagged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["id".into()]))]
+    pub guest_vlans: Vec<GuestVlan>,
+
+    /// Field of older manifests, refused: write `nodeNetwork.uplink`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub physical_interface: Option<String>,
+
+    /// Field of older manifests, refused: the operator gives no addresses to nodes.
+    #[serde(rename = "nodeIP", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub node_ip: Option<String>,
 
     /// Device-plugin resource of an `sriov` NIC, or the marker resource of a bridge, such as
     /// `bridge.network.kubevirt.io/br-lan`, which makes the scheduler choose nodes that have the bridge.
@@ -87,6 +117,41 @@ pub enum NetworkType {
     Sriov,
     /// An Open vSwitch bridge on the node.
     Ovs,
+}
+
+/// Device model of a NIC.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[schemars(transform = super::without_description)]
+pub enum NicModel {
+    /// virtio-net.
+    Virtio,
+    /// Intel 82540EM.
+    E1000,
+    /// Intel 82574L.
+    E1000e,
+    /// Intel 82576.
+    Igb,
+    /// NE2000 on PCI.
+    #[serde(rename = "ne2k_pci")]
+    Ne2kPci,
+    /// AMD PCnet.
+    Pcnet,
+    /// Realtek RTL8139.
+    Rtl8139,
+}
+
+/// A VLAN that the guest tags on a NIC.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestVlan {
+    /// VLAN ID, 1 to 4094.
+    #[schemars(range(min = 1, max = 4094))]
+    pub id: u16,
+
+    /// Addresses of the VLAN interface, as for a NIC. Absent: the interface is up without an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ip_config: Option<IpConfig>,
 }
 
 /// What to do while Multus is not installed.
@@ -146,6 +211,11 @@ pub struct IpConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 45))]
     pub gateway: Option<String>,
+
+    /// Accepts a `gateway` and next hops outside the prefixes of the addresses and reaches them directly on the link, as
+    /// hosters with single addresses (/32) need. Default false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway_on_link: Option<bool>,
 
     /// Name servers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

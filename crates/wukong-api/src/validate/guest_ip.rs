@@ -36,10 +36,17 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
         ),
         _ => {}
     }
+    let on_link = asked.gateway_on_link == Some(true);
+    if on_link && asked.gateway.is_none() && asked.routes.is_empty() {
+        problems.add(
+            at("gatewayOnLink"),
+            "says how the gateway is reached: add gateway or routes, or drop it",
+        );
+    }
     let gateway = asked
         .gateway
         .as_ref()
-        .and_then(|written| problems.check(&at("gateway"), next_hop(written, &addresses)));
+        .and_then(|written| problems.check(&at("gateway"), next_hop(written, &addresses, on_link)));
     let dns_servers = asked
         .dns_servers
         .iter()
@@ -58,7 +65,7 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
     let mut routes = Vec::new();
     for (index, asked) in asked.routes.iter().enumerate() {
         let path = at(&format!("routes[{index}]"));
-        let Some(route) = guest_route(&path, asked, &addresses, problems) else {
+        let Some(route) = guest_route(&path, asked, (&addresses, on_link), problems) else {
             continue;
         };
         let destination = (route.via.is_ipv4(), route.to);
@@ -76,6 +83,7 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
     GuestIp {
         addresses,
         gateway,
+        gateway_on_link: on_link,
         dns_servers,
         search_domains: asked.search_domains.clone(),
         routes,
@@ -85,10 +93,13 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
 fn guest_route(
     path: &str,
     asked: &spec::Route,
-    addresses: &[IpNet],
+    (addresses, on_link): (&[IpNet], bool),
     problems: &mut Problems,
 ) -> Option<GuestRoute> {
-    let via = problems.check(&format!("{path}.via"), next_hop(&asked.via, addresses));
+    let via = problems.check(
+        &format!("{path}.via"),
+        next_hop(&asked.via, addresses, on_link),
+    );
     let to = match asked.to.as_str() {
         "default" => None,
         written => {
@@ -113,7 +124,7 @@ fn guest_route(
     Some(GuestRoute { to, via: via? })
 }
 
-fn ip(written: &str) -> Result<IpAddr, String> {
+pub(super) fn ip(written: &str) -> Result<IpAddr, String> {
     written
         .parse()
         .map_err(|_| format!("{} is not an IP address", text::quoted(written)))
@@ -136,7 +147,7 @@ fn domain_name(written: &str) -> Result<(), String> {
 }
 
 /// A gateway or next hop: on the link of a static address of its IP version, where there is one.
-fn next_hop(written: &str, addresses: &[IpNet]) -> Result<IpAddr, String> {
+fn next_hop(written: &str, addresses: &[IpNet], on_link: bool) -> Result<IpAddr, String> {
     let hop = ip(written)?;
     if hop.is_unspecified() || hop.is_loopback() || hop.is_multicast() {
         return Err(format!("{hop} is not an address that a router can have"));
@@ -152,9 +163,9 @@ fn next_hop(written: &str, addresses: &[IpNet]) -> Result<IpAddr, String> {
     if links.peek().is_none() {
         return Err(format!("{hop} is of another IP version than the addresses"));
     }
-    if !links.any(|link| link.contains(&hop)) {
+    if !on_link && !links.any(|link| link.contains(&hop)) {
         return Err(format!(
-            "{hop} is not on the link: it lies outside {}",
+            "{hop} is not on the link: it lies outside {} (gatewayOnLink: true accepts that)",
             listed(addresses)
         ));
     }

@@ -145,10 +145,18 @@ impl ValidatedWukong {
         let disks = disks::check(spec, &identity, settings, made, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, settings, &mut problems);
         let (pod_nic, nics) = networks::check(spec, &identity, settings, &mut problems);
+        let (pod_ip_family, pod_dns_servers) = networks::pod_network(spec, &mut problems);
         let login = login::check(spec, &mut problems);
         let ssh_key_secret = login::ssh_key_secret(spec, &mut problems);
         let placement = placement::check(spec, &mut problems);
         let (run_strategy, auto_start) = placement::run_strategy(spec, &mut problems);
+
+        if spec.running.is_some() {
+            problems.add(
+                "spec.running",
+                "is refused: write powerState: Running or powerState: Stopped",
+            );
+        }
 
         if !problems.0.is_empty() {
             return Err(InvalidWukong {
@@ -164,6 +172,8 @@ impl ValidatedWukong {
             ephemeral_image,
             disks,
             pod_nic,
+            pod_ip_family,
+            pod_dns_servers,
             nics,
             login,
             ssh_key_secret,

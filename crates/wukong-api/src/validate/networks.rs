@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::{OperatorSettings, Problems, guest_ip, placement, text};
 use crate::spec::{self, NetworkType, WukongSpec};
-use crate::validated::{Attachment, GuestIp, Identity, Nic, NodeNetwork};
+use crate::validated::{Attachment, GuestIp, GuestVlan, Identity, Nic, NodeNetwork};
 use crate::{Mac, names};
 
 const NETWORKS_MAX: usize = 31;
@@ -19,7 +19,7 @@ pub(super) fn check(
     let pod_nic = match spec.pod_network.unwrap_or_default() {
         spec::PodNetwork::Masquerade => Some(Mac::derive(&identity.uid, names::POD_NETWORK)),
         spec::PodNetwork::None => {
-            if spec.networks.is_empty() {
+            if spec.networks.iter().all(is_pod_network) {
                 problems.add(
                     "spec.podNetwork",
                     "None leaves the VM without a NIC: add an entry to networks",
@@ -54,6 +54,9 @@ pub(super) fn check(
         .networks
         .iter()
         .enumerate()
+        .filter(|(index, network)| !pod_entry(spec, *index, network, problems))
+        .collect::<Vec<_>>()
+        .into_iter()
         .map(|(index, network)| {
             let path = format!("spec.networks[{index}]");
             let nic = nic(&path, network, identity, settings, problems);
@@ -66,7 +69,8 @@ pub(super) fn check(
                     format!("{} is the MAC of {first} already", nic.mac),
                 );
             }
-            for address in nic.ip.iter().flat_map(|ip| &ip.addresses) {
+            let vlans = nic.guest_vlans.iter().filter_map(|vlan| vlan.ip.as_ref());
+            for address in nic.ip.iter().chain(vlans).flat_map(|ip| &ip.addresses) {
                 if let Some(first) = addresses.insert(address.addr(), path.clone()) {
                     problems.add(
                         format!("{path}.ipConfig"),
@@ -77,12 +81,157 @@ pub(super) fn check(
             nic
         })
         .collect();
-    one_shape_per_bridge(&nics, problems);
+    one_shape_per_bridge(spec, &nics, problems);
+    one_primary(spec, problems);
     (pod_nic, nics)
 }
 
+/// How the guest configures the NIC on the pod network.
+pub(super) fn pod_network(
+    spec: &WukongSpec,
+    problems: &mut Problems,
+) -> (spec::IpFamily, Vec<IpAddr>) {
+    if spec.pod_network == Some(spec::PodNetwork::None) {
+        let given = [
+            ("podNetworkIpFamily", spec.pod_network_ip_family.is_some()),
+            (
+                "podNetworkDnsServers",
+                !spec.pod_network_dns_servers.is_empty(),
+            ),
+        ];
+        for (field, _) in given.iter().filter(|(_, given)| *given) {
+            problems.add(
+                format!("spec.{field}"),
+                "podNetwork: None leaves no NIC on the pod network: drop one of the two",
+            );
+        }
+    }
+    let servers = spec.pod_network_dns_servers.iter().enumerate();
+    let servers = servers
+        .filter_map(|(index, written)| {
+            let path = format!("spec.podNetworkDnsServers[{index}]");
+            problems.check(&path, guest_ip::ip(written))
+        })
+        .collect();
+    (spec.pod_network_ip_family.unwrap_or_default(), servers)
+}
+
+/// An entry of older manifests that stands for the NIC on the pod network.
+fn is_pod_network(network: &spec::Network) -> bool {
+    network.type_.is_none() && network.name == "default"
+}
+
+/// Whether an entry stands for the NIC on the pod network, which has no fields of its own.
+fn pod_entry(
+    spec: &WukongSpec,
+    index: usize,
+    network: &spec::Network,
+    problems: &mut Problems,
+) -> bool {
+    if !is_pod_network(network) {
+        return false;
+    }
+    let path = format!("spec.networks[{index}]");
+    if spec.pod_network == Some(spec::PodNetwork::None) {
+        problems.add(
+            &path,
+            "default without type is the pod network, which podNetwork: None excludes: drop one of the two",
+        );
+    }
+    let bare = spec::Network {
+        name: network.name.clone(),
+        ..spec::Network::default()
+    };
+    if *network != bare {
+        problems.add(
+            format!("{path}.type"),
+            "is missing: default without type is the pod network and takes no other field",
+        );
+    }
+    true
+}
+
+/// At most one network takes the place of the pod network, and only where that is free.
+fn one_primary(spec: &WukongSpec, problems: &mut Problems) {
+    let mut marked = spec
+        .networks
+        .iter()
+        .enumerate()
+        .filter(|(_, network)| network.primary == Some(true))
+        .map(|(index, _)| index);
+    let Some(first) = marked.next() else { return };
+    if spec.pod_network != Some(spec::PodNetwork::None) {
+        problems.add(
+            format!("spec.networks[{first}].primary"),
+            "takes the place of the pod network: add podNetwork: None",
+        );
+    }
+    if let Some(second) = marked.next() {
+        problems.add(
+            format!("spec.networks[{second}].primary"),
+            format!("spec.networks[{first}] is the primary network already"),
+        );
+    }
+}
+
+/// VLANs that the guest tags on a NIC.
+fn guest_vlans(path: &str, asked: &spec::Network, problems: &mut Problems) -> Vec<GuestVlan> {
+    if asked.vlan_id.is_some() && !asked.guest_vlans.is_empty() {
+        problems.add(
+            format!("{path}.vlanId"),
+            "makes the port untagged, so the guest cannot tag guestVlans on it: drop one of the two",
+        );
+    }
+    let mut vlans: Vec<GuestVlan> = Vec::new();
+    for (index, vlan) in asked.guest_vlans.iter().enumerate() {
+        let path = format!("{path}.guestVlans[{index}]");
+        if !(1..=4094).contains(&vlan.id) {
+            problems.add(
+                format!("{path}.id"),
+                format!("{} is not between 1 and 4094", vlan.id),
+            );
+        }
+        if vlans.iter().any(|earlier| earlier.id == vlan.id) {
+            problems.add(
+                format!("{path}.id"),
+                format!("{} is listed already", vlan.id),
+            );
+        }
+        let ip = vlan.ip_config.as_ref();
+        vlans.push(GuestVlan {
+            id: vlan.id,
+            ip: ip.map(|ip| guest_ip::check(&format!("{path}.ipConfig"), ip, problems)),
+        });
+    }
+    vlans
+}
+
+/// Fields of older manifests, each with what to write instead.
+fn refused(path: &str, asked: &spec::Network, problems: &mut Problems) {
+    if let Some(interface) = &asked.physical_interface {
+        problems.add(
+            format!("{path}.physicalInterface"),
+            format!(
+                "is refused: write nodeNetwork: {{uplink: {interface}}} to have the bridge made over that NIC, or bridgeName for a bridge that exists"
+            ),
+        );
+    }
+    if asked.node_ip.is_some() {
+        problems.add(
+            format!("{path}.nodeIP"),
+            "is refused: the operator gives no addresses to nodes; drop it, and write the guest's address to ipConfig.address",
+        );
+    }
+}
+
 /// On the same nodes a bridge is of one kind, over one uplink.
-fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
+fn one_shape_per_bridge(spec: &WukongSpec, nics: &[Nic], problems: &mut Problems) {
+    let position = |nic: &Nic| {
+        let mut networks = spec.networks.iter();
+        networks
+            .position(|network| network.name == nic.name)
+            .unwrap_or_default()
+    };
     for (index, nic) in nics.iter().enumerate() {
         let (Some(bridge), Some(node)) = (&nic.bridge, &nic.node_network) else {
             continue;
@@ -94,7 +243,8 @@ fn one_shape_per_bridge(nics: &[Nic], problems: &mut Problems) {
                     && (theirs.uplink != node.uplink || first.kind != nic.kind)
             })
         };
-        if let Some(first) = nics.iter().take(index).position(differs) {
+        if let Some(first) = nics.iter().take(index).find(|first| differs(first)) {
+            let (index, first) = (position(nic), position(first));
             problems.add(
                 format!("spec.networks[{index}].nodeNetwork"),
                 format!(
@@ -121,6 +271,20 @@ fn nic(
         );
     }
     problems.check(&at("name"), text::dns_label(&asked.name));
+    let kind = asked.type_.unwrap_or_else(|| {
+        problems.add(
+            at("type"),
+            "is missing: write bridge, ovs, sriov or macvlan",
+        );
+        NetworkType::Bridge
+    });
+    refused(path, asked, problems);
+    if kind == NetworkType::Sriov && asked.model.is_some() {
+        problems.add(
+            at("model"),
+            "a virtual function is passed through as it is: drop model",
+        );
+    }
     if let Some(nad) = &asked.nad_name {
         let advice = |error: String| match nad.contains('/') {
             true => format!(
@@ -143,9 +307,9 @@ fn nic(
             format!("{mtu} is not between 576 and 9216 bytes"),
         );
     }
-    resource(path, asked, problems);
+    resource(path, asked, kind, problems);
     let mac = mac(path, asked, identity, problems);
-    let bridge = bridge(path, asked, problems);
+    let bridge = bridge(path, asked, kind, problems);
     let ip = asked
         .ip_config
         .as_ref()
@@ -163,7 +327,7 @@ fn nic(
     }
     Nic {
         name: asked.name.clone(),
-        kind: asked.type_,
+        kind,
         attachment: match &asked.nad_name {
             Some(name) => Attachment::Existing(name.clone()),
             None => Attachment::Planned(names::network_attachment_definition(
@@ -172,20 +336,23 @@ fn nic(
             )),
         },
         vlan: asked.vlan_id,
-        node_network: node_network(path, asked, bridge.as_ref(), settings, problems),
+        node_network: node_network(path, asked, (kind, bridge.as_ref()), settings, problems),
         bridge,
         mac,
         mac_given: asked.mac_address.is_some(),
         mtu: asked.mtu,
         resource: asked.resource_name.clone(),
         ip,
+        model: asked.model,
+        primary: asked.primary == Some(true),
+        guest_vlans: guest_vlans(path, asked, problems),
         on_missing_multus: asked.on_missing_multus.unwrap_or_default(),
     }
 }
 
-fn resource(path: &str, asked: &spec::Network, problems: &mut Problems) {
+fn resource(path: &str, asked: &spec::Network, kind: NetworkType, problems: &mut Problems) {
     let planned = asked.nad_name.is_none();
-    match (&asked.resource_name, asked.type_) {
+    match (&asked.resource_name, kind) {
         (None, NetworkType::Sriov) if planned => problems.add(
             path,
             "sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)",
@@ -217,12 +384,17 @@ fn mac(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
         .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name))
 }
 
-fn bridge(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<String> {
+fn bridge(
+    path: &str,
+    asked: &spec::Network,
+    kind: NetworkType,
+    problems: &mut Problems,
+) -> Option<String> {
     let path = format!("{path}.bridgeName");
     if let Some(name) = &asked.bridge_name {
         problems.check(&path, text::interface_name(name));
     }
-    match asked.type_ {
+    match kind {
         NetworkType::Macvlan => {
             if asked.bridge_name.is_some() {
                 problems.add(
@@ -250,13 +422,13 @@ fn bridge(path: &str, asked: &spec::Network, problems: &mut Problems) -> Option<
 fn node_network(
     path: &str,
     asked: &spec::Network,
-    bridge: Option<&String>,
+    (kind, bridge): (NetworkType, Option<&String>),
     settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<NodeNetwork> {
     let node_network = asked.node_network.as_ref()?;
     let path = format!("{path}.nodeNetwork");
-    if !matches!(asked.type_, NetworkType::Bridge | NetworkType::Ovs) {
+    if !matches!(kind, NetworkType::Bridge | NetworkType::Ovs) {
         problems.add(
             &path,
             "only type: bridge and type: ovs have a bridge on the nodes: drop nodeNetwork",

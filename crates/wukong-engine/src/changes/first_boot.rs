@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use wukong_api::ValidatedWukong;
+use wukong_api::spec::IpFamily;
 use wukong_api::validated::{Login, Password, User};
 
-use super::{list, nics};
+use super::{list, nics, written};
 use crate::managed_fields;
 
 /// What becomes of a change.
@@ -39,7 +40,22 @@ pub fn first_boot(wukong: &ValidatedWukong) -> Vec<FirstBootField> {
         Login::User(user) => login(user, &mut add),
         _ => {}
     }
+    if wukong.pod_ip_family != IpFamily::V4 {
+        let family = written(&wukong.pod_ip_family);
+        add("spec.podNetworkIpFamily", family.clone(), json!(family));
+    }
+    if let Some(servers) = nics::servers(wukong) {
+        add(
+            "spec.podNetworkDnsServers",
+            Some(servers.clone()),
+            json!(servers),
+        );
+    }
     for nic in &wukong.nics {
+        if let Some(vlans) = nics::vlans(nic) {
+            let path = nics::path(nic, "guestVlans");
+            add(&path, Some(vlans.clone()), json!(vlans));
+        }
         if let Some(ip) = nics::ip(nic.ip.as_ref()) {
             let path = nics::path(nic, "ipConfig");
             add(&path, Some(ip.clone()), json!(ip));

@@ -1,7 +1,7 @@
 //! Changes of NICs.
 
 use wukong_api::ValidatedWukong;
-use wukong_api::spec::NetworkType;
+use wukong_api::spec::{NetworkType, NicModel};
 use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
 
 use super::{Change, Changes, Class, RESTART, list, reordered, written};
@@ -22,6 +22,10 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
     for nic in new.nics.iter().filter(|nic| find(old, nic).is_none()) {
         let (class, why) = match nic.kind {
+            _ if nic.primary || nic.model.is_some_and(|model| model != NicModel::Virtio) => (
+                Class::NeedsRestart,
+                "KubeVirt plugs neither another model than virtio nor the primary network into a running guest",
+            ),
             NetworkType::Macvlan => (
                 Class::NeedsRestart,
                 "KubeVirt plugs bridge and SR-IOV NICs only into a running guest",
@@ -72,6 +76,22 @@ fn pod_network(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Chang
             .to_owned(),
         )
     };
+    changes.field(
+        "spec.podNetworkIpFamily",
+        &old.pod_ip_family,
+        &new.pod_ip_family,
+        Class::FirstBootOnly,
+        FIRST_BOOT,
+    );
+    if old.pod_dns_servers != new.pod_dns_servers {
+        changes.add(
+            "spec.podNetworkDnsServers",
+            servers(old),
+            servers(new),
+            Class::FirstBootOnly,
+            FIRST_BOOT,
+        );
+    }
     if old.pod_nic != new.pod_nic {
         changes.add(
             "spec.podNetwork",
@@ -81,6 +101,22 @@ fn pod_network(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Chang
             RESTART,
         );
     }
+}
+
+pub(super) fn servers(wukong: &ValidatedWukong) -> Option<String> {
+    list(wukong.pod_dns_servers.iter().map(ToString::to_string))
+}
+
+/// VLANs of the guest for people.
+pub(super) fn vlans(nic: &Nic) -> Option<String> {
+    list(
+        nic.guest_vlans
+            .iter()
+            .map(|vlan| match ip(vlan.ip.as_ref()) {
+                Some(ip) => format!("{} ({ip})", vlan.id),
+                None => vlan.id.to_string(),
+            }),
+    )
 }
 
 type Owned<'a> = (&'a ValidatedWukong, &'a Nic);
@@ -149,6 +185,29 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
             FIRST_BOOT,
         );
     }
+    if old.guest_vlans != new.guest_vlans {
+        changes.add(
+            &at("guestVlans"),
+            vlans(old),
+            vlans(new),
+            Class::FirstBootOnly,
+            FIRST_BOOT,
+        );
+    }
+    changes.field(
+        &at("model"),
+        &old.model,
+        &new.model,
+        Class::NeedsRestart,
+        "the running VM keeps what it was started with; the guest needs a driver for the new model",
+    );
+    changes.field(
+        &at("primary"),
+        &old.primary,
+        &new.primary,
+        Class::NeedsRestart,
+        RESTART,
+    );
     changes.field(
         &at("onMissingMultus"),
         &old.on_missing_multus,
@@ -207,6 +266,7 @@ pub(super) fn ip(ip: Option<&GuestIp>) -> Option<String> {
             list(ip.addresses.iter().map(ToString::to_string)).or_else(|| Some("dhcp".into())),
         ),
         ("gateway ", ip.gateway.map(|gateway| gateway.to_string())),
+        ("", ip.gateway_on_link.then(|| "on link".to_owned())),
         ("dns ", list(ip.dns_servers.iter().map(ToString::to_string))),
         ("search ", list(ip.search_domains.iter().cloned())),
         ("routes ", list(ip.routes.iter().map(route))),

@@ -41,6 +41,8 @@ pub struct MachineFact {
     pub nics: Vec<Interface>,
     /// NetworkAttachmentDefinitions by NIC.
     pub networks: BTreeMap<String, String>,
+    /// NIC on the first network of the pod, where that is not the pod network.
+    pub primary: Option<String>,
     /// Labels that the node must have.
     pub node_selector: BTreeMap<String, String>,
     /// Taints that are tolerated.
@@ -107,6 +109,9 @@ impl MachineFact {
                 .filter_map(|nic| typed(Some(nic)))
                 .collect(),
             networks: networks.collect(),
+            primary: items(spec.get("networks"))
+                .find(|network| network.pointer("/multus/default") == Some(&Value::Bool(true)))
+                .map(|network| text(network, "/name")),
             node_selector: typed(spec.get("nodeSelector")).unwrap_or_default(),
             tolerations: typed(spec.get("tolerations")).unwrap_or_default(),
             anti_affinity: spec.pointer("/affinity/podAntiAffinity").is_some(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wukong_api::spec::{Architecture, DiskKind, Firmware, NetworkType};
+use wukong_api::spec::{Architecture, DiskKind, Firmware, NetworkType, NicModel};
 use wukong_api::validated::{self, Attachment, Nic, Source};
 use wukong_api::{Mac, ValidatedWukong, names};
 use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
@@ -169,6 +169,7 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
         let mut known = nics.iter().filter(|nic| nic.name == seen.name).cloned();
         if let Some(mut nic) = known.next() {
             attached(&mut nic, seen, machine.networks.get(&seen.name));
+            nic.primary = machine.primary.as_ref() == Some(&nic.name);
             wukong.nics.push(nic);
         }
     }
@@ -203,6 +204,10 @@ fn attached(nic: &mut Nic, seen: &Interface, network: Option<&String>) {
         (Binding::Plugin { .. }, _) => NetworkType::Macvlan,
         (Binding::Masquerade {}, kind) => kind,
     };
+    let model = seen.model.unwrap_or(NicModel::Virtio);
+    if nic.model.is_some() || model != NicModel::Virtio {
+        nic.model = Some(model);
+    }
     if let Some(mac) = Mac::parse(&seen.mac_address) {
         nic.mac = mac;
     }

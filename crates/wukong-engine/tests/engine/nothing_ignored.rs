@@ -27,6 +27,8 @@ const S3: &str = "disks: [{name: root, size: 1Gi, source: {s3: {url: 's3://b/x'}
 const GCS: &str = "disks: [{name: root, size: 1Gi, source: {gcs: {url: 'gs://b/x'}}}]";
 const NIC: &str = "networks: [{name: lan, type: bridge, bridgeName: br0}]";
 const STATIC: &str = "networks: [{name: lan, type: bridge, ipConfig: {address: 10.0.0.5/24}}]";
+const VLAN: &str = "networks: [{name: lan, type: bridge, guestVlans: [{id: 5}]}]";
+const VLAN_STATIC: &str = "networks: [{name: lan, type: bridge, guestVlans: [{id: 5, ipConfig: {address: 10.0.0.5/24}}]}]";
 const USER: &str = "cloudInitUser: {name: web}";
 const TAINT: &str = "highAvailability: {tolerations: [{key: a, effect: NoExecute}]}";
 const NODES: &str = "networks: [{name: lan, type: bridge, nodeNetwork: {uplink: eth1}}]";
@@ -60,6 +62,67 @@ const FIELDS: &[Field] = &[
         &["false", "true"],
     ),
     ("podNetwork", NIC, &["Masquerade", "None"]),
+    ("podNetworkIpFamily", "", &["IPv4", "IPv6", "DualStack"]),
+    ("podNetworkDnsServers[]", "", &["-", "10.0.0.1", "10.0.0.2"]),
+    (
+        "networks[].model",
+        NIC,
+        &[
+            "-", "virtio", "e1000", "e1000e", "igb", "ne2k_pci", "pcnet", "rtl8139",
+        ],
+    ),
+    (
+        "networks[].primary",
+        "podNetwork: None, networks: [{name: lan, type: bridge}]",
+        &["false", "true"],
+    ),
+    ("networks[].guestVlans[].id", NIC, &["1", "2"]),
+    (
+        "networks[].guestVlans[].ipConfig.mode",
+        VLAN,
+        &["-", "dhcp"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.address",
+        VLAN,
+        &["-", "10.0.0.5/24", "10.0.0.6/24"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.addresses[]",
+        VLAN,
+        &["-", "'fd00::5/64'", "'fd00::6/64'"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.gateway",
+        VLAN_STATIC,
+        &["-", "10.0.0.1", "10.0.0.2"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.gatewayOnLink",
+        "networks: [{name: lan, type: bridge, guestVlans: [{id: 5, ipConfig: {address: 10.0.0.5/32, routes: [{to: 10.0.0.0/8, via: 10.0.0.5}]}}]}]",
+        &[],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.dnsServers[]",
+        VLAN_STATIC,
+        &["-", "10.0.0.1", "10.0.0.2"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.searchDomains[]",
+        VLAN_STATIC,
+        &["-", "a.lan", "b.lan"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.routes[].to",
+        "networks: [{name: lan, type: bridge, guestVlans: [{id: 5, ipConfig: {address: 10.0.0.5/24, routes: [{via: 10.0.0.1}]}}]}]",
+        &["default", "10.1.0.0/16"],
+    ),
+    (
+        "networks[].guestVlans[].ipConfig.routes[].via",
+        "networks: [{name: lan, type: bridge, guestVlans: [{id: 5, ipConfig: {address: 10.0.0.5/24, routes: [{to: 10.1.0.0/16}]}}]}]",
+        &["10.0.0.1", "10.0.0.2"],
+    ),
+    ("networks[].ipConfig.gatewayOnLink", STATIC, &[]),
     ("networks[].name", NIC, &["a", "b"]),
     (
         "networks[].type",
@@ -268,6 +331,16 @@ const FIELDS: &[Field] = &[
     ("terminationGracePeriodSeconds", "", &["-", "0", "1"]),
 ];
 
+/// Fields of older manifests that are in the schema only to be refused with what to write instead.
+const REFUSED: &[(&str, &str)] = &[
+    ("networks[].nodeIP", "spec.networks[0].nodeIP: is refused"),
+    (
+        "networks[].physicalInterface",
+        "spec.networks[0].physicalInterface: is refused",
+    ),
+    ("running", "spec.running: is refused"),
+];
+
 /// The fields of the schema that hold a value, with the values of enumerations.
 fn leaves(path: &str, schema: &Value, found: &mut BTreeMap<String, Vec<Value>>) {
     let items = &schema["items"];
@@ -294,6 +367,12 @@ fn schema() -> BTreeMap<String, Vec<Value>> {
     let mut found = BTreeMap::new();
     leaves("", schema, &mut found);
     assert!(found.len() > 50);
+    for (path, _) in REFUSED {
+        assert!(
+            found.remove(*path).is_some(),
+            "there is no field spec.{path}"
+        );
+    }
     found
 }
 
@@ -434,5 +513,35 @@ fn a_mode_that_contradicts_the_addresses_is_refused() {
             refused.contains("spec.networks[0].ipConfig.address"),
             "{refused}"
         );
+    }
+}
+
+#[test]
+fn fields_of_older_manifests_are_refused() {
+    for (path, refusal) in REFUSED {
+        let value = if *path == "running" { "true" } else { "eth1" };
+        let refused = validated(&with(NIC, path, value)).unwrap_err();
+        assert!(refused.starts_with(refusal), "{refused}");
+    }
+}
+
+/// It accepts a gateway that is refused without it.
+#[test]
+fn a_gateway_outside_the_prefix_needs_to_be_on_the_link() {
+    let ip = "ipConfig: {address: 10.0.0.5/32, gateway: 10.9.0.1";
+    let outside = "spec.networks[0]";
+    for (context, nic) in [
+        (format!("{{name: lan, type: bridge, {ip}"), "ethernets"),
+        (
+            format!("{{name: lan, type: bridge, guestVlans: [{{id: 5, {ip}"),
+            "vlans",
+        ),
+    ] {
+        let close = if nic == "vlans" { "}]}" } else { "}" };
+        let manifest = |more: &str| spec(&format!("networks: [{context}{more}}}{close}]"));
+        let refused = validated(&manifest("")).unwrap_err();
+        assert!(refused.starts_with(outside), "{refused}");
+        let accepted = validated(&manifest(", gatewayOnLink: true")).unwrap();
+        assert!(format!("{:?}", rendered(&accepted)).len() > 100);
     }
 }

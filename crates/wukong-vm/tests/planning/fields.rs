@@ -77,6 +77,16 @@ const OURS: &[(&str, &str, &str)] = &[
         "networks: [{name: a, type: bridge, nadName: nad}]",
     ),
     (
+        "networks.model",
+        "networks: [{name: a, type: bridge}]",
+        "networks: [{name: a, type: bridge, model: e1000e}]",
+    ),
+    (
+        "networks.primary",
+        "podNetwork: None, networks: [{name: a, type: bridge}]",
+        "podNetwork: None, networks: [{name: a, type: bridge, primary: true}]",
+    ),
+    (
         "networks.macAddress",
         "networks: [{name: a, type: bridge}]",
         "networks: [{name: a, type: bridge, macAddress: '02:00:00:00:00:01'}]",
@@ -201,7 +211,7 @@ const OURS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Fields that the planners of disks and networks, or the operator itself, carry out.
+/// Fields that the planners of disks and networks, or the operator itself, carry out, and fields that are only refused.
 const OTHERS: &[&str] = &[
     "disks.accessModes",
     "disks.image",
@@ -211,13 +221,19 @@ const OTHERS: &[&str] = &[
     "disks.storageClassName",
     "disks.volumeMode",
     "networks.bridgeName",
+    "networks.guestVlans",
     "networks.ipConfig",
     "networks.mtu",
+    "networks.nodeIP",
     "networks.nodeNetwork",
     "networks.onMissingMultus",
+    "networks.physicalInterface",
     "networks.resourceName",
     "networks.vlanId",
+    "podNetworkDnsServers",
+    "podNetworkIpFamily",
     "restartApproval",
+    "running",
 ];
 
 #[test]

@@ -185,6 +185,21 @@ fn each_network_type_has_its_binding() {
 }
 
 #[test]
+fn a_nic_has_its_model_and_can_be_primary() {
+    let instance = instance(&wukong(
+        "podNetwork: None, networks: [{name: wan, type: bridge, nadName: wan, primary: true, model: e1000}]",
+    ));
+    assert_eq!(
+        instance["networks"],
+        json!([{"name": "wan", "multus": {"networkName": "wan", "default": true}}])
+    );
+    assert_eq!(
+        instance["domain"]["devices"]["interfaces"][0]["model"],
+        "e1000"
+    );
+}
+
+#[test]
 fn nics_follow_what_can_be_attached() {
     let two = "networks: [{name: lan, type: bridge}, {name: wan, type: bridge}]";
     let names = |machine: &Value| -> Vec<String> {
