@@ -8,8 +8,8 @@ use anyhow::Context;
 use serde::Deserialize;
 use strum::IntoEnumIterator;
 use wukong_api::{ConditionType, Reason};
+use wukong_engine::diagnosis::rules::{RULES, Rule};
 use wukong_engine::environment::Platform;
-use wukong_engine::environment::rules::{RULES, Rule};
 use wukong_engine::reasons::{ReasonDoc, Tone, doc};
 
 use crate::generated;

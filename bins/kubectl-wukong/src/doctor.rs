@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
-use wukong_api::status::ResourceStatus;
+use wukong_api::status::{EvidenceLink, ResourceStatus};
 use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong};
-use wukong_engine::environment::Check;
+use wukong_engine::diagnosis::{self, Check};
 use wukong_engine::{Kind, Memory, Observed, decide};
 
 use crate::bundle::Bundle;
@@ -119,8 +119,12 @@ pub struct Finding {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// What the message rests on, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<String>,
+    /// The same as data: the objects from the Wukong to the cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<EvidenceLink>,
 }
 
 impl Diagnosis {
@@ -141,7 +145,17 @@ impl Diagnosis {
             settings,
             now,
         });
-        let mut found = decision.findings.into_iter().map(Finding::from);
+        let mut findings = decision.findings;
+        // What the operator has not begun is not under way.
+        if let Some(silent) = diagnosis::silent(wukong, &world, now) {
+            findings.retain(|check| check.condition != silent.condition);
+            let place = findings
+                .iter()
+                .position(|check| check.condition > silent.condition)
+                .unwrap_or(findings.len());
+            findings.insert(place, silent);
+        }
+        let mut found = findings.into_iter().map(Finding::from);
         let blocker = decision.status.blocker.and_then(|_| found.next());
         let mut warnings = newest(survey.warnings(wukong));
         warnings.drain(..warnings.len().saturating_sub(WARNINGS_MAX));
@@ -179,9 +193,21 @@ impl From<Check> for Finding {
             object: check.subject,
             message: check.message,
             hint: check.hint,
-            evidence: check.evidence,
+            evidence: check
+                .evidence
+                .into_iter()
+                .chain(check.chain.iter().filter_map(line))
+                .collect(),
+            chain: check.chain,
         }
     }
+}
+
+/// A link of the chain as a line: its object, state, and the words that a program printed.
+fn line(link: &EvidenceLink) -> Option<String> {
+    let text = link.text.as_deref()?;
+    let EvidenceLink { object, state, .. } = link;
+    Some(format!("{object} ({state}): {text}"))
 }
 
 const DIM: Style = Style::new().dimmed();
@@ -260,6 +286,7 @@ mod tests {
                 message: format!("None of 2 nodes can run the VM; {said}"),
                 hint: None,
                 evidence: vec!["Node/a: 1Gi left".into(), said.into()],
+                chain: Vec::new(),
             },
             Style::new(),
         );

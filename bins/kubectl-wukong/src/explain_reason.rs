@@ -6,8 +6,8 @@ use anstyle::Style;
 use anyhow::bail;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
+use wukong_engine::diagnosis::rules::Rule;
 use wukong_engine::environment::Platform;
-use wukong_engine::environment::rules::Rule;
 use wukong_engine::reasons::{ReasonDoc, doc};
 
 use crate::exit::Exit;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
-use wukong_engine::environment::{self, Check, CheckStatus, preflight};
+use wukong_engine::diagnosis::{self, Check, CheckStatus, preflight};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
@@ -130,7 +130,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
             stored = there.wukong_opt(&manifest.validated.identity.name).await?;
         }
         let problems = policies.problems(&manifest.wukong, stored.as_ref());
-        let mut checks = Vec::from_iter(environment::policies(policies.presence, &problems));
+        let mut checks = Vec::from_iter(diagnosis::policies(policies.presence, &problems));
         checks.extend(preflight(
             &survey.environment(),
             Some(&manifest.validated),

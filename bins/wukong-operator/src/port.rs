@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use wukong_api::WukongStatus;
-use wukong_engine::environment::events::{Children, RelatedNames};
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Note, Prune};
 
 use crate::refusal::Refusal;

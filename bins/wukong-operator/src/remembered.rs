@@ -113,6 +113,7 @@ impl Remembered {
             hash.to_owned(),
             kind,
             refusal.message.clone(),
+            now,
             retry_at,
         );
         pause

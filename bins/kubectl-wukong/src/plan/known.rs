@@ -10,8 +10,8 @@ use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::changes::Rollout;
 use wukong_engine::environment::Environment;
-use wukong_engine::environment::facts::KubeVirtFact;
 use wukong_engine::facts::Fact;
+use wukong_engine::facts::KubeVirtFact;
 
 use crate::action::FIELD_MANAGER;
 use crate::cluster::{self, Cluster};

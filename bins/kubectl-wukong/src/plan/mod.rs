@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use wukong_api::{ConditionType, ValidatedWukong, Wukong};
 use wukong_engine::changes::{self, Change, Class, Rollout};
-use wukong_engine::environment::{CheckStatus, Environment, preflight};
+use wukong_engine::diagnosis::{CheckStatus, preflight};
+use wukong_engine::environment::Environment;
 
 use crate::cluster::ClusterArgs;
 use crate::exit::Exit;

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::bounded;
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::world::World;
 
 use super::source::{Scope, Source, source};
@@ -103,7 +103,7 @@ impl Survey {
         children
             .pods
             .replace(self.facts("pods", |pod| related.has(name(pod), namespace(pod))));
-        children.hear(self.facts("events", |event| {
+        children.replace_events(self.facts("events", |event| {
             let object = event
                 .pointer("/involvedObject/name")
                 .and_then(Value::as_str);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
 use wukong_engine::environment::addresses::{Addresses, WukongName};
-use wukong_engine::environment::events::RelatedNames;
+use wukong_engine::related::RelatedNames;
 use wukong_engine::store::Presence;
 
 use super::children::CHILDREN;

@@ -10,8 +10,8 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
+use wukong_engine::facts::CRD;
 use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
 

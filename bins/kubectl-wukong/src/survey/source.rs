@@ -2,7 +2,7 @@
 
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
-use wukong_engine::environment::facts::CRD;
+use wukong_engine::facts::CRD;
 
 /// A kind, and which of its objects matter.
 #[derive(Debug)]

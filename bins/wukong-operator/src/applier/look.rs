@@ -1,10 +1,10 @@
 //! Looking at the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
 
 use serde_json::Value;
-use wukong_engine::environment::events::{Children, RelatedNames};
-use wukong_engine::environment::facts::PodFact;
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::Fact;
+use wukong_engine::facts::PodFact;
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Presence, Store};
 
 use super::exchange::{Exchange, Http};
@@ -40,7 +40,7 @@ pub(super) async fn children(http: &Http, subject: &Subject, related: &RelatedNa
             let about = events
                 .iter()
                 .filter(|event| ours(event, "/involvedObject/name"));
-            children.hear(about.map(Fact::project).collect());
+            children.replace_events(about.map(Fact::project).collect());
         }
         Err(refusal) => drop(children.events.clear(presence(&refusal))),
     }

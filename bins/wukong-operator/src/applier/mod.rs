@@ -23,7 +23,7 @@ use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
-use wukong_engine::environment::events::{Children, RelatedNames};
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
 
 use crate::event::event;

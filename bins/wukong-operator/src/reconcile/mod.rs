@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 use wukong_api::{OperatorSettings, Wukong};
-use wukong_engine::environment::events::RelatedNames;
+use wukong_engine::related::RelatedNames;
 use wukong_engine::{Decision, Observed, Target, decide};
 
 use crate::backoff::Backoff;

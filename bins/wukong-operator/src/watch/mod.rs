@@ -22,8 +22,8 @@ use kube::{Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{KUBEVIRT_PODS, is_multus};
+use wukong_engine::facts::CRD;
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, Presence};
 

@@ -3,6 +3,7 @@
 //! The troubleshooting guide and `kubectl wukong explain-reason` are made of this. What a check advises is in the
 //! [`RULES`], and is told here along with the reason.
 
+mod absence;
 mod cluster;
 mod disks;
 mod guest;
@@ -11,8 +12,8 @@ mod networks;
 
 use wukong_api::{ConditionType, Reason};
 
+use crate::diagnosis::rules::{RULES, Rule};
 use crate::environment::Platform;
-use crate::environment::rules::{RULES, Rule};
 
 /// What a reason means.
 #[derive(Debug)]
@@ -153,6 +154,15 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::PodNetworkBridge => &guest::POD_NETWORK_BRIDGE,
         Reason::HostDevices => &guest::HOST_DEVICES,
         Reason::SingleNode => &guest::SINGLE_NODE,
+        Reason::NodeLost => &absence::NODE_LOST,
+        Reason::PodTerminating => &absence::POD_TERMINATING,
+        Reason::NotReady => &absence::NOT_READY,
+        Reason::DiskNotAttached => &absence::DISK_NOT_ATTACHED,
+        Reason::MigrationFailed => &absence::MIGRATION_FAILED,
+        Reason::NamespaceTerminating => &absence::NAMESPACE_TERMINATING,
+        Reason::OperatorNotReady => &absence::OPERATOR_NOT_READY,
+        Reason::AwaitingFinalizer => &absence::AWAITING_FINALIZER,
+        Reason::OperationInProgress => &absence::OPERATION_IN_PROGRESS,
         Reason::NotMigratable => &guest::NOT_MIGRATABLE,
         Reason::Ready => &guest::READY,
     }

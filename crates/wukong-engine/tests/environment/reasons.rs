@@ -1,15 +1,18 @@
 //! Every reason is documented, and those of this module are reached.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
 use wukong_engine::Presence;
-use wukong_engine::environment::rules::RULES;
-use wukong_engine::environment::{CheckStatus, Environment};
+use wukong_engine::World;
+use wukong_engine::diagnosis::rules::RULES;
+use wukong_engine::diagnosis::{CheckStatus, silent};
+use wukong_engine::environment::Environment;
 use wukong_engine::reasons::{Tone, doc};
 
 use crate::cases::cases;
-use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, wukong};
+use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, manifest, wukong};
 use crate::events;
 
 #[test]
@@ -64,6 +67,12 @@ fn every_reason_of_the_cluster_is_reached() {
     reached.push(healthy.verdict(&wukong(json!({}))).reason);
     let hidden = healthy.presence("Node", Presence::Forbidden);
     reached.push(hidden.check("placement", None).reason);
+    let untouched = manifest(json!({}));
+    assert!(silent(&untouched, &World::default(), NOW.parse().unwrap()).is_none());
+    let mut untouched = untouched;
+    untouched.metadata.creation_timestamp = Some(Time("2026-08-01T11:00:00Z".parse().unwrap()));
+    let silent = silent(&untouched, &World::default(), NOW.parse().unwrap()).unwrap();
+    assert_eq!(silent.reason, Reason::OperatorNotReady);
     for reason in OF_THE_CLUSTER {
         assert!(reached.contains(&reason), "{reason}");
     }
@@ -72,7 +81,7 @@ fn every_reason_of_the_cluster_is_reached() {
 #[test]
 fn a_cluster_of_which_nothing_is_known_is_not_blamed() {
     let checks =
-        wukong_engine::environment::preflight(&Environment::default(), None, NOW.parse().unwrap());
+        wukong_engine::diagnosis::preflight(&Environment::default(), None, NOW.parse().unwrap());
     assert!(!checks.is_empty());
     for check in checks {
         assert_eq!(

@@ -1,0 +1,244 @@
+//! Signatures: what is known of the error texts of other programs, one row a failure.
+
+use std::sync::{LazyLock, OnceLock};
+
+use regex_lite::{Captures, Regex};
+use wukong_api::{ConditionType, Reason};
+
+use super::evidence::{Evidence, Source};
+use super::signatures;
+use crate::environment::{Environment, Platform};
+use crate::facts::words::unwrapped;
+
+/// A text that a program prints when something fails, and what that means.
+#[derive(Debug)]
+pub struct Signature {
+    /// Its name; it begins with its area.
+    pub id: &'static str,
+    /// Where the text appears.
+    pub sources: &'static [Source],
+    /// Reasons of the events that have the text; empty: any.
+    pub reasons: &'static [&'static str],
+    /// A part of the text that is the same in every version of the program.
+    pub needle: &'static str,
+    /// A regular expression over the text whose named groups are the captures; empty: the needle suffices.
+    pub pattern: &'static str,
+    /// The condition that it keeps from being true.
+    pub condition: ConditionType,
+    /// The reason of that condition.
+    pub reason: Reason,
+    /// One word that stands behind the state in the message, such as `DNS`; empty: none.
+    pub detail: &'static str,
+    /// What went wrong. `{host}` and the like stand for captures and for [`Place`]s.
+    pub message: &'static str,
+    /// What to do, with the same placeholders.
+    pub hint: &'static str,
+    /// What to do instead on platforms where that differs.
+    pub platforms: &'static [(Platform, &'static str)],
+    /// Whether it heals by itself.
+    pub permanence: Permanence,
+    /// The programs that print the text, and the version whose source was read.
+    pub source: &'static str,
+    /// What it means, for the troubleshooting guide.
+    pub doc: &'static str,
+}
+
+/// Whether a failure goes away by itself. Of two causes of one condition, the earlier in this order is named.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Permanence {
+    /// It never heals: the object has to be made again.
+    Fatal,
+    /// It lasts until a person acts.
+    Person,
+    /// It may heal by itself.
+    Transient,
+    /// It follows from another failure, and is named only while nothing tells that one.
+    Consequence,
+}
+
+/// Where the API server's answer to a rejected write appears: in the operator's own writes, and in what KubeVirt and CDI say of
+/// theirs.
+pub(crate) const REJECTIONS: &[Source] = &[
+    Source::RejectedWrite,
+    Source::VmFailure,
+    Source::Synchronized,
+    Source::Event,
+    Source::DataVolume,
+];
+
+/// Words that every message and hint may use besides the captures of its signature.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place<'a> {
+    /// Namespace of the Wukong.
+    pub namespace: &'a str,
+    /// Name of the Wukong.
+    pub name: &'a str,
+    /// The KubeVirt resource, as kubectl takes it.
+    pub kubevirt: String,
+    /// Namespace of KubeVirt.
+    pub kubevirt_namespace: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(environment: &'a Environment, namespace: &'a str, name: &'a str) -> Self {
+        let (resource, kubevirt_namespace) = environment.kubevirt_name();
+        Self {
+            namespace,
+            name,
+            kubevirt: format!("{resource} -n {kubevirt_namespace}"),
+            kubevirt_namespace,
+        }
+    }
+}
+
+/// What a placeholder stands for when nothing is known.
+const UNNAMED: [(&str, &str); 6] = [
+    ("node", "the node"),
+    ("disk", "the disk"),
+    ("claim", "the claim"),
+    ("pod", "the pod"),
+    ("host", "the host"),
+    ("driver", "the driver"),
+];
+
+/// Placeholders that are known everywhere, for the test of the table.
+pub const PLACES: [&str; 9] = [
+    "namespace",
+    "name",
+    "kubevirt",
+    "kubevirt_namespace",
+    "object",
+    "disk",
+    "claim",
+    "pod",
+    "node",
+];
+
+/// Every signature: of two that match a text, the first is meant.
+pub fn all() -> impl Iterator<Item = &'static Signature> {
+    let families = signatures::AREAS
+        .iter()
+        .flat_map(|(_, families)| families.iter());
+    families.flat_map(|rows| rows.iter())
+}
+
+/// The rows with their compiled patterns, which are compiled when their needle is found first.
+static TABLE: LazyLock<Vec<(&'static Signature, OnceLock<Option<Regex>>)>> =
+    LazyLock::new(|| all().map(|row| (row, OnceLock::new())).collect());
+
+/// A signature that matches, with its words filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Match {
+    pub signature: &'static Signature,
+    pub message: String,
+    pub hint: String,
+}
+
+/// The first signature that matches a text from this source; `reason` is the reason of the event that has it.
+pub fn matching(source: Source, reason: &str, text: &str) -> Option<&'static Signature> {
+    let text = unwrapped(text);
+    captured(source, reason, &text).map(|(row, _)| row)
+}
+
+fn captured<'t>(
+    source: Source,
+    reason: &str,
+    text: &'t str,
+) -> Option<(&'static Signature, Option<Captures<'t>>)> {
+    TABLE.iter().find_map(|(row, pattern)| {
+        let of_event = source != Source::Event || row.reasons.is_empty();
+        let fits = row.sources.contains(&source)
+            && (of_event || row.reasons.contains(&reason))
+            && text.contains(row.needle);
+        if !fits {
+            return None;
+        }
+        match row.pattern {
+            "" => Some((*row, None)),
+            expression => {
+                let pattern = pattern.get_or_init(|| Regex::new(expression).ok());
+                Some((*row, Some(pattern.as_ref()?.captures(text)?)))
+            }
+        }
+    })
+}
+
+/// The first signature that matches the evidence.
+pub(crate) fn find(
+    evidence: &Evidence,
+    place: &Place,
+    platform: Option<Platform>,
+) -> Option<Match> {
+    let (row, captures) = captured(evidence.source, &evidence.reason, &evidence.text)?;
+    let hint = row
+        .platforms
+        .iter()
+        .find(|(known, _)| Some(*known) == platform)
+        .map_or(row.hint, |(_, hint)| hint);
+    let fill = |template: &str| filled(template, captures.as_ref(), evidence, place);
+    Some(Match {
+        signature: row,
+        message: fill(row.message),
+        hint: fill(hint),
+    })
+}
+
+/// The template with its placeholders replaced.
+pub(crate) fn filled(
+    template: &str,
+    captures: Option<&Captures>,
+    evidence: &Evidence,
+    place: &Place,
+) -> String {
+    let mut out = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        match word(name, captures, evidence, place) {
+            Some(word) => out.push_str(word.trim()),
+            // JSON in a hint, and the like.
+            None => {
+                out.push('{');
+                out.push_str(name);
+                out.push('}');
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn word<'a>(
+    name: &str,
+    captures: Option<&'a Captures>,
+    evidence: &'a Evidence,
+    place: &'a Place,
+) -> Option<&'a str> {
+    let captured = captures
+        .and_then(|captures| captures.name(name))
+        .map(|group| group.as_str());
+    let known = captured.or(match name {
+        "namespace" => Some(place.namespace),
+        "name" => Some(place.name),
+        "kubevirt" => Some(&place.kubevirt),
+        "kubevirt_namespace" => Some(place.kubevirt_namespace),
+        "object" => Some(&evidence.object),
+        "disk" => evidence.disk.as_deref(),
+        "claim" => evidence.claim.as_deref(),
+        "pod" => evidence.pod(),
+        "node" => evidence.node.as_deref(),
+        _ => None,
+    });
+    known.filter(|word| !word.is_empty()).or_else(|| {
+        UNNAMED
+            .iter()
+            .find(|(unnamed, _)| *unnamed == name)
+            .map(|(_, words)| *words)
+    })
+}
