@@ -23,7 +23,7 @@ pub fn write(path: &Path, content: &str, check: bool) -> anyhow::Result<()> {
     }
     if check {
         bail!(
-            "{shown} is out of date: make it anew (`cargo xtask gen-crds`, `gen-docs`, `gen-deploy`) and commit the result"
+            "{shown} is out of date: run `cargo xtask gen-crds` and `gen-docs`, and commit the result"
         );
     }
     if let Some(folder) = file.parent() {

@@ -4,6 +4,7 @@ mod ci;
 mod command;
 mod crds;
 mod dependencies;
+#[cfg(test)]
 mod deploy;
 mod generated;
 #[cfg(test)]
@@ -32,10 +33,8 @@ struct Cli {
 enum Chore {
     /// Run every check that has to hold before a change lands.
     Ci(ci::Args),
-    /// Write the CustomResourceDefinitions (deploy/crds) and the API reference (docs/api.md) from the types.
+    /// Write the CRDs (deploy/crds and the chart) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
-    /// Write the kustomization (deploy/kustomization.yaml) and the Helm chart (deploy/chart) from the manifests in deploy.
-    GenDeploy(deploy::Args),
     /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
     GenDocs(troubleshooting::Args),
     /// Make the operator's container image, without a container engine.
@@ -48,7 +47,6 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci(args) => ci::run_all(&args),
         Chore::GenCrds(args) => crds::run(&args),
-        Chore::GenDeploy(args) => deploy::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::Image(args) => image::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
