@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::bail;
 
 use crate::command::{cargo, run};
-use crate::{dependencies, generated, licences, packages};
+use crate::{commits, dependencies, generated, licences, packages, words};
 
 /// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-const CHECKS: [Step; 7] = [
+const CHECKS: [Step; 9] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
         cargo(&[
@@ -41,6 +41,8 @@ const CHECKS: [Step; 7] = [
     ("dependency rules", dependencies::check),
     ("packages", packages::check),
     ("licences and advisories", licences::check),
+    ("words", words::check),
+    ("commit subjects", commits::check),
 ];
 
 const TESTS: Step = ("tests", tests);

@@ -2,11 +2,13 @@
 
 mod ci;
 mod command;
+mod commits;
 mod crds;
 mod dependencies;
 #[cfg(test)]
 mod deploy;
 mod generated;
+mod git;
 #[cfg(test)]
 mod guides;
 mod image;
@@ -18,6 +20,7 @@ mod security;
 mod tools;
 mod troubleshooting;
 mod upstream;
+mod words;
 
 use clap::{Parser, Subcommand};
 
@@ -41,6 +44,8 @@ enum Chore {
     Image(image::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
+    /// Find phrases of `xtask/words.txt` in comments, messages, CRD descriptions and documents.
+    Words(words::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,5 +55,6 @@ fn main() -> anyhow::Result<()> {
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::Image(args) => image::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
+        Chore::Words(args) => words::run(&args),
     }
 }
