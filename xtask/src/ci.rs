@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::bail;
 
 use crate::command::{cargo, run};
-use crate::{commits, dependencies, generated, licences, packages, words};
+use crate::{commits, cycles, dependencies, generated, licences, packages, words};
 
 /// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
 #[derive(clap::Args)]
@@ -19,7 +19,7 @@ pub struct Args {
 
 type Step = (&'static str, fn() -> anyhow::Result<()>);
 
-const CHECKS: [Step; 9] = [
+const CHECKS: [Step; 10] = [
     ("format", || cargo(&["fmt", "--all", "--check"])),
     ("lints", || {
         cargo(&[
@@ -39,6 +39,7 @@ const CHECKS: [Step; 9] = [
     }),
     ("generated files", generated_files),
     ("dependency rules", dependencies::check),
+    ("import cycles", cycles::check),
     ("packages", packages::check),
     ("licences and advisories", licences::check),
     ("words", words::check),

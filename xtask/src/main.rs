@@ -4,6 +4,7 @@ mod ci;
 mod command;
 mod commits;
 mod crds;
+mod cycles;
 mod dependencies;
 #[cfg(test)]
 mod deploy;
@@ -36,6 +37,8 @@ struct Cli {
 enum Chore {
     /// Run every check that has to hold before a change lands.
     Ci(ci::Args),
+    /// Find cycles among the top-level modules and among the files of each crate.
+    Cycles(cycles::Args),
     /// Write the CRDs (deploy/crds and the chart) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
     /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
@@ -51,6 +54,7 @@ enum Chore {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci(args) => ci::run_all(&args),
+        Chore::Cycles(args) => cycles::run(&args),
         Chore::GenCrds(args) => crds::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::Image(args) => image::run(&args),
