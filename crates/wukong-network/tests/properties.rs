@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use wukong_api::validated::Nic;
 use wukong_api::{Mac, OperatorSettings, ValidatedWukong, Wukong, names};
 use wukong_network::nad::RESOURCE_NAME;
-use wukong_network::{nads, guest_network_data, node_policies};
+use wukong_network::{guest_network_data, nads, node_policies};
 
 /// Labels that some YAML reader takes for something else than text.
 const HOSTILE_LABELS: &[&str] = &[
