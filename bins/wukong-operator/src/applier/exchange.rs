@@ -167,7 +167,7 @@ fn outcome(code: StatusCode) -> &'static str {
         200..300 => "ok",
         409 => "conflict",
         429 => "throttled",
-        400..500 => "refused",
+        400..500 => "rejected",
         _ => "failed",
     }
 }

@@ -104,7 +104,7 @@ async fn page(
     path: String,
 ) -> Result<(Vec<Value>, bool), Refusal> {
     let exchange = Exchange {
-        verb: "look",
+        verb: "list",
         kind,
         method: Method::GET,
         path,

@@ -168,7 +168,7 @@ impl Reconciler {
             }
             let outcome = self.carry_out(&work, decision).await;
             if outcome.refused {
-                ended = Ended::Refused;
+                ended = Ended::Rejected;
             } else if ended == Ended::Unchanged && !outcome.done.is_empty() {
                 ended = Ended::Changed;
             }

@@ -48,7 +48,7 @@ impl Reconciler {
                 };
                 match written {
                     Ok(more) => (ended, again.into_iter().chain(more).min()),
-                    Err(pause) => (Ended::Refused, again.into_iter().chain(pause).min()),
+                    Err(pause) => (Ended::Rejected, again.into_iter().chain(pause).min()),
                 }
             }
         }
@@ -94,7 +94,7 @@ impl Reconciler {
         let notes = note.into_iter().collect();
         match self.write_status(work, &wanted, notes).await {
             Ok(_) => (Ended::Changed, None),
-            Err(pause) => (Ended::Refused, pause),
+            Err(pause) => (Ended::Rejected, pause),
         }
     }
 
