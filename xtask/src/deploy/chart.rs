@@ -298,8 +298,8 @@ fn values_schema() -> anyhow::Result<String> {
 fn readme(defaults: &BTreeMap<&'static str, Value>) -> anyhow::Result<String> {
     let mut text = format!(
         "<!-- {MADE} the manifests in deploy and xtask/src/deploy/values.rs. Do not edit. -->\n\n\
-         # The chart of the Wukong operator\n\n\
-         It installs the same objects as `kubectl apply -k deploy`. How to: docs/install.md and docs/upgrade.md of the repository.\n\n\
+         # Helm chart of the Wukong operator\n\n\
+         This chart installs the same objects as `kubectl apply -k deploy`. docs/install.md and docs/upgrade.md of the repository explain installation and upgrades.\n\n\
          | value | default | meaning |\n|---|---|---|\n"
     );
     for setting in SETTINGS {

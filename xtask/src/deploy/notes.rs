@@ -1,8 +1,8 @@
-//! What the chart says of itself.
+//! Metadata and notes of the chart.
 
 use serde_json::json;
 
-/// Chart.yaml.
+/// Returns the content of Chart.yaml.
 pub fn chart_yaml(version: &str) -> anyhow::Result<String> {
     Ok(serde_saphyr::to_string(&json!({
         "apiVersion": "v2",
@@ -15,14 +15,14 @@ pub fn chart_yaml(version: &str) -> anyhow::Result<String> {
     }))?)
 }
 
-/// What `helm install` prints at the end.
+/// Text that `helm install` prints at the end.
 pub const NOTES: &str = "\
 The Wukong operator is installed in {{ .Release.Namespace }}.
 
   kubectl -n {{ .Release.Namespace }} rollout status deployment/wukong-operator
   kubectl wukong preflight
 
-Pods in that namespace should be held to the Pod Security level that this one keeps:
+Enforce the Pod Security level `restricted` in this namespace; the operator complies with it:
 
   kubectl label namespace {{ .Release.Namespace }} pod-security.kubernetes.io/enforce=restricted
 ";
