@@ -76,7 +76,7 @@ pub(super) const FEATURE_GATE_DISABLED: ReasonDoc = ReasonDoc {
     reason: Reason::FeatureGateDisabled,
     severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "This VM needs a KubeVirt feature that the installed version disables by default.",
+    meaning: "This VM needs a KubeVirt feature that is disabled in the installed version.",
     fix: "Enable the feature gate that the message names, or upgrade KubeVirt.",
     platforms: &[],
 };
