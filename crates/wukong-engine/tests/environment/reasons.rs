@@ -6,7 +6,7 @@ use wukong_api::Reason;
 use wukong_engine::Presence;
 use wukong_engine::environment::rules::RULES;
 use wukong_engine::environment::{CheckStatus, Environment};
-use wukong_engine::reasons::{Tone, doc};
+use wukong_engine::reasons::{Severity, doc};
 
 use crate::cases::cases;
 use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, wukong};
@@ -21,7 +21,7 @@ fn every_reason_says_what_it_means_and_what_to_do() {
             doc.meaning.ends_with('.') && !doc.conditions.is_empty(),
             "{reason}"
         );
-        assert_eq!(doc.fix.is_empty(), doc.tone == Tone::Fine, "{reason}");
+        assert_eq!(doc.fix.is_empty(), doc.severity == Severity::Ok, "{reason}");
         let mut platforms: Vec<_> = doc.platforms.iter().map(|(platform, _)| platform).collect();
         platforms.dedup();
         assert_eq!(platforms.len(), doc.platforms.len(), "{reason}");

@@ -1,4 +1,4 @@
-//! Saying how a Wukong is: its status, and the events that go with it.
+//! Status of a Wukong and the events for its changes.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use wukong_api::{Wukong, WukongSpec, WukongStatus};
 use wukong_engine::{Decision, Note, undecodable};
 
 use super::Reconciler;
-use super::work::{Work, standing};
+use super::work::{Work, phase_and_reason};
 use crate::metrics::Ended;
 use crate::projection::{Content, StoredWukong};
-use crate::refusal::Cause;
+use crate::write_error::Cause;
 
-/// When to come back to one that waits while others are looked into.
-const LOOK_LATER: Duration = Duration::from_secs(1);
+/// Pause of a waiting Wukong whose query had to wait for others.
+const QUERY_LATER: Duration = Duration::from_secs(1);
 
 impl Reconciler {
-    /// Writes the status if it is time, tells the notes that go with it, and returns when to look again.
-    pub(super) async fn say(
+    /// Writes the status and publishes its events if they are due. Returns the pause before the next reconcile.
+    pub(super) async fn report(
         &self,
         work: &Work,
         decision: Decision,
@@ -29,11 +29,11 @@ impl Reconciler {
         pause: Option<Duration>,
     ) -> (Ended, Option<Duration>) {
         let until = |at: Timestamp| Duration::try_from(at - now).unwrap_or_default();
-        let look = decision.query_at.map(until);
+        let query = decision.query_at.map(until);
         let again = pause
             .into_iter()
             .chain(decision.wake_at.map(until))
-            .chain(look.map(|look| look.max(LOOK_LATER)))
+            .chain(query.map(|query| query.max(QUERY_LATER)))
             .min();
         match decision.write_status {
             None => (ended, again),
@@ -48,13 +48,14 @@ impl Reconciler {
                 };
                 match written {
                     Ok(more) => (ended, again.into_iter().chain(more).min()),
-                    Err(pause) => (Ended::Refused, again.into_iter().chain(pause).min()),
+                    Err(pause) => (Ended::Rejected, again.into_iter().chain(pause).min()),
                 }
             }
         }
     }
 
-    pub(super) async fn say_unreadable(&self, work: &Work) -> (Ended, Option<Duration>) {
+    /// Writes the status of a Wukong that this version cannot read.
+    pub(super) async fn report_unreadable(&self, work: &Work) -> (Ended, Option<Duration>) {
         let StoredWukong {
             content:
                 Content::Unreadable {
@@ -94,12 +95,15 @@ impl Reconciler {
         let notes = note.into_iter().collect();
         match self.write_status(work, &wanted, notes).await {
             Ok(_) => (Ended::Changed, None),
-            Err(pause) => (Ended::Refused, pause),
+            Err(pause) => (Ended::Rejected, pause),
         }
     }
 
-    /// Writes the status and tells what goes with it. Returns when there is more to say: at once when the API server cuts the
-    /// status for the first time, or no longer. When it is refused, returns when it is worth trying again.
+    /// Writes the status and publishes its events. Returns the pause before the next reconcile: zero if the API server has
+    /// started or stopped to drop fields of the status.
+    ///
+    /// # Errors
+    /// If the write fails, returns the pause before the next attempt; `None` if the Wukong is gone.
     async fn write_status(
         &self,
         work: &Work,
@@ -107,12 +111,13 @@ impl Reconciler {
         notes: Vec<Note>,
     ) -> Result<Option<Duration>, Option<Duration>> {
         let mut more = None;
-        let refusal = match self.port.write_status(&work.subject, status).await {
+        let error = match self.port.write_status(&work.subject, status).await {
             Ok(wukong) => {
                 let before = work.entry.wukong.status();
-                if before.is_none_or(|before| standing(before) != standing(status)) {
-                    let said = status.blocker.as_ref().map(|blocker| &*blocker.message);
-                    work.log(status, said.unwrap_or("nothing stands in its way"));
+                if before.is_none_or(|before| phase_and_reason(before) != phase_and_reason(status))
+                {
+                    let message = status.blocker.as_ref().map(|blocker| &*blocker.message);
+                    work.log(status, message.unwrap_or("no blocker"));
                 }
                 let kept = wukong.get("status").cloned().unwrap_or_default();
                 self.cluster.status_written(wukong);
@@ -125,36 +130,36 @@ impl Reconciler {
                     .map(|kept| (status.clone(), kept));
                 more = (cut.is_some() != was_cut).then_some(Duration::ZERO);
                 remembered.memory.status_cut = cut;
-                remembered.status_refused = 0;
+                remembered.status_failures = 0;
                 None
             }
-            // It is gone, and so is whoever would read it.
-            Err(refusal) if refusal.cause == Cause::Gone => return Err(None),
-            Err(refusal) => Some(refusal),
+            // The Wukong is gone.
+            Err(error) if error.cause == Cause::Gone => return Err(None),
+            Err(error) => Some(error),
         };
-        // The server takes no status at all of an object that it cannot read itself: then only events can say so.
-        if refusal
+        // The API server rejects every status of an object that it cannot decode. Then only an event can report the cause.
+        if error
             .as_ref()
-            .is_none_or(|refusal| refusal.cause == Cause::Denied)
+            .is_none_or(|error| error.cause == Cause::Denied)
         {
-            self.tell(work, notes).await;
+            self.publish(work, notes).await;
         }
-        let Some(refusal) = refusal else {
+        let Some(error) = error else {
             return Ok(more);
         };
-        self.report(work, "status", &refusal);
+        self.log_failure(work, "status", &error);
         let mut remembered = work.entry.remembered.lock();
-        remembered.status_refused += 1;
-        Err(Some(refusal.pause(remembered.status_refused)))
+        remembered.status_failures += 1;
+        Err(Some(error.pause(remembered.status_failures)))
     }
 
-    /// Publishes what was not told lately.
-    async fn tell(&self, work: &Work, mut notes: Vec<Note>) {
+    /// Publishes the events that were not published recently.
+    async fn publish(&self, work: &Work, mut notes: Vec<Note>) {
         let now = Instant::now();
-        notes.retain(|note| work.entry.remembered.lock().told.admit(note, now));
+        notes.retain(|note| work.entry.remembered.lock().recent_events.admit(note, now));
         for note in notes {
-            if let Err(refusal) = self.port.publish(&work.subject, &note).await {
-                debug!(name = work.subject.name, %refusal, "an event was not published");
+            if let Err(error) = self.port.publish(&work.subject, &note).await {
+                debug!(name = work.subject.name, %error, "event not published");
             }
         }
     }

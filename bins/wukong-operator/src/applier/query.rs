@@ -1,4 +1,4 @@
-//! Looking at the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
+//! Queries the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
 
 use serde_json::Value;
 use wukong_engine::environment::events::{Children, RelatedNames};
@@ -10,12 +10,12 @@ use wukong_engine::{Presence, Store};
 use super::exchange::{Exchange, Http};
 use super::{JSON, Method};
 use crate::port::Subject;
-use crate::refusal::{Cause, Refusal};
+use crate::write_error::{Cause, WriteError};
 
-/// Most objects that one list returns.
+/// Maximum number of objects in one list.
 const LIST_MAX: u32 = 500;
 
-/// The pods that work for the Wukong, and the warnings about its objects.
+/// Returns the pods of the Wukong and the warning events of its objects.
 pub(super) async fn children(http: &Http, subject: &Subject, related: &RelatedNames) -> Children {
     let ours = |object: &Value, pointer: &str| {
         let name = object.pointer(pointer).and_then(Value::as_str);
@@ -42,7 +42,7 @@ pub(super) async fn children(http: &Http, subject: &Subject, related: &RelatedNa
                 .filter(|event| ours(event, "/involvedObject/name"));
             children.hear(about.map(Fact::project).collect());
         }
-        Err(refusal) => drop(children.events.clear(presence(&refusal))),
+        Err(error) => drop(children.events.clear(presence(&error))),
     }
     if related.waits_for_provisioner() {
         provisioners(http, &mut children.provisioners).await;
@@ -50,13 +50,13 @@ pub(super) async fn children(http: &Http, subject: &Subject, related: &RelatedNa
     children
 }
 
-/// The pods of provisioners, in whatever namespace. They are known by their names only, which the API server does not
-/// select by, so a cluster of very many pods is not searched to the end: such provisioners serve small ones.
+/// Adds the pods of provisioners from all namespaces. Only their names identify them, and the API server cannot select by
+/// part of a name. So this reads one page only, which is enough for the small clusters that use such provisioners.
 async fn provisioners(http: &Http, store: &mut Store<PodFact>) {
     let path = format!("/api/v1/pods?limit={LIST_MAX}");
     let (pods, complete) = match page(http, "Pod", path).await {
         Ok(page) => page,
-        Err(refusal) => return drop(store.clear(presence(&refusal))),
+        Err(error) => return drop(store.clear(presence(&error))),
     };
     let name = |pod: &Value| pod.pointer("/metadata/name")?.as_str().map(is_provisioner);
     let found: Vec<PodFact> = pods
@@ -69,15 +69,15 @@ async fn provisioners(http: &Http, store: &mut Store<PodFact>) {
     }
 }
 
-fn fill<F: Fact>(store: &mut Store<F>, objects: Result<Vec<Value>, Refusal>) {
+fn fill<F: Fact>(store: &mut Store<F>, objects: Result<Vec<Value>, WriteError>) {
     match objects {
         Ok(objects) => store.replace(objects.iter().map(F::project).collect()),
-        Err(refusal) => store.clear(presence(&refusal)),
+        Err(error) => store.clear(presence(&error)),
     };
 }
 
-fn presence(refusal: &Refusal) -> Presence {
-    match refusal.cause {
+fn presence(error: &WriteError) -> Presence {
+    match error.cause {
         Cause::Unauthorized => Presence::Forbidden,
         _ => Presence::Unknown,
     }
@@ -89,7 +89,7 @@ async fn list(
     kind: &'static str,
     plural: &str,
     query: &str,
-) -> Result<Vec<Value>, Refusal> {
+) -> Result<Vec<Value>, WriteError> {
     let namespace = &subject.namespace;
     let path = format!(
         "/api/v1/namespaces/{namespace}/{plural}?{query}&limit={LIST_MAX}&resourceVersion=0"
@@ -97,14 +97,14 @@ async fn list(
     Ok(page(http, kind, path).await?.0)
 }
 
-/// The objects of a list, and whether they are all.
+/// Returns the objects of one page, and whether the page is complete.
 async fn page(
     http: &Http,
     kind: &'static str,
     path: String,
-) -> Result<(Vec<Value>, bool), Refusal> {
+) -> Result<(Vec<Value>, bool), WriteError> {
     let exchange = Exchange {
-        verb: "look",
+        verb: "list",
         kind,
         method: Method::GET,
         path,
@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::port::Port;
 
-    /// The related of a Wukong whose disk waits for local-path.
+    /// Related names of a Wukong whose disk waits for local-path.
     fn related() -> RelatedNames {
         let mut world = World::default();
         world.claims.replace(vec![Fact::project(&json!({
@@ -154,7 +154,7 @@ mod tests {
         json!({"metadata": {"name": name, "namespace": "shop", "uid": name}})
     }
 
-    /// Answers the lists, the last of them with `page`; returns what was asked.
+    /// Answers the lists, the last one with `page`. Returns the request lines.
     async fn answers(mut server: Server, page: Value) -> Vec<String> {
         let importers = json!({"items": [pod("importer-prime-6f3a"), pod("importer-prime-77aa")]});
         let mut lines = Vec::new();
@@ -165,13 +165,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_works_for_a_claim_that_waits_is_looked_at() {
+    async fn pods_of_a_waiting_claim_are_queried() {
         let (applier, server) = applier();
         let pods =
             json!({"metadata": {}, "items": [pod("coredns-1"), pod("local-path-provisioner-9")]});
         let (subject, related) = (subject(), related());
         let (children, lines) =
-            tokio::join!(applier.look(&subject, &related), answers(server, pods));
+            tokio::join!(applier.query(&subject, &related), answers(server, pods));
         let names = |store: &Store<PodFact>| -> Vec<String> {
             store.iter().map(|pod| pod.meta.name.clone()).collect()
         };
@@ -181,11 +181,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_more_pods_than_are_looked_at_none_is_missed() {
+    async fn an_incomplete_list_of_pods_is_unknown() {
         let (applier, server) = applier();
         let first = json!({"metadata": {"continue": "more"}, "items": [pod("coredns-1")]});
         let (subject, related) = (subject(), related());
-        let (children, _) = tokio::join!(applier.look(&subject, &related), answers(server, first));
+        let (children, _) = tokio::join!(applier.query(&subject, &related), answers(server, first));
         assert_eq!(children.provisioners.presence(), Presence::Unknown);
     }
 }

@@ -1,4 +1,4 @@
-//! Why a write did not happen, and when it is worth trying again.
+//! Failed writes: their cause and their back-off.
 
 use std::time::Duration;
 
@@ -9,45 +9,45 @@ use wukong_engine::facts::bounded;
 
 use crate::backoff::Backoff;
 
-/// A write that did not happen.
+/// A write that failed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{message}")]
-pub struct Refusal {
-    /// What stood in the way.
+pub struct WriteError {
+    /// Cause.
     pub cause: Cause,
-    /// The server's words, bounded; or ours, when there was no answer.
+    /// Message of the API server, bounded; or our own if there was no response.
     pub message: String,
-    /// How long the server asks to be left alone.
+    /// Pause that the API server requests (`Retry-After`).
     pub retry_after: Option<Duration>,
-    /// The fields that were refused.
+    /// Rejected fields.
     pub fields: Vec<String>,
 }
 
-/// What stood in the way of a write.
+/// Cause of a failed write.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
-    /// The API server was not reached in time, or says that it has too much to do: about no object in particular.
+    /// The API server is unreachable or overloaded. No object in particular is the cause.
     Outage,
-    /// The API server, or a webhook that it asks, is broken.
+    /// The API server or a webhook is broken.
     Broken,
-    /// The object changed since we saw it.
+    /// The object has changed since we observed it.
     Stale,
-    /// The object is gone, or was replaced by another of its name.
+    /// The object does not exist any more, or another object has its name.
     Gone,
-    /// An object that is not ours has the name.
+    /// A foreign object has the name.
     NameTaken,
     /// The `test` of a JSON patch failed.
     TestFailed,
     /// A quota is exhausted.
     Quota,
-    /// The operator lacks the right, or the server has just started and does not know the roles yet.
+    /// The operator lacks the permission, or the API server has just started and has not loaded the roles yet.
     Unauthorized,
-    /// Admission or validation said no.
+    /// Admission or validation rejected the object.
     Denied,
 }
 
 impl Cause {
-    /// What the engine calls it.
+    /// Returns the kind of the failure for the engine.
     pub fn kind(self) -> FailureKind {
         match self {
             Self::Outage | Self::Broken => FailureKind::Transient,
@@ -59,10 +59,10 @@ impl Cause {
         }
     }
 
-    /// Pauses before the next attempts.
+    /// Returns the back-off.
     ///
-    /// An outage ends for everybody at once, so after it nobody waits long (what is under way at once is bounded
-    /// anyway). What only a person can mend is tried seldom: it is tried at once when its Wukong changes.
+    /// After an outage all writes can continue, so its pauses are short (the number of concurrent requests is bounded
+    /// anyway). A cause that only a user can fix has long pauses: a change of the Wukong triggers a retry at once.
     pub fn backoff(self) -> Backoff {
         let (first, limit) = match self {
             Self::Outage => (Duration::from_millis(250), Duration::from_secs(4)),
@@ -77,8 +77,8 @@ impl Cause {
     }
 }
 
-impl Refusal {
-    /// No answer.
+impl WriteError {
+    /// Creates an error without a response.
     pub fn outage(message: impl Into<String>) -> Self {
         Self {
             cause: Cause::Outage,
@@ -88,13 +88,13 @@ impl Refusal {
         }
     }
 
-    /// The pause before the next attempt, after `attempts` failures in a row, this one included.
+    /// Returns the pause before the next attempt, after `attempts` failures in a row, including this one.
     pub fn pause(&self, attempts: u32) -> Duration {
         let own = self.cause.backoff().pause(attempts);
         self.retry_after.map_or(own, |asked| asked.max(own))
     }
 
-    /// From an answer that is not a success. `retry_after` is the header of that name.
+    /// Creates an error from a response that is not a success. `retry_after` is the header of that name.
     pub fn from_answer(code: StatusCode, status: &Status, retry_after: Option<Duration>) -> Self {
         let details = status.details.as_ref();
         let in_body = details
@@ -104,7 +104,7 @@ impl Refusal {
         Self {
             cause: cause(code, status),
             message: if status.message.is_empty() {
-                format!("the API server answered {code}")
+                format!("the API server responded with {code}")
             } else {
                 bounded(&status.message)
             },
@@ -113,7 +113,7 @@ impl Refusal {
         }
     }
 
-    /// The same, but if the server's words may repeat the content that it refuses, they are left out.
+    /// Replaces the message if it could repeat rejected content.
     pub fn without_content(self, object: &str) -> Self {
         if self.cause != Cause::Denied || self.fields.is_empty() {
             return self;
@@ -126,7 +126,7 @@ impl Refusal {
     }
 }
 
-/// Fields that were refused, without their values.
+/// Returns the rejected fields, without their values.
 fn fields(status: &Status) -> Vec<String> {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes.map(|cause| cause.field.clone()).collect()
@@ -152,20 +152,20 @@ fn cause(code: StatusCode, status: &Status) -> Cause {
         }
         StatusCode::CONFLICT if status.reason == "AlreadyExists" => Cause::NameTaken,
         StatusCode::CONFLICT | StatusCode::GONE => Cause::Stale,
-        // An apply with another uid than the object's is refused as a change of an immutable field.
+        // An apply with another uid than the object's is rejected as a change of an immutable field.
         StatusCode::UNPROCESSABLE_ENTITY
             if causes.iter().any(|cause| cause.field == "metadata.uid") =>
         {
             Cause::Gone
         }
-        // apimachinery answers a failed test like this, and tells nothing else.
+        // This is the response of apimachinery to a failed test.
         StatusCode::UNPROCESSABLE_ENTITY
             if causes.is_empty() && status.message.contains("error in our request") =>
         {
             Cause::TestFailed
         }
         StatusCode::FORBIDDEN if status.message.contains("exceeded quota") => Cause::Quota,
-        // "create not allowed while custom resource definition is terminating": the kind is as good as gone.
+        // "create not allowed while custom resource definition is terminating": the kind is being removed.
         StatusCode::FORBIDDEN if status.message.contains("definition is terminating") => {
             Cause::Gone
         }
@@ -185,14 +185,14 @@ mod tests {
 
     use super::*;
 
-    fn refusal(code: u16, status: serde_json::Value) -> Refusal {
+    fn error(code: u16, status: serde_json::Value) -> WriteError {
         let status = serde_json::from_value(status).unwrap();
-        Refusal::from_answer(StatusCode::from_u16(code).unwrap(), &status, None)
+        WriteError::from_answer(StatusCode::from_u16(code).unwrap(), &status, None)
     }
 
-    /// The answers are a kube-apiserver's own (1.36).
+    /// The responses are those of a kube-apiserver 1.36.
     #[test]
-    fn each_answer_has_its_cause() {
+    fn each_response_has_its_cause() {
         let uid = json!({"reason": "Invalid", "message": "Wukong \"w\" is invalid: metadata.uid: Invalid value: field is immutable",
                          "details": {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}});
         let mismatch = json!({"reason": "Conflict", "message": "Operation cannot be fulfilled on secrets \"c\": uid mismatch: the provided object specified uid 1, and no existing object was found"});
@@ -223,22 +223,18 @@ mod tests {
             ),
             (400, json!({"reason": "BadRequest"}), Cause::Denied),
         ] {
-            assert_eq!(
-                refusal(code, answer.clone()).cause,
-                cause,
-                "{code} {answer}"
-            );
+            assert_eq!(error(code, answer.clone()).cause, cause, "{code} {answer}");
         }
     }
 
     #[test]
-    fn the_server_decides_how_long_it_is_left_alone() {
-        let asked = refusal(
+    fn the_retry_after_of_the_server_is_respected() {
+        let asked = error(
             429,
             json!({"message": "slow down", "details": {"retryAfterSeconds": 9}}),
         );
         assert_eq!(asked.pause(1), Duration::from_secs(9));
-        let header = Refusal::from_answer(
+        let header = WriteError::from_answer(
             StatusCode::SERVICE_UNAVAILABLE,
             &Status::default(),
             Some(Duration::from_secs(7)),
@@ -247,8 +243,8 @@ mod tests {
     }
 
     #[test]
-    fn messages_from_elsewhere_are_bounded_and_on_one_line() {
-        let message = refusal(
+    fn external_messages_are_bounded_and_on_one_line() {
+        let message = error(
             422,
             json!({"message": format!("a\n\u{1b}[31mb{}", "x".repeat(5000))}),
         )
