@@ -120,7 +120,7 @@ async fn two_hundred_at_once_all_run_and_cost_what_one_costs() {
         let metrics = operator.get("/metrics").await.unwrap();
         let done = metrics.contains("wukong_queue_depth 0")
             && metrics.contains(&format!(
-                "wukong_wukongs{{phase=\"Running\"}} {}",
+                "wukong_vms{{phase=\"Running\"}} {}",
                 NAMESPACES * EACH
             ));
         if done { Ok(()) } else { Err(metrics) }

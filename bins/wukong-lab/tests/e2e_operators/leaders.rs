@@ -51,7 +51,7 @@ async fn writes(operator: &Operator) -> f64 {
     let metrics = operator.get("/metrics").await.unwrap();
     metrics
         .lines()
-        .filter(|line| line.starts_with("wukong_requests_total{"))
+        .filter(|line| line.starts_with("wukong_api_requests_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum()
 }

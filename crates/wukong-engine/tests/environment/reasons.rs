@@ -9,7 +9,7 @@ use wukong_engine::World;
 use wukong_engine::diagnosis::rules::RULES;
 use wukong_engine::diagnosis::{CheckStatus, silent};
 use wukong_engine::environment::Environment;
-use wukong_engine::reasons::{Tone, doc};
+use wukong_engine::reasons::{Severity, doc};
 
 use crate::cases::cases;
 use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, manifest, wukong};
@@ -24,7 +24,7 @@ fn every_reason_says_what_it_means_and_what_to_do() {
             doc.meaning.ends_with('.') && !doc.conditions.is_empty(),
             "{reason}"
         );
-        assert_eq!(doc.fix.is_empty(), doc.tone == Tone::Fine, "{reason}");
+        assert_eq!(doc.fix.is_empty(), doc.severity == Severity::Ok, "{reason}");
         let mut platforms: Vec<_> = doc.platforms.iter().map(|(platform, _)| platform).collect();
         platforms.dedup();
         assert_eq!(platforms.len(), doc.platforms.len(), "{reason}");

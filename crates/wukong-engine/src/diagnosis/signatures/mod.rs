@@ -4,6 +4,8 @@ mod admission;
 mod guest;
 mod import;
 mod migration;
+mod network;
+mod node;
 mod other;
 mod scheduling;
 mod volumes;
@@ -17,6 +19,8 @@ pub const AREAS: &[(&str, &[&[Signature]])] = &[
     ("admission", admission::FAMILIES),
     ("import", import::FAMILIES),
     ("volumes", volumes::FAMILIES),
+    ("network", network::FAMILIES),
     ("scheduling", scheduling::FAMILIES),
+    ("node", node::FAMILIES),
     ("other", &[other::ROWS]),
 ];

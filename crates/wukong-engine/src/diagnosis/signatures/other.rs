@@ -1,7 +1,7 @@
 //! What is said when no specific signature matches a known envelope.
 
 use wukong_api::ConditionType::{
-    Created, LiveMigratable, Running, Scheduled, SpecValid, VolumesBound,
+    Created, EnvironmentReady, LiveMigratable, Running, Scheduled, SpecValid, VolumesBound,
 };
 use wukong_api::Reason;
 
@@ -9,6 +9,7 @@ use crate::diagnosis::evidence::Source;
 use crate::diagnosis::signature::Permanence::{Person, Transient};
 use crate::diagnosis::signature::REJECTIONS;
 use crate::diagnosis::signature::Signature;
+use crate::environment::Platform;
 
 pub(super) const ROWS: &[Signature] = &[
     Signature {
@@ -388,5 +389,24 @@ pub(super) const ROWS: &[Signature] = &[
         permanence: Person,
         source: "qemu-img; kubevirt/containerized-data-importer main 2026-08 (1.66) pkg/image/qemu.go",
         doc: "Words of qemu-img without a row of their own.",
+    },
+    Signature {
+        id: "network-multus-other",
+        sources: &[Source::Event],
+        reasons: &["FailedCreatePodSandBox"],
+        needle: r#"plugin type="multus"#,
+        pattern: r#"plugin type="multus[a-z-]*".*failed \(add\): (?<cause>.+)"#,
+        condition: EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
+        detail: "",
+        message: "Multus cannot attach the pod: {cause}",
+        hint: "check the network that the message names, and the pods of Multus on {node}: kubectl get pods -A -o wide | grep multus",
+        platforms: &[(
+            Platform::K3s,
+            "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for its configuration and /var/lib/rancher/k3s/data/cni for the plugins; set them in its DaemonSet, then restart it",
+        )],
+        permanence: Person,
+        source: "Multus 4.2",
+        doc: "Multus or a plugin that it calls fails, for a reason that no other signature knows.",
     },
 ];

@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Signature] = &[
     },
     Signature {
         id: "import-secret-missing",
-        sources: &[Source::DataVolume, Source::PodWaiting],
+        sources: &[Source::DataVolume],
         reasons: &[],
         needle: r#"secret ""#,
         pattern: r#"^secret "(?<secret>[^"]+)" not found"#,
@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Signature] = &[
     },
     Signature {
         id: "import-secret-key-missing",
-        sources: &[Source::DataVolume, Source::PodWaiting],
+        sources: &[Source::DataVolume],
         reasons: &[],
         needle: "couldn't find key ",
         pattern: r"couldn't find key (?<key>[^ ]+) in Secret (?<secret>[^ \n]+)",
