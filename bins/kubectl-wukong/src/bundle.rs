@@ -41,13 +41,10 @@ pub struct Args {
     /// The archive [default: NAME-bundle.tar.gz]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let bundle = Bundle::take(&cluster, &args.name).await?;
     let path = args
         .output

@@ -11,18 +11,24 @@ use wukong_api::Wukong;
 use wukong_engine::store::Presence;
 
 /// Which cluster and namespace.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct ClusterArgs {
     /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Cluster",
+        value_name = "NAMESPACE"
+    )]
     pub namespace: Option<String>,
 
     /// Context of the kubeconfig [default: its current one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, global = true, help_heading = "Cluster", value_name = "NAME")]
     pub context: Option<String>,
 
     /// The kubeconfig [default: $KUBECONFIG, else ~/.kube/config, else the service account of this pod]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, help_heading = "Cluster", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
 

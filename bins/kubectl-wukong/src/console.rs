@@ -41,13 +41,10 @@ pub struct Args {
     /// How long to wait until the VM runs, such as 90s or 10m
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     timeout: SignedDuration,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
     let timeout = Duration::try_from(args.timeout).unwrap_or_default();
     if let Err(sentence) = running::wait(&cluster, &wukong, &args.name, timeout).await? {

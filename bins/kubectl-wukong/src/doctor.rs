@@ -50,15 +50,12 @@ pub struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let bundle = match (&args.from, &args.name) {
         (Some(file), _) => Bundle::read(file)?,
-        (None, Some(name)) => Bundle::take(&args.cluster.connect().await?, name).await?,
+        (None, Some(name)) => Bundle::take(&cluster.connect().await?, name).await?,
         (None, None) => anyhow::bail!("which Wukong?"),
     };
     let mut settings = args.settings.operator_settings();

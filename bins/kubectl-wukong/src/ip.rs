@@ -31,13 +31,10 @@ pub struct Args {
     /// The address on this network
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let wukong = args.cluster.connect().await?.wukong(&args.name).await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let wukong = cluster.connect().await?.wukong(&args.name).await?;
     let status = wukong.status.unwrap_or_default();
     let asked = |nic: &&NetworkStatus| args.network.as_ref().is_none_or(|name| *name == nic.name);
     if let Some(name) = &args.network

@@ -6,6 +6,7 @@ mod action;
 mod bundle;
 mod cli;
 mod cluster;
+mod complete;
 mod console;
 mod doctor;
 mod exit;

@@ -38,13 +38,10 @@ pub struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let api = cluster.wukongs(args.all_namespaces);
     let picture = |objects: &mut dyn Iterator<Item = &DynamicObject>| match args.output {
         Format::Table => Ok(table(objects, args.all_namespaces, Timestamp::now())),

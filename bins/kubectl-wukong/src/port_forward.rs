@@ -60,9 +60,6 @@ pub struct Args {
         hide_possible_values = true
     )]
     stdio: bool,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 /// A port here and one in the guest.
@@ -90,8 +87,8 @@ impl FromStr for Ports {
     }
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let name = args.name.strip_prefix("vmi/").unwrap_or(&args.name);
     if args.stdio {
         let [ports] = args.ports.as_slice() else {

@@ -49,9 +49,6 @@ pub struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 /// The checks of the cluster, or of one Wukong.
@@ -78,11 +75,11 @@ struct Listed {
     evidence: Vec<String>,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit> {
     let (cluster, context_namespace) = match &args.from {
         Some(_) => (None, "default".to_owned()),
         None => {
-            let cluster = args.cluster.connect().await?;
+            let cluster = cluster_args.connect().await?;
             let namespace = cluster.namespace.clone();
             (Some(cluster), namespace)
         }
@@ -91,7 +88,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         true => Vec::new(),
         false => {
             let defaults = Defaults {
-                namespace: args.cluster.namespace.as_deref(),
+                namespace: cluster_args.namespace.as_deref(),
                 context_namespace: &context_namespace,
                 uid: None,
             };

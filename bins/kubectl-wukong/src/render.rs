@@ -11,6 +11,7 @@ use wukong_api::validated::Nic;
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 
+use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs};
 use crate::output::{self, Format};
@@ -47,10 +48,6 @@ pub struct Args {
     #[command(flatten)]
     policies: PolicyFileArgs,
 
-    /// Namespace of manifests that name none [default: default]
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
     /// Uid of the Wukong in the cluster
     #[arg(long, value_name = "UID")]
     uid: Option<String>,
@@ -69,9 +66,9 @@ pub struct Args {
 }
 
 /// Prints the objects, and on standard error what is left out of them.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+pub fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let defaults = Defaults {
-        namespace: args.namespace.as_deref(),
+        namespace: cluster.namespace.as_deref(),
         context_namespace: "default",
         uid: args.uid.as_deref(),
     };

@@ -67,17 +67,14 @@ pub struct Args {
     /// Print the command instead of running it
     #[arg(long)]
     command_only: bool,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster_args.connect().await?;
     let (_, name) = args.target();
     let wukong = cluster.wukong(name).await?;
     let plugin = env::current_exe().context("the path of this program is unknown")?;
-    let arguments = args.arguments(&plugin, &wukong, &cluster.namespace)?;
+    let arguments = args.arguments(cluster_args, &plugin, &wukong, &cluster.namespace)?;
     if args.command_only {
         let words = ["ssh"]
             .into_iter()
@@ -101,6 +98,7 @@ impl Args {
     /// What ssh is called with.
     fn arguments(
         &self,
+        cluster: &ClusterArgs,
         plugin: &Path,
         wukong: &Wukong,
         namespace: &str,
@@ -115,7 +113,7 @@ impl Args {
         }
         option(format!(
             "ProxyCommand={}",
-            self.proxy_command(plugin, name, namespace)?
+            self.proxy_command(cluster, plugin, name, namespace)?
         ));
         option(format!("HostKeyAlias={name}.{namespace}.{uid}"));
         if let Some(file) = self.known_hosts()? {
@@ -137,14 +135,20 @@ impl Args {
     }
 
     /// The command by which ssh reaches the guest. A shell reads it, after ssh has replaced what follows a `%`.
-    fn proxy_command(&self, plugin: &Path, name: &str, namespace: &str) -> anyhow::Result<String> {
+    fn proxy_command(
+        &self,
+        cluster: &ClusterArgs,
+        plugin: &Path,
+        name: &str,
+        namespace: &str,
+    ) -> anyhow::Result<String> {
         let (port, vmi) = (self.port.to_string(), format!("vmi/{name}"));
         let mut words = vec![utf8(plugin)?, "port-forward", "--stdio", "--namespace"];
         words.push(namespace);
-        if let Some(context) = &self.cluster.context {
+        if let Some(context) = &cluster.context {
             words.extend(["--context", context]);
         }
-        if let Some(file) = &self.cluster.kubeconfig {
+        if let Some(file) = &cluster.kubeconfig {
             words.extend(["--kubeconfig", utf8(file)?]);
         }
         words.extend([vmi.as_str(), port.as_str()]);
@@ -195,12 +199,14 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: Args,
+        #[command(flatten)]
+        cluster: ClusterArgs,
     }
 
     /// What ssh is called with for a command line, the file of known hosts being `/k`.
     fn called(line: &[&str], user: Option<&str>) -> Vec<String> {
         let line = [&["ssh", "--known-hosts", "/k"], line].concat();
-        let args = Line::parse_from(line).args;
+        let Line { args, cluster } = Line::parse_from(line);
         let login = user.map_or(String::new(), |user| {
             format!(", cloudInitUser: {{name: {user}}}")
         });
@@ -209,8 +215,8 @@ mod tests {
              spec: {{cpu: 1, memory: 1Gi{login}}}}}"
         ))
         .unwrap();
-        args.arguments(Path::new("/opt/my tools/kubectl-wukong"), &wukong, "shop")
-            .unwrap()
+        let plugin = Path::new("/opt/my tools/kubectl-wukong");
+        args.arguments(&cluster, plugin, &wukong, "shop").unwrap()
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cluster::{Cluster, ClusterArgs};
+use crate::cluster::Cluster;
 use crate::exit::Exit;
 use crate::output;
 
@@ -35,9 +35,6 @@ pub struct ActionArgs {
     /// How long to wait, such as 90s or 10m
     #[arg(long, value_name = "DURATION", default_value = "5m", requires = "wait")]
     timeout: SignedDuration,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 impl ActionArgs {

@@ -3,13 +3,14 @@
 use anyhow::bail;
 
 use super::{ActionArgs, Goal};
+use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
 use crate::kubevirt;
 use crate::subresource::{self, On, Outcome};
 
 /// Restarts the guest.
-pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn restart(args: &ActionArgs, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     cluster.wukong(&args.name).await?;
     let before = kubevirt::instance(&cluster, &args.name).await?;
     let Some(before) = before else {
@@ -33,8 +34,8 @@ pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
 }
 
 /// Moves the running guest to another node.
-pub async fn migrate(args: &ActionArgs) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn migrate(args: &ActionArgs, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     cluster.wukong(&args.name).await?;
     let Some(before) = kubevirt::instance(&cluster, &args.name).await? else {
         bail!("{} does not run: there is nothing to migrate", args.name)

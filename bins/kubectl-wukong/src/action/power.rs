@@ -10,7 +10,7 @@ use wukong_api::{ValidatedWukong, Wukong, labels};
 use wukong_vm::virtual_machine::VirtualMachine;
 
 use super::{ActionArgs, Goal};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::kubevirt;
 use crate::output;
@@ -60,8 +60,12 @@ impl DesiredPower {
 ///
 /// The operator carries out a wish once, and then leaves the VM to whoever starts and stops it elsewhere. So when this
 /// very wish was carried out before, KubeVirt is called instead.
-pub async fn set(args: &ActionArgs, wish: DesiredPower) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn set(
+    args: &ActionArgs,
+    cluster: &ClusterArgs,
+    wish: DesiredPower,
+) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
     if wish == DesiredPower::Unpause && !is_paused(&wukong) {
         let paused = kubevirt::instance(&cluster, &args.name)

@@ -54,9 +54,6 @@ pub struct Args {
     /// Form of the output
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 /// What would become of one Wukong.
@@ -98,14 +95,14 @@ fn class_name<S: serde::Serializer>(class: &Class, serializer: S) -> Result<S::O
     serializer.collect_str(class)
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let known = match &args.from {
         Some(file) => Known::from_dump(file)?,
-        None => Known::from_cluster(args.cluster.connect().await?),
+        None => Known::from_cluster(cluster.connect().await?),
     };
     let settings = args.manifests.settings.operator_settings();
     let defaults = Defaults {
-        namespace: args.cluster.namespace.as_deref(),
+        namespace: cluster.namespace.as_deref(),
         context_namespace: known.namespace(),
         uid: None,
     };
