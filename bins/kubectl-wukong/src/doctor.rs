@@ -1,7 +1,7 @@
 //! `doctor`: why a VM does not run, judged here and now.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
@@ -30,14 +30,14 @@ use crate::text;
 Examples:
   kubectl wukong doctor web
   kubectl wukong bundle web
-  kubectl wukong doctor --from web-bundle.tar.gz
+  kubectl wukong doctor web --from web-bundle.tar.gz
 
 Exit codes:
   0  nothing stands in the way of the VM
   1  something does, or it could not be looked at")]
 pub struct Args {
     /// Name of the Wukong
-    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    #[arg(required_unless_present = "from")]
     name: Option<String>,
 
     /// Bundle to judge from, instead of a cluster
@@ -54,7 +54,7 @@ pub struct Args {
 
 pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let bundle = match (&args.from, &args.name) {
-        (Some(file), _) => Bundle::read(file)?,
+        (Some(file), name) => of_bundle(file, name.as_deref(), cluster.namespace.as_deref())?,
         (None, Some(name)) => Bundle::take(&cluster.connect().await?, name).await?,
         (None, None) => anyhow::bail!("which Wukong?"),
     };
@@ -70,6 +70,24 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         Some(_) => Exit::Failed,
         None => Exit::Done,
     })
+}
+
+/// Reads a bundle.
+///
+/// # Errors
+/// It is of another Wukong than the command line names.
+fn of_bundle(file: &Path, name: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Bundle> {
+    let bundle = Bundle::read(file)?;
+    let its_name = bundle.wukong.name_any();
+    let its_namespace = bundle.wukong.namespace().unwrap_or_default();
+    let name = name.unwrap_or(&its_name);
+    let namespace = namespace.unwrap_or(&its_namespace);
+    anyhow::ensure!(
+        (name, namespace) == (&*its_name, &*its_namespace),
+        "{} is a bundle of Wukong {its_namespace}/{its_name}, not of {namespace}/{name}",
+        file.display()
+    );
+    Ok(bundle)
 }
 
 /// Whether the operator is seen to make bridges on nodes: it has, or it says why it has not.
