@@ -9,6 +9,8 @@ mod generated;
 #[cfg(test)]
 mod guides;
 mod image;
+#[cfg(test)]
+mod krew;
 mod licences;
 mod packages;
 mod reference;
