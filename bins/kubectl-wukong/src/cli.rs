@@ -15,7 +15,7 @@ use crate::{
     preflight, render, ssh, status,
 };
 
-/// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
+/// Plan, run and diagnose the virtual machines of Wukong manifests.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-wukong",
@@ -40,17 +40,17 @@ enum Command {
     Console(console::Args),
     Ssh(ssh::Args),
     PortForward(port_forward::Args),
-    /// Start a VM: write powerState: Running into its Wukong
+    /// Start a VM: set powerState: Running in its Wukong
     Start(ActionArgs),
-    /// Shut a VM down: write powerState: Stopped into its Wukong
+    /// Shut down a VM: set powerState: Stopped in its Wukong
     Stop(ActionArgs),
-    /// Stop the CPUs of a VM: write powerState: Paused into its Wukong
+    /// Pause the CPUs of a VM: set powerState: Paused in its Wukong
     Pause(ActionArgs),
-    /// Let a paused VM go on: write powerState: Running into its Wukong
+    /// Resume a paused VM: set powerState: Running in its Wukong
     Unpause(ActionArgs),
-    /// Restart a VM, for instance for a change that needs it
+    /// Restart a VM, for example to apply a pending change
     Restart(ActionArgs),
-    /// Move a running VM to another node
+    /// Live-migrate a running VM to another node
     Migrate(ActionArgs),
     Render(render::Args),
     Plan(plan::Args),
@@ -65,7 +65,7 @@ Example:
 
 The script completes kubectl-wukong. kubectl wukong is completed by kubectl, which runs kubectl_complete-wukong.")]
     Completion {
-        /// The shell
+        /// Shell that runs the script
         shell: Shell,
     },
     /// Print completions of a command line for kubectl_complete-wukong
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent_and_every_argument_is_explained() {
+    fn the_command_line_is_consistent_and_every_argument_has_help() {
         let command = Cli::command();
         command.clone().debug_assert();
         for sub in command.get_subcommands() {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_tells_of_every_command_and_its_options() {
+    fn the_guide_describes_every_command_and_its_options() {
         let guide = include_str!("../../../docs/kubectl-wukong.md");
         let headings: Vec<&str> = guide
             .lines()
@@ -194,8 +194,8 @@ mod tests {
             let name = sub.get_name();
             assert!(headings.contains(&name), "{name} has no section");
             for option in sub.get_arguments().filter_map(clap::Arg::get_long) {
-                let told = guide.contains(&format!("--{option}")) || option == "output";
-                assert!(told, "{name}: --{option} is not told of");
+                let described = guide.contains(&format!("--{option}")) || option == "output";
+                assert!(described, "{name}: --{option} is missing");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! `doctor`: why a VM does not run, judged here and now.
+//! `doctor`: the diagnosis of a VM from the current state of the cluster.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use crate::output::{self, Format};
 use crate::survey::Survey;
 use crate::text;
 
-/// Say why a VM does not run: the one cause that comes first, what it rests on, what to do, and what else is off.
+/// Diagnose why a VM does not run: the first cause, its evidence, how to fix it, and other problems.
 ///
-/// It looks at the cluster itself and judges with the operator's own rules, so it also works while the operator does
-/// not run, and from a bundle without a cluster. Nothing is written.
+/// Reads the cluster and applies the rules of the operator. It works while the operator is down, and with a bundle it
+/// needs no cluster. Nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,21 +33,21 @@ Examples:
   kubectl wukong doctor web --from web-bundle.tar.gz
 
 Exit codes:
-  0  nothing stands in the way of the VM
-  1  something does, or it could not be looked at")]
+  0  the VM has no blocker
+  1  the VM has a blocker, or the diagnosis failed")]
 pub struct Args {
     /// Name of the Wukong
     #[arg(required_unless_present = "from")]
     name: Option<String>,
 
-    /// Bundle to judge from, instead of a cluster
+    /// Bundle to diagnose, instead of a cluster
     #[arg(long, value_name = "BUNDLE")]
     from: Option<PathBuf>,
 
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
 }
@@ -56,7 +56,7 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let bundle = match (&args.from, &args.name) {
         (Some(file), name) => of_bundle(file, name.as_deref(), cluster.namespace.as_deref())?,
         (None, Some(name)) => Bundle::take(&cluster.connect().await?, name).await?,
-        (None, None) => anyhow::bail!("which Wukong?"),
+        (None, None) => anyhow::bail!("name a Wukong or a bundle"),
     };
     let mut settings = args.settings.operator_settings();
     settings.manage_node_networks |= makes_bridges(&bundle.wukong);
@@ -90,7 +90,7 @@ fn of_bundle(file: &Path, name: Option<&str>, namespace: Option<&str>) -> anyhow
     Ok(bundle)
 }
 
-/// Whether the operator is seen to make bridges on nodes: it has, or it says why it has not.
+/// Returns whether the operator creates bridges on nodes, according to the resources and conditions of the status.
 fn makes_bridges(wukong: &Wukong) -> bool {
     const SAID: [Reason; 4] = [
         Reason::Applying,
@@ -111,20 +111,20 @@ fn makes_bridges(wukong: &Wukong) -> bool {
     })
 }
 
-/// What is the matter with a VM.
+/// Diagnosis of a VM.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     phase: Option<String>,
-    /// What comes first in causal order.
+    /// The first problem in causal order.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocker: Option<Finding>,
-    /// What else is off, in causal order.
+    /// The other problems, in causal order.
     others: Vec<Finding>,
-    /// Recent warnings about its objects, the newest last.
+    /// Recent warning events about the objects of the Wukong, newest last.
     warnings: Vec<String>,
 }
 
-/// One thing that is off.
+/// A problem of a VM.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     condition: String,
@@ -139,7 +139,7 @@ pub struct Finding {
 }
 
 impl Diagnosis {
-    /// Judges what is known of a Wukong, as the operator does.
+    /// Diagnoses a Wukong as the operator does.
     pub fn of(
         wukong: &Wukong,
         survey: &Survey,
@@ -220,16 +220,16 @@ fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
                 blocker.reason
             );
         }
-        None => text += "Nothing stands in the way of it.\n",
+        None => text += "No blocker found.\n",
     }
     if !diagnosis.others.is_empty() {
-        text += "\nAlso off:\n";
+        text += "\nOther problems:\n";
         for other in &diagnosis.others {
             text += &finding(other, AnsiColor::Yellow.on_default());
         }
     }
     if !diagnosis.warnings.is_empty() && diagnosis.blocker.is_some() {
-        text += "\nWarnings about its objects, the newest last:\n";
+        text += "\nWarning events, newest last:\n";
         for warning in &diagnosis.warnings {
             let _ = writeln!(text, "  {}", text::plain(warning));
         }
@@ -292,5 +292,21 @@ mod tests {
             kept,
             ["Pod/b: Failed: x", "Pod/a: Failed: two", "Pod/a: Killed: y"]
         );
+    }
+
+    #[test]
+    fn a_long_message_is_one_line() {
+        let message = "cannot resolve images.example.com ".repeat(10);
+        let problem = Finding {
+            condition: "VolumesBound".into(),
+            reason: "ImportFailed".into(),
+            object: None,
+            message: message.clone(),
+            hint: Some(message.clone()),
+            evidence: Vec::new(),
+        };
+        let text = finding(&problem, Style::new());
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(text.matches(&message).count(), 2, "{text}");
     }
 }

@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// Writes a bundle of shop/web in which nothing was seen.
+/// Writes a bundle of shop/web without any other object.
 fn bundle(path: &Path) {
     let gzip = GzEncoder::new(std::fs::File::create(path).unwrap(), Compression::fast());
     let mut archive = tar::Builder::new(gzip);

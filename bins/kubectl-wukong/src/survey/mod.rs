@@ -1,4 +1,4 @@
-//! A survey: everything that the rules look at, as the cluster shows it, or as a file holds it.
+//! A survey: everything that the rules read, from the cluster or from a file.
 
 mod children;
 mod kept;
@@ -38,7 +38,7 @@ struct Part {
 }
 
 impl Survey {
-    /// Looks at the cluster. Quotas and limits are those of the cluster's namespace. What may not be seen, or is not
+    /// Reads the cluster. Quotas and limits are those of the cluster's namespace. What may not be seen, or is not
     /// there, is noted as such.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Survey {
         })
     }
 
-    /// Looks at the Wukongs only.
+    /// Reads the Wukongs only.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -66,7 +66,7 @@ impl Survey {
         Ok(Self { parts })
     }
 
-    /// Looks at what belongs to the cluster's namespace, instead of what was seen of another.
+    /// Reads the objects of the cluster's namespace; they replace those of another namespace.
     ///
     /// # Errors
     /// The API server cannot be reached.
