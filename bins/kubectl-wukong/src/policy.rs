@@ -87,7 +87,7 @@ impl Policies {
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn look_at_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+    pub async fn read_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         let api: Api<core::Namespace> = Api::all(cluster.client.clone());
         match api.get(&cluster.namespace).await {
             Ok(namespace) => self.learn(&namespace),

@@ -122,8 +122,8 @@ pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit
                 namespace: manifest.validated.identity.namespace.clone(),
                 ..cluster.clone()
             };
-            survey.look_at_namespace(&there).await?;
-            policies.look_at_namespace(&there).await?;
+            survey.read_namespace(&there).await?;
+            policies.read_namespace(&there).await?;
             stored = there.wukong_opt(&manifest.validated.identity.name).await?;
         }
         let problems = policies.problems(&manifest.wukong, stored.as_ref());
