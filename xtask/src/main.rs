@@ -13,6 +13,8 @@ mod git;
 #[cfg(test)]
 mod guides;
 mod image;
+#[cfg(test)]
+mod krew;
 mod licences;
 mod packages;
 mod reference;
