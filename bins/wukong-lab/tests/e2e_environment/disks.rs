@@ -53,7 +53,7 @@ async fn a_class_without_a_driver_is_named() {
     space
         .apply(&json!({
             "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "driverless"},
-            "provisioner": "csi.driverless.plant.wukong.dev", "volumeBindingMode": "Immediate",
+            "provisioner": "csi.driverless.simulator.wukong.dev", "volumeBindingMode": "Immediate",
         }))
         .await;
     break_(
@@ -64,7 +64,7 @@ async fn a_class_without_a_driver_is_named() {
     )
     .await;
     space.apply(&on_class("web", "driverless", json!({}))).await;
-    let missing = "csi.driverless.plant.wukong.dev is not installed";
+    let missing = "csi.driverless.simulator.wukong.dev is not installed";
     blocker(
         BOUND,
         "ProvisionerNotReady",
