@@ -8,20 +8,32 @@ use super::world::{Kind, Ref};
 /// Who writes. The names are those under which the real ones appear in managed fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
+    /// CDI's controllers.
     CdiController,
+    /// CDI's operator.
     CdiOperator,
+    /// The controllers of Kubernetes itself.
     KubeControllers,
+    /// The external provisioner of a CSI driver.
     CsiProvisioner,
+    /// The external resizer of a CSI driver.
     CsiResizer,
+    /// The kubelet of a node.
     Kubelet,
+    /// NMState's handler.
     NmState,
+    /// The scheduler.
     Scheduler,
+    /// virt-controller.
     VirtController,
+    /// virt-handler.
     VirtHandler,
+    /// virt-operator.
     VirtOperator,
 }
 
 impl Manager {
+    /// The name in managed fields.
     pub fn name(self) -> &'static str {
         match self {
             Self::CdiController => "cdi-controller",
@@ -42,50 +54,81 @@ impl Manager {
 /// One write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// Creates an object.
     Create {
+        /// The field manager.
         by: Manager,
+        /// The object to be.
         at: Ref,
+        /// The object.
         object: Value,
     },
     /// A JSON merge patch of the object, or of its status. With the version that it was decided on, it is refused when
     /// somebody was quicker.
     Merge {
+        /// The field manager.
         by: Manager,
+        /// The object.
         at: Ref,
+        /// The resource version that the change was decided on.
         version: Option<String>,
+        /// Whether the patch is for the status subresource.
         status: bool,
+        /// The merge patch.
         patch: Value,
     },
+    /// Deletes an object.
     Delete {
+        /// The object.
         at: Ref,
     },
     /// Asks that a pod be deleted; it goes when the kubelet of its node agrees.
     Terminate {
+        /// The pod.
         at: Ref,
     },
     /// Assigns a pod to a node.
     Bind {
+        /// The pod.
         at: Ref,
+        /// The name of the node.
         node: String,
     },
     /// A Kubernetes event, written once per object and text.
     Event {
+        /// The component that writes it.
         by: Manager,
+        /// The object that it is about.
         about: Ref,
+        /// Whether its type is `Warning`.
         warning: bool,
+        /// Its reason.
         reason: &'static str,
+        /// Its message.
         message: String,
     },
 }
 
 impl Change {
-    pub fn delete(kind: Kind, object: &Field<'_>) -> Self {
+    /// The kind of the object that is written; none for events.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Create { at, .. }
+            | Self::Merge { at, .. }
+            | Self::Delete { at }
+            | Self::Terminate { at }
+            | Self::Bind { at, .. } => Some(at.kind),
+            Self::Event { .. } => None,
+        }
+    }
+
+    pub(crate) fn delete(kind: Kind, object: &Field<'_>) -> Self {
         Self::Delete {
             at: at(kind, object),
         }
     }
 
-    pub fn warning(
+    pub(crate) fn warning(
         by: Manager,
         kind: Kind,
         object: &Field<'_>,
@@ -101,7 +144,7 @@ impl Change {
         }
     }
 
-    pub fn merge(by: Manager, kind: Kind, object: &Field<'_>, patch: Value) -> Self {
+    pub(crate) fn merge(by: Manager, kind: Kind, object: &Field<'_>, patch: Value) -> Self {
         Self::Merge {
             by,
             at: at(kind, object),
@@ -112,7 +155,12 @@ impl Change {
     }
 
     /// The change of status from what `object` has to `desired`, if they differ.
-    pub fn status(by: Manager, kind: Kind, object: &Field<'_>, desired: &Value) -> Option<Self> {
+    pub(crate) fn status(
+        by: Manager,
+        kind: Kind,
+        object: &Field<'_>,
+        desired: &Value,
+    ) -> Option<Self> {
         let empty = json!({});
         let current = object.child("status");
         let current = if current.is_set() {
@@ -136,13 +184,13 @@ fn version(object: &Field<'_>) -> Option<String> {
     (!version.is_empty()).then(|| version.to_owned())
 }
 
-pub fn at(kind: Kind, object: &Field<'_>) -> Ref {
+pub(crate) fn at(kind: Kind, object: &Field<'_>) -> Ref {
     let metadata = object.child("metadata");
     Ref::new(kind, metadata.child("namespace").text(), metadata.name())
 }
 
 /// The JSON merge patch that leads from one object to the other; `None` when they are equal.
-pub fn difference(from: &Value, to: &Value) -> Option<Value> {
+pub(crate) fn difference(from: &Value, to: &Value) -> Option<Value> {
     if from == to {
         return None;
     }
@@ -166,16 +214,15 @@ pub fn difference(from: &Value, to: &Value) -> Option<Value> {
 }
 
 /// Applies a JSON merge patch (RFC 7386).
-#[cfg(test)]
-pub fn merge(target: &mut Value, patch: &Value) {
+pub(crate) fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
-        *target = patch.clone();
+        target.clone_from(patch);
         return;
     };
     if !target.is_object() {
         *target = json!({});
     }
-    let map = target.as_object_mut().unwrap();
+    let Value::Object(map) = target else { return };
     for (key, value) in patch {
         if value.is_null() {
             map.remove(key);
@@ -188,6 +235,7 @@ pub fn merge(target: &mut Value, patch: &Value) {
 /// What a controller does next, and when it looks again.
 #[derive(Debug, Default)]
 pub struct Step {
+    /// The writes, in their order.
     pub changes: Vec<Change>,
     /// Look again after this many paces, even when nothing happens.
     pub again: Option<u32>,
@@ -195,26 +243,26 @@ pub struct Step {
 
 impl Step {
     /// Nothing to do until something happens.
-    pub fn quiet() -> Self {
+    pub(crate) fn quiet() -> Self {
         Self::default()
     }
 
     /// Nothing to do now; look again after some paces.
-    pub fn wait(paces: u32) -> Self {
+    pub(crate) fn wait(paces: u32) -> Self {
         Self {
             changes: Vec::new(),
             again: Some(paces),
         }
     }
 
-    pub fn of(changes: impl IntoIterator<Item = Change>) -> Self {
+    pub(crate) fn of(changes: impl IntoIterator<Item = Change>) -> Self {
         Self {
             changes: changes.into_iter().collect(),
             again: None,
         }
     }
 
-    pub fn or_wait(mut self, paces: u32) -> Self {
+    pub(crate) fn or_wait(mut self, paces: u32) -> Self {
         self.again = Some(paces);
         self
     }
@@ -234,14 +282,15 @@ pub struct Moment {
 /// How the API server refused a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Of what.
+    /// The kind of the object that was refused.
     pub kind: Kind,
+    /// The API server's words.
     pub message: String,
 }
 
 /// A list of conditions under construction: those that stay the same keep their times.
 #[derive(Clone, Debug, Default)]
-pub struct Conditions(Vec<Value>);
+pub(crate) struct Conditions(Vec<Value>);
 
 impl Conditions {
     pub fn of(status: &Field<'_>) -> Self {
@@ -323,7 +372,7 @@ impl Conditions {
 }
 
 /// A number between 0 and `below`, always the same for the same text.
-pub fn pick(text: &str, below: u32) -> u32 {
+pub(crate) fn pick(text: &str, below: u32) -> u32 {
     // FNV-1a: stable across versions of the standard library.
     let hash = text.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

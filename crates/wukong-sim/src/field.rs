@@ -15,6 +15,7 @@ pub struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
+    /// The root of an object, or a part of one that is called `path` in messages.
     pub fn new(path: impl Into<String>, value: &'a Value) -> Self {
         Self {
             path: path.into(),
@@ -22,14 +23,17 @@ impl<'a> Field<'a> {
         }
     }
 
+    /// Its path.
     pub fn path(&self) -> &str {
         &self.path
     }
 
+    /// The JSON value.
     pub fn value(&self) -> &'a Value {
         self.value
     }
 
+    /// The place below a key.
     pub fn child(&self, key: &str) -> Self {
         let path = if self.path.is_empty() {
             key.to_owned()
@@ -48,6 +52,7 @@ impl<'a> Field<'a> {
             .fold(self.clone(), |field, key| field.child(key))
     }
 
+    /// The items of a list.
     pub fn items(&self) -> impl Iterator<Item = Self> + use<'a> {
         let path = self.path.clone();
         let items = self.value.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -57,6 +62,7 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// The entries of an object.
     pub fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
         self.value
             .as_object()
@@ -65,36 +71,48 @@ impl<'a> Field<'a> {
             .map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Whether there is a value.
     pub fn is_set(&self) -> bool {
         !self.value.is_null()
     }
 
+    /// The length of a list.
     pub fn count(&self) -> usize {
         self.value.as_array().map_or(0, Vec::len)
     }
 
+    /// The text here, or an empty one.
     pub fn text(&self) -> &'a str {
         self.value.as_str().unwrap_or_default()
     }
 
+    /// The text below `name`.
     pub fn name(&self) -> &'a str {
         self.child("name").text()
     }
 
+    /// The boolean here.
     pub fn flag(&self) -> Option<bool> {
         self.value.as_bool()
     }
 
+    /// Whether `true` is here.
     pub fn is_true(&self) -> bool {
         self.flag() == Some(true)
     }
 
+    /// The integer here, or 0.
     pub fn integer(&self) -> i64 {
         self.value.as_i64().unwrap_or_default()
     }
 
+    /// The whole units of the quantity here, such as bytes; 0 when there is none.
+    pub fn units(&self) -> i64 {
+        self.quantity().value()
+    }
+
     /// The quantity here; zero when there is none or when it cannot be read (decoding refused it before).
-    pub fn quantity(&self) -> Quantity {
+    pub(crate) fn quantity(&self) -> Quantity {
         Quantity::from_json(self.value).unwrap_or_default()
     }
 

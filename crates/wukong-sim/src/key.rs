@@ -98,7 +98,14 @@ pub fn concerned(world: &World, at: &Ref, object: &Value) -> Vec<Key> {
             }));
             keys
         }
-        Kind::Secret | Kind::Nad => vms_of(world, &namespace, |_| true),
+        Kind::ConfigMap => in_namespace(world, &namespace),
+        Kind::LimitRange | Kind::ResourceQuota => Vec::new(),
+        Kind::Secret => {
+            let mut keys = vms_of(world, &namespace, |_| true);
+            keys.extend(in_namespace(world, &namespace));
+            keys
+        }
+        Kind::Nad => vms_of(world, &namespace, |_| true),
         Kind::DataSource => all(world, Kind::DataVolume),
         Kind::Wukong => in_namespace(world, &namespace),
         Kind::Namespace => in_namespace(world, &name),
@@ -173,6 +180,7 @@ fn pods_of(world: &World, node: &str) -> Vec<Key> {
     pods.map(Key::of).collect()
 }
 
+/// The keys of all objects of a kind.
 pub fn all(world: &World, kind: Kind) -> Vec<Key> {
     world.refs(kind).map(Key::of).collect()
 }

@@ -124,6 +124,14 @@ impl Quantity {
         binary(div_ceil(self.nanos, NANO))
     }
 
+    /// The sum of two amounts.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            nanos: self.nanos.saturating_add(other.nanos),
+        }
+    }
+
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.nanos == 0

@@ -1,4 +1,4 @@
-//! What was seen of guests and imports.
+//! What a caller reports of guests and imports that really happen, in place of simulated ones.
 
 use std::collections::HashMap;
 
@@ -18,11 +18,21 @@ pub struct Reality {
 #[derive(Clone, Debug)]
 pub enum Seen {
     /// Of the guest of an instance.
-    Guest { vmi: Ref, uid: String, guest: Guest },
+    Guest {
+        /// The instance.
+        vmi: Ref,
+        /// Its uid.
+        uid: String,
+        /// The guest.
+        guest: Guest,
+    },
     /// Of the import into a claim.
     Import {
+        /// The claim.
         claim: Ref,
+        /// Its uid.
         uid: String,
+        /// The import.
         import: Import,
     },
 }
@@ -30,18 +40,24 @@ pub enum Seen {
 /// A guest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guest {
+    /// Whether it runs.
     pub state: State,
     /// What the guest agent told last; `None` while it is not connected.
     pub agent: Option<Report>,
 }
 
+/// Whether a guest runs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum State {
+    /// Not yet.
     Starting,
+    /// It does.
     Running,
     /// The phase that the end leads to, and the reason in the instance's status.
     Ended {
+        /// The phase.
         phase: &'static str,
+        /// The reason.
         reason: String,
     },
 }
@@ -51,15 +67,18 @@ pub enum State {
 pub struct Report {
     /// `status.guestOSInfo` of an instance.
     pub system: Value,
+    /// Its interfaces.
     pub interfaces: Vec<Interface>,
 }
 
 /// An interface in the guest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Interface {
+    /// Its name in the guest.
     pub name: String,
     /// In lower case.
     pub mac: String,
+    /// Addresses, without prefixes.
     pub addresses: Vec<String>,
 }
 
@@ -70,14 +89,17 @@ pub enum Import {
     Running(f64),
     /// The importer's last words.
     Failed(String),
+    /// All bytes are there.
     Done,
 }
 
 impl Reality {
+    /// The guest of an instance.
     pub fn guest(&self, vmi: &Field<'_>) -> Option<&Guest> {
         self.guests.get(vmi.at("metadata.uid").text())
     }
 
+    /// The import into a claim.
     pub fn import(&self, claim: &Field<'_>) -> Option<&Import> {
         self.imports.get(claim.at("metadata.uid").text())
     }

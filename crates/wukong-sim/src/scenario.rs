@@ -8,6 +8,7 @@
 use super::field::Field;
 use super::world::{Kind, World};
 
+/// The annotation that names scenarios.
 pub const ANNOTATION: &str = "simulator.wukong.dev/scenario";
 const OWNER: &str = "vm.novasphere.dev/wukong";
 
@@ -16,6 +17,7 @@ const OWNER: &str = "vm.novasphere.dev/wukong";
 pub struct Scenario(Vec<(String, String)>);
 
 impl Scenario {
+    /// The scenario that holds for an object.
     pub fn of(world: &World, object: &Field<'_>) -> Self {
         let metadata = object.child("metadata");
         let namespace = metadata.child("namespace").text();
@@ -46,10 +48,12 @@ impl Scenario {
         )
     }
 
+    /// Whether a name is in it.
     pub fn has(&self, name: &str) -> bool {
         self.value(name).is_some()
     }
 
+    /// The value of a name; empty when it has none.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! What the simulator knows of the cluster: the objects that it watches, and what it wants to change.
+//! The kinds that are simulated, and the objects of a cluster as the simulated controllers see them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,34 +12,64 @@ use crate::reality::{Guest, Import, Reality};
 /// The kinds that take part in the simulation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// CDI's own resource.
     Cdi,
+    /// A PersistentVolumeClaim.
     Claim,
+    /// A ConfigMap.
+    ConfigMap,
+    /// A CSIDriver.
     CsiDriver,
+    /// A CSINode.
     CsiNode,
+    /// A DaemonSet.
     DaemonSet,
+    /// A DataSource of CDI.
     DataSource,
+    /// A DataVolume of CDI.
     DataVolume,
+    /// What became of a node network policy on one node.
     Enactment,
+    /// KubeVirt's own resource.
     KubeVirt,
+    /// A LimitRange.
+    LimitRange,
+    /// A live migration.
     Migration,
-    Namespace,
+    /// A NetworkAttachmentDefinition.
     Nad,
+    /// A Namespace.
+    Namespace,
+    /// A Node.
     Node,
+    /// The network state of a node.
     NodeNetwork,
+    /// A node network policy of NMState.
     NodePolicy,
+    /// A Pod.
     Pod,
+    /// A ResourceQuota.
+    ResourceQuota,
+    /// A Secret.
     Secret,
+    /// A StorageClass.
     StorageClass,
+    /// What CDI knows about a StorageClass.
     StorageProfile,
+    /// A VirtualMachine.
     Vm,
+    /// A VirtualMachineInstance.
     Vmi,
+    /// A Wukong: its annotation names scenarios for all that belongs to it.
     Wukong,
 }
 
 impl Kind {
-    pub const ALL: [Self; 22] = [
+    /// Every kind.
+    pub const ALL: [Self; 25] = [
         Self::Cdi,
         Self::Claim,
+        Self::ConfigMap,
         Self::CsiDriver,
         Self::CsiNode,
         Self::DaemonSet,
@@ -47,13 +77,15 @@ impl Kind {
         Self::DataVolume,
         Self::Enactment,
         Self::KubeVirt,
+        Self::LimitRange,
         Self::Migration,
-        Self::Namespace,
         Self::Nad,
+        Self::Namespace,
         Self::Node,
         Self::NodeNetwork,
         Self::NodePolicy,
         Self::Pod,
+        Self::ResourceQuota,
         Self::Secret,
         Self::StorageClass,
         Self::StorageProfile,
@@ -62,10 +94,22 @@ impl Kind {
         Self::Wukong,
     ];
 
+    /// The kind of this name in this group and version, if it is simulated.
+    pub fn of(api_version: &str, kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| {
+            let resource = known.resource();
+            resource.kind == kind && resource.api_version() == api_version
+        })
+    }
+
+    /// How the API server knows it.
     pub fn resource(self) -> Resource {
         let (group, version, kind, plural) = match self {
             Self::Cdi => ("cdi.kubevirt.io", "v1beta1", "CDI", "cdis"),
             Self::Claim => ("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims"),
+            Self::ConfigMap => ("", "v1", "ConfigMap", "configmaps"),
+            Self::LimitRange => ("", "v1", "LimitRange", "limitranges"),
+            Self::ResourceQuota => ("", "v1", "ResourceQuota", "resourcequotas"),
             Self::CsiDriver => ("storage.k8s.io", "v1", "CSIDriver", "csidrivers"),
             Self::CsiNode => ("storage.k8s.io", "v1", "CSINode", "csinodes"),
             Self::DaemonSet => ("apps", "v1", "DaemonSet", "daemonsets"),
@@ -130,6 +174,7 @@ impl Kind {
         }
     }
 
+    /// Whether its objects are in namespaces.
     pub fn is_namespaced(self) -> bool {
         !matches!(
             self,
@@ -155,9 +200,13 @@ impl Kind {
 /// How the API server knows a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resource {
+    /// API group, empty for the core group.
     pub group: &'static str,
+    /// Version of the group.
     pub version: &'static str,
+    /// `kind` of its objects.
     pub kind: &'static str,
+    /// The name in addresses.
     pub plural: &'static str,
 }
 
@@ -175,12 +224,16 @@ impl Resource {
 /// Kind, namespace (empty for cluster-scoped objects) and name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ref {
+    /// Kind.
     pub kind: Kind,
+    /// Namespace; empty for objects of the cluster.
     pub namespace: String,
+    /// Name.
     pub name: String,
 }
 
 impl Ref {
+    /// A reference to the object of this name.
     pub fn new(kind: Kind, namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             kind,
@@ -206,6 +259,7 @@ pub struct World {
 }
 
 impl World {
+    /// An object, if it is known.
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Field<'_>> {
         let object = self.objects.get(&Ref::new(kind, namespace, name))?;
         Some(Field::new("", object))
@@ -219,6 +273,7 @@ impl World {
             .map(|(_, object)| Field::new("", object))
     }
 
+    /// The objects of a kind in all namespaces.
     pub fn refs(&self, kind: Kind) -> impl Iterator<Item = &Ref> {
         self.objects
             .range(Ref::new(kind, "", "")..)
@@ -246,8 +301,24 @@ impl World {
         true
     }
 
+    /// Forgets an object.
     pub fn remove(&mut self, key: &Ref) {
         self.objects.remove(key);
+    }
+
+    /// The objects that an object with this uid owns.
+    pub(crate) fn owned_by(&self, uid: &str) -> Vec<Ref> {
+        let owns = |object: &Value| {
+            Field::new("", object)
+                .at("metadata.ownerReferences")
+                .items()
+                .any(|owner| owner.child("uid").text() == uid)
+        };
+        self.objects
+            .iter()
+            .filter(|(_, object)| owns(object))
+            .map(|(at, _)| at.clone())
+            .collect()
     }
 
     /// The real guest of an instance, as far as anything was seen of it.

@@ -44,7 +44,7 @@ impl Source {
         } else if let Ok(Some(claim)) = cdi::origin(world, dv) {
             Self::Claim(
                 claim.at("metadata.uid").text().to_owned(),
-                cdi::claim::usable(&claim),
+                cdi::usable(&claim),
             )
         } else {
             let kind = source

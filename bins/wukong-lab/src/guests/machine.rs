@@ -94,7 +94,7 @@ impl Machine {
             sockets: count("sockets"),
             cores: count("cores"),
             threads: count("threads"),
-            memory: domain.at("memory.guest").quantity().value(),
+            memory: domain.at("memory.guest").units(),
             firmware,
             uuid: domain.at("firmware.uuid").text().to_owned(),
             serial: domain.at("firmware.serial").text().to_owned(),
@@ -165,7 +165,7 @@ impl Content {
         let capacity = volume.at("emptyDisk.capacity");
         if capacity.is_set() {
             return Ok(Self::Empty {
-                bytes: capacity.quantity().value(),
+                bytes: capacity.units(),
             });
         }
         let name = match volume.child("dataVolume").name() {
@@ -183,7 +183,7 @@ impl Content {
             .with_context(|| format!("claim {name} does not exist"))?;
         Ok(Self::Claim {
             uid: claim.at("metadata.uid").text().to_owned(),
-            bytes: cdi::claim::usable(&claim),
+            bytes: cdi::usable(&claim),
         })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::machine::boot_order;
 use wukong_sim::field::Field;
-use wukong_sim::kubevirt::{networks, pod};
+use wukong_sim::kubevirt;
 use wukong_sim::world::World;
 
 /// Stands in for a virtual function: like one, it is a PCI device with a driver of its own, and no virtio NIC.
@@ -32,7 +32,7 @@ pub enum Network {
 impl Nic {
     /// The NICs of an instance, in the order of their slots: libvirt gives host devices theirs after all interfaces.
     pub fn all(world: &World, vmi: &Field<'_>) -> Result<Vec<Self>> {
-        let mut nics = networks::interfaces(vmi)
+        let mut nics = kubevirt::interfaces(vmi)
             .filter(|nic| nic.child("state").text() != "absent")
             .map(|nic| Self::of(world, vmi, &nic))
             .collect::<Result<Vec<_>>>()?;
@@ -57,7 +57,7 @@ impl Nic {
         if network.child("pod").is_set() {
             return Ok(planned);
         }
-        let definition = match networks::definition(world, vmi, &network) {
+        let definition = match kubevirt::definition(world, vmi, &network) {
             Ok(definition) => definition,
             Err(name) => bail!("NetworkAttachmentDefinition {name} does not exist"),
         };
@@ -65,7 +65,7 @@ impl Nic {
             .with_context(|| format!("the configuration of network {name}"))?;
         let attachment = Attachment::of(
             &Field::new("", &config),
-            networks::resource(&definition),
+            kubevirt::resource(&definition),
             nic,
         )
         .with_context(|| format!("network {name}"))?;
@@ -73,9 +73,9 @@ impl Nic {
         planned.mtu = attachment.mtu;
         if attachment.passed_through {
             // KubeVirt's domain names no MAC for a host device: the CNI plugin gives it to the virtual function.
-            let pod = pod::launcher(world, vmi);
+            let pod = kubevirt::launcher(world, vmi);
             planned.mac = pod
-                .and_then(|pod| networks::asked_mac(&pod, name))
+                .and_then(|pod| kubevirt::asked_mac(&pod, name))
                 .with_context(|| format!("the pod asks for no MAC on network {name}"))?;
             planned.model = PASSED_THROUGH.to_owned();
         }
@@ -217,7 +217,7 @@ mod tests {
 
         let Change::Create {
             at, object: pod, ..
-        } = pod::create_launcher(&world, &vmi)
+        } = kubevirt::create_launcher(&world, &vmi)
         else {
             panic!("a pod is made");
         };

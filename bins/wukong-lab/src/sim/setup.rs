@@ -8,10 +8,9 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::{subresources, webhook};
-use wukong_sim::cdi::class;
+use wukong_sim::cdi;
 use wukong_sim::field::{Field, place, text};
-use wukong_sim::installation::storage::LOCAL_PATH_NAMESPACE;
-use wukong_sim::installation::{KUBEVIRT_NAMESPACE, node};
+use wukong_sim::installation::{KUBEVIRT_NAMESPACE, LOCAL_PATH_NAMESPACE, healthy_node};
 
 const MANAGER: &str = "wukong-lab-simulator";
 
@@ -22,7 +21,7 @@ pub async fn cluster(client: &Client, names: &[String], port: u16, authority: &s
             json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}});
         apply(client, "namespaces", "", object).await?;
     }
-    for (class, _) in class::offered() {
+    for (class, _) in cdi::offered() {
         apply(client, "storageclasses", "", class).await?;
     }
     for name in names {
@@ -69,7 +68,7 @@ async fn apply(client: &Client, plural: &str, namespace: &str, object: Value) ->
 /// A node that is ready: the API server taints new ones until somebody says that they are.
 async fn make_node(client: &Client, name: &str) -> Result<()> {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let mut object = node::node(name, &now);
+    let mut object = healthy_node(name, &now);
     let status = place(&mut object, ["status"]).take();
     if let Some(map) = object.as_object_mut() {
         map.remove("status");

@@ -17,6 +17,7 @@ mod migration;
 mod names;
 mod network;
 mod placement;
+mod pods;
 mod run_strategy;
 mod schema;
 mod templates;
@@ -30,6 +31,7 @@ use super::field::Field;
 pub use data_volume::admit_data_volume;
 pub use defaults::{canonicalize_vm, default_vm, for_validation};
 pub use migration::admit_migration;
+pub(crate) use pods::{limit_ranges, quotas, reachable};
 
 /// What the rules need to know about the installation.
 #[derive(Clone, Debug)]
@@ -68,6 +70,24 @@ impl ClusterConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial(pub String);
 
+impl Denial {
+    /// As the API server passes on the refusal of KubeVirt's webhook.
+    pub fn by_kubevirt(self) -> Self {
+        Self(format!(
+            "admission webhook \"virtualmachine-validator.kubevirt.io\" denied the request: {}",
+            self.0
+        ))
+    }
+
+    /// As the API server passes on the refusal of CDI's webhook, with its two spaces.
+    pub fn by_cdi(self) -> Self {
+        Self(format!(
+            "admission webhook \"datavolume-validate.cdi.kubevirt.io\" denied the request:  {}",
+            self.0
+        ))
+    }
+}
+
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -78,7 +98,7 @@ impl std::error::Error for Denial {}
 
 /// What is wrong with an object, in the order in which it was found.
 #[derive(Debug, Default)]
-pub struct Causes(Vec<String>);
+pub(crate) struct Causes(Vec<String>);
 
 impl Causes {
     pub fn add(&mut self, message: impl Into<String>) {
@@ -146,7 +166,7 @@ pub fn admit_vm(object: &Value, old: Option<&Value>, config: &ClusterConfig) -> 
 }
 
 /// Whether the memory of a guest with this (completed) spec can grow up to `maximum` bytes while it runs.
-pub fn can_grow_memory(vmi: &Field<'_>, maximum: i64) -> bool {
+pub(crate) fn can_grow_memory(vmi: &Field<'_>, maximum: i64) -> bool {
     cpu_memory::memory_hotplug_problem(vmi, super::quantity::Quantity::units(maximum)).is_none()
 }
 

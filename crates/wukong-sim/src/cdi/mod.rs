@@ -3,8 +3,8 @@
 //! [`next`] decides the next single step of a DataVolume and its claim from what is stored: phases, conditions and the
 //! false and stale states in between follow CDI 1.66 as it was observed with its release defaults.
 
-pub mod claim;
-pub mod class;
+pub(crate) mod claim;
+pub(crate) mod class;
 mod failure;
 mod import;
 mod importer;
@@ -22,6 +22,8 @@ use super::field::{Field, put};
 use super::installation;
 use super::scenario::Scenario;
 use super::world::{Kind, World};
+pub use claim::usable;
+pub use class::offered;
 use import::Import;
 pub use origin::origin;
 use report::{Condition, Report};

@@ -3,15 +3,15 @@ use serde_json::{Value, json};
 use super::claim::SELECTED_NODE;
 use super::*;
 use crate::change::Refusal;
-use crate::cluster::{Sim, condition};
 use crate::scenario::ANNOTATION;
+use crate::testing::{Sim, condition};
 use crate::world::Ref;
 
 const NS: &str = "default";
 
 fn cluster() -> Sim {
     let mut sim = Sim::default();
-    for (class, mode) in class::offered() {
+    for (class, mode) in offered() {
         let name = class["metadata"]["name"].clone();
         sim.put(Kind::StorageClass, class);
         sim.put(
@@ -288,11 +288,7 @@ fn no_claim_without_a_class_to_take_it_from() {
         watch(&mut sim, 9).last().unwrap(),
         "Pending - claim=- bound=False:Pending running=False"
     );
-    assert!(
-        sim.events
-            .iter()
-            .any(|event| event.contains("storageclass.storage.k8s.io \"nope\" not found"))
-    );
+    assert!(sim.was_told("storageclass.storage.k8s.io \"nope\" not found"));
 }
 
 #[test]
@@ -340,11 +336,7 @@ fn a_claim_that_was_there_first() {
         watch(&mut sim, 5).last().unwrap(),
         "Pending - claim=Bound bound=True:Bound running=False"
     );
-    assert!(
-        sim.events
-            .iter()
-            .any(|event| event.starts_with("ErrResourceExists"))
-    );
+    assert!(sim.was_told("ErrResourceExists"));
 
     let mut sim = cluster();
     sim.put(Kind::Claim, foreign());

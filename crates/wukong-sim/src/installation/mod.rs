@@ -1,10 +1,10 @@
 //! What an installed cluster looks like: KubeVirt, CDI, Multus, storage drivers, and the nodes on which they run.
 
 mod component;
-pub mod multus;
-pub mod nmstate;
-pub mod node;
-pub mod storage;
+pub(crate) mod multus;
+pub(crate) mod nmstate;
+pub(crate) mod node;
+pub(crate) mod storage;
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,10 @@ use super::field::{Field, put};
 use super::scenario::Scenario;
 use super::world::{Kind, Ref, World};
 use component::{Component, Health};
+pub use node::node as healthy_node;
+pub use storage::LOCAL_PATH_NAMESPACE;
 
+/// The namespace of KubeVirt.
 pub const KUBEVIRT_NAMESPACE: &str = "kubevirt";
 const KUBEVIRT_VERSION: &str = "v1.9.0";
 const CDI_VERSION: &str = "v1.66.0";
@@ -22,7 +25,7 @@ const API: &str = "virt-api";
 const CONTROLLER: &str = "virt-controller";
 
 /// The next step of what is installed as a whole: KubeVirt, CDI, or Multus by its kind.
-pub fn next(world: &World, kind: Kind, moment: &Moment) -> Step {
+pub(crate) fn next(world: &World, kind: Kind, moment: &Moment) -> Step {
     match kind {
         Kind::Nad => multus::next(world),
         Kind::Cdi => next_of(world, kind, Manager::CdiOperator, moment),
@@ -31,7 +34,7 @@ pub fn next(world: &World, kind: Kind, moment: &Moment) -> Step {
 }
 
 /// Whether the controllers of KubeVirt or CDI are at work.
-pub fn is_at_work(world: &World, kind: Kind) -> bool {
+pub(crate) fn is_at_work(world: &World, kind: Kind) -> bool {
     found(world, kind).is_none_or(|found| {
         let scenario = Scenario::of(world, &found);
         let crashes = scenario.value("component-crash");
@@ -40,7 +43,7 @@ pub fn is_at_work(world: &World, kind: Kind) -> bool {
 }
 
 /// The resource of this kind, of which a cluster has one.
-pub fn found(world: &World, kind: Kind) -> Option<Field<'_>> {
+pub(crate) fn found(world: &World, kind: Kind) -> Option<Field<'_>> {
     let key = world.refs(kind).next()?;
     world.get(key.kind, &key.namespace, &key.name)
 }
@@ -166,4 +169,19 @@ fn resource(kind: Kind) -> (Ref, Value) {
         "spec": {"configuration": {"developerConfiguration": {}},
             "workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
     (Ref::new(kind, KUBEVIRT_NAMESPACE, "kubevirt"), object)
+}
+
+/// Why the API server cannot ask KubeVirt's webhooks, when it cannot.
+pub(crate) fn webhook_failure(world: &World) -> Option<&'static str> {
+    let found = found(world, Kind::KubeVirt)?;
+    let scenario = Scenario::of(world, &found);
+    if scenario.has("webhook-expired") {
+        return Some(
+            "tls: failed to verify certificate: x509: certificate has expired or is not yet valid: current time \
+             2026-01-01T00:00:00Z is after 2025-12-01T00:00:00Z",
+        );
+    }
+    scenario
+        .has("webhook-down")
+        .then_some("dial tcp 10.96.0.20:443: connect: connection refused")
 }

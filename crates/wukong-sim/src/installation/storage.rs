@@ -11,6 +11,7 @@ use crate::field::{Field, put};
 use crate::scenario::Scenario;
 use crate::world::{Kind, Ref, World};
 
+/// The namespace of the local-path provisioner.
 pub const LOCAL_PATH_NAMESPACE: &str = "local-path-storage";
 
 /// The CSI drivers that run.

@@ -9,8 +9,8 @@ mod guest;
 mod lifecycle;
 mod live_update;
 mod migration;
-pub mod networks;
-pub mod pod;
+pub(crate) mod networks;
+pub(crate) mod pod;
 mod power;
 mod status;
 mod vmi;
@@ -24,9 +24,11 @@ use super::field::Field;
 use super::installation;
 use super::world::{Kind, World};
 pub use guest::pause;
-pub use pod::next as next_pod;
+pub use networks::{asked_mac, definition, interfaces, resource};
+pub(crate) use pod::next as next_pod;
+pub use pod::{create_launcher, launcher};
 pub use power::{Power, power};
-pub use volumes::claim_names;
+pub(crate) use volumes::claim_names;
 
 const VIRT: Manager = Manager::VirtController;
 /// Finalizers of a VM and of its instance; the second is removed by virt-handler.

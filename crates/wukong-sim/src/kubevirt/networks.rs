@@ -13,6 +13,7 @@ pub const ANNOTATION: &str = "k8s.v1.cni.cncf.io/networks";
 /// On a definition: the resource of a device plugin that a pod needs for it.
 const RESOURCE: &str = "k8s.v1.cni.cncf.io/resourceName";
 
+/// The network cards of an instance.
 pub fn interfaces<'a>(vmi: &Field<'a>) -> impl Iterator<Item = Field<'a>> + use<'a> {
     vmi.at("spec.domain.devices.interfaces").items()
 }

@@ -46,6 +46,7 @@ fn name(vmi: &Field<'_>, purpose: &str) -> String {
     )
 }
 
+/// Creates the launcher pod of an instance.
 pub fn create_launcher(world: &World, vmi: &Field<'_>) -> Change {
     create(world, vmi, "")
 }

@@ -8,7 +8,9 @@ use crate::field::Field;
 /// What is written to the VM.
 #[derive(Debug, PartialEq)]
 pub enum Power {
+    /// Another run strategy.
     RunStrategy(&'static str),
+    /// State change requests in the status.
     Requests(Value),
 }
 

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::cdi;
-use crate::cluster::{Sim, condition};
 use crate::scenario::ANNOTATION;
+use crate::testing::{Sim, condition};
 use crate::world::Ref;
 
 mod boot;

@@ -266,14 +266,7 @@ fn addresses_come_from_network_data_and_dhcp() {
         .edit(&at(Kind::Vm), json!({"spec": {"runStrategy": "Always"}}));
     lab.settle();
     assert_eq!(lab.printable(), "Starting");
-    assert!(
-        lab.0
-            .events
-            .iter()
-            .any(|event| event.contains("secret \"ci\" not found")),
-        "{:?}",
-        lab.0.events
-    );
+    assert!(lab.0.was_told("secret \"ci\" not found"));
 }
 
 #[test]
