@@ -20,6 +20,8 @@ pub enum Manager {
     CsiResizer,
     /// The kubelet of a node.
     Kubelet,
+    /// Multus, which the container runtime asks for networks.
+    Multus,
     /// NMState's handler.
     NmState,
     /// The scheduler.
@@ -42,6 +44,7 @@ impl Manager {
             Self::CsiProvisioner => "csi-provisioner",
             Self::CsiResizer => "csi-resizer",
             Self::Kubelet => "kubelet",
+            Self::Multus => "multus",
             Self::NmState => "kubernetes-nmstate",
             Self::Scheduler => "kube-scheduler",
             Self::VirtController => "virt-controller",

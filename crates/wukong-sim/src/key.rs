@@ -87,6 +87,9 @@ pub fn concerned(world: &World, at: &Ref, object: &Value) -> Vec<Key> {
                 Key::Pod(namespace.clone(), name),
                 Key::Vm(namespace.clone(), domain),
             ];
+            if kubevirt::is_attachment(&object) {
+                keys.extend(vms_of(world, &namespace, |_| true));
+            }
             keys.extend(of_components(
                 world,
                 &namespace,

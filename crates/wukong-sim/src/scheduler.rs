@@ -76,7 +76,8 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
             .map_or("Insufficient memory", |(_, text)| text);
         return Placement::Nowhere(refused(
             nodes.len(),
-            &BTreeMap::from([(text.to_owned(), nodes.len())]),
+            &BTreeMap::from([((*text).to_owned(), nodes.len())]),
+            0,
         ));
     }
     let namespace = pod.at("metadata.namespace").text();
@@ -100,25 +101,27 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
         .any(|claim| !waits_for_consumer(world, claim))
     {
         return Placement::Nowhere(format!(
-            "0/{0} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found, preemption: 0/{0} \
-             nodes are available: {0} Preemption is not helpful for scheduling.",
+            "0/{} nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
             nodes.len()
         ));
     }
     let mut reasons = BTreeMap::new();
+    let mut preemptible = 0;
     let mut fitting: Vec<(&Field<'_>, Load)> = Vec::new();
     for node in &nodes {
         let load = Load::of(world, node);
         let against = objections(pod, node, &load);
         if against.is_empty() {
             fitting.push((node, load));
+        } else if against.iter().all(|objection| objection.preemptible) {
+            preemptible += 1;
         }
-        for reason in against {
+        for Objection { reason, .. } in against {
             *reasons.entry(reason).or_default() += 1;
         }
     }
     let Some((node, _)) = fitting.into_iter().min_by_key(|(_, load)| load.pods) else {
-        return Placement::Nowhere(refused(nodes.len(), &reasons));
+        return Placement::Nowhere(refused(nodes.len(), &reasons, preemptible));
     };
     let node = node.child("metadata").name().to_owned();
     let selected = |claim: &Field<'_>| {
@@ -155,16 +158,52 @@ fn waits_for_consumer(world: &World, claim: &Field<'_>) -> bool {
     class.is_some_and(|class| class.child("volumeBindingMode").text() == WAIT)
 }
 
-fn refused(nodes: usize, reasons: &BTreeMap<String, usize>) -> String {
+/// The scheduler's sentence. `preemptible` nodes would take the pod if they had no other pods, and none of those is
+/// less important.
+fn refused(nodes: usize, reasons: &BTreeMap<String, usize>, preemptible: usize) -> String {
     let list: Vec<String> = reasons
         .iter()
         .map(|(reason, count)| format!("{count} {reason}"))
         .collect();
+    let preemption: Vec<String> = [
+        (preemptible, "No preemption victims found for incoming pod"),
+        (
+            nodes - preemptible.min(nodes),
+            "Preemption is not helpful for scheduling",
+        ),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, text)| format!("{count} {text}"))
+    .collect();
     format!(
-        "0/{nodes} nodes are available: {}. no new claims to deallocate, preemption: 0/{nodes} nodes are available: \
-         {nodes} Preemption is not helpful for scheduling.",
-        list.join(", ")
+        "0/{nodes} nodes are available: {}. no new claims to deallocate, preemption: 0/{nodes} nodes are available: {}.",
+        list.join(", "),
+        preemption.join(", ")
     )
+}
+
+/// Why a node does not take a pod.
+struct Objection {
+    reason: String,
+    /// Whether other pods are all that is in the way.
+    preemptible: bool,
+}
+
+impl Objection {
+    fn of_node(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            preemptible: false,
+        }
+    }
+
+    fn of_pods(reason: impl Into<String>) -> Self {
+        Self {
+            reason: reason.into(),
+            preemptible: true,
+        }
+    }
 }
 
 /// What the pods of a node take away from it.
@@ -232,21 +271,17 @@ fn requests<'a>(pod: &Field<'a>) -> Vec<(&'a str, Quantity)> {
 }
 
 /// Why a node does not take a pod. The scheduler's filters run in this order, and the first that objects is told.
-fn objections(pod: &Field<'_>, node: &Field<'_>, load: &Load) -> Vec<String> {
+fn objections(pod: &Field<'_>, node: &Field<'_>, load: &Load) -> Vec<Objection> {
     let spec = node.child("spec");
     if spec.child("unschedulable").is_true() {
-        return vec!["node(s) were unschedulable".into()];
+        return vec![Objection::of_node("node(s) were unschedulable")];
     }
-    if let Some(taint) = spec
+    if spec
         .child("taints")
         .items()
-        .find(|taint| repels(taint, pod))
+        .any(|taint| repels(&taint, pod))
     {
-        let taint = match (taint.child("key").text(), taint.child("value").text()) {
-            (key, "") => format!("{{{key}: }}"),
-            (key, value) => format!("{{{key}: {value}}}"),
-        };
-        return vec![format!("node(s) had untolerated taint(s) {taint}")];
+        return vec![Objection::of_node("node(s) had untolerated taint(s)")];
     }
     let labels = node.at("metadata.labels");
     let selected = pod
@@ -254,26 +289,34 @@ fn objections(pod: &Field<'_>, node: &Field<'_>, load: &Load) -> Vec<String> {
         .entries()
         .all(|(key, value)| labels.child(key).value() == value);
     if !selected || !matches_affinity(pod, &labels) {
-        return vec!["node(s) didn't match Pod's node affinity/selector".into()];
+        return vec![Objection::of_node(
+            "node(s) didn't match Pod's node affinity/selector",
+        )];
     }
     if load.repels(pod) {
-        return vec!["node(s) didn't match pod anti-affinity rules".into()];
+        return vec![Objection::of_pods(
+            "node(s) didn't match pod anti-affinity rules",
+        )];
     }
-    let mut short: Vec<String> = requests(pod)
+    requests(pod)
         .into_iter()
-        .filter(|(resource, amount)| {
+        .filter_map(|(resource, amount)| {
             let allocatable = node
                 .at("status.allocatable")
                 .child(resource)
                 .quantity()
                 .milli();
-            let used = load.used.get(*resource).copied().unwrap_or_default();
-            used.saturating_add(amount.milli()) > allocatable
+            let used = load.used.get(resource).copied().unwrap_or_default();
+            let reason = format!("Insufficient {resource}");
+            if amount.milli() > allocatable {
+                Some(Objection::of_node(reason))
+            } else if used.saturating_add(amount.milli()) > allocatable {
+                Some(Objection::of_pods(reason))
+            } else {
+                None
+            }
         })
-        .map(|(resource, _)| format!("Insufficient {resource}"))
-        .collect();
-    short.sort();
-    short
+        .collect()
 }
 
 fn repels(taint: &Field<'_>, pod: &Field<'_>) -> bool {

@@ -1,6 +1,7 @@
 //! The admission webhooks of KubeVirt and CDI.
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 use super::execute::api_resource;
 use wukong_sim::admission::{self, ClusterConfig, Denial};
 use wukong_sim::field::{Field, put};
+use wukong_sim::scenario::{ANNOTATION, Scenario};
 use wukong_sim::world::Kind;
 
 /// An empty reason and this code is how both refuse.
@@ -156,8 +158,35 @@ impl<'a> Request<'a> {
     }
 }
 
-async fn mutate_vm(Json(review): Json<Value>) -> Json<Value> {
-    let request = Request::of(&review);
+/// Answers nothing while the KubeVirt resource has the scenario `webhook-down`: the API server says the rest.
+async fn answers(client: Client) -> Result<(), StatusCode> {
+    let found = Api::<DynamicObject>::all_with(client, &api_resource(Kind::KubeVirt))
+        .list_metadata(&ListParams::default())
+        .await;
+    let down = found
+        .into_iter()
+        .flat_map(|list| list.items)
+        .any(|kubevirt| {
+            let annotations = kubevirt.metadata.annotations.unwrap_or_default();
+            let scenario = annotations.get(ANNOTATION).map(String::as_str);
+            Scenario::parse(scenario.unwrap_or_default()).has("webhook-down")
+        });
+    if down {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    Ok(())
+}
+
+async fn mutate_vm(
+    State(client): State<Client>,
+    Json(review): Json<Value>,
+) -> Result<Json<Value>, StatusCode> {
+    answers(client).await?;
+    Ok(mutated(&review))
+}
+
+fn mutated(review: &Value) -> Json<Value> {
+    let request = Request::of(review);
     let mut object = request.object();
     if let Err(denial) = admission::decode_vm(&object) {
         return request.verdict(Err(denial));

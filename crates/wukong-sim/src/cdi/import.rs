@@ -3,9 +3,10 @@
 use serde_json::json;
 
 use super::claim::{self, SELECTED_NODE};
+use super::failure::{Death, Missing};
 use super::importer::{self, Doing};
 use super::report::{Condition, Report};
-use super::{BY, failure, origin};
+use super::{BY, failure};
 use crate::change::{Change, Moment, Step, pick};
 use crate::field::Field;
 use crate::reality;
@@ -220,14 +221,21 @@ impl Import<'_> {
         });
         if refused.is_some() && self.moment.waited < POD_RETRY {
             let phase = self.dv.at("status.phase").text();
-            let words = format!(
+            let words = refused.map_or("", |refusal| refusal.message.as_str());
+            let report = Report::new(phase).bound(bound_condition(bound, &message));
+            let mut step = self.report(report.running(Condition::no("ErrStartingPod", words)));
+            let told = format!(
                 "Error starting pod '{}': For more information, request access to cdi-deploy logs from your sysadmin",
                 importer::name(self.claim)
             );
-            let report = Report::new(phase).bound(bound_condition(bound, &message));
-            return self
-                .report(report.running(Condition::no("ErrExceededQuota", &words)))
-                .or_wait(POD_RETRY - self.moment.waited);
+            step.changes.push(Change::warning(
+                BY,
+                Kind::Claim,
+                self.claim,
+                "ErrStartingPod",
+                told,
+            ));
+            return step.or_wait(POD_RETRY - self.moment.waited);
         }
         let mut step = self.report(
             Report::new(phase)
@@ -248,10 +256,17 @@ impl Import<'_> {
         let restarts = self.dv.at("status.restartCount").integer();
         let (bound, message) = self.bound("");
         let image = format!("failed to pull image: {}", importer::IMAGE);
-        let missing = origin(self.world, self.dv).err();
-        let stuck = if let Some(missing) = &missing {
-            let why = Condition::no("CloneWithoutSource", missing);
-            Some((why, Doing::FindsNoNode))
+        let missing = failure::missing(self.world, self.dv);
+        let secret = match &missing {
+            Some(Missing::Secret(name)) => format!("secret {name:?} not found"),
+            _ => String::new(),
+        };
+        let stuck = if let Some(Missing::ConfigMap(name)) = &missing {
+            let why = Condition::no("ContainerCreating", "");
+            Some((why, Doing::WaitsForConfigMap(name)))
+        } else if missing.is_some() {
+            let why = Condition::no("CreateContainerConfigError", &secret);
+            Some((why, Doing::LacksSecret(&secret)))
         } else if self.scenario.has("image-pull") {
             Some((Condition::no("ImagePullFailed", &image), Doing::Pulls))
         } else if self.scenario.has("importer-unschedulable") {
@@ -282,19 +297,36 @@ impl Import<'_> {
     fn transferring(&self) -> Step {
         if self.scenario.has("checksum") {
             let (bound, message) = self.bound("");
-            let text = "Unable to process data: checksum mismatch";
-            return self.report(
+            let expected = self.dv.at("spec.source.http.checksum").text();
+            let expected = match expected.strip_prefix("sha256:") {
+                Some(expected) => expected.to_owned(),
+                None => "0".repeat(64),
+            };
+            let text = failure::CHECKSUM.replace("{expected}", &expected);
+            let mut step = self.report(
                 Report::new("Failed")
                     .progress("N/A")
                     .bound(bound_condition(bound, &message))
-                    .running(Condition::no("ChecksumError", text)),
+                    .running(Condition::no("ChecksumError", &text)),
             );
+            step.changes
+                .extend(self.told("ChecksumError", &text, &text));
+            return step;
         }
-        if let Some(words) = failure::crash(self.scenario, self.dv) {
-            return self.crash(&words);
+        if self.scenario.has("import-hang") {
+            return Step::quiet();
+        }
+        if let Some(death) = failure::crash(self.scenario, self.dv) {
+            return self.crash(&death);
         }
         match self.world.import(self.claim) {
-            Some(reality::Import::Failed(words)) => return self.crash(words),
+            Some(reality::Import::Failed(words)) => {
+                return self.crash(&Death {
+                    reason: "Error",
+                    exit_code: 1,
+                    words: words.clone(),
+                });
+            }
             Some(reality::Import::Running(per_cent)) => return self.progress(*per_cent),
             Some(reality::Import::Done) => return self.finish(),
             None if self.world.reality.is_some() => return Step::quiet(),
@@ -350,23 +382,28 @@ impl Import<'_> {
     }
 
     /// The importer dies, is restarted, and dies again; its words are gone while it runs.
-    fn crash(&self, words: &str) -> Step {
+    fn crash(&self, death: &Death) -> Step {
         let status = self.dv.child("status");
         let restarts = status.child("restartCount").integer();
+        let (reason, words) = failure::told(death);
         let dead = status.child("conditions").items().any(|item| {
-            item.child("type").text() == "Running" && item.child("reason").text() == "Error"
+            item.child("type").text() == "Running" && item.child("reason").text() == reason
         });
         let phase = status.child("phase").text();
         let report = |restarts| Report::new(phase).progress("N/A").restarts(restarts);
         if !dead {
             let (bound, message) = self.bound(words);
             let report = report(restarts).bound(bound_condition(bound, &message));
-            return self.importer(
-                &Doing::Died(words, restarts),
-                report
-                    .ready(Condition::no("Error", words))
-                    .running(Condition::no("Error", words)),
+            let mut step = self.importer(
+                &Doing::Died(death, restarts),
+                report.running(Condition::no(reason, words)),
             );
+            step.changes.extend(self.told(reason, words, &death.words));
+            return step;
+        }
+        let backs_off = importer::back_off(self.world, self.claim, death);
+        if !backs_off.is_empty() {
+            return Step::of(backs_off);
         }
         let pause = 2_u32
             .saturating_pow(u32::try_from(restarts).unwrap_or(u32::MAX))
@@ -379,6 +416,14 @@ impl Import<'_> {
             &Doing::Copies,
             running(report(restarts + 1).bound(bound_condition(bound, &message))),
         )
+    }
+
+    /// The events of an import that failed, on the DataVolume and on the claim.
+    fn told(&self, reason: &'static str, words: &str, of_pod: &str) -> [Change; 2] {
+        [
+            Change::warning(BY, Kind::DataVolume, self.dv, reason, words),
+            Change::warning(BY, Kind::Claim, self.claim, "ErrImportFailed", of_pod),
+        ]
     }
 
     fn done(&self) -> Step {

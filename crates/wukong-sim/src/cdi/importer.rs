@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::BY;
 use super::claim::SELECTED_NODE;
+use super::failure::Death;
 use crate::change::{Change, Conditions, Manager, Moment, at, pick};
 use crate::field::{Field, put};
 use crate::scheduler;
@@ -18,9 +19,13 @@ pub enum Doing<'a> {
     /// It copies.
     Copies,
     /// It has died of something, for the how-maniest time.
-    Died(&'a str, i64),
+    Died(&'a Death, i64),
     /// Its image cannot be pulled.
     Pulls,
+    /// Its environment is taken from a Secret that does not exist, in the kubelet's words.
+    LacksSecret(&'a str),
+    /// It mounts a ConfigMap of this name, which does not exist.
+    WaitsForConfigMap(&'a str),
     /// No node takes it.
     FindsNoNode,
 }
@@ -114,12 +119,15 @@ pub fn show(world: &World, claim: &Field<'_>, doing: &Doing<'_>, moment: &Moment
     let mut status = pod.child("status").value().clone();
     let mut conditions = Conditions::of(&pod.child("status"));
     conditions.set("PodScheduled", "True", "", "", &moment.now);
-    let ready = if matches!(doing, Doing::Copies) {
-        "True"
-    } else {
-        "False"
-    };
-    conditions.set("Ready", ready, "", "", &moment.now);
+    conditions.set("Initialized", "True", "", "", &moment.now);
+    for kind in ["Ready", "ContainersReady"] {
+        if matches!(doing, Doing::Copies) {
+            conditions.set(kind, "True", "", "", &moment.now);
+        } else {
+            let unready = "containers with unready status: [importer]";
+            conditions.set(kind, "False", "ContainersNotReady", unready, &moment.now);
+        }
+    }
     put(&mut status, ["phase"], json!(phase));
     put(&mut status, ["conditions"], conditions.into_value());
     if let Some(container) = container {
@@ -143,17 +151,82 @@ pub fn show(world: &World, claim: &Field<'_>, doing: &Doing<'_>, moment: &Moment
             patch,
         });
     }
-    if matches!(doing, Doing::Pulls) {
-        let message = format!("Back-off pulling image \"{IMAGE}\"");
-        changes.push(Change::warning(
+    let told = match doing {
+        Doing::Pulls => Some((
+            "Failed",
+            format!("Failed to pull image \"{IMAGE}\": {}", unpulled()),
+        )),
+        Doing::LacksSecret(words) => Some(("Failed", format!("Error: {words}"))),
+        Doing::WaitsForConfigMap(name) => Some((
+            "FailedMount",
+            format!(
+                "MountVolume.SetUp failed for volume \"cdi-cert-vol\" : configmap {name:?} not found"
+            ),
+        )),
+        Doing::Copies | Doing::Died(..) | Doing::FindsNoNode => None,
+    };
+    changes.extend(told.map(|(reason, message)| {
+        Change::warning(Manager::Kubelet, Kind::Pod, &pod, reason, message)
+    }));
+    changes
+}
+
+/// Why the image cannot be pulled, in the words of containerd.
+fn unpulled() -> String {
+    let (host, path) = IMAGE.split_once('/').unwrap_or(("", IMAGE));
+    let (path, tag) = path.split_once(':').unwrap_or((path, "latest"));
+    format!(
+        "failed to pull and unpack image \"{IMAGE}\": failed to resolve image: failed to do request: Head \
+         \"https://{host}/v2/{path}/manifests/{tag}\": dial tcp: lookup {host} on 10.96.0.10:53: read udp \
+         10.244.0.1:40334->10.96.0.10:53: i/o timeout"
+    )
+}
+
+/// The writes by which the kubelet waits before it starts the importer again, if it does not wait yet.
+pub fn back_off(world: &World, claim: &Field<'_>, death: &Death) -> Vec<Change> {
+    let Some(pod) = of(world, claim) else {
+        return Vec::new();
+    };
+    let known = pod.at("status.containerStatuses").items().next();
+    let Some(known) = known.filter(|known| known.at("state.terminated").is_set()) else {
+        return Vec::new();
+    };
+    let metadata = pod.child("metadata");
+    let identity = format!(
+        "{}_{}({})",
+        metadata.name(),
+        metadata.child("namespace").text(),
+        metadata.child("uid").text()
+    );
+    let mut container = known.value().clone();
+    let message = format!("back-off 5m0s restarting failed container=importer pod={identity}");
+    put(
+        &mut container,
+        ["state"],
+        json!({"waiting": {"reason": "CrashLoopBackOff", "message": message}}),
+    );
+    put(
+        &mut container,
+        ["lastState"],
+        json!({"terminated": ended(death)}),
+    );
+    let mut status = pod.child("status").value().clone();
+    put(&mut status, ["containerStatuses"], json!([container]));
+    let told = format!("Back-off restarting failed container importer in pod {identity}");
+    Change::status(Manager::Kubelet, Kind::Pod, &pod, &status)
+        .into_iter()
+        .chain([Change::warning(
             Manager::Kubelet,
             Kind::Pod,
             &pod,
-            "Failed",
-            message,
-        ));
-    }
-    changes
+            "BackOff",
+            told,
+        )])
+        .collect()
+}
+
+fn ended(death: &Death) -> Value {
+    json!({"exitCode": death.exit_code, "reason": death.reason, "message": death.words})
 }
 
 /// The pod's phase, and what is to be said of its container, unless it is said already.
@@ -173,25 +246,38 @@ fn container(pod: &Field<'_>, doing: &Doing<'_>, moment: &Moment) -> (&'static s
             let state = json!({"running": {"startedAt": moment.now}});
             ("Running", true, restarts, state)
         }
-        Doing::Died(words, count) => {
+        Doing::Died(death, count) => {
             if !known.child("ready").is_true() && restarts == *count {
                 return ("Running", None);
             }
-            let ended = json!({"exitCode": 1, "reason": "Error", "message": words});
-            put(&mut container, ["lastState"], json!({"terminated": ended}));
-            let message = format!(
-                "back-off 5m0s restarting failed container=importer pod={}",
-                pod.child("metadata").name()
-            );
-            let waiting = json!({"reason": "CrashLoopBackOff", "message": message});
-            ("Running", false, *count, json!({"waiting": waiting}))
+            let last = known.child("lastState").value();
+            if !last.is_null() {
+                put(&mut container, ["lastState"], last.clone());
+            }
+            (
+                "Running",
+                false,
+                *count,
+                json!({"terminated": ended(death)}),
+            )
         }
-        Doing::Pulls => {
-            if known.at("state.waiting").is_set() {
+        Doing::Pulls | Doing::LacksSecret(_) | Doing::WaitsForConfigMap(_) => {
+            let waiting = match doing {
+                Doing::Pulls => {
+                    let message = format!(
+                        "Back-off pulling image \"{IMAGE}\": ErrImagePull: {}",
+                        unpulled()
+                    );
+                    json!({"reason": "ImagePullBackOff", "message": message})
+                }
+                Doing::LacksSecret(words) => {
+                    json!({"reason": "CreateContainerConfigError", "message": words})
+                }
+                _ => json!({"reason": "ContainerCreating"}),
+            };
+            if known.at("state.waiting").value() == &waiting {
                 return ("Pending", None);
             }
-            let message = format!("Back-off pulling image \"{IMAGE}\"");
-            let waiting = json!({"reason": "ImagePullBackOff", "message": message});
             ("Pending", false, restarts, json!({"waiting": waiting}))
         }
     };

@@ -25,7 +25,7 @@ use super::world::{Kind, World};
 pub use claim::usable;
 pub use class::offered;
 use import::Import;
-pub use origin::origin;
+pub use origin::{Absent, origin};
 use report::{Condition, Report};
 
 const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
@@ -105,8 +105,8 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
     let name = dv.child("metadata").name();
     let quota = match &moment.refusal {
         _ if scenario.has("quota") => Some(format!(
-            "persistentvolumeclaims {name:?} is forbidden: exceeded quota: simulator, requested: requests.storage=1, used: \
-             requests.storage=1, limited: requests.storage=1"
+            "persistentvolumeclaims {name:?} is forbidden: exceeded quota: team, requested: requests.storage=1138166334, \
+             used: requests.storage=0, limited: requests.storage=500Mi"
         )),
         Some(refusal)
             if refusal.message.contains("exceeded quota") && moment.waited < QUOTA_RETRY =>
@@ -118,7 +118,9 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
     if let Some(message) = quota {
         let problem = Condition::no("ErrExceededQuota", &message);
         let report = Report::new("Pending").bound(problem).ready(problem);
-        return Step::of(report.change(dv, None, moment)).or_wait(QUOTA_RETRY);
+        let told = Change::warning(BY, Kind::DataVolume, dv, "ErrExceededQuota", &message);
+        return Step::of(report.change(dv, None, moment).into_iter().chain([told]))
+            .or_wait(QUOTA_RETRY);
     }
     let target = match target::resolve(world, dv) {
         Ok(target) => target,
@@ -128,6 +130,17 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
             return Step::of(report.change(dv, None, moment));
         }
     };
+    match origin(world, dv) {
+        // CDI waits for a DataSource without a word.
+        Err(Absent::DataSource) => return Step::quiet(),
+        Err(Absent::Claim(name)) => {
+            let message = format!("The source pvc {name} doesn't exist");
+            let problem = Condition::no("CloneWithoutSource", &message);
+            let report = Report::new("").bound(problem).ready(problem);
+            return Step::of(report.change(dv, None, moment));
+        }
+        Ok(_) => {}
+    }
     let mut changes = Vec::new();
     let populated = target.populated.to_string();
     if dv.at("metadata.annotations").child(USE_POPULATOR).text() != populated {

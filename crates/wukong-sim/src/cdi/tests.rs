@@ -205,7 +205,7 @@ fn a_crashing_importer_flaps_and_heals() {
     let object = sim.object(&dv());
     assert!(object["status"]["restartCount"].as_i64().unwrap() >= 3);
     // The words flap, but stick in Bound.
-    assert!(condition(&object, "Bound").contains("no such host"));
+    assert!(condition(&object, "Bound").contains("lookup images.example.com: i/o timeout"));
     let (dead, alive): (Vec<_>, Vec<_>) = seen
         .iter()
         .skip(5)

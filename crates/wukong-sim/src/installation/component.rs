@@ -9,6 +9,9 @@ use crate::world::{Kind, Ref, World};
 /// Restarts that a component has behind it when it is seen to crash.
 const RESTARTS: u32 = 7;
 
+/// Bytes of a container's log that its status keeps.
+const LOG_END: usize = 2048;
+
 /// A pod that is to be there.
 pub struct Component<'a> {
     pub namespace: &'a str,
@@ -99,7 +102,8 @@ impl Component<'_> {
                 "state": {"running": {"startedAt": moment.now}},
             }),
             Health::Crashes(words) => {
-                if !ready && known.at("lastState.terminated.message").text() == words {
+                let log = end_of_log(self.name, words);
+                if !ready && known.at("lastState.terminated.message").text() == log {
                     return None;
                 }
                 let message = format!(
@@ -111,7 +115,7 @@ impl Component<'_> {
                     "ready": false,
                     "restartCount": RESTARTS,
                     "state": {"waiting": {"reason": "CrashLoopBackOff", "message": message}},
-                    "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "message": words}},
+                    "lastState": {"terminated": {"exitCode": 2, "reason": "Error", "message": log}},
                 })
             }
         };
@@ -121,6 +125,23 @@ impl Component<'_> {
         });
         Some(Value::Object(parts.into_iter().flatten().collect()))
     }
+}
+
+/// What a container's status keeps of its log when it ends: the last 2 KiB, and so the last words.
+fn end_of_log(name: &str, words: &str) -> String {
+    let line = |message: &str| {
+        format!("{{\"component\":\"{name}\",\"level\":\"info\",\"msg\":\"{message}\"}}\n")
+    };
+    let log = format!(
+        "{}{}{words}\n",
+        line("set log verbosity to 2"),
+        line("starting")
+    );
+    let mut start = log.len().saturating_sub(LOG_END);
+    while !log.is_char_boundary(start) {
+        start += 1;
+    }
+    log.get(start..).unwrap_or_default().to_owned()
 }
 
 /// Whether this pod is there and ready.

@@ -166,8 +166,7 @@ fn resource(kind: Kind) -> (Ref, Value) {
     }
     let object = json!({"apiVersion": "kubevirt.io/v1", "kind": "KubeVirt",
         "metadata": {"name": "kubevirt", "namespace": KUBEVIRT_NAMESPACE},
-        "spec": {"configuration": {"developerConfiguration": {}},
-            "workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
+        "spec": {"configuration": {"developerConfiguration": {}}}});
     (Ref::new(kind, KUBEVIRT_NAMESPACE, "kubevirt"), object)
 }
 

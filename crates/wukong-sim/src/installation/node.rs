@@ -19,10 +19,26 @@ const HEARTBEAT: &str = "kubevirt.io/heartbeat";
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 /// virt-handler's own interval.
 const INTERVAL: SignedDuration = SignedDuration::from_secs(60);
-/// A virt-handler that crashes has done so for a while: the age of its last sign of life, and the age that is old.
-const SILENT_FOR: SignedDuration = SignedDuration::from_mins(10);
+/// The age of a sign of life that virt-controller finds too old.
 const SILENT: SignedDuration = SignedDuration::from_mins(5);
 const DEVICES: [&str; 3] = ["kvm", "tun", "vhost-net"];
+const PRESSURES: [(&str, &str, &str); 3] = [
+    (
+        "MemoryPressure",
+        "KubeletHasSufficientMemory",
+        "kubelet has sufficient memory available",
+    ),
+    (
+        "DiskPressure",
+        "KubeletHasNoDiskPressure",
+        "kubelet has no disk pressure",
+    ),
+    (
+        "PIDPressure",
+        "KubeletHasSufficientPID",
+        "kubelet has sufficient PID available",
+    ),
+];
 const CRASH: &str = "Failed to create an inotify watcher: too many open files";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
@@ -53,14 +69,12 @@ impl Faults {
         self.0.has("no-virt-handler")
     }
 
-    fn lacks(&self, device: &str) -> bool {
-        self.without_handler() || self.0.has(&format!("no-{device}"))
-    }
-
-    /// Whether the node has the device, and the kubelet does not give it out.
-    fn idle(&self, device: &str) -> bool {
+    /// Whether the kubelet gives the device out: its file is there, and a device plugin of virt-handler serves it.
+    fn offers(&self, device: &str) -> bool {
         let plugin = self.0.value("device-plugin");
-        self.silent() || plugin.is_some_and(|named| named.is_empty() || named == device)
+        let broken = plugin.is_some_and(|named| named.is_empty() || named == device);
+        let served = !self.without_handler() && self.crash().is_none();
+        served && !broken && !self.0.has(&format!("no-{device}"))
     }
 }
 
@@ -170,11 +184,10 @@ fn metadata(node: &Field<'_>, faults: &Faults, now: &str) -> (Value, Value) {
         "topology.kubernetes.io/region": "simulator",
         "topology.kubernetes.io/zone": name,
     });
-    if faults.without_handler() {
-        put(&mut labels, [SCHEDULABLE], Value::Null);
-        return (labels, json!({HEARTBEAT: null}));
-    }
-    let schedulable = (!faults.silent()).to_string();
+    // What virt-handler wrote outlives it, until virt-controller finds its sign of life too old.
+    let last = node.at("metadata.annotations").child(HEARTBEAT).text();
+    let heartbeat = heartbeat(last, faults, now);
+    let schedulable = (age(&heartbeat, now) <= SILENT).to_string();
     for (label, value) in [
         (SCHEDULABLE, schedulable.as_str()),
         ("cpumanager", "false"),
@@ -185,27 +198,25 @@ fn metadata(node: &Field<'_>, faults: &Faults, now: &str) -> (Value, Value) {
     ] {
         put(&mut labels, [label], json!(value));
     }
-    let last = node.at("metadata.annotations").child(HEARTBEAT).text();
-    (labels, json!({HEARTBEAT: heartbeat(last, faults, now)}))
+    (labels, json!({HEARTBEAT: heartbeat}))
 }
 
 fn heartbeat(last: &str, faults: &Faults, now: &str) -> String {
-    let Ok(present) = now.parse::<Timestamp>() else {
-        return last.to_owned();
-    };
-    let age = last
-        .parse::<Timestamp>()
-        .map_or(SignedDuration::MAX, |last| present.duration_since(last));
-    let (as_it_is, new) = if faults.silent() {
-        (age > SILENT && age < SignedDuration::MAX, SILENT_FOR)
+    let fresh = age(last, now) < INTERVAL;
+    let silent = faults.silent() || faults.without_handler();
+    if (fresh || silent) && !last.is_empty() {
+        last.to_owned()
     } else {
-        (age < INTERVAL, SignedDuration::ZERO)
-    };
-    if as_it_is {
-        return last.to_owned();
+        now.to_owned()
     }
-    let beat = present.checked_sub(new).unwrap_or(present);
-    beat.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// How long ago a time was; for ever when it is none.
+fn age(time: &str, now: &str) -> SignedDuration {
+    match (time.parse::<Timestamp>(), now.parse::<Timestamp>()) {
+        (Ok(time), Ok(now)) => now.duration_since(time),
+        _ => SignedDuration::MAX,
+    }
 }
 
 /// Whether a merge patch of labels or annotations changes anything.
@@ -255,17 +266,11 @@ fn status(node: &Field<'_>, faults: &Faults, now: &str) -> Value {
         }
         for device in DEVICES {
             let resource = format!("devices.kubevirt.io/{device}");
-            if faults.lacks(device) {
-                if let Some(Value::Object(list)) = status.get_mut(list) {
-                    list.remove(&resource);
-                }
-                continue;
-            }
-            let idle = list == "allocatable" && faults.idle(device);
+            let offered = list == "capacity" || faults.offers(device);
             put(
                 &mut status,
                 [list, &resource],
-                json!(if idle { "0" } else { "1k" }),
+                json!(if offered { "1k" } else { "0" }),
             );
         }
     }
@@ -277,13 +282,16 @@ fn status(node: &Field<'_>, faults: &Faults, now: &str) -> Value {
             "Kubelet stopped posting node status.",
         )
     } else {
-        (
-            "True",
-            "KubeletReady",
-            "kubelet is posting ready status (simulated)",
-        )
+        ("True", "KubeletReady", "kubelet is posting ready status")
     };
     conditions.set("Ready", ready, reason, message, now);
+    for (kind, healthy, words) in PRESSURES {
+        if faults.lost() {
+            conditions.set(kind, "Unknown", reason, message, now);
+        } else {
+            conditions.set(kind, "False", healthy, words, now);
+        }
+    }
     put(&mut status, ["conditions"], conditions.into_value());
     if known.at("nodeInfo.kubeletVersion").text().is_empty() {
         put(

@@ -7,10 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::{networks, pod};
+use super::{Settings, hotplug, networks, pod};
 use crate::change::{Change, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
-use crate::installation::node;
 use crate::reality::State;
 use crate::scenario::Scenario;
 use crate::world::{Kind, World};
@@ -20,21 +19,32 @@ const HANDLER: Manager = Manager::VirtHandler;
 const AGENT: u32 = 2;
 const LATE_AGENT: u32 = 50;
 const LIFE: u32 = 2;
+/// Paces until KubeVirt calls a migration for a plugged network card due.
+const AUTO_MIGRATION: u32 = 60;
 /// Secondary networks without static addresses get one from a simulated DHCP server.
 const DHCP: [u8; 2] = [192, 168];
 
-/// What virt-handler reports when the domain runs.
-pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &Scenario) {
-    if vmi.at("spec.startStrategy").text() == "Paused" {
-        draft.condition("Paused", "True", "PausedByUser", "VMI was paused by user");
-    }
+/// What virt-handler reports while it brings the domain up.
+pub fn booting(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &Scenario) {
     migratable(world, draft, vmi, scenario);
     put(
         &mut draft.status,
         ["interfaces"],
-        json!(interfaces(world, vmi, false)),
+        json!(interfaces(world, vmi, false, &|_| true)),
     );
     put(&mut draft.status, ["migrationTransport"], json!("Unix"));
+    put(
+        &mut draft.status,
+        ["volumeStatus"],
+        json!(hotplug::ordinary(world, vmi, false)),
+    );
+}
+
+/// What virt-handler reports when the domain runs.
+pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>) {
+    if vmi.at("spec.startStrategy").text() == "Paused" {
+        set_paused(draft, Some("PausedByUser"));
+    }
     put(
         &mut draft.status,
         ["machine"],
@@ -44,19 +54,39 @@ pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: 
     put(
         &mut draft.status,
         ["launcherContainerImageVersion"],
-        json!("quay.io/kubevirt/virt-launcher:v1.9.0"),
+        json!(pod::IMAGE),
     );
-    let volumes: Vec<Value> = vmi
-        .at("spec.volumes")
-        .items()
-        .enumerate()
-        .map(|(index, volume)| {
-            let letter =
-                char::from(b'a'.saturating_add(u8::try_from(index % 26).unwrap_or_default()));
-            json!({"name": volume.name(), "target": format!("vd{letter}")})
-        })
-        .collect();
-    put(&mut draft.status, ["volumeStatus"], json!(volumes));
+    put(
+        &mut draft.status,
+        ["volumeStatus"],
+        json!(hotplug::ordinary(world, vmi, true)),
+    );
+}
+
+/// Marks a guest as paused for a reason, or as running. The pod of a paused guest is not ready.
+fn set_paused(draft: &mut Draft<'_>, reason: Option<&str>) {
+    if let Some(reason) = reason {
+        draft.condition("Paused", "True", reason, "VMI was paused by user");
+        let gate = format!(
+            "the status of pod readiness gate \"{}\" is not \"True\", but False",
+            pod::UNPAUSED
+        );
+        draft.condition("Ready", "False", "ReadinessGatesNotReady", &gate);
+    } else {
+        draft.conditions.remove("Paused");
+        draft.condition("Ready", "True", "", "");
+    }
+}
+
+/// virt-handler's event about a guest that ended without being asked to.
+pub fn crashed(vmi: &Field<'_>) -> Change {
+    Change::warning(
+        HANDLER,
+        Kind::Vmi,
+        vmi,
+        "Stopped",
+        "The VirtualMachineInstance crashed.",
+    )
 }
 
 fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &Scenario) {
@@ -129,17 +159,16 @@ fn migratable(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>, scenario: &
 
 /// How a running guest ends by itself, when it shall.
 pub fn end(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Option<Step> {
-    let lost = || node::is_lost(world, vmi.at("status.nodeName").text());
     let (phase, reason) = if let Some(guest) = world.guest(vmi) {
         match &guest.state {
             State::Ended { phase, reason } => (*phase, reason.as_str()),
             State::Starting | State::Running => return None,
         }
     } else if scenario.value("guest-crash") == Some("running") {
-        ("Failed", "Crashed")
+        ("Failed", "")
     } else if scenario.has("guest-shutdown") {
         ("Succeeded", "")
-    } else if scenario.has("node-lost") || lost() {
+    } else if scenario.has("node-lost") {
         ("Failed", "NodeUnresponsive")
     } else {
         return None;
@@ -152,14 +181,9 @@ pub fn end(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     if !reason.is_empty() {
         put(&mut draft.status, ["reason"], json!(reason));
     }
-    draft.condition(
-        "Ready",
-        "False",
-        "GuestNotRunning",
-        "Guest VM is not reported as running",
-    );
     draft.conditions.remove("AgentConnected");
-    Some(Step::of(draft.change(HANDLER)))
+    let crashed = (phase == "Failed" && reason.is_empty()).then(|| crashed(vmi));
+    Some(Step::of(draft.change(HANDLER).into_iter().chain(crashed)))
 }
 
 /// A running guest: pausing, the agent, what it reports, hot-plugged CPUs and memory.
@@ -167,17 +191,26 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     let mut draft = Draft::of(vmi, moment);
     let paused_here = draft.conditions.reason("Paused") == "PausedByScenario";
     if scenario.has("pause") && draft.conditions.status("Paused").is_empty() {
-        draft.condition(
-            "Paused",
-            "True",
-            "PausedByScenario",
-            "VMI was paused by user",
-        );
+        set_paused(&mut draft, Some("PausedByScenario"));
     } else if !scenario.has("pause") && paused_here {
-        draft.conditions.remove("Paused");
+        set_paused(&mut draft, None);
     }
-    grow(&mut draft, vmi);
     migratable(world, &mut draft, vmi, scenario);
+    let moves =
+        Settings::of(world).live_migrates && draft.conditions.status("LiveMigratable") == "True";
+    let mut again = if moves {
+        arrive(&mut draft, vmi);
+        None
+    } else {
+        pend(&mut draft, vmi, moment)
+    };
+    let known = |name: &str| {
+        moves
+            || vmi
+                .at("status.interfaces")
+                .items()
+                .any(|known| known.name() == name)
+    };
     let real = world.guest(vmi);
     let delay = if scenario.has("agent-never") || real.is_some_and(|guest| guest.agent.is_none()) {
         None
@@ -185,14 +218,13 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
         Some(scenario.number("agent-late", LATE_AGENT).unwrap_or(AGENT))
     };
     let connected = draft.conditions.status("AgentConnected") == "True";
-    let mut again = None;
     match delay {
         None => {
             draft.conditions.remove("AgentConnected");
             draft.conditions.remove("AgentVersionNotSupported");
         }
         Some(delay) if real.is_none() && !connected && moment.waited < delay => {
-            again = Some(delay - moment.waited)
+            again = again.into_iter().chain([delay - moment.waited]).min();
         }
         Some(_) => {
             draft.condition("AgentConnected", "True", "", "");
@@ -208,7 +240,7 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     put(
         &mut draft.status,
         ["interfaces"],
-        json!(interfaces(world, vmi, heard)),
+        json!(interfaces(world, vmi, heard, &known)),
     );
     put(
         &mut draft.status,
@@ -222,47 +254,97 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
             json!({})
         },
     );
-    let mut step = Step::of(draft.change(HANDLER));
+    let plugged = hotplug::step(world, vmi, &mut draft, moment);
+    let mut step = Step::of(plugged.into_iter().chain(draft.change(HANDLER)));
     step.again = again;
     step
 }
 
-/// CPUs and memory that were plugged in arrive by migration; a VM that cannot migrate waits.
-fn grow(draft: &mut Draft<'_>, vmi: &Field<'_>) {
-    let can_migrate = draft.conditions.status("LiveMigratable") == "True";
-    let (sockets, guest) = (
-        vmi.at("spec.domain.cpu.sockets"),
-        vmi.at("spec.domain.memory.guest"),
-    );
-    let current = vmi.at("status.currentCPUTopology.sockets");
-    if current.is_set() && current.integer() != sockets.integer() && !can_migrate {
-        draft.condition("HotVCPUChange", "True", "", "");
-    } else {
-        draft.conditions.remove("HotVCPUChange");
-        if current.is_set() {
-            put(
-                &mut draft.status,
-                ["currentCPUTopology", "sockets"],
-                sockets.value().clone(),
-            );
+/// CPUs and memory that were plugged in have arrived, by a migration.
+pub fn arrive(draft: &mut Draft<'_>, vmi: &Field<'_>) {
+    for kind in ["HotVCPUChange", "HotMemoryChange", "MigrationRequired"] {
+        draft.conditions.remove(kind);
+    }
+    if vmi.at("status.currentCPUTopology.sockets").is_set() {
+        put(
+            &mut draft.status,
+            ["currentCPUTopology", "sockets"],
+            vmi.at("spec.domain.cpu.sockets").value().clone(),
+        );
+    }
+    let guest = vmi.at("spec.domain.memory.guest");
+    if vmi.at("status.memory").is_set() && guest.is_set() {
+        for key in ["guestRequested", "guestCurrent"] {
+            put(&mut draft.status, ["memory", key], guest.value().clone());
         }
     }
-    if vmi.at("status.memory").is_set() && guest.is_set() {
+}
+
+/// All network cards of the spec are in the guest, after a migration.
+pub fn plug_nics(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>) {
+    let agent = draft.conditions.status("AgentConnected") == "True";
+    let all = interfaces(world, vmi, agent, &|_| true);
+    put(&mut draft.status, ["interfaces"], json!(all));
+}
+
+/// What was plugged in waits for a migration. Says when to look again.
+fn pend(draft: &mut Draft<'_>, vmi: &Field<'_>, moment: &Moment) -> Option<u32> {
+    let set = |draft: &mut Draft<'_>, kind: &str, pends: bool| {
+        if pends {
+            draft.condition(kind, "True", "", "");
+        } else {
+            draft.conditions.remove(kind);
+        }
+    };
+    let sockets = vmi.at("status.currentCPUTopology.sockets");
+    let wanted = vmi.at("spec.domain.cpu.sockets");
+    set(
+        draft,
+        "HotVCPUChange",
+        sockets.is_set() && sockets.integer() != wanted.integer(),
+    );
+    let (current, guest) = (
+        vmi.at("status.memory.guestCurrent"),
+        vmi.at("spec.domain.memory.guest"),
+    );
+    let grows = current.is_set() && guest.is_set() && current.quantity() != guest.quantity();
+    set(draft, "HotMemoryChange", grows);
+    if grows {
         put(
             &mut draft.status,
             ["memory", "guestRequested"],
             guest.value().clone(),
         );
-        put(
-            &mut draft.status,
-            ["memory", "guestCurrent"],
-            guest.value().clone(),
+    }
+    let shown = vmi.at("status.interfaces");
+    let plugged = networks::interfaces(vmi).any(|nic| {
+        nic.child("state").text() != "absent"
+            && !shown.items().any(|known| known.name() == nic.name())
+    });
+    if !plugged {
+        draft.conditions.remove("MigrationRequired");
+        return None;
+    }
+    if draft.conditions.status("MigrationRequired").is_empty() {
+        draft.condition("MigrationRequired", "False", "AutoMigrationPending", "");
+    } else if moment.waited >= AUTO_MIGRATION {
+        draft.condition(
+            "MigrationRequired",
+            "True",
+            "AutoMigrationDueToLiveUpdate",
+            "",
         );
     }
+    (moment.waited < AUTO_MIGRATION).then(|| AUTO_MIGRATION - moment.waited)
 }
 
 /// The interfaces as status shows them. Addresses of secondary networks are known from the guest agent only.
-fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
+fn interfaces(
+    world: &World,
+    vmi: &Field<'_>,
+    agent: bool,
+    known: &dyn Fn(&str) -> bool,
+) -> Vec<Value> {
     let spec = vmi.child("spec");
     let pod_address = pod::launcher(world, vmi).map_or(String::new(), |pod| {
         pod.at("status.podIP").text().to_owned()
@@ -272,7 +354,7 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
     let told = real.and_then(|guest| guest.agent.as_ref());
     spec.at("domain.devices.interfaces")
         .items()
-        .filter(|nic| nic.child("state").text() != "absent")
+        .filter(|nic| nic.child("state").text() != "absent" && known(nic.name()))
         .enumerate()
         .map(|(index, nic)| {
             let name = nic.name();
@@ -295,7 +377,8 @@ fn interfaces(world: &World, vmi: &Field<'_>, agent: bool) -> Vec<Value> {
                 Vec::new()
             };
             let source = match (agent, on_pod) {
-                (true, _) => "domain, guest-agent, multus-status",
+                (true, true) => "domain, guest-agent",
+                (true, false) => "domain, guest-agent, multus-status",
                 (false, true) => "domain",
                 (false, false) => "domain, multus-status",
             };
@@ -406,11 +489,7 @@ pub fn pause(vmi: &Field<'_>, paused: bool, now: &str) -> Option<Value> {
         ..Moment::default()
     };
     let mut draft = Draft::of(vmi, &moment);
-    if paused {
-        draft.condition("Paused", "True", "PausedByUser", "VMI was paused by user");
-    } else {
-        draft.conditions.remove("Paused");
-    }
+    set_paused(&mut draft, paused.then_some("PausedByUser"));
     match draft.change(HANDLER)? {
         Change::Merge { patch, .. } => Some(patch),
         _ => None,

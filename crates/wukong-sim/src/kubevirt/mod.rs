@@ -6,8 +6,11 @@
 mod boot;
 mod draft;
 mod guest;
+mod hotplug;
+mod kubelet;
 mod lifecycle;
 mod live_update;
+mod lost_node;
 mod migration;
 pub(crate) mod networks;
 pub(crate) mod pod;
@@ -24,6 +27,7 @@ use super::field::Field;
 use super::installation;
 use super::world::{Kind, World};
 pub use guest::pause;
+pub(crate) use hotplug::is_attachment;
 pub use networks::{asked_mac, definition, interfaces, resource};
 pub(crate) use pod::next as next_pod;
 pub use pod::{create_launcher, launcher};
@@ -40,6 +44,8 @@ const FOREGROUND_FINALIZER: &str = "kubevirt.io/foregroundDeleteVirtualMachine";
 struct Settings {
     live_update: bool,
     emulation: bool,
+    /// Whether KubeVirt migrates instances by itself so that changes reach them. It does not unless it is asked to.
+    live_migrates: bool,
 }
 
 /// What people set in the KubeVirt resource.
@@ -63,6 +69,12 @@ impl Settings {
         Self {
             live_update: text("vmRolloutStrategy") != "Stage",
             emulation: flag("developerConfiguration.useEmulation"),
+            live_migrates: installation::found(world, Kind::KubeVirt).is_some_and(|found| {
+                found
+                    .at("spec.workloadUpdateStrategy.workloadUpdateMethods")
+                    .items()
+                    .any(|method| method.text() == "LiveMigrate")
+            }),
         }
     }
 }

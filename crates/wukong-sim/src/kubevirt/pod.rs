@@ -3,17 +3,21 @@
 use serde_json::{Value, json};
 
 use super::networks::{self, interfaces};
-use super::{Settings, volumes};
+use super::{Settings, kubelet, volumes};
 use crate::cdi::claim::{SELECTED_NODE, is_bound};
-use crate::change::{Change, Conditions, Manager, Moment, Step, at, pick};
+use crate::change::{Change, Manager, Moment, Step, at, pick};
 use crate::field::{Field, put};
-use crate::installation::{multus, node};
+use crate::installation::node;
+use crate::quantity::Quantity;
 use crate::scenario::Scenario;
 use crate::scheduler::{self, Placement};
 use crate::world::{Kind, Ref, World};
 
+/// The condition that keeps a launcher pod from being ready while its guest is paused.
+pub const UNPAUSED: &str = "kubevirt.io/virtual-machine-unpaused";
 const PROVISIONING: &str = "kubevirt.io/ephemeral-provisioning";
-const IMAGE: &str = "quay.io/kubevirt/virt-launcher:v1.9.0";
+/// The launcher's image.
+pub const IMAGE: &str = "quay.io/kubevirt/virt-launcher:v1.9.0";
 /// What the launcher takes besides the guest's memory.
 const OVERHEAD: i64 = 296 << 20;
 const SRIOV_OVERHEAD: i64 = 1 << 30;
@@ -119,7 +123,9 @@ fn create(world: &World, vmi: &Field<'_>, purpose: &str) -> Change {
                     "name": "compute", "image": IMAGE, "command": command,
                     "resources": {"requests": requests, "limits": devices(&requests)},
                 }],
+                "initContainers": if temporary { Vec::new() } else { kubelet::init_containers(vmi) },
                 "volumes": volumes,
+                "readinessGates": [{"conditionType": UNPAUSED}],
                 "restartPolicy": "Never",
                 "automountServiceAccountToken": false,
                 "enableServiceLinks": false,
@@ -152,8 +158,7 @@ fn requests(world: &World, vmi: &Field<'_>) -> Value {
         } else {
             0
         });
-    let mut requests =
-        json!({"cpu": format!("{}m", vcpus * 100), "memory": memory.max(0).to_string()});
+    let mut requests = json!({"cpu": format!("{}m", vcpus * 100), "memory": Quantity::units(memory.max(0)).to_binary()});
     let emulation = Settings::of(world).emulation;
     let virtio = interfaces(vmi).any(|nic| ["", "virtio"].contains(&nic.child("model").text()));
     let attached = domain.at("devices.autoattachPodInterface").flag() != Some(false)
@@ -215,8 +220,9 @@ pub enum State {
 
 pub fn state(pod: &Field<'_>) -> State {
     let waiting = pod
-        .at("status.containerStatuses")
+        .at("status.initContainerStatuses")
         .items()
+        .chain(pod.at("status.containerStatuses").items())
         .map(|status| status.at("state.waiting"))
         .find(|waiting| {
             ["ErrImagePull", "ImagePullBackOff"].contains(&waiting.child("reason").text())
@@ -248,7 +254,7 @@ pub fn advance(
 ) -> Step {
     match state(pod) {
         State::Unscheduled => schedule(world, pod, scenario, moment),
-        State::Starting | State::Pulling(..) => start(world, vmi, pod, scenario, moment),
+        State::Starting | State::Pulling(..) => kubelet::start(world, vmi, pod, scenario, moment),
         State::Running | State::Over => Step::quiet(),
     }
 }
@@ -274,163 +280,6 @@ fn schedule(world: &World, pod: &Field<'_>, scenario: &Scenario, moment: &Moment
         }
         Placement::Nowhere(message) => Step::of(scheduler::refuse(pod, message, moment)),
     }
-}
-
-/// Mounts, networks, images, and then it runs.
-fn start(
-    world: &World,
-    vmi: &Field<'_>,
-    pod: &Field<'_>,
-    scenario: &Scenario,
-    moment: &Moment,
-) -> Step {
-    let by = Manager::Kubelet;
-    if let Some((reason, message)) = obstacle(world, vmi, pod, scenario) {
-        return Step::of([Change::warning(by, Kind::Pod, pod, reason, message)]);
-    }
-    let mut status = pod.child("status").value().clone();
-    if scenario.has("launcher-image-pull") {
-        let backing_off = !matches!(state(pod), State::Starting);
-        let (reason, message) = if backing_off {
-            (
-                "ImagePullBackOff",
-                format!("Back-off pulling image \"{IMAGE}\""),
-            )
-        } else {
-            (
-                "ErrImagePull",
-                format!("failed to pull and unpack image \"{IMAGE}\": not found"),
-            )
-        };
-        put(
-            &mut status,
-            ["containerStatuses"],
-            json!([container(
-                json!({"waiting": {"reason": reason, "message": message}}),
-                false
-            )]),
-        );
-        return Step::of(Change::status(by, Kind::Pod, pod, &status));
-    }
-    let address = address(pod);
-    let mut conditions = Conditions::of(&pod.child("status"));
-    for kind in ["Initialized", "Ready", "ContainersReady", "PodScheduled"] {
-        conditions.set(kind, "True", "", "", &moment.now);
-    }
-    put(&mut status, ["phase"], json!("Running"));
-    put(&mut status, ["conditions"], conditions.into_value());
-    put(&mut status, ["podIP"], json!(address));
-    put(&mut status, ["podIPs"], json!([{"ip": address}]));
-    put(&mut status, ["startTime"], json!(moment.now));
-    put(
-        &mut status,
-        ["containerStatuses"],
-        json!([container(
-            json!({"running": {"startedAt": moment.now}}),
-            true
-        )]),
-    );
-    Step::of(Change::status(by, Kind::Pod, pod, &status))
-}
-
-fn container(state: Value, ready: bool) -> Value {
-    json!({"name": "compute", "image": IMAGE, "imageID": "", "restartCount": 0, "ready": ready, "state": state})
-}
-
-/// The pod's address on the simulated pod network.
-fn address(pod: &Field<'_>) -> String {
-    let number = pick(pod.at("metadata.uid").text(), 250 * 250);
-    format!("10.244.{}.{}", number / 250 + 1, number % 250 + 2)
-}
-
-/// What keeps the kubelet from starting the pod: the event that it writes.
-fn obstacle(
-    world: &World,
-    vmi: &Field<'_>,
-    pod: &Field<'_>,
-    scenario: &Scenario,
-) -> Option<(&'static str, String)> {
-    let namespace = vmi.at("metadata.namespace").text();
-    let missing = secrets(vmi)
-        .into_iter()
-        .find(|(_, name)| world.get(Kind::Secret, namespace, name).is_none());
-    if let Some((volume, name)) = missing {
-        return Some((
-            "FailedMount",
-            format!("MountVolume.SetUp failed for volume {volume:?} : secret {name:?} not found"),
-        ));
-    }
-    if scenario.has("failed-mount") {
-        return Some((
-            "FailedMount",
-            "MountVolume.SetUp failed for volume \"disk-0\" : rpc error: code = Internal".into(),
-        ));
-    }
-    if scenario.has("failed-attach") {
-        return Some((
-            "FailedAttachVolume",
-            "Multi-Attach error for volume \"disk-0\" Volume is already exclusively attached to one node and can't be \
-             attached to another"
-                .into(),
-        ));
-    }
-    let sandbox = |why: String| {
-        let name = pod.child("metadata").name();
-        let text = format!(
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox {name}: \
-             plugin type=\"multus-shim\" name=\"multus-cni-network\" failed (add): {why}"
-        );
-        Some(("FailedCreatePodSandBox", text))
-    };
-    if scenario.has("pod-sandbox") {
-        return sandbox("CNI request failed with status 400: Unauthorized".into());
-    }
-    let secondary = |network: Field<'_>| network.child("multus").is_set();
-    let broken = !multus::works_on(world, pod.at("spec.nodeName").text());
-    if broken && vmi.at("spec.networks").items().any(secondary) {
-        let kubeconfig = "/etc/cni/net.d/multus.d/multus.kubeconfig";
-        return sandbox(format!(
-            "Multus: [{namespace}]: error getting k8s client: GetK8sClient: failed to get context for the kubeconfig \
-             {kubeconfig}: stat {kubeconfig}: no such file or directory"
-        ));
-    }
-    let absent = vmi
-        .at("spec.networks")
-        .items()
-        .map(|network| network.at("multus.networkName").text())
-        .find(|name| {
-            let (namespace, name) = name.split_once('/').unwrap_or((namespace, name));
-            !name.is_empty() && world.get(Kind::Nad, namespace, name).is_none()
-        })?;
-    sandbox(format!(
-        "cannot find a network-attachment-definition ({absent}) in namespace ({namespace})"
-    ))
-}
-
-/// The Secrets that the pod mounts, with the names of their volumes.
-fn secrets<'a>(vmi: &Field<'a>) -> Vec<(String, &'a str)> {
-    let spec = vmi.child("spec");
-    let mut found = Vec::new();
-    for volume in spec.child("volumes").items() {
-        let name = volume.name();
-        for kind in ["cloudInitNoCloud", "cloudInitConfigDrive"] {
-            let source = volume.child(kind);
-            found.push((format!("{name}-udata"), source.child("secretRef").name()));
-            found.push((
-                format!("{name}-ndata"),
-                source.child("networkDataSecretRef").name(),
-            ));
-        }
-        found.push((name.to_owned(), volume.at("secret.secretName").text()));
-    }
-    for credential in spec.child("accessCredentials").items() {
-        for kind in ["sshPublicKey", "userPassword"] {
-            let name = credential.child(kind).at("source.secret.secretName").text();
-            found.push((format!("{name}-access-cred"), name));
-        }
-    }
-    found.retain(|(_, name)| !name.is_empty());
-    found
 }
 
 /// A temporary pod ends when the claims are bound, and goes.

@@ -144,6 +144,15 @@ impl Lab {
         lab
     }
 
+    /// KubeVirt migrates instances so that changes reach them.
+    fn moves_workloads(&mut self) {
+        self.0.put(
+            Kind::KubeVirt,
+            json!({"metadata": {"name": "kubevirt", "namespace": "kubevirt"},
+                "spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}}),
+        );
+    }
+
     fn vm(&self) -> Value {
         self.0.object(&at(Kind::Vm))
     }

@@ -6,8 +6,8 @@ use super::draft::Draft;
 use super::pod::{self, State};
 use super::volumes::{Readiness, readiness};
 use super::{
-    CONTROLLER_FINALIZER, VIRT, guest, is_deleting, is_final, live_update, migration, networks,
-    phase,
+    CONTROLLER_FINALIZER, VIRT, guest, hotplug, is_deleting, is_final, live_update, lost_node,
+    migration, networks, phase,
 };
 use crate::change::{Change, Manager, Moment, Step};
 use crate::field::{Field, put};
@@ -15,7 +15,12 @@ use crate::reality;
 use crate::scenario::Scenario;
 use crate::world::{Kind, World};
 
+pub const TERMINATING: &str = "virt-launcher pod is terminating";
+const NOT_RUNNING: &str = "Guest VM is not reported as running";
+/// The reason of the condition `Synchronized` when virt-handler cannot bring a guest up.
+const UNSYNCED: &str = "Synchronizing with the Domain failed.";
 const NOT_READY: &str = "Not all of the VMI's DVs are ready";
+const HANDLER: Manager = Manager::VirtHandler;
 /// Paces between two attempts to make a pod that the API server refuses.
 const RETRY: u32 = 20;
 /// Paces that a guest takes to shut down, unless the scenario says more.
@@ -27,7 +32,12 @@ pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Mom
         return tear_down(world, vmi, &scenario, moment);
     }
     if is_final(vmi) {
-        return Step::of(pod::launcher(world, vmi).and_then(|pod| pod::remove(world, &pod)));
+        let removal = pod::launcher(world, vmi).and_then(|pod| pod::remove(world, &pod));
+        return removal.map_or_else(Step::quiet, |removal| {
+            let mut draft = Draft::of(vmi, moment);
+            draft.condition("Ready", "False", "PodTerminating", TERMINATING);
+            Step::of(draft.change(VIRT).into_iter().chain([removal]))
+        });
     }
     if !phase(vmi).is_empty()
         && let Some(vm) = vm
@@ -93,10 +103,9 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     let unregistered = networks::unregistered(world, vmi).map(|binding| {
         format!("failed to render launch manifest: couldn't find configuration for network binding: {binding}")
     });
-    let unmade = unregistered
-        .as_deref()
-        .or(refusal.map(|refusal| refusal.message.as_str()));
-    if let Some(why) = unmade {
+    let refused =
+        refusal.map(|refusal| format!("failed to create virtual machine pod: {}", refusal.message));
+    if let Some(why) = unregistered.as_ref().or(refused.as_ref()) {
         draft.condition("Synchronized", "False", "FailedCreate", why);
     } else {
         draft.conditions.remove("Synchronized");
@@ -150,12 +159,18 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
             }
             if pod::launcher(world, vmi).is_none() {
                 let told = draft.change(VIRT);
+                let event = refusal.map(|refusal| {
+                    let message = format!("Error creating pod: {}", refusal.message);
+                    Change::warning(VIRT, Kind::Vmi, vmi, "FailedCreate", message)
+                });
+                let told = told.into_iter().chain(event);
                 if unregistered.is_some() || (refusal.is_some() && moment.waited < RETRY) {
                     return Step::of(told).or_wait(RETRY - moment.waited % RETRY);
                 }
-                return Step::of(told.into_iter().chain([pod::create_launcher(world, vmi)]));
+                return Step::of(told.chain([pod::create_launcher(world, vmi)]));
             }
             draft.phase("Scheduling");
+            draft.condition("Ready", "False", "GuestNotRunning", NOT_RUNNING);
             draft.conditions.remove("PodScheduled");
             draft.conditions.remove("Synchronized");
             Step::of(draft.change(VIRT))
@@ -187,7 +202,6 @@ fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Mome
         }
         State::Running => {
             draft.conditions.remove("Synchronized");
-            draft.conditions.remove("DataVolumesReady");
             draft.phase("Scheduled");
             put(
                 &mut draft.status,
@@ -198,12 +212,6 @@ fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Mome
                 &mut draft.status,
                 ["activePods"],
                 json!({pod.at("metadata.uid").text(): pod.at("spec.nodeName").text()}),
-            );
-            draft.condition(
-                "Ready",
-                "False",
-                "GuestNotRunning",
-                "Guest VM is not reported as running",
             );
         }
         _ => draft.conditions.remove("Synchronized"),
@@ -220,15 +228,41 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
     // A guest that dies before it ever ran counts as a start failure.
     if scenario.has("guest-crash") && scenario.value("guest-crash") != Some("running") {
         draft.phase("Failed");
-        put(&mut draft.status, ["reason"], json!("Crashed"));
-        return Step::of(draft.change(Manager::VirtHandler));
+        return Step::of(
+            draft
+                .change(HANDLER)
+                .into_iter()
+                .chain([guest::crashed(vmi)]),
+        );
+    }
+    if scenario.has("network-setup") {
+        let words = "failed to configure vmi network: setup failed, err: Critical network error: LinkAdd: operation \
+                     not supported";
+        draft.phase("Failed");
+        let told = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
+        return Step::of(
+            draft
+                .change(HANDLER)
+                .into_iter()
+                .chain([told, guest::crashed(vmi)]),
+        );
+    }
+    if let Some(disk) = hotplug::locked(world, vmi, scenario.has("write-lock")) {
+        if draft.conditions.reason("Synchronized") == UNSYNCED {
+            return Step::wait(RETRY);
+        }
+        let words = write_lock(&disk, &moment.now);
+        guest::booting(world, &mut draft, vmi, scenario);
+        draft.condition("Synchronized", "False", UNSYNCED, &words);
+        let told = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
+        return Step::of(draft.change(HANDLER).into_iter().chain([told]));
     }
     if scenario.has("no-user-data") {
         // What virt-launcher answers to virt-handler about a Secret without the keys that it looks for.
         draft.condition(
             "Synchronized",
             "False",
-            "Synchronizing with the Domain failed.",
+            UNSYNCED,
             "server error. command SyncVMI failed: \"ReadCloudInitVolumeDataSource failed: no cloud-init data-source found \
              at volume: cloudinit\"",
         );
@@ -240,12 +274,7 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
             Some(reality::State::Running) => {}
             Some(reality::State::Ended { reason, .. }) => {
                 draft.phase("Failed");
-                draft.condition(
-                    "Synchronized",
-                    "False",
-                    "Synchronizing with the Domain failed.",
-                    reason,
-                );
+                draft.condition("Synchronized", "False", UNSYNCED, reason);
                 return Step::of(draft.change(Manager::VirtHandler));
             }
             Some(reality::State::Starting) | None => return Step::quiet(),
@@ -253,19 +282,29 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
     }
     draft.phase("Running");
     draft.condition("Ready", "True", "", "");
-    guest::started(world, &mut draft, vmi, scenario);
+    guest::booting(world, &mut draft, vmi, scenario);
+    guest::started(world, &mut draft, vmi);
     Step::of(draft.change(Manager::VirtHandler))
+}
+
+/// What QEMU says of a disk whose image another process has locked, as it comes through libvirt and virt-launcher.
+fn write_lock(disk: &str, now: &str) -> String {
+    const WORDS: &str = r#"server error. command SyncVMI failed: "LibvirtError(Code=1, Domain=10, Message='internal error: process exited while connecting to monitor: {now} qemu-system-x86_64: -device {\"driver\":\"virtio-blk-pci-non-transitional\",\"bus\":\"pci.7\",\"addr\":\"0x0\",\"drive\":\"libvirt-2-storage\",\"id\":\"ua-{disk}\",\"bootindex\":1,\"write-cache\":\"on\",\"serial\":\"{disk}\",\"werror\":\"stop\",\"rerror\":\"stop\"}: Failed to get \"write\" lock\nIs another process using the image [/var/run/kubevirt-private/vmi-disks/{disk}/disk.img]?')""#;
+    WORDS.replace("{disk}", disk).replace("{now}", now)
 }
 
 fn running(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
     if let Some(end) = guest::end(world, vmi, scenario, moment) {
         return end;
     }
-    if pod::launcher(world, vmi).is_none() {
+    let Some(pod) = pod::launcher(world, vmi) else {
         let mut draft = Draft::of(vmi, moment);
         draft.phase("Failed");
         put(&mut draft.status, ["reason"], json!("PodNotExists"));
         return Step::of(draft.change(VIRT));
+    };
+    if let Some(step) = lost_node::step(world, vmi, &pod, moment) {
+        return step;
     }
     let moved = migration::next(world, vmi, moment);
     if !moved.changes.is_empty() {
@@ -293,12 +332,7 @@ fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         }
         let mut draft = Draft::of(vmi, moment);
         draft.phase("Succeeded");
-        draft.condition(
-            "Ready",
-            "False",
-            "PodTerminating",
-            "virt-launcher pod is terminating",
-        );
+        draft.condition("Ready", "False", "PodTerminating", TERMINATING);
         return Step::of(draft.change(Manager::VirtHandler));
     }
     if !pods.is_empty() {

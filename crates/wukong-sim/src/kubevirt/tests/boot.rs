@@ -133,7 +133,11 @@ fn scenarios_of_the_launcher_pod() {
             "launcher-image-pull",
             "ImagePullBackOff",
             "Synchronized",
-            "False ImagePullBackOff Back-off pulling image \"quay.io/kubevirt/virt-launcher:v1.9.0\"".into(),
+            "False ImagePullBackOff Back-off pulling image \"quay.io/kubevirt/virt-launcher:v1.9.0\": ErrImagePull: failed to \
+             pull and unpack image \"quay.io/kubevirt/virt-launcher:v1.9.0\": failed to resolve image: failed to do request: \
+             Head \"https://quay.io/v2/kubevirt/virt-launcher/manifests/v1.9.0\": dial tcp: lookup quay.io on 10.96.0.10:53: \
+             read udp 10.244.0.1:58314->10.96.0.10:53: i/o timeout"
+                .into(),
         ),
         ("failed-mount", "Starting", "Synchronized", String::new()),
         ("pod-sandbox", "Starting", "Synchronized", String::new()),

@@ -150,6 +150,7 @@ fn what_a_change_of_a_running_vm_does() {
     assert_eq!(spec(&lab)["nodeSelector"], json!({"a": "b"}));
 
     let mut lab = Lab::running();
+    lab.moves_workloads();
     let mut nics = before["domain"]["devices"]["interfaces"].clone();
     nics.as_array_mut()
         .unwrap()
@@ -172,6 +173,130 @@ fn what_a_change_of_a_running_vm_does() {
             .unwrap()
             .len(),
         1
+    );
+}
+
+#[test]
+fn what_is_plugged_waits_for_a_migration_unless_kubevirt_is_told_to_migrate() {
+    let mut lab = Lab::running();
+    lab.edit_template(json!({"domain": {"cpu": {"sockets": 4}, "memory": {"guest": "4Gi"}}}));
+    for _ in 0..100 {
+        lab.pace();
+    }
+    for kind in ["HotVCPUChange", "HotMemoryChange"] {
+        assert_eq!(condition(&lab.vmi(), kind), "True", "{kind} stays");
+    }
+    let status = lab.vmi()["status"].clone();
+    assert_eq!(status["currentCPUTopology"]["sockets"], 2);
+    assert_eq!(status["memory"]["guestCurrent"], "2Gi");
+
+    lab.edit_template(json!({
+        "domain": {"devices": {"interfaces": [{"name": "pod-network", "masquerade": {}, "macAddress": "02:00:00:00:00:01"},
+            {"name": "x", "bridge": {}}]}},
+        "networks": [{"name": "pod-network", "pod": {}}, {"name": "x", "multus": {"networkName": "net1"}}],
+    }));
+    lab.watch(8);
+    let required = |lab: &Lab| condition(&lab.vmi(), "MigrationRequired");
+    assert_eq!(required(&lab), "False AutoMigrationPending");
+    lab.watch(80);
+    assert_eq!(required(&lab), "True AutoMigrationDueToLiveUpdate");
+    assert_eq!(
+        lab.vmi()["status"]["interfaces"].as_array().unwrap().len(),
+        1
+    );
+
+    lab.0.put(
+        Kind::Migration,
+        json!({"metadata": {"name": "m", "namespace": NS}, "spec": {"vmiName": "vm"}}),
+    );
+    lab.watch(20);
+    let status = lab.vmi()["status"].clone();
+    assert_eq!(status["currentCPUTopology"]["sockets"], 4);
+    assert_eq!(status["memory"]["guestCurrent"], "4Gi");
+    assert_eq!(status["interfaces"].as_array().unwrap().len(), 2);
+    for kind in ["HotVCPUChange", "HotMemoryChange", "MigrationRequired"] {
+        assert_eq!(condition(&lab.vmi(), kind), "", "{kind}");
+    }
+
+    let mut lab = Lab::running();
+    lab.moves_workloads();
+    lab.edit_template(json!({"domain": {"cpu": {"sockets": 4}}}));
+    lab.settle();
+    assert_eq!(lab.vmi()["status"]["currentCPUTopology"]["sockets"], 4);
+}
+
+#[test]
+fn the_pod_of_a_paused_guest_is_not_ready() {
+    let mut lab = Lab::running();
+    let (vmi, now) = (lab.vmi(), "2026-01-01T00:00:00Z");
+    let patch = |vmi: &Value, paused| pause(&Field::new("", vmi), paused, now).unwrap();
+    lab.0.edit(&at(Kind::Vmi), patch(&vmi, true));
+    lab.settle();
+    assert!(condition(&lab.vm(), "Ready").starts_with("False ReadinessGatesNotReady"));
+    assert_eq!(lab.printable(), "Paused");
+    let vmi = lab.vmi();
+    lab.0.edit(&at(Kind::Vmi), patch(&vmi, false));
+    lab.settle();
+    assert_eq!(condition(&lab.vm(), "Ready"), "True");
+}
+
+#[test]
+fn an_ordinary_volume_has_no_phase_and_a_plugged_one_has_a_pod() {
+    let mut lab = Lab::running();
+    let ordinary = &lab.vmi()["status"]["volumeStatus"][0];
+    assert_eq!(ordinary["name"], "root");
+    assert!(ordinary["phase"].is_null());
+    lab.0.put(
+        Kind::DataVolume,
+        json!({"metadata": {"name": "more", "namespace": NS}, "status": {"phase": "Succeeded"}, "spec": {}}),
+    );
+    lab.0.put(
+        Kind::Claim,
+        json!({"metadata": {"name": "more", "namespace": NS}, "status": {"phase": "Bound"}, "spec": {}}),
+    );
+    lab.edit_template(json!({
+        "domain": {"devices": {"disks": [{"name": "root", "disk": {"bus": "virtio"}}, {"name": "more", "disk": {"bus": "virtio"}}]}},
+        "volumes": [{"name": "root", "dataVolume": {"name": "vm.root"}},
+            {"name": "more", "dataVolume": {"name": "more", "hotpluggable": true}}],
+    }));
+    let mut phases: Vec<String> = Vec::new();
+    for _ in 0..10 {
+        lab.pace();
+        let status = lab.vmi()["status"]["volumeStatus"][0].clone();
+        let phase = status["phase"].as_str().unwrap_or("-").to_owned();
+        if phases.last() != Some(&phase) {
+            phases.push(phase);
+        }
+    }
+    assert_eq!(
+        phases,
+        ["-", "Pending", "AttachedToNode", "MountedToPod", "Ready"]
+    );
+    let attachers = |lab: &Lab| {
+        let pods = lab.0.world.list(Kind::Pod, NS);
+        pods.filter(is_attachment).count()
+    };
+    assert_eq!(attachers(&lab), 1, "it counts against quotas");
+    lab.edit_template(json!({"volumes": [{"name": "root", "dataVolume": {"name": "vm.root"}}]}));
+    lab.settle();
+    assert_eq!(attachers(&lab), 0);
+}
+
+#[test]
+fn a_lost_node_leaves_the_instance_running_and_evicts_its_pod() {
+    let mut lab = Lab::running();
+    let name = lab.vmi()["status"]["nodeName"].as_str().unwrap().to_owned();
+    let node = Ref::new(Kind::Node, "", name);
+    let scenario = |text: Option<&str>| json!({"metadata": {"annotations": {ANNOTATION: text}}});
+    lab.0.edit(&node, scenario(Some("node-lost")));
+    lab.watch(5);
+    assert_eq!(lab.vmi()["status"]["phase"], "Running");
+    assert_eq!(condition(&lab.vm(), "Ready"), "False");
+    lab.watch(310);
+    assert_eq!(lab.vmi()["status"]["phase"], "Running");
+    assert_eq!(
+        condition(&lab.vm(), "Ready"),
+        "False PodTerminating virt-launcher pod is terminating"
     );
 }
 
