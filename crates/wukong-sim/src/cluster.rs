@@ -16,6 +16,8 @@ use crate::world::{Kind, Ref, World};
 
 /// How much time one pace takes.
 const PACE: SignedDuration = SignedDuration::from_secs(1);
+/// Paces between two signs of life of the nodes; each looks itself whether it is time.
+const HEARTBEAT: u64 = 20;
 /// Paces without a write after which nothing more is to be expected.
 const QUIET: u32 = 5;
 const UIDS: Uuid = Uuid::from_u128(0x5a1b_0c5e_2f0d_4b7c_9a63_77c1_5f1e_2d90);
@@ -214,6 +216,11 @@ impl Cluster {
     /// Passes one pace. Says whether anything was written but events and signs of life.
     fn step(&mut self) -> bool {
         self.tick += 1;
+        if self.tick.is_multiple_of(HEARTBEAT) {
+            for key in key::all(&self.world, Kind::Node) {
+                self.mark(&key);
+            }
+        }
         let due: Vec<Key> = self
             .slots
             .iter()
@@ -240,23 +247,27 @@ impl Cluster {
         if let Some(paces) = step.again {
             self.mark_at(key, tick + u64::from(paces.max(1)));
         }
-        let mut wrote = false;
         let mut refusal = None;
+        let mut kinds = Vec::new();
         for change in step.changes {
             let kind = change.kind();
-            let written = !matches!(change, Change::Event { .. });
             match self.apply(change) {
-                Ok(()) => wrote |= written,
+                Ok(()) => kinds.extend(kind),
                 Err(Denial(message)) => {
                     refusal = kind.map(|kind| Refusal { kind, message });
                     break;
                 }
             }
         }
+        let wrote = !kinds.is_empty();
         if wrote || refusal.is_some() {
             let slot = self.slots.entry(key.clone()).or_default();
             slot.written = tick;
-            slot.refusal = refusal;
+            // A refusal counts until an object of its kind is written.
+            let over = |known: &Refusal| kinds.contains(&known.kind);
+            if refusal.is_some() || slot.refusal.as_ref().is_some_and(over) {
+                slot.refusal = refusal;
+            }
             self.mark(key);
         }
         wrote

@@ -117,13 +117,13 @@ async fn a_claim_carries_what_its_data_volume_says() {
 async fn imports_fail_in_their_own_words_and_heal() {
     let space = space("failing-imports").await;
     let failures = [
-        ("import-dns", "no such host"),
+        ("import-dns", ": i/o timeout"),
         ("import-network", "i/o timeout"),
         ("import-tls", "x509"),
         ("import-auth", "401"),
         ("import-notfound", "404"),
         ("import-space", "DataVolume too small to contain image"),
-        ("import-format", "format"),
+        ("import-format", "could not process image header"),
     ];
     for (name, _) in failures {
         let mut dv = image(name, "standard");

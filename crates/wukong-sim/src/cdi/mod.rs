@@ -127,7 +127,15 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
         Err(message) => {
             let problem = Condition::no("ErrClaimNotValid", &message);
             let report = Report::new("").bound(problem).ready(problem);
-            return Step::of(report.change(dv, None, moment));
+            // The event has other words than the condition.
+            let told = match message.split_once("no accessMode specified in StorageProfile ") {
+                Some((_, profile)) => format!(
+                    "Spec is missing accessMode and volumeMode, cannot get access mode from StorageProfile {profile}"
+                ),
+                None => message.clone(),
+            };
+            let told = Change::warning(BY, Kind::DataVolume, dv, "ErrClaimNotValid", told);
+            return Step::of(report.change(dv, None, moment).into_iter().chain([told]));
         }
     };
     match origin(world, dv) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::pod::{IMAGE, State, state};
 use crate::change::{Change, Conditions, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
-use crate::installation::multus;
+use crate::installation::{multus, node};
 use crate::scenario::Scenario;
 use crate::world::{Kind, World};
 
@@ -57,6 +57,41 @@ pub fn start(
         json!([of_compute(pod, &running, true)]),
     );
     Step::of(Change::status(BY, Kind::Pod, pod, &status))
+}
+
+/// The containers of a pod end with the guest: in peace, or not.
+pub fn finish(world: &World, pod: &Field<'_>, phase: &str, moment: &Moment) -> Option<Change> {
+    let lost = node::is_lost(world, pod.at("spec.nodeName").text());
+    if lost || pod.at("status.phase").text() != "Running" {
+        return None;
+    }
+    let ended = match phase {
+        "Failed" => json!({"terminated": {"exitCode": 1, "reason": "Error"}}),
+        _ => json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
+    };
+    let mut status = pod.child("status").value().clone();
+    let mut conditions = Conditions::of(&pod.child("status"));
+    for kind in ["Ready", "ContainersReady"] {
+        conditions.set(kind, "False", "PodCompleted", "", &moment.now);
+    }
+    put(&mut status, ["phase"], phase);
+    put(&mut status, ["conditions"], conditions.into_value());
+    let init: Vec<Value> = pod
+        .at("spec.initContainers")
+        .items()
+        .map(|container| {
+            let sidecar = container.child("restartPolicy").text() == "Always";
+            let completed = json!({"terminated": {"exitCode": 0, "reason": "Completed"}});
+            shown(&container, &completed, !sidecar)
+        })
+        .collect();
+    put(&mut status, ["initContainerStatuses"], json!(init));
+    put(
+        &mut status,
+        ["containerStatuses"],
+        json!([of_compute(pod, &ended, false)]),
+    );
+    Change::status(BY, Kind::Pod, pod, &status)
 }
 
 /// An image cannot be pulled: that of the first container disk, or that of the launcher.

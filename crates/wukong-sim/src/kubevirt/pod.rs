@@ -295,9 +295,9 @@ pub fn finish_provisioner(world: &World, vmi: &Field<'_>, pod: &Field<'_>) -> St
     }
 }
 
-/// Lets a pod go: at once, unless its node does not answer.
-pub fn remove(world: &World, pod: &Field<'_>) -> Option<Change> {
-    if !node::is_lost(world, pod.at("spec.nodeName").text()) {
+/// Asks that a pod be deleted. One without a node goes at once, any other when its kubelet agrees.
+pub fn remove(pod: &Field<'_>) -> Option<Change> {
+    if pod.at("spec.nodeName").text().is_empty() {
         return Some(Change::delete(Kind::Pod, pod));
     }
     (!super::is_deleting(pod)).then(|| Change::Terminate {

@@ -142,8 +142,8 @@ fn conditions(
             theirs.iter().for_each(|item| conditions.take_over(item));
         }
         None => {
-            // PodScheduled stays behind, stale.
-            let kept = ["Ready", "PodScheduled"];
+            // These stay behind, stale.
+            let kept = ["Ready", "PodScheduled", "DataVolumesReady"];
             let gone: Vec<String> = conditions
                 .iter()
                 .map(|item| text(item, "type"))

@@ -94,6 +94,11 @@ impl Lab {
         let vm = self
             .0
             .step("vm", |world, moment| next(world, NS, "vm", moment));
+        let pods: Vec<Ref> = self.0.world.refs(Kind::Pod).cloned().collect();
+        for pod in pods {
+            self.0
+                .step("pods", |world, _| next_pod(world, NS, &pod.name));
+        }
         disk || vm
     }
 

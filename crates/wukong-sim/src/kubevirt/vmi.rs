@@ -6,8 +6,8 @@ use super::draft::Draft;
 use super::pod::{self, State};
 use super::volumes::{Readiness, readiness};
 use super::{
-    CONTROLLER_FINALIZER, VIRT, guest, hotplug, is_deleting, is_final, live_update, lost_node,
-    migration, networks, phase,
+    CONTROLLER_FINALIZER, VIRT, guest, hotplug, is_deleting, is_final, kubelet, live_update,
+    lost_node, migration, networks, phase,
 };
 use crate::change::{Change, Manager, Moment, Step};
 use crate::field::{Field, put};
@@ -32,11 +32,12 @@ pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Mom
         return tear_down(world, vmi, &scenario, moment);
     }
     if is_final(vmi) {
-        let removal = pod::launcher(world, vmi).and_then(|pod| pod::remove(world, &pod));
-        return removal.map_or_else(Step::quiet, |removal| {
+        // The pod stays as long as its instance.
+        return pod::launcher(world, vmi).map_or_else(Step::quiet, |pod| {
             let mut draft = Draft::of(vmi, moment);
             draft.condition("Ready", "False", "PodTerminating", TERMINATING);
-            Step::of(draft.change(VIRT).into_iter().chain([removal]))
+            let over = kubelet::finish(world, &pod, phase(vmi), moment);
+            Step::of(draft.change(VIRT).into_iter().chain(over))
         });
     }
     if !phase(vmi).is_empty()
@@ -112,6 +113,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     }
     match readiness {
         Readiness::Failed => {
+            draft.condition("DataVolumesReady", "False", "NotAllDVsReady", NOT_READY);
             draft.phase("Failed");
             Step::of(draft.change(VIRT))
         }
@@ -336,7 +338,10 @@ fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         return Step::of(draft.change(Manager::VirtHandler));
     }
     if !pods.is_empty() {
-        return Step::of(pods.iter().filter_map(|pod| pod::remove(world, pod)));
+        let mut draft = Draft::of(vmi, moment);
+        draft.condition("Ready", "False", "PodTerminating", TERMINATING);
+        let going = pods.iter().filter_map(pod::remove);
+        return Step::of(draft.change(VIRT).into_iter().chain(going));
     }
     let held: Vec<&str> = vmi
         .at("metadata.finalizers")
