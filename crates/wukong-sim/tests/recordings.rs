@@ -2,7 +2,11 @@
 //!
 //! `recordings/` has one file for each recording: what to set up (`given`), the states that were observed, one after the
 //! other (`observed`), and the warning events (`events`). Names, uids, addresses and times are not compared.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::disallowed_methods)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 #[path = "recordings/replay.rs"]
 mod replay;

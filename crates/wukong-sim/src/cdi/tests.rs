@@ -310,6 +310,64 @@ fn a_real_quota_is_told_in_its_own_words() {
 }
 
 #[test]
+fn an_importer_that_the_kernel_kills_leaves_the_end_of_its_log() {
+    let mut sim = cluster();
+    sim.put(Kind::DataVolume, data_volume("fixed"));
+    scenario(&mut sim, Some("import-oom"));
+    watch(&mut sim, 10);
+    let running = condition(&sim.object(&dv()), "Running");
+    assert!(running.starts_with("False OOMKilled I0101"), "{running}");
+    let pod = sim.object(&Ref::new(Kind::Pod, NS, "importer-d"));
+    let container = &pod["status"]["containerStatuses"][0];
+    let ended = [&container["state"], &container["lastState"]];
+    assert!(
+        ended
+            .iter()
+            .any(|state| state["terminated"]["exitCode"] == 137),
+        "{container}"
+    );
+}
+
+#[test]
+fn an_importer_without_its_secret_is_not_made() {
+    let mut sim = cluster();
+    let mut object = data_volume("fixed");
+    object["spec"]["source"]["http"]["secretRef"] = json!("login");
+    sim.put(Kind::DataVolume, object);
+    watch(&mut sim, 10);
+    assert_eq!(
+        condition(&sim.object(&dv()), "Running"),
+        "False CreateContainerConfigError secret \"login\" not found"
+    );
+    assert!(sim.was_told("Failed: Error: secret \"login\" not found"));
+    sim.put(
+        Kind::Secret,
+        json!({"metadata": {"name": "login", "namespace": NS}}),
+    );
+    assert!(watch(&mut sim, 20).last().unwrap().starts_with("Succeeded"));
+}
+
+#[test]
+fn a_refused_importer_is_an_error_of_its_start() {
+    let mut sim = cluster();
+    sim.put(Kind::DataVolume, data_volume("fixed"));
+    watch(&mut sim, 2);
+    let message = "pods \"importer-d\" is forbidden: exceeded quota: q, requested: ...";
+    sim.refuse = Some(Refusal {
+        kind: Kind::Pod,
+        message: message.into(),
+    });
+    watch(&mut sim, 4);
+    assert_eq!(
+        condition(&sim.object(&dv()), "Running"),
+        format!("False ErrStartingPod {message}")
+    );
+    assert!(sim.was_told("ErrStartingPod: Error starting pod 'importer-d': For more information"));
+    sim.refuse = None;
+    assert!(watch(&mut sim, 60).last().unwrap().starts_with("Succeeded"));
+}
+
+#[test]
 fn a_deleted_claim_is_imported_again() {
     let mut sim = cluster();
     sim.put(Kind::DataVolume, data_volume("standard"));

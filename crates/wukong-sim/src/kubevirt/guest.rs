@@ -254,9 +254,9 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
             json!({})
         },
     );
-    let plugged = hotplug::step(world, vmi, &mut draft, moment);
-    let mut step = Step::of(plugged.into_iter().chain(draft.change(HANDLER)));
-    step.again = again;
+    let mut step = hotplug::step(world, vmi, &mut draft, moment);
+    step.changes.splice(..0, draft.change(HANDLER));
+    step.again = again.into_iter().chain(step.again).min();
     step
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::draft::Draft;
 use super::{pod, volumes};
 use crate::cdi;
-use crate::change::{Change, Manager, Moment, pick};
+use crate::change::{Change, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
 use crate::world::{Kind, Ref, World};
 
@@ -84,7 +84,7 @@ fn info(claim: &Field<'_>) -> Value {
 }
 
 /// Brings `volumeStatus` one step on, and the pod that attaches the volumes of the spec.
-pub fn step(world: &World, vmi: &Field<'_>, draft: &mut Draft<'_>, moment: &Moment) -> Vec<Change> {
+pub fn step(world: &World, vmi: &Field<'_>, draft: &mut Draft<'_>, moment: &Moment) -> Step {
     let plugged: Vec<Field<'_>> = vmi
         .at("spec.volumes")
         .items()
@@ -94,24 +94,26 @@ pub fn step(world: &World, vmi: &Field<'_>, draft: &mut Draft<'_>, moment: &Mome
         .iter()
         .filter(|volume| claim(world, vmi, volume).is_some())
         .collect();
-    let mut changes = Vec::new();
+    let mut step = Step::quiet();
     let wanted = name(vmi, &present);
     for old in attachments(world, vmi) {
         if old.child("metadata").name() != wanted {
-            changes.push(Change::delete(Kind::Pod, &old));
+            step.changes.push(Change::delete(Kind::Pod, &old));
         }
     }
     let namespace = vmi.at("metadata.namespace").text();
     let attacher = world.get(Kind::Pod, namespace, &wanted);
     if let Some(attacher) = &attacher {
-        changes.extend(run(attacher, moment));
+        step.changes.extend(run(attacher, moment));
     } else if !present.is_empty() {
         let refused = moment
             .refusal
             .as_ref()
             .is_some_and(|refusal| refusal.kind == Kind::Pod);
         if !refused || moment.waited >= RETRY {
-            changes.extend(create(world, vmi, &wanted, &present));
+            step.changes.extend(create(world, vmi, &wanted, &present));
+        } else {
+            step.again = Some(RETRY - moment.waited);
         }
     }
     let mut entries = ordinary(world, vmi, true);
@@ -122,7 +124,7 @@ pub fn step(world: &World, vmi: &Field<'_>, draft: &mut Draft<'_>, moment: &Mome
     );
     entries.sort_by_key(name_of);
     put(&mut draft.status, ["volumeStatus"], json!(entries));
-    changes
+    step
 }
 
 /// The next state of a volume that is plugged in.
