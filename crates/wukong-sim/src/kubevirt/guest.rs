@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::{Settings, hotplug, networks, pod};
+use super::{Settings, arrival, hotplug, networks, pod};
 use crate::change::{Change, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
 use crate::reality::State;
@@ -19,8 +19,6 @@ const HANDLER: Manager = Manager::VirtHandler;
 const AGENT: u32 = 2;
 const LATE_AGENT: u32 = 50;
 const LIFE: u32 = 2;
-/// Paces until KubeVirt calls a migration for a plugged network card due.
-const AUTO_MIGRATION: u32 = 60;
 /// Secondary networks without static addresses get one from a simulated DHCP server.
 const DHCP: [u8; 2] = [192, 168];
 
@@ -199,10 +197,10 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     let moves =
         Settings::of(world).live_migrates && draft.conditions.status("LiveMigratable") == "True";
     let mut again = if moves {
-        arrive(&mut draft, vmi);
+        arrival::arrive(&mut draft, vmi);
         None
     } else {
-        pend(&mut draft, vmi, moment)
+        arrival::pend(&mut draft, vmi, moment)
     };
     let known = |name: &str| {
         moves
@@ -260,82 +258,11 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
     step
 }
 
-/// CPUs and memory that were plugged in have arrived, by a migration.
-pub fn arrive(draft: &mut Draft<'_>, vmi: &Field<'_>) {
-    for kind in ["HotVCPUChange", "HotMemoryChange", "MigrationRequired"] {
-        draft.conditions.remove(kind);
-    }
-    if vmi.at("status.currentCPUTopology.sockets").is_set() {
-        put(
-            &mut draft.status,
-            ["currentCPUTopology", "sockets"],
-            vmi.at("spec.domain.cpu.sockets").value().clone(),
-        );
-    }
-    let guest = vmi.at("spec.domain.memory.guest");
-    if vmi.at("status.memory").is_set() && guest.is_set() {
-        for key in ["guestRequested", "guestCurrent"] {
-            put(&mut draft.status, ["memory", key], guest.value().clone());
-        }
-    }
-}
-
 /// All network cards of the spec are in the guest, after a migration.
 pub fn plug_nics(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>) {
     let agent = draft.conditions.status("AgentConnected") == "True";
     let all = interfaces(world, vmi, agent, &|_| true);
     put(&mut draft.status, ["interfaces"], json!(all));
-}
-
-/// What was plugged in waits for a migration. Says when to look again.
-fn pend(draft: &mut Draft<'_>, vmi: &Field<'_>, moment: &Moment) -> Option<u32> {
-    let set = |draft: &mut Draft<'_>, kind: &str, pends: bool| {
-        if pends {
-            draft.condition(kind, "True", "", "");
-        } else {
-            draft.conditions.remove(kind);
-        }
-    };
-    let sockets = vmi.at("status.currentCPUTopology.sockets");
-    let wanted = vmi.at("spec.domain.cpu.sockets");
-    set(
-        draft,
-        "HotVCPUChange",
-        sockets.is_set() && sockets.integer() != wanted.integer(),
-    );
-    let (current, guest) = (
-        vmi.at("status.memory.guestCurrent"),
-        vmi.at("spec.domain.memory.guest"),
-    );
-    let grows = current.is_set() && guest.is_set() && current.quantity() != guest.quantity();
-    set(draft, "HotMemoryChange", grows);
-    if grows {
-        put(
-            &mut draft.status,
-            ["memory", "guestRequested"],
-            guest.value().clone(),
-        );
-    }
-    let shown = vmi.at("status.interfaces");
-    let plugged = networks::interfaces(vmi).any(|nic| {
-        nic.child("state").text() != "absent"
-            && !shown.items().any(|known| known.name() == nic.name())
-    });
-    if !plugged {
-        draft.conditions.remove("MigrationRequired");
-        return None;
-    }
-    if draft.conditions.status("MigrationRequired").is_empty() {
-        draft.condition("MigrationRequired", "False", "AutoMigrationPending", "");
-    } else if moment.waited >= AUTO_MIGRATION {
-        draft.condition(
-            "MigrationRequired",
-            "True",
-            "AutoMigrationDueToLiveUpdate",
-            "",
-        );
-    }
-    (moment.waited < AUTO_MIGRATION).then(|| AUTO_MIGRATION - moment.waited)
 }
 
 /// The interfaces as status shows them. Addresses of secondary networks are known from the guest agent only.

@@ -66,7 +66,7 @@ pub fn next(world: &World, vmi: &Field<'_>, moment: &Moment) -> Step {
         );
         if done {
             put(&mut draft.status, ["nodeName"], json!(target));
-            super::guest::arrive(&mut draft, vmi);
+            super::arrival::arrive(&mut draft, vmi);
             super::guest::plug_nics(world, &mut draft, vmi);
         }
         changes.extend(draft.change(Manager::VirtHandler));

@@ -3,6 +3,7 @@
 //! [`next`] decides the next single step of a VirtualMachine, its instance and its launcher pod from what is stored. The
 //! states follow KubeVirt 1.9 as it was observed with its default configuration, the false and stale ones too.
 
+mod arrival;
 mod boot;
 mod draft;
 mod guest;
