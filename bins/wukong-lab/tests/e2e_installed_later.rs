@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use wukong_api::names;
-use wukong_lab::audit::Request;
-use wukong_lab::operator::USER;
+use wukong_lab::cluster::audit::Request;
+use wukong_lab::cluster::operator::USER;
 use wukong_lab::{Operator, Upstream};
 
 use support::{Cluster, DEADLINE, Space, blocker, condition, is_settled, phase, root, wukong};
