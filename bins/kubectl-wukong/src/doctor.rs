@@ -330,6 +330,7 @@ mod tests {
             object: None,
             message: message.clone(),
             hint: Some(message.clone()),
+            chain: Vec::new(),
             evidence: Vec::new(),
         };
         let text = finding(&problem, Style::new());

@@ -233,7 +233,7 @@ fn every_rule_has_a_message() {
 }
 
 /// The CustomResourceDefinitions that the lab installs beside ours.
-const UPSTREAM: &str = include_str!("../../../bins/wukong-lab/schemas/upstream-crds.json");
+const UPSTREAM: &str = include_str!("../../../crates/wukong-sim/schemas/upstream-crds.json");
 
 /// Short names of Kubernetes' own resources, as `kubectl api-resources` prints them.
 const KUBERNETES: &[&str] = &[

@@ -122,8 +122,11 @@ pub fn all() -> impl Iterator<Item = &'static Signature> {
     families.flat_map(|rows| rows.iter())
 }
 
-/// The rows with their compiled patterns, which are compiled when their needle is found first.
-static TABLE: LazyLock<Vec<(&'static Signature, OnceLock<Option<Regex>>)>> =
+/// A row with its pattern, which is compiled when the needle is found first.
+type Compiled = (&'static Signature, OnceLock<Option<Regex>>);
+
+/// The rows with their patterns.
+static TABLE: LazyLock<Vec<Compiled>> =
     LazyLock::new(|| all().map(|row| (row, OnceLock::new())).collect());
 
 /// A signature that matches, with its words filled in.
