@@ -65,6 +65,11 @@ fn nics(vm: &Value) -> usize {
 async fn without_multus_a_vm_runs_on_the_pod_network_until_multus_comes() {
     let (cluster, operator, _alone) = without(&[Upstream::Multus]).await;
     let space = cluster.space("multus").await;
+    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is told to.
+    let kubevirt = Space::existing(cluster, "kubevirt").await;
+    let methods =
+        json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
+    kubevirt.merge("KubeVirt", "kubevirt", methods).await;
     space.apply(&wukong("degrades", nic(json!({})))).await;
     space
         .apply(&wukong("waits", nic(json!({"onMissingMultus": "Block"}))))
