@@ -7,6 +7,8 @@
 //!
 //! `UPDATE_CASES=1 cargo test -p wukong-engine --test cases` writes what the status says into the `case.yaml` files.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 #[path = "../environment/cluster.rs"]
 #[allow(dead_code)]
 mod cluster;
