@@ -8,6 +8,7 @@
 //! `UPDATE_CASES=1 cargo test -p wukong-engine --test cases` writes what the status says into the `case.yaml` files.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::disallowed_methods)] // Cases are files.
 
 #[path = "../environment/cluster.rs"]
 #[allow(dead_code)]
