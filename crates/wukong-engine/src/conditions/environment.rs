@@ -131,10 +131,10 @@ pub(crate) fn live_migratable(
             migration::live_migratable(&instance.meta.name, &instance.conditions)
         }
     };
-    let mut condition = Condition::from(check?);
     if let Some(failed) = migration_failed(situation).filter(|_| life == Life::Runs) {
         return Some(failed);
     }
+    let mut condition = Condition::from(check?);
     if condition.status == Status::True && life == Life::Rises {
         condition = Condition::ok(
             ConditionType::LiveMigratable,

@@ -56,7 +56,7 @@ pub(super) const MIGRATION_FAILED: ReasonDoc = ReasonDoc {
 pub(super) const NAMESPACE_TERMINATING: ReasonDoc = ReasonDoc {
     reason: Reason::NamespaceTerminating,
     severity: Error,
-    conditions: &[Created, Running],
+    conditions: &[VolumesBound, Created, Running],
     meaning: "The namespace is being deleted. The API server creates nothing in it.",
     fix: "Create the Wukong in another namespace. If the deletion hangs, `kubectl get namespace NAME -o yaml` names what it waits for.",
     platforms: &[],

@@ -249,7 +249,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::DiskNotAttached => running_with(json!({"volumeStatus": [
             {"name": "root", "phase": "AttachedToNode", "hotplugVolume": {"attachPodName": "hp-volume-x"}}]})),
         R::MigrationFailed => running_with(json!({"migrationState": {"failed": true, "failureReason": "target pod is down"}})),
-        R::NamespaceTerminating => refused(IMAGE, "VirtualMachine/web", FailureKind::Denied,
+        R::NamespaceTerminating => refused("cpu: 1", "VirtualMachine/web", FailureKind::Denied,
             "virtualmachines.kubevirt.io \"web\" is forbidden: unable to create new content in namespace default because it is being terminated"),
         R::AwaitingFinalizer => {
             let mut cluster = deleted(IMAGE);
