@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use wukong_api::{ConditionType, Reason};
 
 use super::evidence::{Evidence, Role, Source};
+use super::matching;
 use super::signature::{self, Permanence, Place};
 use crate::environment::Platform;
 use crate::facts::words::innermost;
@@ -67,7 +68,7 @@ impl Cause {
         place: &Place,
         platform: Option<Platform>,
     ) -> Option<Self> {
-        if let Some(found) = signature::find(evidence, place, platform) {
+        if let Some(found) = matching::find(evidence, place, platform) {
             let row = found.signature;
             let (condition, reason) = placed(evidence.role, row.condition, row.reason);
             return Some(Self {

@@ -10,8 +10,9 @@ use wukong_api::status::EvidenceLink;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use super::evidence::Evidence;
+use super::matching;
 use super::rules::{Finding, RULES, Rule, RuleInput, Severity};
-use super::signature::{self, Place};
+use super::signature::Place;
 use crate::condition::{Condition, Status};
 use crate::environment::nodes::Nodes;
 use crate::environment::{Environment, Platform};
@@ -288,7 +289,7 @@ fn component_hint(
 ) -> Option<String> {
     let place = Place::of(environment, "", "");
     let evidence = Evidence::of_component(message);
-    signature::find(&evidence, &place, platform).map(|found| found.hint)
+    matching::find(&evidence, &place, platform).map(|found| found.hint)
 }
 
 /// What to do on this platform, with the name of the KubeVirt resource filled in.

@@ -18,6 +18,7 @@ mod check;
 mod collect;
 pub mod evidence;
 mod explain;
+pub mod matching;
 pub mod migration;
 mod operator;
 mod policies;

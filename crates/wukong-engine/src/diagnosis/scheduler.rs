@@ -8,7 +8,8 @@ use wukong_api::{ConditionType, Reason};
 
 use super::cause::{Cause, rank};
 use super::evidence::{Evidence, Role};
-use super::signature::{self, Match, Permanence, Place};
+use super::matching::{self, Match};
+use super::signature::{Permanence, Place};
 use crate::environment::demand::Stage;
 use crate::environment::nodes::Nodes;
 use crate::environment::{Environment, Platform};
@@ -134,7 +135,7 @@ pub(crate) fn cause(
 ) -> Option<Cause> {
     let Some(parsed) = parse(&evidence.text) else {
         // `running PreBind plugin …`; KubeVirt's texts about missing claims mean nothing.
-        signature::find(evidence, place, platform)?;
+        matching::find(evidence, place, platform)?;
         return Cause::of(evidence, place, platform);
     };
     let observed = situation.observed;
@@ -149,7 +150,7 @@ pub(crate) fn cause(
                 ..evidence.clone()
             };
             Known {
-                found: signature::find(&text, place, platform),
+                found: matching::find(&text, place, platform),
                 phrase,
             }
         })

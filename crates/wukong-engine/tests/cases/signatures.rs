@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wukong_api::ConditionType;
 use wukong_engine::diagnosis::evidence::Source;
-use wukong_engine::diagnosis::signature::{self, PLACES, Signature};
+use wukong_engine::diagnosis::matching;
+use wukong_engine::diagnosis::signature::{PLACES, Signature};
 use wukong_engine::{Decision, FailureKind};
 
 use crate::scenario::{Scenario, claim, data_volume, event, filled, instance, pod, vm};
@@ -59,7 +60,7 @@ fn case(row: &Signature) -> Case {
 #[test]
 fn every_signature_has_a_name_of_its_own_and_every_case_has_a_signature() {
     let mut ids = BTreeSet::new();
-    for row in signature::all() {
+    for row in matching::all() {
         assert!(ids.insert(row.id), "two signatures are called {}", row.id);
     }
     for area in fs::read_dir(directory()).unwrap() {
@@ -73,11 +74,11 @@ fn every_signature_has_a_name_of_its_own_and_every_case_has_a_signature() {
 #[test]
 fn every_text_is_matched_by_its_signature_first() {
     let mut wrong = Vec::new();
-    for row in signature::all() {
+    for row in matching::all() {
         for example in case(row).examples {
             for source in row.sources {
                 let reason = row.reasons.first().copied().unwrap_or_default();
-                let found = signature::matching(*source, reason, &example.text);
+                let found = matching::matching(*source, reason, &example.text);
                 if found.map(|found| found.id) != Some(row.id) {
                     let found = found.map(|found| found.id);
                     wrong.push(format!(
@@ -98,7 +99,7 @@ fn every_text_is_matched_by_its_signature_first() {
 
 #[test]
 fn words_name_only_what_is_known() {
-    for row in signature::all() {
+    for row in matching::all() {
         let captures = row.pattern.split("(?<").skip(1);
         let captures: Vec<&str> = captures.filter_map(|rest| rest.split('>').next()).collect();
         let hints = row.platforms.iter().map(|(_, hint)| *hint);
@@ -296,7 +297,7 @@ fn decision(row: &Signature, text: &str) -> Option<Decision> {
 fn the_status_names_the_cause_of_every_signature() {
     let update = std::env::var_os("UPDATE_CASES").is_some();
     let mut wrong = Vec::new();
-    for row in signature::all() {
+    for row in matching::all() {
         let mut case = case(row);
         let Some(decision) = decision(row, &case.examples[0].text) else {
             continue;

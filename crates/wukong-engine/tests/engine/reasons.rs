@@ -252,10 +252,17 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::NamespaceTerminating => refused("cpu: 1", "VirtualMachine/web", FailureKind::Denied,
             "virtualmachines.kubevirt.io \"web\" is forbidden: unable to create new content in namespace default because it is being terminated"),
         R::AwaitingFinalizer => {
-            let mut cluster = deleted(IMAGE);
-            cluster.server.update("backup", "DataVolume", "web.root", |volume| {
-                volume["metadata"]["finalizers"] = json!(["backup.example.org/protect"]);
-            });
+            let mut cluster = Cluster::running(IMAGE);
+            for (kind, finalizer) in [
+                ("Wukong", "foregroundDeletion"),
+                ("VirtualMachine", "backup.example.org/protect"),
+            ] {
+                cluster.server.update("backup", kind, "web", |object| {
+                    object["metadata"]["finalizers"] = json!([finalizer]);
+                });
+                cluster.server.delete(kind, "web");
+            }
+            cluster.server.delete("VirtualMachineInstance", "web");
             cluster
         }
         R::OperationInProgress => {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use wukong_engine::Store;
 use wukong_engine::diagnosis::evidence::Source;
 use wukong_engine::diagnosis::scheduler::parse;
-use wukong_engine::diagnosis::{environment_verdict, preflight, signature};
+use wukong_engine::diagnosis::{environment_verdict, matching, preflight};
 use wukong_engine::environment::Environment;
 use wukong_engine::environment::addresses::Addresses;
 use wukong_engine::facts::Fact;
@@ -212,7 +212,7 @@ proptest! {
         parse(&text);
         parse(&format!("0/2 nodes are available: {text}"));
         for source in [Source::Importer, Source::Event, Source::Synchronized, Source::RejectedWrite] {
-            signature::matching(source, "FailedMount", &format!("LibvirtError(Message='{text}"));
+            matching::matching(source, "FailedMount", &format!("LibvirtError(Message='{text}"));
         }
         wukong_engine::facts::EventFact::project(&json!({"type": "Warning", "message": text, "metadata": object}));
         wukong_engine::facts::PodFact::project(&object);
