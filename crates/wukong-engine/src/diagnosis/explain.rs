@@ -174,8 +174,13 @@ fn name(
             // That a write is denied, or merely fails, is known from the HTTP status.
             let general = cause.rank.is_unknown() || cause.reason == Reason::AdmissionDenied;
             let kept = (own && general).then_some(condition.reason);
+            let own_hint = condition
+                .hint
+                .take()
+                .filter(|_| own && cause.rank.is_unknown());
             *condition = named(&state);
             condition.reason = kept.unwrap_or(condition.reason);
+            condition.hint = own_hint.or(condition.hint.take());
         }
         // A condition with a hint says more than what merely follows from it.
         Status::Progressing if condition.hint.is_some() && cause.rank.is_consequence() => {}

@@ -128,6 +128,11 @@ pub(crate) fn filled(
         };
         match word(name, captures, evidence, place) {
             Some(word) => out.push_str(word.trim()),
+            // A capture of a part of the text that is not always there.
+            None if captures.is_some() && is_word(name) => {
+                let kept = out.trim_end().len();
+                out.truncate(kept);
+            }
             // JSON in a hint, and the like.
             None => {
                 out.push('{');
@@ -139,6 +144,10 @@ pub(crate) fn filled(
     }
     out.push_str(rest);
     out
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
 }
 
 fn word<'a>(
