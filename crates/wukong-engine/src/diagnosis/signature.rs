@@ -25,7 +25,7 @@ pub struct Signature {
     pub reason: Reason,
     /// One word that stands behind the state in the message, such as `DNS`; empty: none.
     pub detail: &'static str,
-    /// What went wrong. `{host}` and the like stand for captures and for [`Place`]s.
+    /// What went wrong. `{host}` and the like stand for captures and for the words of [`PLACES`].
     pub message: &'static str,
     /// What to do, with the same placeholders.
     pub hint: &'static str,
