@@ -7,61 +7,88 @@ use std::time::Instant;
 use anyhow::bail;
 
 use crate::command::{cargo, run};
-use crate::{dependencies, generated, licences, packages};
+use crate::{commits, cycles, dependencies, generated, licences, packages, words};
 
-/// Run every check: format, lints, documentation, generated files, dependency rules, licences, tests.
+/// Run every check: format, lints, documentation, generated files, rules of the sources, licences, tests.
 #[derive(clap::Args)]
 pub struct Args {
     /// Leave out the tests (they are the longest step).
     #[arg(long)]
     no_tests: bool,
+    /// Run only what takes little time after a change: no documentation, packages, licences, and no tests in the lab.
+    #[arg(long, conflicts_with = "no_tests")]
+    quick: bool,
 }
 
-type Step = (&'static str, fn() -> anyhow::Result<()>);
+/// A check. Quick ones are part of `ci --quick`.
+struct Step {
+    name: &'static str,
+    quick: bool,
+    run: fn() -> anyhow::Result<()>,
+}
 
-const CHECKS: [Step; 7] = [
-    ("format", || cargo(&["fmt", "--all", "--check"])),
-    ("lints", || {
-        cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--locked",
-            "--",
-            "-D",
-            "warnings",
-        ])
+impl Step {
+    const fn quick(name: &'static str, run: fn() -> anyhow::Result<()>) -> Self {
+        Self {
+            name,
+            quick: true,
+            run,
+        }
+    }
+
+    const fn slow(name: &'static str, run: fn() -> anyhow::Result<()>) -> Self {
+        Self {
+            name,
+            quick: false,
+            run,
+        }
+    }
+}
+
+const CHECKS: [Step; 10] = [
+    Step::quick("format", || cargo(&["fmt", "--all", "--check"])),
+    Step::quick("words", words::check),
+    Step::quick("commit subjects", commits::check),
+    Step::quick("import cycles", cycles::check),
+    Step::quick("generated files", generated_files),
+    Step::quick("lints", || {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--locked"];
+        cargo(&[&arguments[..], &["--", "-D", "warnings"]].concat())
     }),
-    ("documentation", || {
+    Step::slow("documentation", || {
         run(Command::new("cargo")
             .args(["doc", "--workspace", "--no-deps", "--locked"])
             .env("RUSTDOCFLAGS", "-D warnings"))
     }),
-    ("generated files", generated_files),
-    ("dependency rules", dependencies::check),
-    ("packages", packages::check),
-    ("licences and advisories", licences::check),
+    Step::slow("dependency rules", dependencies::check),
+    Step::slow("packages", packages::check),
+    Step::slow("licences and advisories", licences::check),
 ];
 
-const TESTS: Step = ("tests", tests);
+const TESTS: Step = Step::slow("tests", tests);
+const QUICK_TESTS: Step = Step::quick("tests outside the lab", quick_tests);
 
 pub fn run_all(args: &Args) -> anyhow::Result<()> {
-    let steps: Vec<&Step> = CHECKS
-        .iter()
-        .chain((!args.no_tests).then_some(&TESTS))
-        .collect();
+    let mut steps: Vec<&Step> = CHECKS.iter().collect();
+    if args.quick {
+        steps.retain(|step| step.quick);
+        steps.push(&QUICK_TESTS);
+    } else if !args.no_tests {
+        steps.push(&TESTS);
+    }
     let begin = Instant::now();
     let mut failed = Vec::new();
-    for (number, (name, step)) in steps.iter().enumerate() {
+    for (number, step) in steps.iter().enumerate() {
+        let name = step.name;
         println!("\n== {} of {}: {name}", number + 1, steps.len());
         let start = Instant::now();
-        let result = step();
+        let result = (step.run)();
         let seconds = start.elapsed().as_secs();
         match result {
             Ok(()) => println!("== {name}: passed ({seconds} s)"),
             Err(error) => {
                 println!("== {name}: FAILED ({seconds} s): {error:#}");
-                failed.push(*name);
+                failed.push(name);
             }
         }
     }
@@ -79,6 +106,13 @@ pub fn run_all(args: &Args) -> anyhow::Result<()> {
         steps.len()
     );
     Ok(())
+}
+
+/// Tests that need no control plane: of the libraries, the binaries and the lab's own code.
+fn quick_tests() -> anyhow::Result<()> {
+    let test = ["test", "--locked", "--no-fail-fast", "--quiet"];
+    cargo(&[&test[..], &["--workspace", "--exclude", "wukong-lab"]].concat())?;
+    cargo(&[&test[..], &["--package", "wukong-lab", "--lib"]].concat())
 }
 
 /// Programs that end-to-end tests run, and the variables by which they are told where these are.
@@ -103,6 +137,5 @@ fn tests() -> anyhow::Result<()> {
 fn generated_files() -> anyhow::Result<()> {
     cargo(&["xtask", "gen-crds", "--check"])?;
     cargo(&["xtask", "gen-docs", "--check"])?;
-    cargo(&["xtask", "gen-deploy", "--check"])?;
     cargo(&["xtask", "upstream-schemas", "--check"])
 }

@@ -9,7 +9,7 @@ use crate::command::cargo;
 use crate::generated;
 
 /// The libraries, and the libraries of ours that each may depend on.
-pub const LIBRARIES: [(&str, &[&str]); 5] = [
+pub const LIBRARIES: [(&str, &[&str]); 6] = [
     ("wukong-api", &[]),
     ("wukong-network", &["wukong-api"]),
     ("wukong-storage", &["wukong-api"]),
@@ -23,6 +23,7 @@ pub const LIBRARIES: [(&str, &[&str]); 5] = [
             "wukong-vm",
         ],
     ),
+    ("wukong-sim", &[]),
 ];
 
 /// What a pure library must not reach, by normal dependencies.

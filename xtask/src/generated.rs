@@ -13,21 +13,22 @@ pub fn root() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// Writes a file below the root, or, with `check`, fails when it is not what would be written.
+/// Writes a file below the root, or, with `check`, fails if the file differs.
 pub fn write(path: &Path, content: &str, check: bool) -> anyhow::Result<()> {
     let file = root().join(path);
     let shown = path.display();
     if fs::read_to_string(&file).is_ok_and(|old| old == content) {
-        println!("{shown} is in date");
+        println!("{shown} is up to date");
         return Ok(());
     }
     if check {
         bail!(
-            "{shown} is out of date: make it anew (`cargo xtask gen-crds`, `gen-docs`, `gen-deploy`) and commit the result"
+            "{shown} is out of date: run `cargo xtask gen-crds` and `gen-docs`, and commit the result"
         );
     }
     if let Some(folder) = file.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     fs::write(&file, content).with_context(|| format!("cannot write {shown}"))?;
     println!("{shown} written");

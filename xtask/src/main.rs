@@ -2,13 +2,19 @@
 
 mod ci;
 mod command;
+mod commits;
 mod crds;
+mod cycles;
 mod dependencies;
+#[cfg(test)]
 mod deploy;
 mod generated;
+mod git;
 #[cfg(test)]
 mod guides;
 mod image;
+#[cfg(test)]
+mod krew;
 mod licences;
 mod packages;
 mod reference;
@@ -17,6 +23,7 @@ mod security;
 mod tools;
 mod troubleshooting;
 mod upstream;
+mod words;
 
 use clap::{Parser, Subcommand};
 
@@ -32,25 +39,28 @@ struct Cli {
 enum Chore {
     /// Run every check that has to hold before a change lands.
     Ci(ci::Args),
-    /// Write the CustomResourceDefinitions (deploy/crds) and the API reference (docs/api.md) from the types.
+    /// Find cycles among the top-level modules and among the files of each crate.
+    Cycles(cycles::Args),
+    /// Write the CRDs (deploy/crds and the chart) and the API reference (docs/api.md) from the types.
     GenCrds(crds::Args),
-    /// Write the kustomization (deploy/kustomization.yaml) and the Helm chart (deploy/chart) from the manifests in deploy.
-    GenDeploy(deploy::Args),
     /// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
     GenDocs(troubleshooting::Args),
     /// Make the operator's container image, without a container engine.
     Image(image::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
+    /// Find phrases of `xtask/words.txt` in comments, messages, CRD descriptions and documents.
+    Words(words::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
         Chore::Ci(args) => ci::run_all(&args),
+        Chore::Cycles(args) => cycles::run(&args),
         Chore::GenCrds(args) => crds::run(&args),
-        Chore::GenDeploy(args) => deploy::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::Image(args) => image::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
+        Chore::Words(args) => words::run(&args),
     }
 }

@@ -17,7 +17,7 @@ const VERSION: &str = "11.0.143";
 const LICENSE: &str = "Apache-2.0";
 const SHA256: &str = "0b23a3a777bce9c4027199a7a715d5351fb453952f245b22d836affb860e8ac6";
 const MEMBER: &str = "class_generator/schema/__resources-mappings.json.gz";
-const OUTPUT: &str = "bins/wukong-lab/schemas/upstream-crds.json";
+const OUTPUT: &str = "crates/wukong-sim/schemas/upstream-crds.json";
 
 /// One kind to keep. What a published schema does not tell (plural, short names, whether status is a subresource,
 /// columns) is from the CRDs of the projects themselves.

@@ -1,4 +1,4 @@
-//! `bundle`: an archive of everything that `doctor` looks at, without secrets.
+//! `bundle`: an archive of everything that `doctor` reads, without secrets.
 
 use std::fs::File;
 use std::io::Read;
@@ -24,30 +24,27 @@ const FILE_MAX: u64 = 64 << 20;
 const ABOUT: &str = "about.yaml";
 const WUKONG: &str = "wukong.yaml";
 
-/// Pack everything that doctor looks at into an archive, to be judged elsewhere or sent along with a bug report.
+/// Pack everything that doctor reads into an archive, for a diagnosis elsewhere or a bug report.
 ///
-/// Secrets are never read. Passwords in the manifest, cloud-init data inside VMs and the environment of containers are
-/// replaced; names, addresses and image URLs stay. The archive holds YAML files: look into it before you hand it on.
+/// Secrets are never read. Passwords in the manifest, cloud-init data in VMs and the environment of containers are
+/// redacted; names, addresses and image URLs stay. The archive contains YAML files: review them before you share it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kubectl wukong bundle web
   kubectl wukong bundle web -o /tmp/web.tar.gz
-  kubectl wukong doctor --from web-bundle.tar.gz")]
+  kubectl wukong doctor web --from web-bundle.tar.gz")]
 pub struct Args {
     /// Name of the Wukong
     name: String,
 
-    /// The archive [default: NAME-bundle.tar.gz]
+    /// Path of the archive [default: NAME-bundle.tar.gz]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let bundle = Bundle::take(&cluster, &args.name).await?;
     let path = args
         .output
@@ -58,7 +55,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A Wukong and everything that is known around it, at one time.
+/// A Wukong and the state of the cluster at one time.
 #[derive(Debug)]
 pub struct Bundle {
     pub taken: Timestamp,
@@ -66,7 +63,7 @@ pub struct Bundle {
     pub survey: Survey,
 }
 
-/// What the archive says about itself.
+/// Metadata of the archive.
 #[derive(Debug, Deserialize, Serialize)]
 struct About {
     taken: Timestamp,
@@ -74,7 +71,7 @@ struct About {
 }
 
 impl Bundle {
-    /// Looks at the cluster.
+    /// Reads the cluster.
     pub async fn take(cluster: &Cluster, name: &str) -> anyhow::Result<Self> {
         let wukong = cluster.wukong(name).await?;
         let survey = Survey::of_wukong(cluster).await?;
@@ -85,10 +82,10 @@ impl Bundle {
         })
     }
 
-    /// Writes the archive, which must not be there yet.
+    /// Writes the archive to a new file.
     fn write(&self, path: &Path) -> anyhow::Result<()> {
         let file =
-            File::create_new(path).with_context(|| format!("cannot make {}", path.display()))?;
+            File::create_new(path).with_context(|| format!("cannot create {}", path.display()))?;
         let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::default()));
         let about = About {
             taken: self.taken,
@@ -116,7 +113,7 @@ impl Bundle {
     /// Reads an archive that [`Bundle::write`] made.
     ///
     /// # Errors
-    /// It is no such archive.
+    /// The file is not such an archive.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let shown = path.display();
         let file = File::open(path).with_context(|| format!("cannot read {shown}"))?;
@@ -125,17 +122,17 @@ impl Bundle {
             (None, None, Vec::new());
         for entry in archive
             .entries()
-            .with_context(|| format!("{shown} is no bundle"))?
+            .with_context(|| format!("{shown} is not a bundle"))?
         {
-            let mut entry = entry.with_context(|| format!("{shown} is no bundle"))?;
+            let mut entry = entry.with_context(|| format!("{shown} is not a bundle"))?;
             if entry.size() > FILE_MAX {
-                bail!("{shown} holds a file that is larger than any bundle has");
+                bail!("{shown} contains a file that is too large for a bundle");
             }
             let name = entry.path()?.display().to_string();
             let mut text = String::new();
             entry
                 .read_to_string(&mut text)
-                .with_context(|| format!("{name} in {shown} is no text"))?;
+                .with_context(|| format!("{name} in {shown} is not text"))?;
             let wrong = || format!("{name} in {shown} cannot be read");
             match name.as_str() {
                 ABOUT => about = Some(serde_saphyr::from_str(&text).with_context(wrong)?),
@@ -144,7 +141,7 @@ impl Bundle {
             }
         }
         let (Some(about), Some(wukong)) = (about, wukong) else {
-            bail!("{shown} is no bundle")
+            bail!("{shown} is not a bundle")
         };
         let wukong_name = wukong.name_any();
         let survey = Survey::of_kept(kept)
@@ -216,17 +213,17 @@ mod tests {
         );
         let again = live.write(&path).unwrap_err().to_string();
         assert!(
-            again.starts_with("cannot make"),
+            again.starts_with("cannot create"),
             "nothing is overwritten: {again}"
         );
     }
 
     #[test]
-    fn what_is_no_bundle_is_said_to_be_none() {
+    fn a_file_that_is_not_a_bundle_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
         std::fs::write(&path, "no archive").unwrap();
         let error = Bundle::read(&path).unwrap_err().to_string();
-        assert!(error.ends_with("is no bundle"), "{error}");
+        assert!(error.ends_with("is not a bundle"), "{error}");
     }
 }

@@ -1,19 +1,21 @@
 //! The command line.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, DesiredPower};
+use crate::cluster::ClusterArgs;
 use crate::exit::{self, Exit};
 use crate::{
-    bundle, console, doctor, explain_reason, ip, list, output, plan, port_forward, preflight,
-    render, ssh, status,
+    bundle, complete, console, doctor, explain_reason, ip, list, output, plan, port_forward,
+    preflight, render, ssh, status,
 };
 
-/// Virtual machines from Wukong manifests: see what a manifest becomes, before and after it is applied.
+/// Plan, run and diagnose the virtual machines of Wukong manifests.
 #[derive(Debug, Parser)]
 #[command(
     name = "kubectl-wukong",
@@ -23,6 +25,9 @@ use crate::{
     disable_help_subcommand = true
 )]
 struct Cli {
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
     #[command(subcommand)]
     command: Command,
 }
@@ -35,17 +40,17 @@ enum Command {
     Console(console::Args),
     Ssh(ssh::Args),
     PortForward(port_forward::Args),
-    /// Start a VM: write powerState: Running into its Wukong
+    /// Start a VM: set powerState: Running in its Wukong
     Start(ActionArgs),
-    /// Shut a VM down: write powerState: Stopped into its Wukong
+    /// Shut down a VM: set powerState: Stopped in its Wukong
     Stop(ActionArgs),
-    /// Stop the CPUs of a VM: write powerState: Paused into its Wukong
+    /// Pause the CPUs of a VM: set powerState: Paused in its Wukong
     Pause(ActionArgs),
-    /// Let a paused VM go on: write powerState: Running into its Wukong
+    /// Resume a paused VM: set powerState: Running in its Wukong
     Unpause(ActionArgs),
-    /// Restart a VM, for instance for a change that needs it
+    /// Restart a VM, for example to apply a pending change
     Restart(ActionArgs),
-    /// Move a running VM to another node
+    /// Live-migrate a running VM to another node
     Migrate(ActionArgs),
     Render(render::Args),
     Plan(plan::Args),
@@ -54,41 +59,54 @@ enum Command {
     ExplainReason(explain_reason::Args),
     Preflight(preflight::Args),
     /// Print a completion script for a shell
-    #[command(after_help = "Example:\n  source <(kubectl wukong completion bash)")]
+    #[command(after_help = "\
+Example:
+  source <(kubectl wukong completion bash)
+
+The script completes kubectl-wukong. kubectl wukong is completed by kubectl, which runs kubectl_complete-wukong.")]
     Completion {
-        /// The shell
+        /// Shell that runs the script
         shell: Shell,
+    },
+    /// Print completions of a command line for kubectl_complete-wukong
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// Words after `kubectl wukong`, the last one being incomplete
+        #[arg(last = true)]
+        words: Vec<OsString>,
     },
 }
 
 impl Command {
-    fn run(self) -> anyhow::Result<Exit> {
-        match self {
-            Self::Render(args) => render::run(&args),
-            Self::Plan(args) => with_cluster(plan::run(&args)),
-            Self::Preflight(args) => with_cluster(preflight::run(&args)),
-            Self::Doctor(args) => with_cluster(doctor::run(&args)),
-            Self::Bundle(args) => with_cluster(bundle::run(&args)),
-            Self::ExplainReason(args) => explain_reason::run(&args),
-            Self::Start(args) => with_cluster(action::set(&args, DesiredPower::Start)),
-            Self::Stop(args) => with_cluster(action::set(&args, DesiredPower::Stop)),
-            Self::Pause(args) => with_cluster(action::set(&args, DesiredPower::Pause)),
-            Self::Unpause(args) => with_cluster(action::set(&args, DesiredPower::Unpause)),
-            Self::Restart(args) => with_cluster(action::restart(&args)),
-            Self::Migrate(args) => with_cluster(action::migrate(&args)),
-            Self::List(args) => with_cluster(list::run(&args)),
-            Self::Status(args) => with_cluster(status::run(&args)),
-            Self::Ip(args) => with_cluster(ip::run(&args)),
-            Self::Console(args) => with_cluster(console::run(&args)),
-            Self::Ssh(args) => with_cluster(ssh::run(&args)),
-            Self::PortForward(args) => with_cluster(port_forward::run(&args)),
-            Self::Completion { shell } => completion(shell),
+    fn run(self, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+        let set = |args, power| with_cluster(action::set(args, cluster, power));
+        match &self {
+            Self::Render(args) => render::run(args, cluster),
+            Self::Plan(args) => with_cluster(plan::run(args, cluster)),
+            Self::Preflight(args) => with_cluster(preflight::run(args, cluster)),
+            Self::Doctor(args) => with_cluster(doctor::run(args, cluster)),
+            Self::Bundle(args) => with_cluster(bundle::run(args, cluster)),
+            Self::ExplainReason(args) => explain_reason::run(args),
+            Self::Start(args) => set(args, DesiredPower::Start),
+            Self::Stop(args) => set(args, DesiredPower::Stop),
+            Self::Pause(args) => set(args, DesiredPower::Pause),
+            Self::Unpause(args) => set(args, DesiredPower::Unpause),
+            Self::Restart(args) => with_cluster(action::restart(args, cluster)),
+            Self::Migrate(args) => with_cluster(action::migrate(args, cluster)),
+            Self::List(args) => with_cluster(list::run(args, cluster)),
+            Self::Status(args) => with_cluster(status::run(args, cluster)),
+            Self::Ip(args) => with_cluster(ip::run(args, cluster)),
+            Self::Console(args) => with_cluster(console::run(args, cluster)),
+            Self::Ssh(args) => with_cluster(ssh::run(args, cluster)),
+            Self::PortForward(args) => with_cluster(port_forward::run(args, cluster)),
+            Self::Completion { shell } => completion(*shell),
+            Self::Complete { words } => complete::run(Cli::command(), words),
         }
     }
 }
 
-/// Runs a command that speaks to a cluster.
-fn with_cluster(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+/// Runs a command that connects to a cluster.
+pub fn with_cluster<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?
@@ -97,12 +115,12 @@ fn with_cluster(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
-            // Nothing is left to be done about an error that cannot be shown.
+            // A message that cannot be printed cannot be reported either.
             let _ = error.print();
-            // Clap's own code for a wrong call is the one with which `plan` says that there are changes.
+            // Clap's own exit code for a usage error is the one that `plan` uses for changes.
             return if error.use_stderr() {
                 Exit::Failed
             } else {
@@ -111,7 +129,23 @@ pub fn main() -> ExitCode {
             .into();
         }
     };
-    cli.command.run().unwrap_or_else(fail).into()
+    cli.command.run(&cli.cluster).unwrap_or_else(fail).into()
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let columns = terminal_size::terminal_size().map(|(width, _)| usize::from(width.0));
+    let mut command = Cli::command().term_width(help_width(columns));
+    let mut matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Returns the columns to wrap help at; 0 leaves it to the terminal. `COLUMNS` is not used: some shells export it as 0.
+fn help_width(columns: Option<usize>) -> usize {
+    match columns {
+        Some(0) | None => 100,
+        Some(1..40) => 0,
+        Some(columns) => columns.min(100),
+    }
 }
 
 fn fail(error: anyhow::Error) -> Exit {
@@ -131,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_consistent_and_every_argument_is_explained() {
+    fn the_command_line_is_consistent_and_every_argument_has_help() {
         let command = Cli::command();
         command.clone().debug_assert();
         for sub in command.get_subcommands() {
@@ -148,19 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_tells_of_every_command_and_its_options() {
+    fn the_guide_describes_every_command_and_its_options() {
         let guide = include_str!("../../../docs/kubectl-wukong.md");
         let headings: Vec<&str> = guide
             .lines()
             .filter(|line| line.starts_with('#'))
             .map(|line| line.trim_start_matches(['#', ' ']))
             .collect();
-        for sub in Cli::command().get_subcommands() {
+        let command = Cli::command();
+        for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
             let name = sub.get_name();
             assert!(headings.contains(&name), "{name} has no section");
             for option in sub.get_arguments().filter_map(clap::Arg::get_long) {
-                let told = guide.contains(&format!("--{option}")) || option == "output";
-                assert!(told, "{name}: --{option} is not told of");
+                let described = guide.contains(&format!("--{option}")) || option == "output";
+                assert!(described, "{name}: --{option} is missing");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The cluster that a command speaks to, chosen as kubectl does it.
+//! The cluster that a command connects to, selected as in kubectl.
 
 use std::path::PathBuf;
 
@@ -10,19 +10,25 @@ use kube::{Api, Client, Config};
 use wukong_api::Wukong;
 use wukong_engine::store::Presence;
 
-/// Which cluster and namespace.
-#[derive(Clone, Debug, clap::Args)]
+/// Flags that select cluster and namespace.
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct ClusterArgs {
-    /// Namespace [default: that of the context]
-    #[arg(short, long, value_name = "NAMESPACE")]
+    /// Namespace [default: the namespace of the context]
+    #[arg(
+        short,
+        long,
+        global = true,
+        help_heading = "Cluster",
+        value_name = "NAMESPACE"
+    )]
     pub namespace: Option<String>,
 
-    /// Context of the kubeconfig [default: its current one]
-    #[arg(long, value_name = "NAME")]
+    /// Context of the kubeconfig [default: its current context]
+    #[arg(long, global = true, help_heading = "Cluster", value_name = "NAME")]
     pub context: Option<String>,
 
-    /// The kubeconfig [default: $KUBECONFIG, else ~/.kube/config, else the service account of this pod]
-    #[arg(long, value_name = "FILE")]
+    /// Path of the kubeconfig [default: $KUBECONFIG, then ~/.kube/config, then the service account of the pod]
+    #[arg(long, global = true, help_heading = "Cluster", value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
 }
 
@@ -34,14 +40,14 @@ pub struct Cluster {
 }
 
 impl ClusterArgs {
-    /// Connects. Nothing is sent yet.
+    /// Creates the client. Sends no request.
     pub async fn connect(&self) -> anyhow::Result<Cluster> {
         let config = self.config().await?;
         let namespace = self
             .namespace
             .clone()
             .unwrap_or_else(|| config.default_namespace.clone());
-        // Somebody else in this process may have chosen a provider; either will do.
+        // Fails if the process has a provider already, which works as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::try_from(config).context("the kubeconfig cannot be used")?;
         Ok(Cluster { client, namespace })
@@ -58,12 +64,12 @@ impl ClusterArgs {
         };
         let kubeconfig = match kubeconfig {
             Ok(kubeconfig) => kubeconfig,
-            // A pod has no kubeconfig, and needs none.
+            // A pod uses its service account instead.
             Err(error) => {
-                let asked = self.kubeconfig.is_some() || self.context.is_some();
+                let selected = self.kubeconfig.is_some() || self.context.is_some();
                 return match Config::incluster() {
-                    Ok(config) if !asked => Ok(config),
-                    _ => bail!("there is no cluster to speak to: {error}"),
+                    Ok(config) if !selected => Ok(config),
+                    _ => bail!("no cluster is configured: {error}"),
                 };
             }
         };
@@ -74,7 +80,8 @@ impl ClusterArgs {
 }
 
 impl Cluster {
-    /// The Wukongs of the namespace, or of all namespaces, whether or not we could read each of them.
+    /// Returns the API of the Wukongs in the namespace or in all namespaces. A Wukong that cannot be decoded does not fail
+    /// a list.
     pub fn wukongs(&self, all_namespaces: bool) -> Api<DynamicObject> {
         let resource = ApiResource::erase::<Wukong>(&());
         match all_namespaces {
@@ -83,7 +90,7 @@ impl Cluster {
         }
     }
 
-    /// The Wukong of that name, if there is one and it may be seen.
+    /// Reads a Wukong; `None` if it does not exist or may not be read.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -94,12 +101,15 @@ impl Cluster {
         }
     }
 
-    /// The Wukong of that name.
+    /// Reads a Wukong.
+    ///
+    /// # Errors
+    /// It does not exist, or the API server refuses.
     pub async fn wukong(&self, name: &str) -> anyhow::Result<Wukong> {
         match self.wukongs(false).get_opt(name).await {
             Ok(Some(object)) => decode(&object),
             Ok(None) => bail!(
-                "there is no Wukong {name} in the namespace {}",
+                "Wukong {name} does not exist in namespace {}",
                 self.namespace
             ),
             Err(error) => Err(readable(error)),
@@ -107,26 +117,26 @@ impl Cluster {
     }
 }
 
-/// A stored object as a Wukong.
+/// Decodes a stored Wukong.
 pub fn decode(object: &DynamicObject) -> anyhow::Result<Wukong> {
     object
         .clone()
         .try_parse()
-        .context("the stored Wukong cannot be read; is this plugin older than the operator?")
+        .context("cannot decode the stored Wukong; is the plugin older than the operator?")
 }
 
-/// An error of the API server in words that say what to do.
+/// Converts an error of the API server into a message for users.
 pub fn readable(error: kube::Error) -> anyhow::Error {
     match error {
         kube::Error::Api(status) if status.code == 404 => {
-            anyhow!("the cluster does not know Wukongs: install the CustomResourceDefinition")
+            anyhow!("the cluster does not serve Wukongs: install the CustomResourceDefinition")
         }
         kube::Error::Api(status) => anyhow!("{}", status.message),
         other => anyhow::Error::new(other).context("the API server cannot be reached"),
     }
 }
 
-/// What an answer without objects says about a kind; `None`: the API server could not answer.
+/// Returns the presence of a kind that a failed request implies; `None` if the API server could not answer.
 pub fn denied(error: &kube::Error) -> Option<Presence> {
     match error {
         kube::Error::Api(status) if status.code == 404 => Some(Presence::Missing),
@@ -135,7 +145,7 @@ pub fn denied(error: &kube::Error) -> Option<Presence> {
     }
 }
 
-/// The same.
+/// Like [`denied`], with a message for users if the API server could not answer.
 ///
 /// # Errors
 /// The API server could not answer.

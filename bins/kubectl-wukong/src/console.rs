@@ -12,13 +12,14 @@ use crate::guest::tunnel::{Ended, Refused, Tunnel};
 use crate::guest::{input, running, terminal, tunnel};
 use crate::{kubevirt, output, text};
 
-/// How long to wait before KubeVirt is asked again for a guest that has only just begun to run.
-const AGAIN: Duration = Duration::from_secs(1);
+/// Delay between attempts while KubeVirt does not yet report that the guest runs.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Open the serial console of a VM.
 ///
-/// Waits until the VM runs. All keys go to the guest, also Ctrl-C; Ctrl-] leaves. A console has one user: whoever opens
-/// it next takes it over. When the input is no terminal, its end does not end the console, so that it can be watched.
+/// Waits until the VM runs. All keys go to the guest, including Ctrl-C; Ctrl-] disconnects. A console has one user: a new
+/// connection closes the previous one. If the input is not a terminal, its end does not close the console, so that the
+/// output can be followed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,39 +27,36 @@ Examples:
   kubectl wukong console web --timeout 10m
   kubectl wukong console web < /dev/null | tee boot.log
 
-Rights, beside reading Wukongs:
+Permissions, in addition to reading Wukongs:
   get, list, watch on virtualmachineinstances of kubevirt.io
   get on virtualmachineinstances/console of subresources.kubevirt.io
 
 Exit codes:
-  0  left with Ctrl-], or the guest has shut down
-  1  failed, refused, taken over by somebody else
-  3  --timeout is over: the VM does not run yet")]
+  0  disconnected with Ctrl-], or the guest has shut down
+  1  failed, refused, or taken over by another connection
+  3  timed out: the VM does not run yet")]
 pub struct Args {
     /// Name of the Wukong
     name: String,
 
-    /// How long to wait until the VM runs, such as 90s or 10m
+    /// Maximum time to wait until the VM runs, such as 90s or 10m
     #[arg(long, value_name = "DURATION", default_value = "5m")]
     timeout: SignedDuration,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
     let timeout = Duration::try_from(args.timeout).unwrap_or_default();
     if let Err(sentence) = running::wait(&cluster, &wukong, &args.name, timeout).await? {
         output::note(&format!("{}: {sentence}", args.name));
-        return Ok(Exit::NotInTime);
+        return Ok(Exit::TimedOut);
     }
     let instance = kubevirt::instance(&cluster, &args.name).await?;
     let uid = instance.map(|instance| instance.uid);
     let Ok(tunnel) = tokio::time::timeout(timeout, open(&cluster, &args.name)).await else {
         bail!(
-            "{} has no console yet: KubeVirt says that it does not run",
+            "{} has no console yet: KubeVirt reports that it does not run",
             args.name
         )
     };
@@ -75,7 +73,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
                     Ok(Exit::Done)
                 }
                 true => bail!(
-                    "the console of {} was closed{}: somebody else opened it, or the connection to its node is lost",
+                    "the console of {} was closed{}: another client opened it, or the connection to its node is lost",
                     args.name,
                     with(&reason)
                 ),
@@ -85,12 +83,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     }
 }
 
-/// Opens the console, again and again while KubeVirt has not noticed yet that the guest runs.
+/// Opens the console. Retries while KubeVirt does not yet report that the guest runs.
 async fn open(cluster: &Cluster, name: &str) -> anyhow::Result<Tunnel> {
     loop {
         match tunnel::open(cluster, name, "console").await? {
             Ok(tunnel) => return Ok(tunnel),
-            Err(refused) if is_too_early(&refused) => tokio::time::sleep(AGAIN).await,
+            Err(refused) if is_too_early(&refused) => tokio::time::sleep(RETRY).await,
             Err(refused) => return Err(explain(name, &refused)),
         }
     }
@@ -108,17 +106,17 @@ fn explain(name: &str, refused: &Refused) -> anyhow::Error {
             )
         }
         _ => anyhow!(
-            "KubeVirt does not open the console of {name}: {}",
+            "KubeVirt refuses to open the console of {name}: {}",
             text::plain(&refused.to_string())
         ),
     }
 }
 
-/// Joins the console and this terminal. `None` when the process was asked to end.
+/// Connects the console with this terminal. Returns `None` if a signal ends the process.
 async fn join(tunnel: Tunnel, name: &str) -> anyhow::Result<Option<Ended>> {
     let stdout = tokio::io::stdout();
     output::note(&format!(
-        "Connected to the console of {name}. Ctrl-] leaves; press Enter when nothing shows."
+        "Connected to the console of {name}. Press Enter for a prompt, Ctrl-] to disconnect."
     ));
     let Some(raw) = terminal::Raw::enable()? else {
         let input = input::stdin().chain(stream::pending());
@@ -126,10 +124,10 @@ async fn join(tunnel: Tunnel, name: &str) -> anyhow::Result<Option<Ended>> {
     };
     let ended = tokio::select! {
         ended = tunnel.join(input::until_escape(input::stdin()), stdout, Duration::ZERO) => ended.map(Some),
-        told = terminal::told_to_end() => told.map(|()| None).map_err(Into::into),
+        signal = terminal::terminated() => signal.map(|()| None).map_err(Into::into),
     };
     drop(raw);
-    // The guest left the cursor wherever it was.
+    // The guest may have left the cursor in the middle of a line.
     output::note("");
     ended
 }
@@ -153,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_guest_that_begins_to_run_is_waited_for() {
+    fn only_a_starting_guest_is_retried() {
         assert!(is_too_early(&refused(400, "VMI is not running")));
         assert!(!is_too_early(&refused(
             400,
@@ -164,14 +162,14 @@ mod tests {
 
     #[test]
     fn a_refusal_is_explained_or_quoted() {
-        let said = |code, message| explain("web", &refused(code, message)).to_string();
+        let message = |code, message| explain("web", &refused(code, message)).to_string();
         assert_eq!(
-            said(400, "No serial consoles are present."),
+            message(400, "No serial consoles are present."),
             "web has no serial console: its VirtualMachine sets autoattachSerialConsole to false"
         );
         assert_eq!(
-            said(500, "Active serial console connection. Request denied."),
-            "KubeVirt does not open the console of web: Active serial console connection. Request denied."
+            message(500, "Active serial console connection. Request denied."),
+            "KubeVirt refuses to open the console of web: Active serial console connection. Request denied."
         );
     }
 }

@@ -1,16 +1,16 @@
-//! `doctor`: why a VM does not run, judged here and now.
+//! `doctor`: the diagnosis of a VM from the current state of the cluster.
 
 use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt;
 use serde::Serialize;
-use wukong_api::status::ResourceStatus;
+use wukong_api::status::{EvidenceLink, ResourceStatus};
 use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong};
-use wukong_engine::environment::Check;
+use wukong_engine::diagnosis::{self, Check};
 use wukong_engine::{Kind, Memory, Observed, decide};
 
 use crate::bundle::Bundle;
@@ -21,45 +21,42 @@ use crate::output::{self, Format};
 use crate::survey::Survey;
 use crate::text;
 
-/// Say why a VM does not run: the one cause that comes first, what it rests on, what to do, and what else is off.
+/// Diagnose why a VM does not run: the first cause, its evidence, how to fix it, and other problems.
 ///
-/// It looks at the cluster itself and judges with the operator's own rules, so it also works while the operator does
-/// not run, and from a bundle without a cluster. Nothing is written.
+/// Reads the cluster and applies the rules of the operator. It works while the operator is down, and with a bundle it
+/// needs no cluster. Nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   kubectl wukong doctor web
   kubectl wukong bundle web
-  kubectl wukong doctor --from web-bundle.tar.gz
+  kubectl wukong doctor web --from web-bundle.tar.gz
 
 Exit codes:
-  0  nothing stands in the way of the VM
-  1  something does, or it could not be looked at")]
+  0  the VM has no blocker
+  1  the VM has a blocker, or the diagnosis failed")]
 pub struct Args {
     /// Name of the Wukong
-    #[arg(required_unless_present = "from", conflicts_with = "from")]
+    #[arg(required_unless_present = "from")]
     name: Option<String>,
 
-    /// Bundle to judge from, instead of a cluster
+    /// Bundle to diagnose, instead of a cluster
     #[arg(long, value_name = "BUNDLE")]
     from: Option<PathBuf>,
 
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let bundle = match (&args.from, &args.name) {
-        (Some(file), _) => Bundle::read(file)?,
-        (None, Some(name)) => Bundle::take(&args.cluster.connect().await?, name).await?,
-        (None, None) => anyhow::bail!("which Wukong?"),
+        (Some(file), name) => of_bundle(file, name.as_deref(), cluster.namespace.as_deref())?,
+        (None, Some(name)) => Bundle::take(&cluster.connect().await?, name).await?,
+        (None, None) => anyhow::bail!("name a Wukong or a bundle"),
     };
     let mut settings = args.settings.operator_settings();
     settings.manage_node_networks |= makes_bridges(&bundle.wukong);
@@ -75,7 +72,25 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     })
 }
 
-/// Whether the operator is seen to make bridges on nodes: it has, or it says why it has not.
+/// Reads a bundle.
+///
+/// # Errors
+/// It is of another Wukong than the command line names.
+fn of_bundle(file: &Path, name: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Bundle> {
+    let bundle = Bundle::read(file)?;
+    let its_name = bundle.wukong.name_any();
+    let its_namespace = bundle.wukong.namespace().unwrap_or_default();
+    let name = name.unwrap_or(&its_name);
+    let namespace = namespace.unwrap_or(&its_namespace);
+    anyhow::ensure!(
+        (name, namespace) == (&*its_name, &*its_namespace),
+        "{} is a bundle of Wukong {its_namespace}/{its_name}, not of {namespace}/{name}",
+        file.display()
+    );
+    Ok(bundle)
+}
+
+/// Returns whether the operator creates bridges on nodes, according to the resources and conditions of the status.
 fn makes_bridges(wukong: &Wukong) -> bool {
     const SAID: [Reason; 4] = [
         Reason::Applying,
@@ -96,20 +111,20 @@ fn makes_bridges(wukong: &Wukong) -> bool {
     })
 }
 
-/// What is the matter with a VM.
+/// Diagnosis of a VM.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
     phase: Option<String>,
-    /// What comes first in causal order.
+    /// The first problem in causal order.
     #[serde(skip_serializing_if = "Option::is_none")]
     blocker: Option<Finding>,
-    /// What else is off, in causal order.
+    /// The other problems, in causal order.
     others: Vec<Finding>,
-    /// Recent warnings about its objects, the newest last.
+    /// Recent warning events about the objects of the Wukong, newest last.
     warnings: Vec<String>,
 }
 
-/// One thing that is off.
+/// A problem of a VM.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
     condition: String,
@@ -119,12 +134,16 @@ pub struct Finding {
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// What the message rests on, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<String>,
+    /// The same as data: the objects from the Wukong to the cause.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    chain: Vec<EvidenceLink>,
 }
 
 impl Diagnosis {
-    /// Judges what is known of a Wukong, as the operator does.
+    /// Diagnoses a Wukong as the operator does.
     pub fn of(
         wukong: &Wukong,
         survey: &Survey,
@@ -141,7 +160,17 @@ impl Diagnosis {
             settings,
             now,
         });
-        let mut found = decision.findings.into_iter().map(Finding::from);
+        let mut findings = decision.findings;
+        // What the operator has not begun is not under way.
+        if let Some(silent) = diagnosis::silent(wukong, &world, now) {
+            findings.retain(|check| check.condition != silent.condition);
+            let place = findings
+                .iter()
+                .position(|check| check.condition > silent.condition)
+                .unwrap_or(findings.len());
+            findings.insert(place, silent);
+        }
+        let mut found = findings.into_iter().map(Finding::from);
         let blocker = decision.status.blocker.and_then(|_| found.next());
         let mut warnings = newest(survey.warnings(wukong));
         warnings.drain(..warnings.len().saturating_sub(WARNINGS_MAX));
@@ -179,9 +208,21 @@ impl From<Check> for Finding {
             object: check.subject,
             message: check.message,
             hint: check.hint,
-            evidence: check.evidence,
+            evidence: check
+                .evidence
+                .into_iter()
+                .chain(check.chain.iter().filter_map(line))
+                .collect(),
+            chain: check.chain,
         }
     }
+}
+
+/// A link of the chain as a line: its object, state, and the words that a program printed.
+fn line(link: &EvidenceLink) -> Option<String> {
+    let text = link.text.as_deref()?;
+    let EvidenceLink { object, state, .. } = link;
+    Some(format!("{object} ({state}): {text}"))
 }
 
 const DIM: Style = Style::new().dimmed();
@@ -205,16 +246,16 @@ fn view(wukong: &Wukong, diagnosis: &Diagnosis) -> String {
                 blocker.reason
             );
         }
-        None => text += "Nothing stands in the way of it.\n",
+        None => text += "No blocker found.\n",
     }
     if !diagnosis.others.is_empty() {
-        text += "\nAlso off:\n";
+        text += "\nOther problems:\n";
         for other in &diagnosis.others {
             text += &finding(other, AnsiColor::Yellow.on_default());
         }
     }
     if !diagnosis.warnings.is_empty() && diagnosis.blocker.is_some() {
-        text += "\nWarnings about its objects, the newest last:\n";
+        text += "\nWarning events, newest last:\n";
         for warning in &diagnosis.warnings {
             let _ = writeln!(text, "  {}", text::plain(warning));
         }
@@ -260,6 +301,7 @@ mod tests {
                 message: format!("None of 2 nodes can run the VM; {said}"),
                 hint: None,
                 evidence: vec!["Node/a: 1Gi left".into(), said.into()],
+                chain: Vec::new(),
             },
             Style::new(),
         );
@@ -277,5 +319,22 @@ mod tests {
             kept,
             ["Pod/b: Failed: x", "Pod/a: Failed: two", "Pod/a: Killed: y"]
         );
+    }
+
+    #[test]
+    fn a_long_message_is_one_line() {
+        let message = "cannot resolve images.example.com ".repeat(10);
+        let problem = Finding {
+            condition: "VolumesBound".into(),
+            reason: "ImportFailed".into(),
+            object: None,
+            message: message.clone(),
+            hint: Some(message.clone()),
+            chain: Vec::new(),
+            evidence: Vec::new(),
+        };
+        let text = finding(&problem, Style::new());
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert_eq!(text.matches(&message).count(), 2, "{text}");
     }
 }

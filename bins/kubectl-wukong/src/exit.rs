@@ -1,27 +1,27 @@
-//! How the process ends.
+//! Exit codes.
 
 use std::process::ExitCode;
 
-/// How a command ended. An error that it returns instead is [`Exit::Failed`].
+/// Result of a command. An error is [`Exit::Failed`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Exit {
-    /// Done.
+    /// The command succeeded.
     Done,
     /// `plan` only: there are changes.
     Changes,
-    /// Not done; what is wrong was said.
+    /// The command failed and has printed why.
     Failed,
-    /// What was waited for did not come in time.
-    NotInTime,
+    /// The command timed out.
+    TimedOut,
 }
 
-/// What `--help` says about it.
+/// The exit codes as `--help` shows them.
 pub const HELP: &str = "\
 Exit codes:
-  0  done
-  1  failed, refused, or called in a wrong way
+  0  success
+  1  failed, refused, or wrong usage
   2  plan: there are changes
-  3  what was waited for did not come in time";
+  3  timed out";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -29,7 +29,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => 0,
             Exit::Failed => 1,
             Exit::Changes => 2,
-            Exit::NotInTime => 3,
+            Exit::TimedOut => 3,
         })
     }
 }

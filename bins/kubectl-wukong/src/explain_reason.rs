@@ -1,4 +1,4 @@
-//! `explain-reason`: what a reason means, and what to do about it.
+//! `explain-reason`: the meaning of a reason and its fix.
 
 use std::fmt::Write;
 
@@ -6,17 +6,17 @@ use anstyle::Style;
 use anyhow::bail;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
+use wukong_engine::diagnosis::rules::Rule;
 use wukong_engine::environment::Platform;
-use wukong_engine::environment::rules::Rule;
 use wukong_engine::reasons::{ReasonDoc, doc};
 
 use crate::exit::Exit;
 use crate::output;
 
-/// How alike a name has to be to be suggested, from 0 to 1.
+/// Similarity from which a name is suggested, from 0 to 1.
 const ALIKE: f64 = 0.75;
 
-/// Explain a reason that a condition or a blocker has, and what to do about it.
+/// Explain the reason of a condition or blocker, and how to fix it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +24,7 @@ Examples:
   kubectl wukong explain-reason                 # every reason
   kubectl wukong explain-reason $(kubectl get wk web -o jsonpath='{.status.blocker.reason}')")]
 pub struct Args {
-    /// The reason, in any case; left out, every reason is listed
+    /// Reason, case-insensitive [default: list all reasons]
     reason: Option<String>,
 }
 
@@ -48,8 +48,8 @@ fn find(written: &str) -> anyhow::Result<Reason> {
     };
     let nearest = Reason::iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
     match nearest.filter(|nearest| likeness(nearest) >= ALIKE) {
-        Some(nearest) => bail!("there is no reason {written}; did you mean {nearest}?"),
-        None => bail!("there is no reason {written}: kubectl wukong explain-reason lists them"),
+        Some(nearest) => bail!("unknown reason {written}; did you mean {nearest}?"),
+        None => bail!("unknown reason {written}; kubectl wukong explain-reason lists all reasons"),
     }
 }
 
@@ -58,7 +58,7 @@ fn explain(doc: &ReasonDoc) -> String {
     let conditions: Vec<&str> = doc.conditions.iter().map(AsRef::as_ref).collect();
     // Writing into a string cannot fail.
     let mut text = format!(
-        "{BOLD}{}{BOLD:#} (of {})\n\n{}\n",
+        "{BOLD}{}{BOLD:#} ({})\n\n{}\n",
         doc.reason,
         conditions.join(", "),
         prose(doc.meaning)
@@ -82,7 +82,8 @@ fn platforms(fixes: &[(Platform, &str)], text: &mut String) {
     }
 }
 
-/// Text of the guide for a terminal: without Markdown's asterisks, and with the usual name of the KubeVirt resource.
+/// Converts text of the guide for a terminal: removes Markdown's asterisks and fills in the default name of the KubeVirt
+/// object.
 fn prose(text: &str) -> String {
     Rule::advice(text.trim(), "kubevirt", "kubevirt").replace("**", "")
 }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_is_found_whatever_its_case_and_is_explained() {
+    fn every_reason_is_found_in_any_case_and_explained() {
         for reason in Reason::iter() {
             let found = find(&reason.as_ref().to_lowercase()).unwrap();
             assert_eq!(found, reason);

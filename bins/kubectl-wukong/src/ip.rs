@@ -8,8 +8,8 @@ use crate::{output, text};
 
 /// Print the address of a VM.
 ///
-/// Without --network it is the first address that is known, in the order of the NICs: that on the pod network comes
-/// first, and is reached from inside the cluster only.
+/// Without --network, prints the first known address in the order of the NICs. The pod network comes first; its address
+/// is reachable only from inside the cluster.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,27 +19,25 @@ Examples:
 
 Exit codes:
   0  an address was printed
-  1  no address is known (yet)")]
+  1  no address is known")]
 pub struct Args {
     /// Name of the Wukong
     name: String,
 
-    /// Every address, each with its network
+    /// Print every address with its network
     #[arg(short, long, conflicts_with = "network")]
     all: bool,
 
-    /// The address on this network
+    /// Print the address on this network
     #[arg(long, value_name = "NAME")]
     network: Option<String>,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let wukong = args.cluster.connect().await?.wukong(&args.name).await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let wukong = cluster.connect().await?.wukong(&args.name).await?;
     let status = wukong.status.unwrap_or_default();
-    let asked = |nic: &&NetworkStatus| args.network.as_ref().is_none_or(|name| *name == nic.name);
+    let selected =
+        |nic: &&NetworkStatus| args.network.as_ref().is_none_or(|name| *name == nic.name);
     if let Some(name) = &args.network
         && !status.networks.iter().any(|nic| nic.name == *name)
     {
@@ -48,11 +46,11 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     let known: Vec<(&str, &str)> = status
         .networks
         .iter()
-        .filter(asked)
+        .filter(selected)
         .flat_map(|nic| addresses(nic).map(|address| (nic.name.as_str(), address)))
         .collect();
     let Some((_, first)) = known.first() else {
-        anyhow::bail!("no address of {} is known{}", args.name, why(&status));
+        anyhow::bail!("{} has no known address{}", args.name, why(&status));
     };
     if !args.all {
         output::print(&format!("{}\n", text::plain(first)))?;
@@ -74,7 +72,7 @@ fn addresses(nic: &NetworkStatus) -> impl Iterator<Item = &str> {
         .chain(more.filter(move |address| Some(*address) != first))
 }
 
-/// The condition that explains it, if there is one.
+/// Returns the blocker or condition that explains a missing address.
 fn why(status: &WukongStatus) -> String {
     let silent = status.conditions.iter().find(|condition| {
         condition.type_ == wukong_api::ConditionType::GuestReady.as_ref()

@@ -1,4 +1,4 @@
-//! The running guest as KubeVirt shows it.
+//! The VirtualMachineInstance of a Wukong.
 
 use kube::Api;
 use kube::api::DynamicObject;
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use crate::cluster::{self, Cluster};
 
-/// A VirtualMachineInstance, as far as it matters here.
+/// The fields of a VirtualMachineInstance that the commands need.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Instance {
     pub uid: String,
     pub phase: String,
     pub node: Option<String>,
     pub paused: bool,
-    /// The last migration.
+    /// The latest migration.
     pub migration: Option<Migration>,
 }
 
@@ -26,14 +26,14 @@ pub struct Migration {
     pub failed: bool,
 }
 
-/// The VirtualMachineInstances of the namespace.
+/// Returns the API of the VirtualMachineInstances in the namespace.
 pub fn instances(cluster: &Cluster) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("kubevirt.io", "v1", "VirtualMachineInstance");
     let resource = ApiResource::from_gvk(&kind);
     Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource)
 }
 
-/// The running guest of that name.
+/// Reads the VirtualMachineInstance of that name; `None` if it does not exist.
 pub async fn instance(cluster: &Cluster, name: &str) -> anyhow::Result<Option<Instance>> {
     let object = instances(cluster)
         .get_opt(name)
@@ -46,7 +46,7 @@ pub async fn instance(cluster: &Cluster, name: &str) -> anyhow::Result<Option<In
 }
 
 impl Instance {
-    /// Keeps what matters.
+    /// Extracts the fields of an object.
     pub fn of(object: &DynamicObject) -> Self {
         let status = object.data.get("status").unwrap_or(&Value::Null);
         let text =

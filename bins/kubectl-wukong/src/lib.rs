@@ -1,11 +1,12 @@
 //! `kubectl wukong`: a kubectl plugin for the virtual machines that Wukong manifests describe.
 //!
-//! What it says about a manifest comes from the functions that the operator runs, so the two cannot disagree.
+//! It evaluates manifests with the functions of the operator, so the two cannot disagree.
 
 mod action;
 mod bundle;
 mod cli;
 mod cluster;
+mod complete;
 mod console;
 mod doctor;
 mod exit;

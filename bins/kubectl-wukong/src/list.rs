@@ -1,4 +1,4 @@
-//! `list`: the Wukongs at a glance.
+//! `list`: a table of Wukongs.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -12,7 +12,7 @@ use crate::live;
 use crate::output::{self, Format};
 use crate::text::{self, NONE};
 
-/// List Wukongs with their phase, address, node, and the reason why one does not run.
+/// List Wukongs with phase, address, node, and the reason why a VM does not run.
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "ls",
@@ -23,30 +23,27 @@ Examples:
   kubectl wukong list -l app.kubernetes.io/name=web -o json"
 )]
 pub struct Args {
-    /// Wukongs of all namespaces
+    /// List the Wukongs of all namespaces
     #[arg(short = 'A', long)]
     all_namespaces: bool,
 
-    /// Only Wukongs with these labels
+    /// Label selector
     #[arg(short = 'l', long, value_name = "SELECTOR")]
     selector: Option<String>,
 
-    /// Draw the list anew whenever something changes, until interrupted
+    /// Redraw the list on every change, until interrupted
     #[arg(short, long)]
     watch: bool,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let api = cluster.wukongs(args.all_namespaces);
-    let picture = |objects: &mut dyn Iterator<Item = &DynamicObject>| match args.output {
+    let view = |objects: &mut dyn Iterator<Item = &DynamicObject>| match args.output {
         Format::Table => Ok(table(objects, args.all_namespaces, Timestamp::now())),
         format => {
             let values: Result<Vec<Value>, _> = objects.map(serde_json::to_value).collect();
@@ -56,7 +53,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     if args.watch {
         let mut config = watcher::Config::default();
         config.label_selector.clone_from(&args.selector);
-        live::draw(api, config, |objects| picture(&mut objects.values())).await?;
+        live::draw(api, config, |objects| view(&mut objects.values())).await?;
         return Ok(Exit::Done);
     }
     let mut params = ListParams::default();
@@ -65,12 +62,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
     if list.items.is_empty() && args.output == Format::Table {
         let place = match args.all_namespaces {
             true => "the cluster".to_owned(),
-            false => format!("the namespace {}", cluster.namespace),
+            false => format!("namespace {}", cluster.namespace),
         };
-        output::note(&format!("There are no Wukongs in {place}."));
+        output::note(&format!("No Wukongs found in {place}."));
         return Ok(Exit::Done);
     }
-    output::print(&picture(&mut list.items.iter())?)?;
+    output::print(&view(&mut list.items.iter())?)?;
     Ok(Exit::Done)
 }
 
@@ -172,5 +169,20 @@ mod tests {
             |all| anstream::adapter::strip_str(&table(&mut objects.iter(), all, now)).to_string();
         insta::assert_snapshot!("list", plain(false));
         insta::assert_snapshot!("list-all-namespaces", plain(true));
+    }
+
+    #[test]
+    fn a_long_row_is_one_line() {
+        let long = "a".repeat(200);
+        let objects = [object(
+            &long,
+            json!({"cpu": 2, "memory": "4Gi"}),
+            json!({"nodeName": long}),
+        )];
+        let now = "2026-01-20T12:00:00Z".parse().unwrap();
+        let text = table(&mut objects.iter(), true, now);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert_eq!(lines[1].matches(&long).count(), 2, "{text}");
     }
 }

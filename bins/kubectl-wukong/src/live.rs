@@ -1,4 +1,4 @@
-//! Objects as they change: one picture that is drawn anew.
+//! A view of watched objects that is redrawn on every change.
 
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -12,18 +12,18 @@ use kube::{Api, ResourceExt};
 
 use crate::{cluster, output};
 
-/// How often the picture is drawn while nothing happens, for the ages in it.
+/// How often the view is redrawn without a change, for the ages in it.
 const REDRAW: Duration = Duration::from_secs(2);
 
 /// The objects by namespace and name.
 pub type Objects = BTreeMap<(String, String), DynamicObject>;
 
-/// Draws the objects whenever they change, until the process is interrupted. On a terminal the picture is replaced;
-/// elsewhere one follows the other.
+/// Draws the objects on every change, until the process is interrupted. On a terminal, each view replaces the previous
+/// one.
 pub async fn draw(
     api: Api<DynamicObject>,
     config: watcher::Config,
-    picture: impl Fn(&Objects) -> anyhow::Result<String>,
+    view: impl Fn(&Objects) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let terminal = std::io::stdout().is_terminal();
     let mut events = std::pin::pin!(watch(api, config).default_backoff());
@@ -31,15 +31,15 @@ pub async fn draw(
     let mut complete = false;
     loop {
         match tokio::time::timeout(REDRAW, events.try_next()).await {
-            Ok(Ok(Some(event))) => complete |= take_in(&mut objects, event),
+            Ok(Ok(Some(event))) => complete |= apply(&mut objects, event),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => lasting(error)?,
             Err(_) if !terminal => continue,
             Err(_) => {}
         }
-        // What happened at the same time is drawn at once.
+        // Events that are ready are drawn together.
         while let Some(Some(Ok(event))) = events.next().now_or_never() {
-            complete |= take_in(&mut objects, event);
+            complete |= apply(&mut objects, event);
         }
         if !complete {
             continue;
@@ -48,12 +48,12 @@ pub async fn draw(
             let mut out = std::io::stdout().lock();
             out.write_all(b"\x1b[H\x1b[2J")?;
         }
-        output::print(&picture(&objects)?)?;
+        output::print(&view(&objects)?)?;
     }
 }
 
-/// Takes in what happened. Returns whether the list is complete with it.
-fn take_in(objects: &mut Objects, event: Event<DynamicObject>) -> bool {
+/// Applies an event. Returns whether it completes the initial list.
+fn apply(objects: &mut Objects, event: Event<DynamicObject>) -> bool {
     let key = |object: &DynamicObject| (object.namespace().unwrap_or_default(), object.name_any());
     match event {
         Event::Init => objects.clear(),
@@ -68,7 +68,7 @@ fn take_in(objects: &mut Objects, event: Event<DynamicObject>) -> bool {
     false
 }
 
-/// Ends with errors that do not mend themselves; the others are retried.
+/// Returns the errors that a retry cannot fix; the watch retries the others.
 pub fn lasting(error: watcher::Error) -> anyhow::Result<()> {
     match error {
         watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error) => {

@@ -1,5 +1,4 @@
-//! What goes to standard output: tables, YAML, JSON. Colours are dropped where nobody would see them (no terminal,
-//! `NO_COLOR`).
+//! Standard output: tables, YAML and JSON. There are no colours without a terminal and with `NO_COLOR`.
 
 use std::io::{ErrorKind, Write};
 
@@ -8,10 +7,10 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-/// Form of the output.
+/// Output format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Text for people.
     Table,
     /// YAML, several documents separated by `---`.
     Yaml,
@@ -19,7 +18,7 @@ pub enum Format {
     Json,
 }
 
-/// Writes to standard output. A reader that went away, such as `head`, is no error.
+/// Writes to standard output. A closed pipe, such as that of `head`, is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -28,13 +27,13 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Says something beside the output, on standard error.
+/// Writes a line to standard error.
 pub fn note(text: &str) {
-    // Nothing is left to be done when nobody hears it.
+    // A failure to write cannot be reported anywhere else.
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
-/// Kubernetes objects as `format` asks, which is YAML or JSON.
+/// Serializes Kubernetes objects as YAML or JSON.
 pub fn objects(objects: &[Value], format: Format) -> anyhow::Result<String> {
     match format {
         Format::Json => to_json(&json!({"apiVersion": "v1", "kind": "List", "items": objects})),
@@ -45,7 +44,7 @@ pub fn objects(objects: &[Value], format: Format) -> anyhow::Result<String> {
     }
 }
 
-/// One value as YAML that every Kubernetes tool reads alike.
+/// Serializes a value as YAML that every Kubernetes tool reads alike.
 pub fn to_yaml(value: &impl Serialize) -> anyhow::Result<String> {
     let options = serde_saphyr::ser_options! { prefer_block_scalars: false };
     let text = serde_saphyr::to_string_with_options(value, options)?;
@@ -55,12 +54,13 @@ pub fn to_yaml(value: &impl Serialize) -> anyhow::Result<String> {
     })
 }
 
-/// One value as indented JSON.
+/// Serializes a value as indented JSON.
 pub fn to_json(value: &impl Serialize) -> anyhow::Result<String> {
     Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
-/// A table in the manner of kubectl: no borders, no wrapping, two spaces between columns.
+/// Returns an empty table in the style of kubectl: no borders, two spaces between columns. Rows are never wrapped or cut,
+/// so that the width of the terminal does not matter.
 pub fn table<const N: usize>(header: [&str; N]) -> Table {
     let mut table = Table::new();
     table
@@ -74,7 +74,7 @@ pub fn table<const N: usize>(header: [&str; N]) -> Table {
     table
 }
 
-/// The lines of a table without trailing spaces.
+/// Returns the lines of a table without trailing spaces.
 pub fn lines(table: &Table) -> String {
     table
         .lines()

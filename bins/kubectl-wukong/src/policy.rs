@@ -1,4 +1,4 @@
-//! WukongPolicies, from files, from a dump or from the cluster, and what they do not allow of a manifest.
+//! WukongPolicies from files, a dump or the cluster, and their violations by a manifest.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,16 +14,16 @@ use wukong_engine::store::Presence;
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Manifest, Refused};
 
-/// Where the policies are.
+/// Flags that name files with policies.
 #[derive(Clone, Debug, clap::Args)]
 pub struct PolicyFileArgs {
-    /// File with WukongPolicies that the manifests are held to. Namespaces in it tell their labels; where these are not
-    /// known, a policy that asks for labels counts
+    /// File with WukongPolicies that the manifests have to meet. Namespaces in the file supply their labels; without
+    /// them, a policy that selects namespaces by label applies
     #[arg(long = "policy", value_name = "FILE")]
     pub policy_files: Vec<PathBuf>,
 }
 
-/// WukongPolicies, and what is known of namespaces.
+/// WukongPolicies, and the labels of namespaces.
 #[derive(Debug, Default)]
 pub struct Policies {
     pub presence: Presence,
@@ -32,7 +32,7 @@ pub struct Policies {
 }
 
 impl Policies {
-    /// Those of files.
+    /// Reads the policies of files.
     ///
     /// # Errors
     /// A file that cannot be read, or a policy that the API server would refuse.
@@ -44,12 +44,12 @@ impl Policies {
         let known = Self::of_objects(objects)?;
         anyhow::ensure!(
             known.presence == Presence::Served,
-            "there is no WukongPolicy in the files given as --policy"
+            "no WukongPolicy in the files of --policy"
         );
         Ok(known)
     }
 
-    /// Those among some objects. Without any, nothing is known of policies.
+    /// Reads the policies among some objects. Without any, their presence is unknown.
     ///
     /// # Errors
     /// A policy that the API server would refuse.
@@ -66,7 +66,7 @@ impl Policies {
         Ok(known)
     }
 
-    /// Those of the cluster.
+    /// Reads the policies of the cluster.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -83,11 +83,11 @@ impl Policies {
         })
     }
 
-    /// Learns the labels of the cluster's namespace, if they may be seen.
+    /// Reads the labels of the namespace, if permitted.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn look_at_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+    pub async fn read_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         let api: Api<core::Namespace> = Api::all(cluster.client.clone());
         match api.get(&cluster.namespace).await {
             Ok(namespace) => self.learn(&namespace),
@@ -103,7 +103,7 @@ impl Policies {
             .insert(namespace.name_any(), namespace.labels().clone());
     }
 
-    /// Everything that they do not allow of a Wukong. `before` is how it is stored.
+    /// Returns every violation by a Wukong. `before` is the stored one.
     pub fn problems(&self, wukong: &Wukong, before: Option<&Wukong>) -> Vec<Problem> {
         let name = wukong.namespace().unwrap_or_default();
         let namespace = Namespace {
@@ -117,15 +117,15 @@ impl Policies {
             .collect()
     }
 
-    /// Refuses new Wukongs that they do not allow.
+    /// Refuses new Wukongs that violate a policy.
     ///
     /// # Errors
-    /// Everything that is not allowed.
+    /// Every violation.
     pub fn hold(&self, manifests: &[Manifest]) -> Result<(), Refused> {
-        let judged = manifests
+        let checked = manifests
             .iter()
             .map(|manifest| (manifest.to_string(), self.problems(&manifest.wukong, None)));
-        let refused: Vec<_> = judged
+        let refused: Vec<_> = checked
             .filter(|(_, problems)| !problems.is_empty())
             .collect();
         match refused.is_empty() {

@@ -1,4 +1,4 @@
-//! `port-forward`: ports of a guest on this machine.
+//! `port-forward`: local ports that lead to a guest.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
@@ -15,13 +15,13 @@ use crate::exit::Exit;
 use crate::guest::{input, running, tunnel};
 use crate::{output, text};
 
-/// How long a guest may take to answer a client that has said everything.
+/// How long a guest may take to answer after the client has sent everything.
 const LINGER: Duration = Duration::from_secs(10);
 
-/// Make ports of a VM reachable on this machine, until interrupted.
+/// Forward local ports to a VM, until interrupted.
 ///
-/// The bytes go through the API server and KubeVirt to the guest's address on its first network: good for a login or a
-/// web page, not for bulk.
+/// The traffic goes through the API server and KubeVirt to the guest's address on its first network. This suits logins
+/// and web pages, not bulk data.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,26 +30,26 @@ Examples:
   kubectl wukong port-forward web :80 :443
   ssh -o 'ProxyCommand=kubectl wukong port-forward --stdio web 22' wukong@web
 
-Rights, beside reading Wukongs:
+Permissions, in addition to reading Wukongs:
   get on virtualmachineinstances of kubevirt.io
   get on virtualmachineinstances/portforward of subresources.kubevirt.io
 
 Exit codes:
-  0  --stdio: the stream has ended
+  0  --stdio: the connection was closed
   1  failed or refused")]
 pub struct Args {
     /// Name of the Wukong, or vmi/NAME
     name: String,
 
-    /// LOCAL:REMOTE, or PORT for the same on both sides, or :REMOTE for any local port that is free
+    /// LOCAL:REMOTE, PORT for the same port on both sides, or :REMOTE for any free local port
     #[arg(value_name = "[LOCAL:]REMOTE", required = true)]
     ports: Vec<Ports>,
 
-    /// The local address to listen on
+    /// Local address to listen on
     #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     address: IpAddr,
 
-    /// Join the one port with standard input and output, for ssh's ProxyCommand
+    /// Connect one port with standard input and output, for the ProxyCommand of ssh
     #[arg(
         long,
         num_args = 0..=1,
@@ -60,15 +60,12 @@ pub struct Args {
         hide_possible_values = true
     )]
     stdio: bool,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-/// A port here and one in the guest.
+/// A local port and a port of the guest.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Ports {
-    /// 0 is any that is free.
+    /// 0 is any free port.
     local: u16,
     remote: u16,
 }
@@ -78,7 +75,7 @@ impl FromStr for Ports {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let number = |text: &str| match text.parse::<u16>() {
-            Ok(0) | Err(_) => Err(format!("{text:?} is no port number, from 1 to 65535")),
+            Ok(0) | Err(_) => Err(format!("{text:?} is not a port number from 1 to 65535")),
             Ok(port) => Ok(port),
         };
         let (local, remote) = match text.split_once(':') {
@@ -90,8 +87,8 @@ impl FromStr for Ports {
     }
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let name = args.name.strip_prefix("vmi/").unwrap_or(&args.name);
     if args.stdio {
         let [ports] = args.ports.as_slice() else {
@@ -121,17 +118,17 @@ async fn listen(address: IpAddr, ports: Ports) -> anyhow::Result<(TcpListener, u
     Ok((listener, ports.remote))
 }
 
-/// Carries each connection to the guest. One that fails is spoken of, and the others go on.
+/// Forwards each connection to the guest. A failed connection is reported and does not affect the others.
 async fn serve(listener: TcpListener, cluster: &Cluster, name: &str, remote: u16) {
     loop {
         let accepted = listener.accept().await;
         let (cluster, name) = (cluster.clone(), name.to_owned());
         tokio::spawn(async move {
-            let carried = match accepted {
+            let forwarded = match accepted {
                 Ok((connection, _)) => join_tcp(connection, &cluster, &name, remote).await,
                 Err(error) => Err(error.into()),
             };
-            if let Err(error) = carried {
+            if let Err(error) = forwarded {
                 output::note(&format!("{name}:{remote}: {error:#}"));
             }
         });
@@ -146,7 +143,7 @@ async fn join_tcp(
 ) -> anyhow::Result<()> {
     let tunnel = open(cluster, name, port).await?;
     let (read, write) = connection.split();
-    // A broken local connection ends the stream like one that was closed.
+    // A broken local connection ends the stream like a closed one.
     let input = ReaderStream::new(read).scan((), |(), bytes| future::ready(bytes.ok()));
     tunnel.join(input, write, LINGER).await?;
     Ok(())
@@ -165,7 +162,7 @@ async fn open(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<tunnel
     match tunnel::open(cluster, name, &call).await? {
         Ok(tunnel) => Ok(tunnel),
         Err(refused) => bail!(
-            "no way to port {port} of {name}: {}",
+            "cannot connect to port {port} of {name}: {}",
             text::plain(&refused.to_string())
         ),
     }
@@ -176,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_are_written_as_for_kubectl() {
+    fn ports_have_the_syntax_of_kubectl() {
         let parsed = |text: &str| text.parse::<Ports>().map(|it| (it.local, it.remote));
         assert_eq!(parsed("8080:80"), Ok((8080, 80)));
         assert_eq!(parsed("5432"), Ok((5432, 5432)));

@@ -1,4 +1,4 @@
-//! `preflight`: whether this cluster can run VMs, before one is made.
+//! `preflight`: whether the cluster can run VMs, before one is created.
 
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
-use wukong_engine::environment::{self, Check, CheckStatus, preflight};
+use wukong_engine::diagnosis::{self, Check, CheckStatus, preflight};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
@@ -16,10 +16,10 @@ use crate::policy::{Policies, PolicyFileArgs};
 use crate::survey::Survey;
 use crate::text;
 
-/// Check whether this cluster can run VMs, or the VM of a manifest, and say what to do where it cannot.
+/// Check whether the cluster can run VMs, or the VM of a manifest, and show how to fix it.
 ///
-/// The checks go in causal order, and what follows from a failure is not judged: the first that fails is where to begin.
-/// Nothing is written. What you may not read is said, and not judged.
+/// The checks are in causal order. A check that depends on a failed one is skipped, so fix the first failure first. A
+/// check of objects that you may not read is skipped as well, with a message. Nothing is written.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -29,10 +29,10 @@ Examples:
   kubectl wukong preflight --from dump.yaml    # without a cluster
 
 Exit codes:
-  0  nothing stands in the way of what could be judged
-  1  something does, or the checks could not be made")]
+  0  no check fails
+  1  a check fails, or the checks could not run")]
 pub struct Args {
-    /// File with Wukongs to check the cluster for; `-` for standard input
+    /// File with the Wukongs to check the cluster for; `-` reads standard input
     #[arg(short = 'f', long = "filename", value_name = "FILE")]
     files: Vec<PathBuf>,
 
@@ -42,16 +42,13 @@ pub struct Args {
     #[command(flatten)]
     policies: PolicyFileArgs,
 
-    /// File with objects of a cluster, as kubectl get -o yaml prints them, instead of a cluster
+    /// File with the objects of a cluster, as printed by kubectl get -o yaml, instead of a cluster
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 /// The checks of the cluster, or of one Wukong.
@@ -78,11 +75,11 @@ struct Listed {
     evidence: Vec<String>,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit> {
     let (cluster, context_namespace) = match &args.from {
         Some(_) => (None, "default".to_owned()),
         None => {
-            let cluster = args.cluster.connect().await?;
+            let cluster = cluster_args.connect().await?;
             let namespace = cluster.namespace.clone();
             (Some(cluster), namespace)
         }
@@ -91,7 +88,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
         true => Vec::new(),
         false => {
             let defaults = Defaults {
-                namespace: args.cluster.namespace.as_deref(),
+                namespace: cluster_args.namespace.as_deref(),
                 context_namespace: &context_namespace,
                 uid: None,
             };
@@ -125,12 +122,12 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
                 namespace: manifest.validated.identity.namespace.clone(),
                 ..cluster.clone()
             };
-            survey.look_at_namespace(&there).await?;
-            policies.look_at_namespace(&there).await?;
+            survey.read_namespace(&there).await?;
+            policies.read_namespace(&there).await?;
             stored = there.wukong_opt(&manifest.validated.identity.name).await?;
         }
         let problems = policies.problems(&manifest.wukong, stored.as_ref());
-        let mut checks = Vec::from_iter(environment::policies(policies.presence, &problems));
+        let mut checks = Vec::from_iter(diagnosis::policies(policies.presence, &problems));
         checks.extend(preflight(
             &survey.environment(),
             Some(&manifest.validated),
@@ -172,7 +169,7 @@ fn listed(reports: Vec<(Option<String>, Vec<Check>)>) -> Vec<Report> {
     reports.into_iter().map(report).collect()
 }
 
-/// The checks as text.
+/// Renders the checks as text. Details are indented by a fixed width, so that they stay readable on a narrow terminal.
 fn view(of: Option<&str>, checks: &[Check]) -> String {
     const DIM: Style = Style::new().dimmed();
     let mut text = String::new();
@@ -196,26 +193,22 @@ fn view(of: Option<&str>, checks: &[Check]) -> String {
             continue;
         }
         for line in &check.evidence {
-            let _ = writeln!(text, "  {:width$}  {DIM}{}{DIM:#}", "", text::plain(line));
+            let _ = writeln!(text, "      {DIM}{}{DIM:#}", text::plain(line));
         }
         for (label, value) in [
             ("do", check.hint.as_deref()),
             ("see", Some(check.anchor.as_str())),
         ] {
             if let Some(value) = value {
-                let _ = writeln!(
-                    text,
-                    "  {:width$}  {DIM}{label}:{DIM:#} {}",
-                    "",
-                    text::plain(value)
-                );
+                let value = text::plain(value);
+                let _ = writeln!(text, "      {DIM}{label}:{DIM:#} {value}");
             }
         }
     }
     format!("{text}\n{}\n", sentence(of, checks))
 }
 
-/// The end of the checks in one sentence.
+/// Returns the result of the checks in one sentence.
 fn sentence(of: Option<&str>, checks: &[Check]) -> String {
     let subject = of.map_or_else(|| "VMs".to_owned(), |of| format!("Wukong {of}"));
     let count = |status| checks.iter().filter(|check| check.status == status).count();
@@ -230,8 +223,8 @@ fn sentence(of: Option<&str>, checks: &[Check]) -> String {
         return format!("This cluster cannot run {subject}: {}{more}.", first.reason);
     }
     let asides = [
-        (CheckStatus::Warn, "to know"),
-        (CheckStatus::Unknown, "not judged"),
+        (CheckStatus::Warn, "with a warning"),
+        (CheckStatus::Unknown, "not checked"),
     ];
     let asides: Vec<String> = asides
         .into_iter()
@@ -244,7 +237,7 @@ fn sentence(of: Option<&str>, checks: &[Check]) -> String {
         format!(" ({})", asides.join(", "))
     };
     match checks.iter().any(|check| check.status == CheckStatus::Pass) {
-        true => format!("Nothing stands in the way of {subject}{asides}."),
-        false => format!("Nothing is known about {subject}{asides}."),
+        true => format!("This cluster can run {subject}{asides}."),
+        false => format!("Nothing could be checked for {subject}{asides}."),
     }
 }

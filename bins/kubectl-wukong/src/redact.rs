@@ -1,9 +1,9 @@
-//! Takes secrets out of what is handed on.
+//! Redacts secrets in objects that leave the cluster.
 
 use serde_json::Value;
 use wukong_api::labels;
 
-/// Written where something was. It begins like a crypt(3) string, so that a password hash stays one.
+/// Replaces a secret. It begins like a crypt(3) string, so that a password hash stays valid.
 const REDACTED: &str = "$REDACTED";
 
 /// Fields whose text is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines.
@@ -39,7 +39,8 @@ pub fn redact(object: &mut Value) {
     }
 }
 
-/// Also what is a hash over one, in `status.firstBoot` or noted at the VirtualMachine: a weak password can be found by it.
+/// Returns whether a field holds a secret or a hash of one, in `status.firstBoot` or an annotation of the VirtualMachine:
+/// a hash reveals a weak password.
 fn is_secret(name: &str) -> bool {
     let field = name.rsplit('.').next().unwrap_or(name);
     SECRET.contains(&field) || name == labels::CLOUD_INIT_HASH

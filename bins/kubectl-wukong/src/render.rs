@@ -1,4 +1,4 @@
-//! `render`: what the operator would apply, without a cluster.
+//! `render`: the objects that the operator would apply, without a cluster.
 
 use std::io::Write;
 
@@ -11,6 +11,7 @@ use wukong_api::validated::Nic;
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
 
+use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs};
 use crate::output::{self, Format};
@@ -18,28 +19,24 @@ use crate::policy::{Policies, PolicyFileArgs};
 
 /// Show the objects that the operator would apply for a manifest. Needs no cluster.
 ///
-/// The objects are those of a cluster in which nothing of the Wukong exists yet. The same manifest always gives the same
-/// bytes. MAC addresses and the firmware's UUID follow from the Wukong's uid, which the API server gives: unless the
-/// manifest has it in metadata.uid, or --uid names it, one is derived from namespace and name, and the addresses differ
-/// from those in the cluster.
+/// The output is that for a cluster in which no object of the Wukong exists yet. The same manifest always gives the same
+/// bytes. MAC addresses and the firmware UUID derive from the uid that the API server assigns. Without metadata.uid in
+/// the manifest or --uid, a uid is derived from namespace and name, and the addresses differ from those in the cluster.
 ///
-/// The Secret with the cloud-init data is part of the output, a plain password of the manifest included.
+/// The output contains the Secret with the cloud-init data, including a plain password of the manifest.
 #[derive(Debug, clap::Args)]
-#[command(
-    verbatim_doc_comment,
-    after_help = "\
+#[command(after_help = "\
 Examples:
   kubectl wukong render -f vm.yaml
   kubectl wukong render -f vm.yaml -o table
   cat *.yaml | kubectl wukong render -f -
   kubectl get wukong web -o yaml | kubectl wukong render -f - | kubectl diff -f -
-  kubectl wukong render -f vm.yaml --policy policy.yaml    # would a WukongPolicy refuse it?
-  kubectl wukong render -f vm.yaml --multus=false    # what a cluster without Multus gets
+  kubectl wukong render -f vm.yaml --policy policy.yaml    # does a WukongPolicy allow it?
+  kubectl wukong render -f vm.yaml --multus=false    # for a cluster without Multus
 
 Exit codes:
   0  rendered
-  1  a manifest is invalid, or not allowed: every problem is named with its path"
-)]
+  1  a manifest is invalid or not allowed: every problem is listed with its path")]
 pub struct Args {
     #[command(flatten)]
     manifests: FileArgs,
@@ -47,31 +44,27 @@ pub struct Args {
     #[command(flatten)]
     policies: PolicyFileArgs,
 
-    /// Namespace of manifests that name none [default: default]
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    /// Uid of the Wukong in the cluster
+    /// UID of the Wukong in the cluster
     #[arg(long, value_name = "UID")]
     uid: Option<String>,
 
-    /// Whether Multus is installed; without it the secondary NICs are left out
+    /// Whether Multus is installed; without it, secondary NICs are omitted
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     multus: bool,
 
-    /// Whether CDI is installed; without it empty disks are plain claims, and others cannot be made
+    /// Whether CDI is installed; without it, empty disks are plain claims and other disks cannot be created
     #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     cdi: bool,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Yaml)]
     output: Format,
 }
 
-/// Prints the objects, and on standard error what is left out of them.
-pub fn run(args: &Args) -> anyhow::Result<Exit> {
+/// Prints the objects, and on standard error what is omitted.
+pub fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let defaults = Defaults {
-        namespace: args.namespace.as_deref(),
+        namespace: cluster.namespace.as_deref(),
         context_namespace: "default",
         uid: args.uid.as_deref(),
     };
@@ -82,7 +75,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
     )?;
     if args.uid.is_some() && manifests.len() > 1 {
         anyhow::bail!(
-            "--uid is the uid of one Wukong, and there are {}",
+            "--uid applies to one Wukong, but the files contain {}",
             manifests.len()
         );
     }
@@ -107,7 +100,7 @@ pub fn run(args: &Args) -> anyhow::Result<Exit> {
 /// The objects of one Wukong in the order in which they are applied.
 struct Rendered {
     objects: Vec<Value>,
-    /// What is not among them, and why.
+    /// What is omitted, and why.
     notes: Vec<String>,
 }
 
@@ -126,7 +119,7 @@ impl Rendered {
         if waits_for.is_empty() && nics.len() < wukong.nics.len() {
             let all: Vec<&Nic> = wukong.nics.iter().collect();
             notes.push(format!(
-                "without Multus these NICs are left out: {}",
+                "without Multus, these NICs are omitted: {}",
                 names(&all)
             ));
         }
@@ -148,7 +141,7 @@ impl Rendered {
         let unmanaged: Vec<&Nic> = wukong.nics.iter().filter(unmanaged).collect();
         if !unmanaged.is_empty() {
             notes.push(format!(
-                "an operator without --manage-node-networks makes no bridges on nodes: nodeNetwork of {} is left out",
+                "an operator without --manage-node-networks creates no bridges on nodes: nodeNetwork of {} is omitted",
                 names(&unmanaged)
             ));
         }
@@ -184,7 +177,7 @@ fn bodies<'a, K: Resource + Serialize + 'a>(
         .map(move |object| Body::of(kind, object).object)
 }
 
-/// What the operator would make for a new Wukong, as `Kind/name`.
+/// Returns the objects that the operator would create for a new Wukong, as `Kind/name`.
 pub fn targets(wukong: &ValidatedWukong) -> Vec<String> {
     let text = |object: &Value, pointer: &str| {
         object

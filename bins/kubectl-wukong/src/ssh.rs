@@ -1,4 +1,4 @@
-//! `ssh`: the user's own ssh, through KubeVirt.
+//! `ssh`: the ssh of this machine, through KubeVirt.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use crate::exit::Exit;
 use crate::guest::running;
 use crate::output;
 
-/// Where the keys of guests are kept, as virtctl has it.
+/// File with the host keys of guests, the same as that of virtctl.
 const KNOWN_HOSTS: &str = ".ssh/kubevirt_known_hosts";
 
 /// Log in to a VM with ssh.
 ///
-/// This machine's ssh does it, with its own configuration and agent; only the bytes go through the API server, so that the
-/// VM needs no address that is reachable from here. ssh sees the host vmi.NAME.NAMESPACE. The guest's key is
-/// remembered for this very VM: one that is made anew under the same name is asked about, not warned of.
+/// Runs the ssh of this machine with its configuration and agent. The connection goes through the API server, so the VM
+/// needs no address that is reachable from here. The host is vmi.NAME.NAMESPACE. Host keys are stored per VM: ssh treats
+/// a VM that was recreated under the same name as a new host and does not warn of a changed key.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -30,11 +30,11 @@ Examples:
   kubectl wukong ssh web -- -L 8080:localhost:80 -N
   kubectl wukong ssh web -o StrictHostKeyChecking=accept-new --command-only
 
-Rights, beside reading Wukongs:
+Permissions, in addition to reading Wukongs:
   get on virtualmachineinstances of kubevirt.io
   get on virtualmachineinstances/portforward of subresources.kubevirt.io
 
-The exit code is that of ssh: that of the remote command, or 255 when ssh itself fails. It is 1 when ssh is not started.")]
+The exit code is that of ssh: that of the remote command, or 255 if ssh fails. It is 1 if ssh does not start.")]
 pub struct Args {
     /// Name of the Wukong, or USER@NAME
     #[arg(value_name = "[USER@]NAME")]
@@ -44,40 +44,37 @@ pub struct Args {
     #[arg(last = true, value_name = "SSH ARGUMENT")]
     rest: Vec<String>,
 
-    /// The user to log in as [default: spec.cloudInitUser.name, else ssh's own default]
+    /// User to log in as [default: spec.cloudInitUser.name, then the default of ssh]
     #[arg(short = 'l', long, value_name = "USER")]
     username: Option<String>,
 
-    /// A private key
+    /// Private key file
     #[arg(short, long, value_name = "FILE")]
     identity_file: Option<PathBuf>,
 
-    /// The port in the guest
+    /// Port in the guest
     #[arg(short, long, default_value_t = 22, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
 
-    /// An option of ssh, such as StrictHostKeyChecking=accept-new
+    /// Option of ssh, such as StrictHostKeyChecking=accept-new
     #[arg(short = 'o', long = "option", value_name = "OPTION")]
     options: Vec<String>,
 
-    /// Where the keys of guests are kept [default: ~/.ssh/kubevirt_known_hosts]
+    /// File with the host keys of guests [default: ~/.ssh/kubevirt_known_hosts]
     #[arg(long, value_name = "FILE")]
     known_hosts: Option<PathBuf>,
 
     /// Print the command instead of running it
     #[arg(long)]
     command_only: bool,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster_args.connect().await?;
     let (_, name) = args.target();
     let wukong = cluster.wukong(name).await?;
-    let plugin = env::current_exe().context("the path of this program is unknown")?;
-    let arguments = args.arguments(&plugin, &wukong, &cluster.namespace)?;
+    let plugin = env::current_exe().context("cannot determine the path of this program")?;
+    let arguments = args.arguments(cluster_args, &plugin, &wukong, &cluster.namespace)?;
     if args.command_only {
         let words = ["ssh"]
             .into_iter()
@@ -90,7 +87,7 @@ pub async fn run(args: &Args) -> anyhow::Result<Exit> {
 }
 
 impl Args {
-    /// User and name.
+    /// Returns user and name.
     fn target(&self) -> (Option<&str>, &str) {
         match self.target.rsplit_once('@') {
             Some((user, name)) => (Some(user), name),
@@ -98,9 +95,10 @@ impl Args {
         }
     }
 
-    /// What ssh is called with.
+    /// Returns the arguments of ssh.
     fn arguments(
         &self,
+        cluster: &ClusterArgs,
         plugin: &Path,
         wukong: &Wukong,
         namespace: &str,
@@ -109,13 +107,13 @@ impl Args {
         let uid = wukong.uid().unwrap_or_default();
         let mut arguments = Vec::new();
         let mut option = |text: String| arguments.extend(["-o".to_owned(), text]);
-        // ssh takes the first value of an option: the user's own come before ours.
+        // ssh uses the first value of an option: those of the user come before ours.
         for own in &self.options {
             option(own.clone());
         }
         option(format!(
             "ProxyCommand={}",
-            self.proxy_command(plugin, name, namespace)?
+            self.proxy_command(cluster, plugin, name, namespace)?
         ));
         option(format!("HostKeyAlias={name}.{namespace}.{uid}"));
         if let Some(file) = self.known_hosts()? {
@@ -136,22 +134,28 @@ impl Args {
         Ok(arguments)
     }
 
-    /// The command by which ssh reaches the guest. A shell reads it, after ssh has replaced what follows a `%`.
-    fn proxy_command(&self, plugin: &Path, name: &str, namespace: &str) -> anyhow::Result<String> {
+    /// Returns the ProxyCommand. ssh expands `%` in it, and a shell parses it.
+    fn proxy_command(
+        &self,
+        cluster: &ClusterArgs,
+        plugin: &Path,
+        name: &str,
+        namespace: &str,
+    ) -> anyhow::Result<String> {
         let (port, vmi) = (self.port.to_string(), format!("vmi/{name}"));
         let mut words = vec![utf8(plugin)?, "port-forward", "--stdio", "--namespace"];
         words.push(namespace);
-        if let Some(context) = &self.cluster.context {
+        if let Some(context) = &cluster.context {
             words.extend(["--context", context]);
         }
-        if let Some(file) = &self.cluster.kubeconfig {
+        if let Some(file) = &cluster.kubeconfig {
             words.extend(["--kubeconfig", utf8(file)?]);
         }
         words.extend([vmi.as_str(), port.as_str()]);
         Ok(shlex::try_join(words)?.replace('%', "%%"))
     }
 
-    /// The file of known hosts in ssh's own quotes; `None` without a home, where ssh's own default applies.
+    /// Returns the file of known hosts in the quotes of ssh; `None` without a home directory, where the default of ssh applies.
     fn known_hosts(&self) -> anyhow::Result<Option<String>> {
         let file = match &self.known_hosts {
             Some(file) => file.clone(),
@@ -169,19 +173,19 @@ fn utf8(path: &Path) -> anyhow::Result<&str> {
         .with_context(|| format!("{} is not valid UTF-8", path.display()))
 }
 
-/// Makes this process that of the command.
+/// Replaces this process by the command.
 #[cfg(unix)]
 fn replace_by(command: &mut Command) -> anyhow::Result<Exit> {
     use std::os::unix::process::CommandExt;
-    Err(command.exec()).context("ssh cannot be started; is it installed?")
+    Err(command.exec()).context("cannot start ssh; is it installed?")
 }
 
-/// Runs the command, and ends as it ends.
+/// Runs the command and exits with its code.
 #[cfg(not(unix))]
 fn replace_by(command: &mut Command) -> anyhow::Result<Exit> {
     let status = command
         .status()
-        .context("ssh cannot be started; is it installed?")?;
+        .context("cannot start ssh; is it installed?")?;
     std::process::exit(status.code().unwrap_or(255))
 }
 
@@ -195,12 +199,14 @@ mod tests {
     struct Line {
         #[command(flatten)]
         args: Args,
+        #[command(flatten)]
+        cluster: ClusterArgs,
     }
 
-    /// What ssh is called with for a command line, the file of known hosts being `/k`.
+    /// The arguments of ssh for a command line, with `/k` as the file of known hosts.
     fn called(line: &[&str], user: Option<&str>) -> Vec<String> {
         let line = [&["ssh", "--known-hosts", "/k"], line].concat();
-        let args = Line::parse_from(line).args;
+        let Line { args, cluster } = Line::parse_from(line);
         let login = user.map_or(String::new(), |user| {
             format!(", cloudInitUser: {{name: {user}}}")
         });
@@ -209,12 +215,12 @@ mod tests {
              spec: {{cpu: 1, memory: 1Gi{login}}}}}"
         ))
         .unwrap();
-        args.arguments(Path::new("/opt/my tools/kubectl-wukong"), &wukong, "shop")
-            .unwrap()
+        let plugin = Path::new("/opt/my tools/kubectl-wukong");
+        args.arguments(&cluster, plugin, &wukong, "shop").unwrap()
     }
 
     #[test]
-    fn ssh_goes_through_this_program_and_remembers_the_key_of_this_very_vm() {
+    fn ssh_connects_through_this_program_and_stores_the_host_key_per_vm() {
         assert_eq!(
             called(&["web"], Some("wukong")),
             [
@@ -232,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_says_wins() {
+    fn options_of_the_user_win() {
         let called = called(
             &[
                 "admin@web",
@@ -266,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_user_ssh_takes_its_own_default() {
+    fn without_a_user_the_default_of_ssh_applies() {
         assert!(!called(&["web"], None).contains(&"-l".to_owned()));
     }
 }

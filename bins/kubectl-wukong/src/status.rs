@@ -1,4 +1,4 @@
-//! `status`: one Wukong as a person wants to see it.
+//! `status`: the details of one Wukong.
 
 use std::fmt::Write;
 
@@ -32,42 +32,39 @@ pub struct Args {
     /// Name of the Wukong
     name: String,
 
-    /// Draw it anew whenever something changes, until interrupted
+    /// Redraw on every change, until interrupted
     #[arg(short, long)]
     watch: bool,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
-    let picture = |wukong: &Wukong| match args.output {
+    let show = |wukong: &Wukong| match args.output {
         Format::Table => Ok(view(wukong, Timestamp::now())),
         Format::Yaml => output::to_yaml(wukong),
         Format::Json => output::to_json(wukong),
     };
     if !args.watch {
-        output::print(&picture(&wukong)?)?;
+        output::print(&show(&wukong)?)?;
         return Ok(Exit::Done);
     }
     let config = watcher::Config::default().fields(&format!("metadata.name={}", args.name));
     live::draw(cluster.wukongs(false), config, |objects| {
         match objects.values().next() {
-            Some(object) => picture(&cluster::decode(object)?),
-            None => Ok(format!("Wukong {} is gone.\n", args.name)),
+            Some(object) => show(&cluster::decode(object)?),
+            None => Ok(format!("Wukong {} was deleted.\n", args.name)),
         }
     })
     .await?;
     Ok(Exit::Done)
 }
 
-/// The Wukong as text with colours.
+/// Renders the Wukong as text with colours.
 fn view(wukong: &Wukong, now: Timestamp) -> String {
     let nothing = WukongStatus::default();
     let status = wukong.status.as_ref().unwrap_or(&nothing);
@@ -92,7 +89,7 @@ fn view(wukong: &Wukong, now: Timestamp) -> String {
 
 fn heading(wukong: &Wukong, status: &WukongStatus, now: Timestamp) -> String {
     let phase = status.phase.map_or_else(
-        || "not seen by the operator yet".into(),
+        || "not observed by the operator yet".into(),
         |phase| phase.to_string(),
     );
     let style = match text::phase_colour(status.phase) {
@@ -162,11 +159,11 @@ fn conditions(status: &WukongStatus, now: Timestamp) -> String {
 }
 
 fn networks(status: &WukongStatus) -> String {
-    let mut rows = output::table(["NETWORK", "ADDRESSES", "MAC", "IN THE GUEST"]);
+    let mut rows = output::table(["NETWORK", "ADDRESSES", "MAC", "GUEST INTERFACE"]);
     for nic in &status.networks {
         let addresses = match (nic.ip_addresses.as_slice(), &nic.ip_address) {
             ([], None) if nic.intended.is_empty() => NONE.into(),
-            ([], None) => format!("{} (not seen yet)", nic.intended.join(", ")),
+            ([], None) => format!("{} (not observed yet)", nic.intended.join(", ")),
             ([], Some(address)) => address.clone(),
             (all, _) => all.join(", "),
         };
@@ -205,7 +202,7 @@ fn disks(status: &WukongStatus) -> String {
 }
 
 fn pending(status: &WukongStatus) -> String {
-    let mut rows = output::table(["PENDING CHANGE", "RUNNING WITH", "ASKED FOR", "TAKES"]);
+    let mut rows = output::table(["PENDING CHANGE", "CURRENT", "DESIRED", "EFFECT"]);
     for change in &status.pending_changes {
         let or_none =
             |text: &Option<String>| text.as_deref().map_or_else(|| NONE.into(), text::plain);
@@ -237,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_waits_for_an_import() {
+    fn a_vm_that_waits_for_an_import() {
         insta::assert_snapshot!(
             "status-importing",
             shown(include_str!("../tests/data/importing.yaml"))
@@ -245,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs() {
+    fn a_vm_that_runs() {
         insta::assert_snapshot!(
             "status-running",
             shown(include_str!("../tests/data/running.yaml"))
@@ -253,12 +250,25 @@ mod tests {
     }
 
     #[test]
-    fn one_that_nobody_saw_yet() {
+    fn a_vm_without_a_status() {
         insta::assert_snapshot!(
             "status-new",
             shown(
                 "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {name: web, namespace: shop}, spec: {cpu: 1, memory: 1Gi}}"
             )
         );
+    }
+
+    #[test]
+    fn a_long_message_is_one_line() {
+        let message = "cannot resolve images.example.com ".repeat(10);
+        let message = message.trim_end();
+        let text = shown(&format!(
+            "{{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {{name: web, namespace: shop}}, \
+             spec: {{cpu: 1, memory: 1Gi}}, status: {{conditions: [{{type: Ready, status: 'False', reason: ImportFailed, \
+             message: {message}, lastTransitionTime: '2026-01-20T11:55:00Z'}}]}}}}"
+        ));
+        let row = format!("✗  Ready      ImportFailed  5m     {message}");
+        assert!(text.lines().any(|line| line == row), "{text}");
     }
 }

@@ -13,16 +13,16 @@ pub enum On {
     Instance,
 }
 
-/// What became of a call.
+/// Result of a call.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// KubeVirt does it.
+    /// KubeVirt accepted the call.
     Accepted,
-    /// Nothing was done, because the VM is so already, or cannot; in KubeVirt's words.
+    /// The state of the VM does not allow the call, or the VM is in the desired state already; the message of KubeVirt.
     Conflict(String),
 }
 
-/// The path of a subresource.
+/// Returns the path of a subresource.
 pub fn path(cluster: &Cluster, on: On, name: &str, call: &str) -> String {
     let kind = match on {
         On::Machine => "virtualmachines",
@@ -34,8 +34,8 @@ pub fn path(cluster: &Cluster, on: On, name: &str, call: &str) -> String {
 
 /// Calls a subresource that changes something.
 ///
-/// KubeVirt answers a call for JSON with 406, a call that is under way already with 500, and one that does not fit the
-/// VM's state with 409.
+/// KubeVirt answers a request for JSON with 406, a call that is in progress already with 500, and a call that does not fit
+/// the state of the VM with 409.
 pub async fn call(cluster: &Cluster, on: On, name: &str, call: &str) -> anyhow::Result<Outcome> {
     let request = Request::put(path(cluster, on, name, call))
         .header(ACCEPT, "*/*")
@@ -45,10 +45,7 @@ pub async fn call(cluster: &Cluster, on: On, name: &str, call: &str) -> anyhow::
         Err(kube::Error::Api(status)) => match status.code {
             409 => Ok(Outcome::Conflict(status.message.clone())),
             500 if status.message.contains("already underway") => Ok(Outcome::Accepted),
-            404 => bail!(
-                "there is no such VM for KubeVirt to {call}: {}",
-                status.message
-            ),
+            404 => bail!("KubeVirt cannot {call} {name}: {}", status.message),
             _ => bail!("KubeVirt refuses to {call} {name}: {}", status.message),
         },
         Err(error) => {

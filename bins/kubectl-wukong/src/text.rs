@@ -1,14 +1,14 @@
-//! Words for people: ages, states, and text from elsewhere.
+//! Text for people: ages, phases, and text from other programs.
 
 use comfy_table::{Cell, Color};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use wukong_api::status::Phase;
 
-/// Shown for what is not there.
+/// Placeholder for an absent value.
 pub const NONE: &str = "-";
 
-/// How long ago, in the two largest units, as kubectl shows it: `42s`, `5m3s`, `3h12m`, `4d`.
+/// Formats the time since `since` in its two largest units, as kubectl does: `42s`, `5m3s`, `3h12m`, `4d`.
 pub fn age(since: Option<&Time>, now: Timestamp) -> String {
     let Some(since) = since else {
         return NONE.to_owned();
@@ -30,14 +30,14 @@ pub fn age(since: Option<&Time>, now: Timestamp) -> String {
     }
 }
 
-/// Text from elsewhere on one line, without anything that a terminal would act on.
+/// Returns text from another program on one line, without control characters.
 pub fn plain(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()
 }
 
-/// A phase in its colour.
+/// Returns a table cell with a phase in its colour.
 pub fn phase(phase: Option<Phase>) -> Cell {
     let cell = Cell::new(phase.map_or(NONE.into(), |phase| phase.to_string()));
     match phase_colour(phase) {
@@ -46,7 +46,7 @@ pub fn phase(phase: Option<Phase>) -> Cell {
     }
 }
 
-/// Green runs, yellow is under way, red failed.
+/// Returns the colour of a phase: green if it runs, yellow if it changes, red if it failed.
 pub fn phase_colour(phase: Option<Phase>) -> Option<Color> {
     match phase? {
         Phase::Running => Some(Color::Green),

@@ -41,11 +41,7 @@ fn nothing_changes() {
     let (code, out, err) = plan(STORED, SAME, &[]);
     assert_eq!(
         (code, out.as_str(), err.as_str()),
-        (
-            0,
-            "shop/web: nothing changes\n\nNothing would change.\n",
-            ""
-        )
+        (0, "shop/web: no changes\n\nNo changes.\n", "")
     );
 }
 
@@ -89,21 +85,21 @@ fn a_power_state_in_the_manifest_wins_over_the_one_that_was_set() {
 }
 
 #[test]
-fn a_new_one_lists_what_is_made() {
+fn a_new_wukong_lists_its_objects() {
     let (code, out, err) = plan("", OTHER, &[]);
     assert_eq!(code, 2);
     insta::assert_snapshot!("new", format!("{out}{err}"));
 }
 
 #[test]
-fn an_address_that_another_has_is_told() {
+fn an_address_that_another_wukong_has_is_named() {
     let other = "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {name: db, namespace: data, uid: d}, \
         spec: {cpu: 1, memory: 1Gi, networks: [{name: lan, type: bridge, macAddress: '02:00:00:00:00:01'}]}}";
     let fixed = "cpu: 2, memory: 4Gi, networks: [{name: lan, type: bridge, macAddress: '02:00:00:00:00:01'}]";
     let (code, out, err) = plan(other, fixed, &[]);
     assert_eq!(code, 2, "{err}");
-    let told = "MACConflict: network lan: MAC 02:00:00:00:00:01 on bridge br-lan belongs to Wukong data/db";
-    assert!(out.contains(told), "{out}");
+    let expected = "MACConflict: network lan: MAC 02:00:00:00:00:01 on bridge br-lan belongs to Wukong data/db";
+    assert!(out.contains(expected), "{out}");
     let (_, out, _) = plan(other, &fixed.replace("00:01", "00:02"), &[]);
     assert!(!out.contains("Conflict"), "{out}");
 }

@@ -64,7 +64,7 @@ fn yaml_and_json_hold_the_same_objects() {
 }
 
 #[test]
-fn the_table_lists_what_is_made() {
+fn the_table_lists_the_objects() {
     let (_, table, _) = run(&["render", "-f", "ubuntu.yaml", "-o", "table"], "");
     insta::assert_snapshot!("table", table);
 }
@@ -170,7 +170,7 @@ spec:
 }
 
 #[test]
-fn what_the_operator_would_refuse_is_refused() {
+fn a_manifest_that_the_operator_refuses_is_refused() {
     insta::assert_snapshot!(
         "refused",
         refused(
@@ -217,7 +217,7 @@ spec:
 }
 
 #[test]
-fn what_is_in_the_cluster_renders() {
+fn a_stored_wukong_renders() {
     let manifest = "\
 apiVersion: vm.novasphere.dev/v1alpha1
 kind: Wukong
@@ -231,7 +231,7 @@ status: {phase: Running, conditions: []}
 }
 
 #[test]
-fn wrong_calls_say_what_is_wrong() {
+fn a_wrong_call_names_the_mistake() {
     let manifest = "\
 apiVersion: vm.novasphere.dev/v1alpha1
 kind: Wukong
@@ -245,12 +245,16 @@ spec: {cpu: 1, memory: 1Gi, osImage: fedora}
             "",
             "cannot read nowhere.yaml",
         ),
-        (&["render", "-f", "-"], "a: [", "standard input is no YAML"),
-        (&["render", "-f", "-"], "kind: Pod", "there is no Wukong"),
+        (&["render", "-f", "-"], "a: [", "standard input is not YAML"),
+        (
+            &["render", "-f", "-"],
+            "kind: Pod",
+            "no Wukong (apiVersion: ",
+        ),
         (
             &["render", "-f", "-", "-n", "y"],
             manifest,
-            "x is not the namespace y",
+            "x differs from --namespace y",
         ),
         (
             &[
@@ -262,7 +266,7 @@ spec: {cpu: 1, memory: 1Gi, osImage: fedora}
                 "--uid=1",
             ],
             "",
-            "--uid is the uid of one",
+            "--uid applies to one Wukong",
         ),
         (&["rendr"], "", "render"),
     ] {
@@ -310,7 +314,7 @@ fn with_cpus(cpus: u32) -> String {
 }
 
 #[test]
-fn what_a_policy_does_not_allow_is_refused_with_every_field() {
+fn a_violation_of_a_policy_is_refused_with_every_field() {
     let (code, out, err) = with_policy(TWO_CPUS, &with_cpus(4));
     assert_eq!((code, out.as_str()), (1, ""));
     assert_eq!(
@@ -355,7 +359,7 @@ fn a_policy_is_about_the_namespaces_that_it_selects_as_far_as_they_are_known() {
 
 #[test]
 fn a_policy_that_the_api_server_would_refuse_is_refused() {
-    for (right, wrong, says) in [
+    for (right, wrong, words) in [
         ("imageHosts", "imageHost", "did you mean imageHosts?"),
         (
             "cpu: 2",
@@ -370,12 +374,12 @@ fn a_policy_that_the_api_server_would_refuse_is_refused() {
         (
             "kind: WukongPolicy",
             "kind: Wukong",
-            "there is no WukongPolicy",
+            "no WukongPolicy in the files",
         ),
     ] {
         let (code, _, err) = with_policy(&TWO_CPUS.replace(right, wrong), &with_cpus(1));
         assert_eq!(code, 1);
-        assert!(err.contains(says), "{err}");
+        assert!(err.contains(words), "{err}");
     }
 }
 
@@ -385,7 +389,7 @@ fn every_example_of_a_policy_is_one() {
         let path = example.unwrap().path();
         let policy = fs::read_to_string(&path).unwrap();
         let (code, _, err) = with_policy(&policy, &with_cpus(1));
-        let judged = code == 0 || err.contains("WukongPolicy tenants allows");
-        assert!(judged, "{}: {err}", path.display());
+        let allowed_or_refused = code == 0 || err.contains("WukongPolicy tenants allows");
+        assert!(allowed_or_refused, "{}: {err}", path.display());
     }
 }

@@ -13,35 +13,16 @@
 //! # }
 //! ```
 
-mod access;
-mod admission;
-pub mod audit;
-mod binaries;
-pub mod boot;
-mod certs;
 pub mod cli;
-mod control_plane;
-mod dirs;
-mod go;
-mod lab;
-pub mod manifests;
-pub mod operator;
-pub mod plant;
-mod plant_process;
-mod process;
-pub mod programs;
-mod progress;
-mod stored;
-mod supervise;
-pub mod tools;
-mod upstream;
-pub mod wait;
+pub mod cluster;
+pub mod guests;
+pub mod sim;
 
-pub use access::{ADMIN, PLANT};
-pub use binaries::Binaries;
-pub use lab::{Lab, Options};
-pub use operator::{Operator, OperatorOptions};
-pub use plant_process::{BootImages, PlantOptions};
-pub use process::Process;
-pub use progress::Progress;
-pub use upstream::{UPSTREAM_CRDS, Upstream};
+pub use cluster::access::{ADMIN, SIMULATOR};
+pub use cluster::binaries::Binaries;
+pub use cluster::lab::{Lab, Options};
+pub use cluster::operator::{Operator, OperatorOptions};
+pub use cluster::process::Process;
+pub use cluster::progress::Progress;
+pub use cluster::upstream::Upstream;
+pub use sim::process::{BootImages, SimulatorOptions};

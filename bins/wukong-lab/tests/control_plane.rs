@@ -13,7 +13,7 @@ use kube::core::params::ValidationDirective;
 use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 use wukong_lab::{ADMIN, Lab, Operator, OperatorOptions, Options, Upstream};
 
 const SHIM: &str = env!("CARGO_BIN_EXE_wukong-lab");
@@ -271,7 +271,7 @@ async fn a_frozen_operator_does_nothing_until_it_is_thawed() {
 async fn processes_end_when_the_lab_is_killed() {
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut owner = Command::new(SHIM)
-        .args(["up", "--foreground", "--no-operator", "--no-plant"])
+        .args(["up", "--foreground", "--no-operator", "--no-simulator"])
         .env("TMPDIR", private_tmp())
         .stdin(Stdio::null())
         .stdout(log.reopen().unwrap())

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::{Cluster, DEADLINE, Space, root, wukong};
-use wukong_lab::audit::Request;
-use wukong_lab::operator::USER;
-use wukong_lab::wait::eventually;
-use wukong_lab::{Operator, OperatorOptions, Progress, programs};
+use wukong_lab::cluster::audit::Request;
+use wukong_lab::cluster::operator::USER;
+use wukong_lab::cluster::programs;
+use wukong_lab::cluster::wait::eventually;
+use wukong_lab::{Operator, OperatorOptions, Progress};
 
 const VM: &str = "VirtualMachine";
 const CHILDREN: [(&str, &str); 3] = [

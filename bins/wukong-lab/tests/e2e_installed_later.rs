@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use wukong_api::names;
-use wukong_lab::audit::Request;
-use wukong_lab::operator::USER;
+use wukong_lab::cluster::audit::Request;
+use wukong_lab::cluster::operator::USER;
 use wukong_lab::{Operator, Upstream};
 
 use support::{Cluster, DEADLINE, Space, blocker, condition, is_settled, phase, root, wukong};
@@ -65,6 +65,11 @@ fn nics(vm: &Value) -> usize {
 async fn without_multus_a_vm_runs_on_the_pod_network_until_multus_comes() {
     let (cluster, operator, _alone) = without(&[Upstream::Multus]).await;
     let space = cluster.space("multus").await;
+    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is told to.
+    let kubevirt = Space::existing(cluster, "kubevirt").await;
+    let methods =
+        json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
+    kubevirt.merge("KubeVirt", "kubevirt", methods).await;
     space.apply(&wukong("degrades", nic(json!({})))).await;
     space
         .apply(&wukong("waits", nic(json!({"onMissingMultus": "Block"}))))

@@ -11,8 +11,8 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream;
 use serde_json::{Value, json};
-use wukong_lab::operator::USER;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::operator::USER;
+use wukong_lab::cluster::wait::eventually;
 
 use support::{Cluster, Space, condition, phase, root, wukong};
 
@@ -105,7 +105,7 @@ async fn two_hundred_at_once_all_run_and_cost_what_one_costs() {
 
     // The agents of the last guests may just have answered, which is told within five seconds.
     let audit = cluster.lab.audit();
-    let writes = |request: &wukong_lab::audit::Request| {
+    let writes = |request: &wukong_lab::cluster::audit::Request| {
         request.user == USER && request.is_write() && !request.is_lease()
     };
     audit
@@ -120,7 +120,7 @@ async fn two_hundred_at_once_all_run_and_cost_what_one_costs() {
         let metrics = operator.get("/metrics").await.unwrap();
         let done = metrics.contains("wukong_queue_depth 0")
             && metrics.contains(&format!(
-                "wukong_wukongs{{phase=\"Running\"}} {}",
+                "wukong_vms{{phase=\"Running\"}} {}",
                 NAMESPACES * EACH
             ));
         if done { Ok(()) } else { Err(metrics) }

@@ -1,8 +1,8 @@
-//! Growing pauses between attempts.
+//! Back-off between attempts.
 
 use std::time::Duration;
 
-/// A pause that doubles with each attempt up to a limit, with jitter so that many do not come back at once.
+/// A pause that doubles with each attempt up to a limit, with jitter so that attempts spread out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Backoff {
     first: Duration,
@@ -10,19 +10,19 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// From `first` to `limit`.
+    /// Creates a back-off from `first` to `limit`.
     pub const fn new(first: Duration, limit: Duration) -> Self {
         Self { first, limit }
     }
 
-    /// The pause after `attempts` failures in a row, counted from 1: three to four quarters of the full one.
+    /// Returns the pause after `attempts` failures in a row, counted from 1: 75 to 100 % of the full pause.
     pub fn pause(&self, attempts: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(31);
         let full = self.first.saturating_mul(1 << doublings).min(self.limit);
         full.mul_f64(1.0 - fastrand::f64() / 4.0)
     }
 
-    /// The longest pause.
+    /// Returns the longest pause.
     pub fn limit(&self) -> Duration {
         self.limit
     }
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn those_who_fail_together_do_not_come_back_together() {
+    fn simultaneous_failures_are_retried_at_different_times() {
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
         let pauses: std::collections::HashSet<_> = (0..100).map(|_| backoff.pause(3)).collect();
         assert!(pauses.len() > 50);

@@ -1,4 +1,4 @@
-//! What is known of the cluster, and what has to be looked at because of it.
+//! Cache of the cluster, and the Wukongs to reconcile when it changes.
 
 use std::collections::BTreeSet;
 
@@ -12,29 +12,29 @@ use crate::queue::{Key, Queue};
 use crate::remembered::Remembered;
 use crate::wukongs::{Entry, Wukongs};
 
-/// Which store of the world holds the facts of a kind.
+/// Selects the store of a kind in the world.
 type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
 
-/// A part of the world: the facts of one kind.
+/// The facts of one kind in the world.
 #[derive(Debug)]
 pub struct Part<F: Fact> {
     store: StoreOf<F>,
-    /// Which objects matter.
+    /// Selects the relevant objects.
     keep: fn(&F) -> bool,
     wakes: Wakes,
 }
 
-/// Who is looked at when a fact of a kind changes.
+/// The Wukongs to reconcile when a fact of a kind changes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Wakes {
-    /// The Wukongs that the object is about; all, when it has no namespace.
-    Concerned,
-    /// All Wukongs that are not as asked.
-    Stuck,
-    /// Those of the object's namespace.
-    StuckThere,
-    /// Those that have bridges made on nodes, in whatever namespace.
-    Bridged,
+    /// The Wukongs that own or reference the object; all if it has no namespace.
+    Affected,
+    /// All blocked Wukongs.
+    Blocked,
+    /// The blocked Wukongs of the object's namespace.
+    BlockedInNamespace,
+    /// The Wukongs with `nodeNetwork`, in all namespaces.
+    NodeNetworks,
 }
 
 impl<F: Fact> Clone for Part<F> {
@@ -54,74 +54,74 @@ impl<F: Fact> Part<F> {
         }
     }
 
-    /// Only the objects of which this holds.
+    /// Keeps only the objects for which `keep` is true.
     pub const fn only(self, keep: fn(&F) -> bool) -> Self {
         Self { keep, ..self }
     }
 
-    /// What Wukongs are made of and name, or what all of them depend on.
+    /// A kind that Wukongs own or reference, or on which all of them depend.
     pub const fn of_wukongs(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::Concerned)
+        Self::of(store, Wakes::Affected)
     }
 
-    /// What the cluster is made of: it matters to Wukongs that are not as asked.
+    /// A kind of the cluster itself, which affects blocked Wukongs.
     pub const fn of_cluster(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::Stuck)
+        Self::of(store, Wakes::Blocked)
     }
 
-    /// Bridges on nodes: they matter to all who ask for some.
+    /// A kind for node networks, which affects all Wukongs with `nodeNetwork`.
     pub const fn of_bridges(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::Bridged)
+        Self::of(store, Wakes::NodeNetworks)
     }
 
-    /// What a namespace is limited by.
+    /// A kind that limits a namespace, which affects blocked Wukongs there.
     pub const fn of_namespace(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::StuckThere)
+        Self::of(store, Wakes::BlockedInNamespace)
     }
 }
 
-/// What is known of the cluster.
+/// Cache of the cluster.
 #[derive(Debug, Default)]
 pub struct Cluster {
-    /// What has to be looked at.
+    /// Wukongs to reconcile.
     pub queue: Queue,
     world: RwLock<World>,
     wukongs: RwLock<Wukongs>,
 }
 
 impl Cluster {
-    /// What is known besides the Wukongs.
+    /// Returns the facts of all kinds except Wukongs.
     pub fn world(&self) -> RwLockReadGuard<'_, World> {
         self.world.read()
     }
 
-    /// The Wukongs.
+    /// Returns the Wukongs.
     pub fn wukongs(&self) -> RwLockReadGuard<'_, Wukongs> {
         self.wukongs.read()
     }
 
-    /// A Wukong with what is remembered of it.
+    /// Returns a Wukong with its remembered state.
     pub fn wukong(&self, key: &Key) -> Option<Entry> {
         self.wukongs.read().get(key).cloned()
     }
 
-    /// Forgets what was remembered of the Wukongs, and has each looked at: somebody else may have led meanwhile.
-    pub fn start_over(&self) {
+    /// Discards the remembered state and queues every Wukong, because another replica may have been the leader since.
+    pub fn reset(&self) {
         for entry in self.wukongs.read().iter() {
             *entry.remembered.lock() = Remembered::default();
         }
         self.queue.clear();
-        self.look_at_all();
+        self.enqueue_all();
     }
 
-    /// Has every Wukong looked at.
-    fn look_at_all(&self) {
+    /// Queues every Wukong.
+    fn enqueue_all(&self) {
         for key in self.wukongs.read().keys() {
             self.queue.add(key);
         }
     }
 
-    /// A watch lists all objects of a kind.
+    /// Replaces the facts of a kind by a complete list.
     pub fn listed<F: Fact>(&self, part: Part<F>, mut facts: Vec<F>) {
         facts.retain(part.keep);
         let (before, changed) = {
@@ -133,14 +133,14 @@ impl Cluster {
             (before, changed)
         };
         if before == Presence::Served {
-            self.look_because_of(part.wakes, changed.iter().map(Fact::meta));
+            self.enqueue_for(part.wakes, changed.iter().map(Fact::meta));
         } else {
-            self.look_because_of_kind(part.wakes);
+            self.enqueue_for_kind(part.wakes);
         }
     }
 
-    /// A watch saw an object.
-    pub fn seen<F: Fact>(&self, part: Part<F>, fact: F) {
+    /// Records an object that was added or changed.
+    pub fn updated<F: Fact>(&self, part: Part<F>, fact: F) {
         if !(part.keep)(&fact) {
             return;
         }
@@ -155,25 +155,25 @@ impl Cluster {
             (before, store.insert(fact))
         };
         if changed {
-            // One that changed hands concerns both.
-            self.look_because_of(part.wakes, before.iter().chain([&meta]));
+            // A change of the owner affects both owners.
+            self.enqueue_for(part.wakes, before.iter().chain([&meta]));
         }
     }
 
-    /// A watch saw that an object is gone.
-    pub fn gone<F: Fact>(&self, part: Part<F>, fact: &F) {
+    /// Records that an object was deleted.
+    pub fn deleted<F: Fact>(&self, part: Part<F>, fact: &F) {
         let meta = fact.meta();
         let known = {
             let mut world = self.world.write();
             (part.store)(&mut world).remove(&meta.namespace, &meta.name, &meta.uid)
         };
         if known {
-            self.look_because_of(part.wakes, [meta]);
+            self.enqueue_for(part.wakes, [meta]);
         }
     }
 
-    /// A kind is not served or not to be seen.
-    pub fn unseen<F: Fact>(&self, part: Part<F>, presence: Presence) {
+    /// Records that a kind is not served or not readable.
+    pub fn unavailable<F: Fact>(&self, part: Part<F>, presence: Presence) {
         let before = {
             let mut world = self.world.write();
             let store = (part.store)(&mut world);
@@ -185,23 +185,23 @@ impl Cluster {
             before
         };
         if before != presence {
-            self.look_because_of_kind(part.wakes);
+            self.enqueue_for_kind(part.wakes);
         }
     }
 
-    /// The watch of the Wukongs lists them all.
+    /// Replaces the Wukongs by a complete list.
     pub fn wukongs_listed(&self, list: Vec<StoredWukong>) {
-        let news = self.wukongs.write().replace(list);
+        let changed = self.wukongs.write().replace(list);
         let all: Vec<Entry> = self.wukongs.read().iter().cloned().collect();
         let all = all.iter().filter_map(|entry| entry.wukong.readable());
         let others = self.world.write().environment.addresses.replace(all);
-        for key in news.into_iter().chain(others.into_iter().map(Key::from)) {
+        for key in changed.into_iter().chain(others.into_iter().map(Key::from)) {
             self.queue.add(key);
         }
     }
 
-    /// A Wukong was seen.
-    pub fn wukong_seen(&self, wukong: StoredWukong) {
+    /// Records a Wukong that was added or changed.
+    pub fn wukong_updated(&self, wukong: StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
         if !self.wukongs.write().insert(wukong) {
             return;
@@ -217,11 +217,11 @@ impl Cluster {
         }
     }
 
-    /// A Wukong is gone.
-    pub fn wukong_gone(&self, wukong: &StoredWukong) {
+    /// Records that a Wukong was deleted.
+    pub fn wukong_deleted(&self, wukong: &StoredWukong) {
         let (namespace, name) = (&wukong.namespace, &wukong.name);
         self.wukongs.write().remove(wukong);
-        // Another of its name may be there already.
+        // Another Wukong of this name may exist already.
         if self.wukong(&Key::new(&**namespace, &**name)).is_some() {
             return;
         }
@@ -231,11 +231,11 @@ impl Cluster {
         }
     }
 
-    /// Takes in the answer to a write for the Wukong `by`, before its watch event comes. The event will tell nothing new
-    /// then, so others whom the object concerns are looked at now; `by` looks again anyway.
+    /// Records the response to a write for the Wukong `by` before its watch event arrives. That event then changes nothing, so
+    /// this queues the other Wukongs that the object affects. `by` decides again anyway.
     pub fn written(&self, by: &Key, kind: Kind, object: &Value) {
         match kind {
-            // Secrets are not watched, so nothing is known of them.
+            // Secrets are not watched.
             Kind::Secret => {}
             Kind::NetworkAttachmentDefinition => self.put(by, |world| &mut world.nads, object),
             Kind::NodeNetworkConfigurationPolicy => {
@@ -247,10 +247,10 @@ impl Cluster {
         }
     }
 
-    /// Takes note that a child of the Wukong `by` was deleted, before its watch event comes.
+    /// Records that a child of the Wukong `by` was deleted, before its watch event arrives.
     pub fn pruned(&self, by: &Key, kind: Kind, name: &str, uid: &str) {
         match kind {
-            // Nor is a policy for nodes ever deleted.
+            // The operator never deletes an NNCP.
             Kind::Secret | Kind::NodeNetworkConfigurationPolicy => {}
             Kind::NetworkAttachmentDefinition => {
                 self.take(by, |world| &mut world.nads, name, uid);
@@ -265,7 +265,7 @@ impl Cluster {
         let fact = F::project(object);
         let meta = fact.meta().clone();
         if store(&mut self.world.write()).insert(fact) {
-            self.look_at_others(by, &meta);
+            self.enqueue_others(by, &meta);
         }
     }
 
@@ -278,15 +278,15 @@ impl Cluster {
             known.filter(|_| store.remove(&by.namespace, name, uid))
         };
         if let Some(meta) = known {
-            self.look_at_others(by, &meta);
+            self.enqueue_others(by, &meta);
         }
     }
 
-    fn look_at_others(&self, by: &Key, object: &Meta) {
+    fn enqueue_others(&self, by: &Key, object: &Meta) {
         let wukongs = self.wukongs.read();
         let mut others = match object.namespace.as_str() {
-            "" => wukongs.bridged().collect(),
-            _ => wukongs.concerned(object),
+            "" => wukongs.with_node_networks().collect(),
+            _ => wukongs.affected(object),
         };
         others.remove(by);
         for key in others {
@@ -294,42 +294,42 @@ impl Cluster {
         }
     }
 
-    /// Takes in the Wukong that a status write returned.
+    /// Records the Wukong that a status write returned.
     pub fn status_written(&self, wukong: Value) {
         self.wukongs
             .write()
             .status_written(StoredWukong::project(wukong));
     }
 
-    /// A kind came or went.
-    fn look_because_of_kind(&self, wakes: Wakes) {
+    /// Queues Wukongs because a kind appeared or disappeared.
+    fn enqueue_for_kind(&self, wakes: Wakes) {
         match wakes {
-            Wakes::Concerned => self.look_at_all(),
-            Wakes::Bridged => {
-                for key in self.wukongs.read().bridged() {
+            Wakes::Affected => self.enqueue_all(),
+            Wakes::NodeNetworks => {
+                for key in self.wukongs.read().with_node_networks() {
                     self.queue.add(key);
                 }
             }
-            Wakes::Stuck | Wakes::StuckThere => {
-                for key in self.wukongs.read().stuck() {
+            Wakes::Blocked | Wakes::BlockedInNamespace => {
+                for key in self.wukongs.read().blocked() {
                     self.queue.add(key.clone());
                 }
             }
         }
     }
 
-    fn look_because_of<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
+    fn enqueue_for<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
         let wukongs = self.wukongs.read();
         let mut keys = BTreeSet::new();
         for object in objects {
             match wakes {
-                Wakes::Concerned if object.namespace.is_empty() => keys.extend(wukongs.keys()),
-                Wakes::Concerned => keys.extend(wukongs.concerned(object)),
-                Wakes::Bridged => keys.extend(wukongs.bridged()),
-                Wakes::Stuck => keys.extend(wukongs.stuck().cloned()),
-                Wakes::StuckThere => {
+                Wakes::Affected if object.namespace.is_empty() => keys.extend(wukongs.keys()),
+                Wakes::Affected => keys.extend(wukongs.affected(object)),
+                Wakes::NodeNetworks => keys.extend(wukongs.with_node_networks()),
+                Wakes::Blocked => keys.extend(wukongs.blocked().cloned()),
+                Wakes::BlockedInNamespace => {
                     let there = |key: &&Key| key.namespace == object.namespace;
-                    keys.extend(wukongs.stuck().filter(there).cloned());
+                    keys.extend(wukongs.blocked().filter(there).cloned());
                 }
             }
         }
@@ -361,7 +361,7 @@ mod tests {
         }))
     }
 
-    /// The names that are ready to be looked at; the work on them is done then.
+    /// Takes all queued Wukongs and returns their names.
     fn ready(cluster: &Cluster) -> Vec<String> {
         let next = || {
             let key = cluster.queue.next().now_or_never()?;
@@ -378,27 +378,31 @@ mod tests {
         Part::of_wukongs(|world| &mut world.environment.storage_classes);
 
     #[tokio::test]
-    async fn only_what_changed_is_looked_at_by_those_whom_it_concerns() {
+    async fn a_change_queues_only_the_affected_wukongs() {
         let cluster = Cluster::default();
         cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
         assert_eq!(ready(&cluster), ["a", "b"]);
         cluster.listed(CLAIMS, vec![claim("a.root", "1", "Pending")]);
-        assert_eq!(ready(&cluster), ["a", "b"], "the kind is known now");
-        cluster.seen(CLAIMS, claim("a.root", "1", "Pending"));
+        assert_eq!(ready(&cluster), ["a", "b"], "the kind is now observed");
+        cluster.updated(CLAIMS, claim("a.root", "1", "Pending"));
         assert!(ready(&cluster).is_empty());
-        cluster.seen(CLAIMS, claim("a.root", "2", "Bound"));
+        cluster.updated(CLAIMS, claim("a.root", "2", "Bound"));
         assert_eq!(ready(&cluster), ["a"]);
         cluster.listed(
             CLAIMS,
             vec![claim("a.root", "2", "Bound"), claim("b.root", "3", "Bound")],
         );
-        assert_eq!(ready(&cluster), ["b"], "a relist tells only what is new");
-        cluster.gone(CLAIMS, &claim("b.root", "4", "Bound"));
+        assert_eq!(
+            ready(&cluster),
+            ["b"],
+            "a new list queues only what changed"
+        );
+        cluster.deleted(CLAIMS, &claim("b.root", "4", "Bound"));
         assert_eq!(ready(&cluster), ["b"]);
     }
 
     #[tokio::test]
-    async fn an_own_write_is_looked_at_by_others_whom_it_concerns_and_its_echo_by_nobody() {
+    async fn an_own_write_queues_other_affected_wukongs_once() {
         let cluster = Cluster::default();
         let copy = StoredWukong::project(json!({
             "metadata": {"name": "copy", "namespace": "shop", "uid": "copy", "resourceVersion": "1"},
@@ -413,33 +417,33 @@ mod tests {
         cluster.written(&a, claim, &answer);
         assert_eq!(ready(&cluster), ["copy"], "it waits for this claim");
         cluster.written(&a, claim, &answer);
-        cluster.seen(CLAIMS, Fact::project(&answer));
+        cluster.updated(CLAIMS, Fact::project(&answer));
         assert!(ready(&cluster).is_empty());
         cluster.pruned(&a, claim, "a.root", "a.root");
         assert_eq!(ready(&cluster), ["copy"]);
-        cluster.gone(CLAIMS, &Fact::project(&answer));
+        cluster.deleted(CLAIMS, &Fact::project(&answer));
         assert!(ready(&cluster).is_empty());
     }
 
     #[tokio::test]
-    async fn storage_classes_and_kinds_that_come_and_go_concern_everybody() {
+    async fn storage_classes_and_new_or_removed_kinds_queue_every_wukong() {
         let cluster = Cluster::default();
         cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
         cluster.listed(CLASSES, Vec::new());
         ready(&cluster);
-        cluster.seen(
+        cluster.updated(
             CLASSES,
             Fact::project(&json!({"metadata": {"name": "fast", "uid": "1"}})),
         );
         assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.unseen(CLASSES, Presence::Forbidden);
+        cluster.unavailable(CLASSES, Presence::Forbidden);
         assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.unseen(CLASSES, Presence::Forbidden);
+        cluster.unavailable(CLASSES, Presence::Forbidden);
         assert!(ready(&cluster).is_empty());
     }
 
     #[tokio::test]
-    async fn who_waits_for_an_address_is_looked_at_when_the_other_gives_it_away() {
+    async fn a_wukong_that_waits_for_an_address_is_queued_when_it_is_released() {
         let fixed = |name: &str, version: &str, made: u8, mac: u8| {
             StoredWukong::project(json!({
                 "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version,
@@ -455,15 +459,15 @@ mod tests {
             wukong("c"),
         ]);
         ready(&cluster);
-        cluster.wukong_seen(fixed("b", "2", 2, 2));
-        assert_eq!(ready(&cluster), ["b"], "the older one hears nothing");
-        cluster.wukong_seen(fixed("b", "3", 2, 1));
+        cluster.wukong_updated(fixed("b", "2", 2, 2));
+        assert_eq!(ready(&cluster), ["b"], "the older one is not affected");
+        cluster.wukong_updated(fixed("b", "3", 2, 1));
         ready(&cluster);
-        cluster.wukong_seen(fixed("a", "4", 1, 3));
+        cluster.wukong_updated(fixed("a", "4", 1, 3));
         assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.wukong_seen(fixed("a", "5", 1, 1));
+        cluster.wukong_updated(fixed("a", "5", 1, 1));
         ready(&cluster);
-        cluster.wukong_gone(&fixed("a", "6", 1, 1));
+        cluster.wukong_deleted(&fixed("a", "6", 1, 1));
         assert_eq!(ready(&cluster), ["b"]);
         cluster.wukongs_listed(vec![fixed("a", "7", 1, 1), fixed("b", "3", 2, 1)]);
         assert_eq!(ready(&cluster), ["a", "b"]);

@@ -13,25 +13,24 @@ use crate::applier::DEADLINE;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// A client as kubectl would make it, from `KUBECONFIG`, `~/.kube/config` or the pod's service account.
+/// Creates a client with the configuration that kubectl would use: from `KUBECONFIG`, `~/.kube/config` or the pod's service account.
 ///
 /// # Errors
-/// When none of these is there, or it cannot be used.
+/// If none of these exists or is usable.
 pub async fn connect() -> Result<Client> {
-    // An error only says that there is one already.
+    // An error only means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = Config::infer()
         .await
         .context("no cluster to connect to: set KUBECONFIG, or run in a pod")?;
-    // A retry inside a request would repeat what was decided on old facts, and hide from us that the server asks for
-    // a pause.
+    // A retry inside a request would repeat a decision on old facts and hide the server's Retry-After.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_DEADLINE);
     let agent = concat!("wukong-operator/", env!("CARGO_PKG_VERSION"));
     config
         .headers
         .push((USER_AGENT, HeaderValue::from_static(agent)));
-    // Until the head of the answer: what a watch streams after it takes as long as it takes.
+    // Limits the time to the response headers only, because a watch streams after them.
     let deadline = TimeoutLayer::new(DEADLINE);
     Ok(ClientBuilder::try_from(config)?
         .with_layer(&deadline)

@@ -1,4 +1,4 @@
-//! Kubernetes events: what is told to the user, and how often.
+//! Kubernetes events for users, with rate limits.
 
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,15 +17,16 @@ use wukong_engine::Note;
 
 use crate::port::Subject;
 
-/// Longest note that the API takes, in bytes.
+/// Maximum length of a note in the API, in bytes.
 const NOTE_MAX: usize = 1024;
-/// Longest name of an instance that the API takes, in bytes.
+/// Maximum length of a reporting instance in the API, in bytes.
 const INSTANCE_MAX: usize = 128;
-/// How long the same is not told again, and how much is told at most in that time.
+/// Time in which the same event is not repeated.
 const WINDOW: Duration = Duration::from_secs(600);
-const TOLD_MAX: usize = 20;
+/// Maximum number of events for one Wukong within [`WINDOW`].
+const EVENTS_MAX: usize = 20;
 
-/// The event that tells a note.
+/// Builds the event for a note.
 pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
     let event = Event {
         metadata: ObjectMeta {
@@ -50,7 +51,7 @@ pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
         reporting_instance: Some(cut(identity, INSTANCE_MAX).to_owned()),
         ..Event::default()
     };
-    // Serializing our own struct cannot fail; an empty event would be refused.
+    // Serializing our own struct cannot fail; the API server would reject an empty event.
     serde_json::to_value(event).unwrap_or_default()
 }
 
@@ -62,12 +63,12 @@ fn cut(text: &str, max: usize) -> &str {
     end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// What was told about one Wukong lately.
+/// Events that were published recently for one Wukong.
 #[derive(Debug, Default)]
-pub struct Told(VecDeque<(Instant, u64)>);
+pub struct RecentEvents(VecDeque<(Instant, u64)>);
 
-impl Told {
-    /// Whether a note is worth telling now; it counts as told then.
+impl RecentEvents {
+    /// Returns whether to publish a note now, and records it if so.
     pub fn admit(&mut self, note: &Note, now: Instant) -> bool {
         while self.0.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
             self.0.pop_front();
@@ -75,7 +76,7 @@ impl Told {
         let mut hasher = DefaultHasher::new();
         (&note.reason, &note.message).hash(&mut hasher);
         let hash = hasher.finish();
-        let new = self.0.len() < TOLD_MAX && !self.0.iter().any(|(_, told)| *told == hash);
+        let new = self.0.len() < EVENTS_MAX && !self.0.iter().any(|(_, recent)| *recent == hash);
         if new {
             self.0.push_back((now, hash));
         }
@@ -110,18 +111,18 @@ mod tests {
     }
 
     #[test]
-    fn the_same_is_not_told_again_and_again() {
-        let (mut told, now) = (Told::default(), Instant::now());
-        assert!(told.admit(&note("a"), now));
-        assert!(!told.admit(&note("a"), now));
-        assert!(told.admit(&note("b"), now));
-        assert!(told.admit(&note("a"), now + WINDOW));
+    fn the_same_event_is_not_repeated() {
+        let (mut recent, now) = (RecentEvents::default(), Instant::now());
+        assert!(recent.admit(&note("a"), now));
+        assert!(!recent.admit(&note("a"), now));
+        assert!(recent.admit(&note("b"), now));
+        assert!(recent.admit(&note("a"), now + WINDOW));
     }
 
     #[test]
-    fn a_wukong_that_never_settles_does_not_flood_the_events() {
-        let (mut told, now) = (Told::default(), Instant::now());
-        let admitted = (0..1000).filter(|number| told.admit(&note(&number.to_string()), now));
-        assert_eq!(admitted.count(), TOLD_MAX);
+    fn a_wukong_that_never_settles_does_not_flood_events() {
+        let (mut recent, now) = (RecentEvents::default(), Instant::now());
+        let admitted = (0..1000).filter(|number| recent.admit(&note(&number.to_string()), now));
+        assert_eq!(admitted.count(), EVENTS_MAX);
     }
 }

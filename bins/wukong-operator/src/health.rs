@@ -21,27 +21,27 @@ use crate::leader::Leadership;
 use crate::metrics::{Metrics, Now, UNKNOWN};
 use crate::watch::Waiting;
 
-/// No look at a Wukong takes that long: it makes a bounded number of requests, each with a deadline.
+/// Longer than any reconcile: it makes a bounded number of requests, each with a deadline.
 const STUCK: Duration = Duration::from_secs(600);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What is told about this process.
+/// State that the HTTP endpoints report.
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// What is known and waits to be looked at.
+    /// Cache and queue.
     pub cluster: Arc<Cluster>,
-    /// Kinds of which nothing is known yet.
+    /// Kinds without an initial list yet.
     pub waiting: Waiting,
-    /// Whether this replica leads.
+    /// Whether this replica is the leader.
     pub leadership: Leadership,
-    /// What was counted.
+    /// Metrics.
     pub metrics: Metrics,
 }
 
 /// Serves until it is dropped. Returns once the address is bound.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// If the address cannot be bound.
 pub async fn serve(address: SocketAddr, health: Health) -> Result<impl Future<Output = ()>> {
     let listener = TcpListener::bind(address)
         .await
@@ -49,7 +49,7 @@ pub async fn serve(address: SocketAddr, health: Health) -> Result<impl Future<Ou
     info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let server = axum::serve(listener, router(health));
     Ok(async move {
-        // It ends only with the process.
+        // The server stops only with the process.
         let _ = server.await;
     })
 }
@@ -68,7 +68,7 @@ async fn healthz(State(health): State<Health>) -> (StatusCode, String) {
         (StatusCode::OK, "ok\n".into())
     } else {
         let seconds = longest.as_secs();
-        let text = format!("a worker is stuck for {seconds} s\n");
+        let text = format!("a worker has been stuck for {seconds} s\n");
         (StatusCode::INTERNAL_SERVER_ERROR, text)
     }
 }
@@ -78,7 +78,7 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
     if kinds.is_empty() {
         (StatusCode::OK, "ok\n".into())
     } else {
-        let text = format!("nothing is known yet of {}\n", kinds.join(", "));
+        let text = format!("waiting for the initial list of {}\n", kinds.join(", "));
         (StatusCode::SERVICE_UNAVAILABLE, text)
     }
 }
@@ -94,7 +94,7 @@ fn now(cluster: &Cluster, leads: bool) -> Now {
     let queue = &cluster.queue;
     let mut now = Now {
         leads,
-        // Nobody waits for one that stands by.
+        // On a standby replica, no Wukong waits.
         queue_depth: if leads { queue.depth() } else { 0 },
         queue_age: if leads {
             queue.longest_wait()
@@ -110,7 +110,7 @@ fn now(cluster: &Cluster, leads: bool) -> Now {
             .map_or(UNKNOWN.to_owned(), |phase| phase.to_string());
         *now.phases.entry(phase).or_default() += 1;
         if let Some(blocker) = status.and_then(|status| status.blocker.as_ref()) {
-            // Whoever may write a status could otherwise make as many series as they like.
+            // Unknown reasons share one series, so that a forged status cannot create many.
             let reason = Reason::from_str(&blocker.reason).ok();
             *now.blocked.entry(reason).or_default() += 1;
         }
@@ -145,7 +145,7 @@ mod tests {
                 json!({"phase": "Error", "blocker": blocker("db-7f9c4d")}),
             ),
         ] {
-            cluster.wukong_seen(StoredWukong::project(json!({
+            cluster.wukong_updated(StoredWukong::project(json!({
                 "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong",
                 "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
                 "spec": {"cpu": 1, "memory": "1Gi"}, "status": status,
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_replica_that_stands_by() {
+    fn a_standby_replica_reports_an_empty_queue() {
         let now = now(&cluster(), false);
         assert_eq!((now.queue_depth, now.leads), (0, false));
     }

@@ -3,17 +3,16 @@
 //! ```text
 //!  API server ── watches ──> projection ──> cluster ──> queue ──> reconcile ──> applier ──> API server
 //!   (one per kind)           (facts only)   (world,     (fair,    (decide,      (HTTP with
-//!                                            Wukongs)    paced)    carry out)    deadlines)
+//!                                            Wukongs)    paced)    execute)      deadlines)
 //!                                               ^                     │
-//!                                               └── answers to writes ┘
+//!                                               └─ responses to writes ┘
 //! ```
 //!
-//! * What to do is decided by [`wukong_engine::decide`], a pure function. **Invariant:** nothing here knows what a VM
-//!   needs; nothing there knows that there is a network.
-//! * **Invariant:** an object is only written under a precondition that keeps it from being somebody else's
-//!   ([`applier`]).
-//! * **Invariant:** nothing is written unless this replica leads at that moment ([`leader`]).
-//! * **Invariant:** nothing is asked of the API server while nothing happens: no polls, no reads.
+//! * [`wukong_engine::decide`], a pure function, decides what to do. **Invariant:** this crate does not know what a VM
+//!   needs, and the engine does no I/O.
+//! * **Invariant:** every write has a precondition, so that it never changes a foreign object ([`applier`]).
+//! * **Invariant:** the operator writes only while this replica is the leader ([`leader`]).
+//! * **Invariant:** while nothing changes, the operator sends no requests: no polls, no reads.
 
 pub mod applier;
 pub mod backoff;
@@ -28,10 +27,10 @@ pub mod port;
 pub mod projection;
 pub mod queue;
 pub mod reconcile;
-pub mod refusal;
 pub mod remembered;
 pub mod run;
 pub mod settings;
 pub mod watch;
 pub mod workers;
+pub mod write_error;
 pub mod wukongs;

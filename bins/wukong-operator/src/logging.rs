@@ -8,10 +8,10 @@ use tracing_subscriber::prelude::*;
 
 use crate::settings::LogFormat;
 
-/// Writes logs to standard error from now on.
+/// Starts logging to standard error.
 ///
 /// # Errors
-/// When the filter is malformed.
+/// If the filter is malformed.
 pub fn init(format: LogFormat, level: &str) -> Result<()> {
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(std::io::stderr().is_terminal())
@@ -26,8 +26,8 @@ pub fn init(format: LogFormat, level: &str) -> Result<()> {
         .context("logging")
 }
 
-/// Leaves out the client library unless it is named: it logs whole objects that it cannot read, and they may hold
-/// passwords. What it has to tell comes back to us as errors anyway.
+/// Disables the client library unless the filter names it: it logs whole objects that it cannot decode, and these can
+/// contain passwords. We receive its errors anyway.
 fn filter(level: &str) -> Result<Targets> {
     let unnamed = ["kube_client", "kube_runtime"]
         .into_iter()
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn levels_and_filters_are_taken_and_nonsense_is_refused() {
+    fn valid_filters_are_accepted_and_invalid_ones_rejected() {
         assert!(filter("debug").is_ok());
         assert!(filter("info,wukong_operator=trace").is_ok());
         assert!(filter("wukong_operator=loud").is_err());

@@ -1,4 +1,4 @@
-//! The operator as a program.
+//! The operator binary.
 
 use anyhow::Result;
 use clap::Parser;
@@ -11,7 +11,7 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     let outcome = runtime.block_on(run(settings));
-    // Nothing that is still under way has to be waited for.
+    // No remaining task has to finish.
     runtime.shutdown_background();
     outcome
 }

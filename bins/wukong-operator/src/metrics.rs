@@ -1,4 +1,4 @@
-//! Metrics for Prometheus: few labels, none of them a name of an object. docs/metrics.md is held against them.
+//! Metrics for Prometheus. No label has the name of an object. A test compares docs/metrics.md with them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Metric, Registry, Unit};
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
-use wukong_engine::reasons::{Tone, doc};
+use wukong_engine::reasons::{Severity, doc};
 
 const PREFIX: &str = "wukong";
-/// The label of what cannot be told.
+/// Label value of a phase or reason that is not known.
 pub const UNKNOWN: &str = "Unknown";
 const SECONDS: &str = "_seconds";
 
@@ -42,45 +42,45 @@ pub struct Metrics {
     blocked: Family<Blocked, Gauge>,
 }
 
-/// What a metric is, as docs/metrics.md says it.
+/// Description of a metric, as in docs/metrics.md.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Described {
-    /// Its name in queries. A histogram has it before `_bucket`, `_sum` and `_count`.
+    /// Name in queries. A histogram appends `_bucket`, `_sum` and `_count`.
     pub name: String,
     /// `counter`, `gauge`, `histogram` or `info`.
     pub kind: &'static str,
-    /// Its labels.
+    /// Labels.
     pub labels: &'static [&'static str],
-    /// What it counts.
-    pub about: &'static str,
+    /// What the metric measures.
+    pub help: &'static str,
 }
 
-/// What is true at the moment of reading.
+/// Values that are read when Prometheus scrapes.
 #[derive(Clone, Debug, Default)]
 pub struct Now {
     /// Whether this replica leads.
     pub leads: bool,
-    /// How many Wukongs wait to be looked at.
+    /// Number of Wukongs that wait to be reconciled.
     pub queue_depth: usize,
-    /// How long the one that waits longest has waited.
+    /// Waiting time of the Wukong that has waited longest.
     pub queue_age: Duration,
-    /// Wukongs by phase.
+    /// Number of Wukongs by phase.
     pub phases: BTreeMap<String, usize>,
-    /// Wukongs that are not as asked, by the reason of their blocker; `None`: a reason that we do not know.
+    /// Number of Wukongs with a blocker, by its reason; `None`: a reason that this version does not define.
     pub blocked: HashMap<Option<Reason>, usize>,
 }
 
-/// How a look at a Wukong ended.
+/// Result of one reconcile.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, strum::EnumIter, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub enum Ended {
-    /// Everything was as it should be: nothing was written.
+    /// Nothing had to be written.
     Unchanged,
-    /// Something was written.
+    /// At least one object was written.
     Changed,
-    /// A write was refused.
-    Refused,
-    /// It panicked.
+    /// The API server rejected a write.
+    Rejected,
+    /// The reconcile panicked.
     Panicked,
 }
 
@@ -114,29 +114,29 @@ struct Phase {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct Blocked {
     reason: &'static str,
-    needs: &'static str,
+    state: &'static str,
 }
 
-/// A registry in the making, and what is said of its metrics.
-struct Book {
+/// A registry under construction, with the descriptions of its metrics.
+struct Builder {
     registry: Registry,
     described: Vec<Described>,
 }
 
-impl Book {
-    /// Enters a metric. A name that ends in `_seconds` has that unit.
-    fn enter<M: Metric + TypedMetric>(
+impl Builder {
+    /// Registers a metric. A name that ends in `_seconds` has the unit seconds.
+    fn register<M: Metric + TypedMetric>(
         &mut self,
         name: &'static str,
         labels: &'static [&'static str],
-        about: &'static str,
+        help: &'static str,
         metric: M,
     ) {
         match name.strip_suffix(SECONDS) {
             Some(name) => self
                 .registry
-                .register_with_unit(name, about, Unit::Seconds, metric),
-            None => self.registry.register(name, about, metric),
+                .register_with_unit(name, help, Unit::Seconds, metric),
+            None => self.registry.register(name, help, metric),
         }
         let suffix = match M::TYPE {
             MetricType::Counter => "_total",
@@ -147,7 +147,7 @@ impl Book {
             name: format!("{PREFIX}_{name}{suffix}"),
             kind: const { M::TYPE }.as_str(),
             labels,
-            about,
+            help,
         });
     }
 }
@@ -171,86 +171,86 @@ impl Default for Metrics {
             wukongs: Family::default(),
             blocked: Family::default(),
         };
-        let mut book = Book {
+        let mut builder = Builder {
             registry: Registry::with_prefix(PREFIX),
             described: Vec::new(),
         };
-        book.enter(
+        builder.register(
             "reconciles",
             &["outcome"],
-            "Looks at a Wukong: `unchanged` (nothing was written), `changed`, `refused` (a write was refused), `panicked` (a bug)",
+            "Reconciles, by result: `unchanged` (nothing to write), `changed` (objects were written), `rejected` (the API server rejected a write), `panicked` (a bug)",
             metrics.reconciles.clone(),
         );
-        book.enter(
+        builder.register(
             "reconcile_duration_seconds",
             &[],
-            "Duration of a look at a Wukong, its writes included",
+            "Duration of a reconcile, including its writes",
             metrics.reconcile_duration.clone(),
         );
-        book.enter(
-            "requests",
+        builder.register(
+            "api_requests",
             &["verb", "kind", "outcome"],
-            "Requests to the API server but watches and the lease; `apply` is a server-side apply, `look` a list of pods or events while a VM waits",
+            "Requests to the API server, without watches and the Lease. `apply` is a server-side apply; `list` is a list of pods or events while a VM waits",
             metrics.requests.clone(),
         );
-        book.enter(
-            "request_duration_seconds",
+        builder.register(
+            "api_request_duration_seconds",
             &["verb"],
-            "Time from such a request to the end of its answer",
+            "Duration of these requests, until the end of the response",
             metrics.request_duration.clone(),
         );
-        book.enter(
+        builder.register(
             "applies_skipped",
             &[],
-            "Objects that a look found as planned, so that no apply was sent",
+            "Applies that a reconcile skipped because the object already matched",
             metrics.applies_skipped.clone(),
         );
-        book.enter(
+        builder.register(
             "watch_events",
             &["kind"],
-            "Objects that came by watches",
+            "Objects received from watches",
             metrics.events.clone(),
         );
-        book.enter(
+        builder.register(
             "watch_errors",
             &["kind"],
-            "Errors of watches; each is tried again",
+            "Errors of watches; the operator retries each watch",
             metrics.watch_errors.clone(),
         );
-        book.enter(
+        builder.register(
             "queue_depth",
             &[],
-            "Wukongs that wait to be looked at; 0 on a replica that stands by",
+            "Wukongs that wait to be reconciled; 0 on a standby replica",
             metrics.queue_depth.clone(),
         );
-        book.enter(
+        builder.register(
             "queue_age_seconds",
             &[],
-            "How long the Wukong that waits longest to be looked at has waited; 0 on a replica that stands by",
+            "Longest time that a Wukong has waited to be reconciled; 0 on a standby replica",
             metrics.queue_age.clone(),
         );
-        book.enter(
+        builder.register(
             "leader",
             &[],
-            "1 on the replica that works, 0 on one that stands by",
+            "1 on the leader, 0 on a standby replica",
             metrics.leader.clone(),
         );
-        book.enter(
-            "wukongs",
+        builder.register(
+            "vms",
             &["phase"],
-            "Wukongs by phase, as every replica sees them; `Unknown`: nothing was said of them yet",
+            "Wukongs by phase, on every replica; `Unknown`: without a phase yet",
             metrics.wukongs.clone(),
         );
-        book.enter(
-            "blocked",
-            &["reason", "needs"],
-            "Wukongs that are not as asked, by the reason of their blocker, as every replica sees them; it needs `time` (it usually comes by itself) or a `hand`",
+        builder.register(
+            "vms_blocked",
+            &["reason", "state"],
+            "Wukongs with a blocker, by its reason, on every replica. `state` is `waiting` (usually resolves without action) or `error` (needs action)",
             metrics.blocked.clone(),
         );
-        book.enter(
+        builder.register(
             "build",
             &["version"],
-            "The running version; always 1",
+            "Version of the operator; always 1",
             Info::new([("version", env!("CARGO_PKG_VERSION"))]),
         );
         for ended in Ended::iter() {
@@ -258,19 +258,19 @@ impl Default for Metrics {
             let outcome = ended.into();
             drop(metrics.reconciles.get_or_create(&Outcome { outcome }));
         }
-        metrics.registry = Arc::new(book.registry);
-        metrics.described = book.described.into();
+        metrics.registry = Arc::new(builder.registry);
+        metrics.described = builder.described.into();
         metrics
     }
 }
 
 impl Metrics {
-    /// Every metric.
+    /// Returns the description of every metric.
     pub fn described(&self) -> &[Described] {
         &self.described
     }
 
-    /// A Wukong was looked at.
+    /// Records a reconcile.
     pub fn reconciled(&self, ended: Ended, took: Duration) {
         let outcome = Outcome {
             outcome: ended.into(),
@@ -279,7 +279,7 @@ impl Metrics {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// A request was answered or given up.
+    /// Records a request that was answered or given up.
     pub fn requested(&self, verb: &'static str, kind: &str, outcome: &'static str, took: Duration) {
         let request = Request {
             verb,
@@ -292,13 +292,13 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    /// So many objects were found as planned.
+    /// Records applies that were skipped.
     pub fn skipped(&self, objects: usize) {
         self.applies_skipped
             .inc_by(u64::try_from(objects).unwrap_or(u64::MAX));
     }
 
-    /// An object came by a watch.
+    /// Records an object received from a watch.
     pub fn watched(&self, kind: &str) {
         self.events
             .get_or_create(&Watched {
@@ -307,7 +307,7 @@ impl Metrics {
             .inc();
     }
 
-    /// A watch failed.
+    /// Records an error of a watch.
     pub fn watch_failed(&self, kind: &str) {
         self.watch_errors
             .get_or_create(&Watched {
@@ -316,7 +316,7 @@ impl Metrics {
             .inc();
     }
 
-    /// The text that Prometheus reads, with what is true just now.
+    /// Returns the text that Prometheus scrapes.
     pub fn render(&self, now: Now) -> String {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.leader.set(i64::from(now.leads));
@@ -330,13 +330,13 @@ impl Metrics {
         }
         self.blocked.clear();
         for (reason, number) in now.blocked {
-            let needs = match reason.map(|reason| doc(reason).tone) {
-                Some(Tone::Waits) => "time",
-                _ => "hand",
+            let state = match reason.map(|reason| doc(reason).severity) {
+                Some(Severity::Waiting) => "waiting",
+                _ => "error",
             };
             let reason = reason.map_or(UNKNOWN, Into::into);
             self.blocked
-                .get_or_create(&Blocked { reason, needs })
+                .get_or_create(&Blocked { reason, state })
                 .set(count(number));
         }
         let mut text = String::new();
@@ -352,7 +352,7 @@ mod tests {
 
     use super::*;
 
-    /// With a value in every metric.
+    /// Metrics with a value in each family.
     fn filled() -> Metrics {
         let metrics = Metrics::default();
         metrics.reconciled(Ended::Changed, Duration::from_millis(3));
@@ -377,34 +377,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_counted_is_rendered() {
+    fn every_metric_is_rendered_with_its_value() {
         let metrics = filled();
         let text = metrics.render(now());
         for line in [
             "wukong_reconciles_total{outcome=\"changed\"} 1",
-            "wukong_requests_total{verb=\"apply\",kind=\"Secret\",outcome=\"ok\"} 1",
-            "wukong_request_duration_seconds_count{verb=\"apply\"} 1",
+            "wukong_api_requests_total{verb=\"apply\",kind=\"Secret\",outcome=\"ok\"} 1",
+            "wukong_api_request_duration_seconds_count{verb=\"apply\"} 1",
             "wukong_applies_skipped_total 4",
             "wukong_watch_events_total{kind=\"VirtualMachine\"} 1",
             "wukong_watch_errors_total{kind=\"DataVolume\"} 1",
             "wukong_queue_depth 7",
             "wukong_queue_age_seconds 1.5",
             "wukong_leader 1",
-            "wukong_wukongs{phase=\"Running\"} 3",
-            "wukong_blocked{reason=\"ImportFailed\",needs=\"hand\"} 2",
-            "wukong_blocked{reason=\"Importing\",needs=\"time\"} 1",
+            "wukong_vms{phase=\"Running\"} 3",
+            "wukong_vms_blocked{reason=\"ImportFailed\",state=\"error\"} 2",
+            "wukong_vms_blocked{reason=\"Importing\",state=\"waiting\"} 1",
             "wukong_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         let later = metrics.render(Now::default());
-        for gone in ["wukong_wukongs{", "wukong_blocked{"] {
+        for gone in ["wukong_vms{", "wukong_vms_blocked{"] {
             assert!(!later.contains(gone), "{gone} is left over");
         }
     }
 
     #[test]
-    fn metrics_have_the_names_types_and_labels_that_they_are_described_with() {
+    fn metrics_have_the_names_types_and_labels_of_their_descriptions() {
         let metrics = filled();
         let text = metrics.render(now());
         for described in metrics.described() {
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn the_guide_has_a_row_for_every_metric_and_no_other() {
+    fn the_guide_lists_exactly_the_metrics() {
         let guide = include_str!("../../../docs/metrics.md");
         let metrics = Metrics::default();
         let wanted: Vec<String> = metrics
@@ -452,7 +452,7 @@ mod tests {
                     described.name,
                     described.kind,
                     labels.join(", "),
-                    described.about
+                    described.help
                 )
             })
             .collect();

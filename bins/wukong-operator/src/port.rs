@@ -1,50 +1,50 @@
-//! What the operator does to the cluster.
+//! Interface for writes to the cluster.
 
 use async_trait::async_trait;
 use serde_json::Value;
 use wukong_api::WukongStatus;
-use wukong_engine::environment::events::{Children, RelatedNames};
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Note, Prune};
 
-use crate::refusal::Refusal;
+use crate::write_error::WriteError;
 
-/// The Wukong that is worked for.
+/// Identifies the Wukong for which a write happens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
-    /// Its namespace, where everything happens but what is done to nodes.
+    /// Namespace of the Wukong and of its objects. Node networks are cluster-scoped.
     pub namespace: String,
-    /// Its name, which its VirtualMachine has too.
+    /// Name of the Wukong and of its VirtualMachine.
     pub name: String,
-    /// Its uid: nothing is written to another of the same name.
+    /// Uid of the Wukong. It distinguishes Wukongs of the same name.
     pub uid: String,
 }
 
-/// What the operator does to the cluster; each is one small number of requests with a deadline.
+/// Writes of the operator. Each is a small number of requests with a deadline.
 #[cfg_attr(test, mockall::automock)]
 #[async_trait]
 pub trait Port: Send + Sync {
-    /// Applies an object and returns it as it is stored then; of a Secret, the metadata only.
-    async fn apply(&self, subject: &Subject, apply: &Apply) -> Result<Value, Refusal>;
+    /// Applies an object and returns it as stored; of a Secret, only the metadata.
+    async fn apply(&self, subject: &Subject, apply: &Apply) -> Result<Value, WriteError>;
 
-    /// Grows a claim and returns it.
-    async fn expand(&self, subject: &Subject, expand: &Expand) -> Result<Value, Refusal>;
+    /// Expands a claim and returns it.
+    async fn expand(&self, subject: &Subject, expand: &Expand) -> Result<Value, WriteError>;
 
-    /// Calls a subresource of the VirtualMachine or its instance. What is so already is a success.
-    async fn call(&self, subject: &Subject, call: Call) -> Result<(), Refusal>;
+    /// Calls a subresource of the VirtualMachine or its instance. Succeeds if the VM already has the requested state.
+    async fn call(&self, subject: &Subject, call: Call) -> Result<(), WriteError>;
 
-    /// Deletes a child. One that is gone already is a success.
-    async fn prune(&self, subject: &Subject, prune: &Prune) -> Result<(), Refusal>;
+    /// Deletes a child. Succeeds if it does not exist.
+    async fn prune(&self, subject: &Subject, prune: &Prune) -> Result<(), WriteError>;
 
     /// Replaces the status and returns the Wukong.
     async fn write_status(
         &self,
         subject: &Subject,
         status: &WukongStatus,
-    ) -> Result<Value, Refusal>;
+    ) -> Result<Value, WriteError>;
 
-    /// Looks at the pods and warnings of a Wukong's related. What may not be seen is noted as such.
-    async fn look(&self, subject: &Subject, related: &RelatedNames) -> Children;
+    /// Queries the pods and warning events of a Wukong. Missing permissions are recorded in the result.
+    async fn query(&self, subject: &Subject, related: &RelatedNames) -> Children;
 
     /// Publishes a Kubernetes event.
-    async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal>;
+    async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), WriteError>;
 }

@@ -1,4 +1,4 @@
-//! Watched objects, and what is kept of them.
+//! Projections of watched objects: the parts that the cache keeps.
 
 use std::borrow::Cow;
 
@@ -9,9 +9,9 @@ use serde_json::Value;
 use wukong_api::{Wukong, WukongStatus};
 use wukong_engine::facts::Fact;
 
-/// Something that is kept of an object.
+/// A projection of an object.
 pub trait Project: Send + 'static {
-    /// Keeps what is needed; never fails, whatever the object looks like.
+    /// Projects an object. Never fails, whatever the object contains.
     fn project(object: Value) -> Self;
 }
 
@@ -21,13 +21,13 @@ impl<F: Fact> Project for F {
     }
 }
 
-/// An object of a watch: its identity, and all that it says.
+/// An object of a watch: its identity and its content.
 ///
-/// One type for all kinds: with one for each, the binary has the whole machinery of a watch once for each.
+/// One type for all kinds keeps the binary small: each type would instantiate the code of a watch again.
 #[derive(Clone)]
 pub struct WatchedObject {
     meta: ObjectMeta,
-    /// The object.
+    /// Content of the object.
     pub object: Value,
 }
 
@@ -43,7 +43,7 @@ impl<'de> Deserialize<'de> for WatchedObject {
         let meta = ObjectMeta {
             name: text(&object, "/metadata/name"),
             namespace: text(&object, "/metadata/namespace"),
-            // How a watch is continued.
+            // Position at which a watch resumes.
             resource_version: text(&object, "/metadata/resourceVersion"),
             ..ObjectMeta::default()
         };
@@ -80,39 +80,39 @@ impl Resource for WatchedObject {
     }
 }
 
-/// A Wukong as stored, also one that this version cannot read: it does not harm the others.
+/// A Wukong as stored, even if this version cannot read it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredWukong {
-    /// Its namespace.
+    /// Namespace.
     pub namespace: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its uid.
+    /// Uid.
     pub uid: String,
-    /// Its version, as a number (KEP-5504).
+    /// Resource version, as a number (KEP-5504).
     pub version: u64,
-    /// What it says.
+    /// Content.
     pub content: Content,
 }
 
-/// What a stored Wukong says.
+/// Content of a stored Wukong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Content {
-    /// The Wukong, without the record of its field managers.
+    /// The Wukong, without `managedFields`.
     Readable(Box<Wukong>),
-    /// Something that this version cannot read.
+    /// Content that this version cannot read.
     Unreadable {
-        /// Why.
+        /// Error of the decoder, without values.
         error: String,
-        /// Generation of its spec.
+        /// Generation of the spec.
         generation: Option<i64>,
-        /// Its last status, as far as that can be read.
+        /// Last status, or the default if it cannot be read.
         status: Box<WukongStatus>,
     },
 }
 
 impl StoredWukong {
-    /// The Wukong, if this version can read it.
+    /// Returns the Wukong if this version can read it.
     pub fn readable(&self) -> Option<&Wukong> {
         match &self.content {
             Content::Readable(wukong) => Some(wukong),
@@ -120,7 +120,7 @@ impl StoredWukong {
         }
     }
 
-    /// The status that it has.
+    /// Returns the status.
     pub fn status(&self) -> Option<&WukongStatus> {
         match &self.content {
             Content::Readable(wukong) => wukong.status.as_ref(),
@@ -128,8 +128,8 @@ impl StoredWukong {
         }
     }
 
-    /// Whether everything that a person can ask for is as in `other`.
-    pub fn asks_the_same(&self, other: &Self) -> bool {
+    /// Returns whether spec, labels and deletion are the same as in `other`.
+    pub fn same_spec(&self, other: &Self) -> bool {
         match (&self.content, &other.content) {
             (Content::Readable(own), Content::Readable(theirs)) => {
                 let (own, theirs) = (&own.metadata, &theirs.metadata);
@@ -142,8 +142,8 @@ impl StoredWukong {
         }
     }
 
-    /// Whether everything but the version is as in `other`.
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    /// Returns whether everything except the resource version is the same as in `other`.
+    pub fn same_content(&self, other: &Self) -> bool {
         let mut other = other.clone();
         other.version = self.version;
         if let (Content::Readable(own), Content::Readable(theirs)) =
@@ -197,7 +197,7 @@ impl Project for StoredWukong {
     }
 }
 
-/// An error of serde without the value that it is about: `invalid type: string "secret", expected u32`.
+/// Removes the value from an error of serde, for example `invalid type: string "secret", expected u32`.
 fn without_value(error: &str) -> String {
     let unexpected = error.strip_prefix("invalid type: ");
     match error.rsplit_once(", expected ") {
@@ -207,7 +207,7 @@ fn without_value(error: &str) -> String {
             None => format!("expected {expected}"),
         },
         None if error.starts_with("missing field ") => error.to_owned(),
-        None => "not in the form that is expected".to_owned(),
+        None => "unexpected format".to_owned(),
     }
 }
 
@@ -237,11 +237,11 @@ mod tests {
     }
 
     #[test]
-    fn a_watched_object_tells_where_its_watch_goes_on() {
+    fn a_watched_object_has_the_version_at_which_its_watch_resumes() {
         let line = r#"{"type":"ADDED","object":{"metadata":{"name":"a","namespace":"b","uid":"c","resourceVersion":"7"},"spec":[1]}}"#;
         let event: WatchEvent<WatchedObject> = serde_json::from_str(line).unwrap();
         let WatchEvent::Added(watched) = event else {
-            panic!("it was added")
+            panic!("not an Added event")
         };
         assert_eq!(watched.meta.resource_version.as_deref(), Some("7"));
         assert_eq!(watched.object.pointer("/spec/0"), Some(&json!(1)));
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_cannot_be_read_is_told_with_the_reason_and_keeps_its_status() {
+    fn an_unreadable_wukong_has_an_error_and_keeps_its_status() {
         let broken = stored(json!({"cpu": "many"}), "7");
         assert_eq!((broken.name.as_str(), broken.version), ("web", 7));
         let Content::Unreadable {
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_does_not_repeat_what_may_be_a_secret() {
+    fn an_error_does_not_repeat_a_possible_secret() {
         let spec =
             json!({"cpu": 1, "memory": "1Gi", "cloudInitUser": {"name": "ada", "password": 4711}});
         let Content::Unreadable { error, .. } = stored(spec, "7").content else {
@@ -293,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn only_what_it_says_counts_not_its_version() {
+    fn the_content_is_compared_without_the_version() {
         let spec = json!({"cpu": 1, "memory": "1Gi"});
         let wukong = stored(spec.clone(), "7");
         assert!(
             matches!(&wukong.content, Content::Readable(wukong) if wukong.metadata.managed_fields.is_none())
         );
-        assert!(wukong.says_the_same(&stored(spec, "8")));
-        assert!(!wukong.says_the_same(&stored(json!({"cpu": 2, "memory": "1Gi"}), "8")));
+        assert!(wukong.same_content(&stored(spec, "8")));
+        assert!(!wukong.same_content(&stored(json!({"cpu": 2, "memory": "1Gi"}), "8")));
     }
 }

@@ -1,8 +1,8 @@
-//! Which Wukong is looked at next.
+//! Queue of Wukongs to reconcile.
 //!
-//! A key is worked on by one worker at a time. What happens to it meanwhile makes it come again once. Namespaces take
-//! turns, so that a burst in one does not hold up another. A key that is busy comes at most `RUNS` times within each
-//! window of `WINDOW`; what happens after that is looked at together when the window ends.
+//! One worker at a time processes a key. Changes during that time queue the key once more. Namespaces take turns, so that
+//! a burst in one does not delay the others. A key runs at most `RUNS` times within each window of `WINDOW`; further
+//! changes are processed together when the window ends.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -15,17 +15,17 @@ use wukong_engine::environment::addresses::WukongName;
 const WINDOW: Duration = Duration::from_secs(1);
 const RUNS: u32 = 8;
 
-/// A Wukong by name.
+/// Name of a Wukong.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key {
-    /// Its namespace.
+    /// Namespace.
     pub namespace: String,
-    /// Its name.
+    /// Name.
     pub name: String,
 }
 
 impl Key {
-    /// From namespace and name.
+    /// Creates a key.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -40,7 +40,7 @@ impl From<WukongName> for Key {
     }
 }
 
-/// The queue.
+/// Queue of Wukongs to reconcile.
 #[derive(Debug, Default)]
 pub struct Queue {
     state: Mutex<State>,
@@ -72,13 +72,13 @@ enum Slot {
 }
 
 impl Queue {
-    /// Something happened to a Wukong.
+    /// Queues a Wukong.
     pub fn add(&self, key: Key) {
         self.state.lock().add(key, Instant::now());
         self.changed.notify_one();
     }
 
-    /// The next key, once there is one. It is being worked on until [`done`](Self::done).
+    /// Waits for the next key. A worker processes it until [`done`](Self::done).
     pub async fn next(&self) -> Key {
         loop {
             let changed = self.changed.notified();
@@ -101,23 +101,23 @@ impl Queue {
         }
     }
 
-    /// The work on a key is done; it comes again after `pause`, or earlier when something happens to it.
+    /// Ends the work on a key. The key is queued again after `pause`, or earlier by [`add`](Self::add).
     pub fn done(&self, key: &Key, pause: Option<Duration>) {
         self.state.lock().done(key, pause, Instant::now());
         self.changed.notify_one();
     }
 
-    /// Forgets everything.
+    /// Removes all keys.
     pub fn clear(&self) {
         *self.state.lock() = State::default();
     }
 
-    /// How many keys wait for a worker.
+    /// Returns the number of keys that wait for a worker.
     pub fn depth(&self) -> usize {
         self.state.lock().ready.values().map(VecDeque::len).sum()
     }
 
-    /// How long the key that waits longest for a worker has waited.
+    /// Returns the longest time that a key has waited for a worker.
     pub fn longest_wait(&self) -> Duration {
         let state = self.state.lock();
         let waiting = state.slots.values().filter_map(|slot| match slot {
@@ -127,7 +127,7 @@ impl Queue {
         waiting.max().unwrap_or_default()
     }
 
-    /// How long the longest work under way takes already.
+    /// Returns the longest time that a worker has processed a key.
     pub fn longest_run(&self) -> Duration {
         let state = self.state.lock();
         let running = state.slots.values().filter_map(|slot| match slot {
@@ -161,7 +161,7 @@ impl State {
         }
     }
 
-    /// Until when a key that came often enough in this window has to wait.
+    /// Returns when the window ends, if a key has used all its runs in it.
     fn busy_until(&self, key: &Key, now: Instant) -> Option<Instant> {
         let window = self.window.as_ref().filter(|window| now < window.end)?;
         window
@@ -182,7 +182,7 @@ impl State {
         lane.push_back(key);
     }
 
-    /// Lets a key come at a time, unless it comes earlier anyway.
+    /// Queues a key at a time, unless it is queued earlier.
     fn schedule(&mut self, key: Key, at: Instant) {
         match self.slots.get(&key) {
             Some(Slot::Later(earlier)) if *earlier <= at => return,
@@ -245,7 +245,7 @@ mod tests {
         Key::new(namespace, name)
     }
 
-    /// The next key, if there is one now.
+    /// Returns the next key if one is ready.
     fn now(queue: &Queue) -> Option<String> {
         let key = queue.next().now_or_never()?;
         Some(format!("{}/{}", key.namespace, key.name))
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_else_works_on_a_key_and_what_happens_meanwhile_makes_it_come_once() {
+    async fn a_key_has_one_worker_and_changes_meanwhile_queue_it_once() {
         let queue = Queue::default();
         queue.add(key("a/1"));
         assert!(now(&queue).is_some());
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_key_comes_again_after_its_pause_or_when_something_happens() {
+    async fn a_key_is_queued_again_after_its_pause_or_by_a_change() {
         let queue = Queue::default();
         queue.add(key("a/1"));
         now(&queue).unwrap();
@@ -291,33 +291,37 @@ mod tests {
         assert!(now(&queue).is_some());
         queue.done(&key("a/1"), None);
         advance(Duration::from_secs(3600)).await;
-        assert_eq!(now(&queue), None, "the pause is over and forgotten");
+        assert_eq!(now(&queue), None, "the pause was cancelled");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_age_of_the_queue_is_that_of_the_key_that_waits_longest() {
+    async fn the_age_of_the_queue_is_its_longest_wait() {
         let queue = Queue::default();
         assert_eq!(queue.longest_wait(), Duration::ZERO);
         queue.add(key("a/1"));
         advance(Duration::from_secs(3)).await;
         queue.add(key("a/2"));
-        // What happens to it meanwhile makes it no younger.
+        // Another change does not reset the waiting time.
         queue.add(key("a/1"));
         assert_eq!(queue.longest_wait(), Duration::from_secs(3));
         now(&queue).unwrap();
-        assert_eq!(queue.longest_wait(), Duration::ZERO, "a/2 came just now");
+        assert_eq!(
+            queue.longest_wait(),
+            Duration::ZERO,
+            "a/2 was queued just now"
+        );
         queue.done(&key("a/1"), Some(Duration::from_secs(60)));
         now(&queue).unwrap();
         advance(Duration::from_secs(59)).await;
         assert_eq!(
             queue.longest_wait(),
             Duration::ZERO,
-            "a pause is no waiting"
+            "a pause does not count"
         );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_busy_key_is_looked_at_together_when_the_window_ends() {
+    async fn changes_of_a_busy_key_are_processed_together_when_the_window_ends() {
         let queue = Queue::default();
         let mut runs = 0;
         let start = Instant::now();
@@ -330,13 +334,9 @@ mod tests {
             advance(Duration::from_millis(10)).await;
         }
         assert_eq!(runs, RUNS);
-        assert_eq!(
-            now(&queue).as_deref(),
-            Some("a/1"),
-            "nothing that happened is lost"
-        );
+        assert_eq!(now(&queue).as_deref(), Some("a/1"), "no change is lost");
         queue.add(key("b/1"));
-        assert!(now(&queue).is_some(), "others are not held up");
+        assert!(now(&queue).is_some(), "other keys are not delayed");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! What is remembered of one Wukong since this replica leads.
+//! State of one Wukong that this replica remembers while it is the leader.
 
 use std::time::Duration;
 
@@ -7,38 +7,38 @@ use serde_json::Value;
 use wukong_engine::facts::Meta;
 use wukong_engine::{Apply, Called, FailureKind, Kind, Memory, Target};
 
-use crate::event::Told;
-use crate::refusal::{Cause, Refusal};
+use crate::event::RecentEvents;
+use crate::write_error::{Cause, WriteError};
 
-/// How often in a row a write may come at the wrong time before the user hears of it: the watches are a moment behind at
-/// times, and a server that has just started does not know the roles yet.
+/// Number of stale writes in a row before the status reports them. Watches can lag, and an API server that has just
+/// started has not loaded the roles yet.
 const LATE_MAX: u32 = 5;
-/// No attempt is put off for longer; a clock that was set back must not put it off either.
+/// Longest delay of a retry, even if the clock was set back.
 const PUT_OFF_MAX: SignedDuration = SignedDuration::from_mins(30);
 
-/// What is remembered of one Wukong.
+/// Remembered state of one Wukong.
 #[derive(Debug, Default)]
 pub struct Remembered {
-    /// What decisions depend on.
+    /// State on which decisions depend.
     pub memory: Memory,
-    /// The generation that this is about.
+    /// Generation of the Wukong to which the state belongs.
     generation: Option<i64>,
-    /// Writes in a row that came too late.
+    /// Number of stale writes in a row.
     late: u32,
-    /// Status writes in a row that were refused.
-    pub status_refused: u32,
-    /// Looks in a row that panicked.
+    /// Number of failed status writes in a row.
+    pub status_failures: u32,
+    /// Number of reconciles in a row that panicked.
     pub panics: u32,
-    /// What was told in events.
-    pub told: Told,
+    /// Recently published events.
+    pub recent_events: RecentEvents,
 }
 
 impl Remembered {
-    /// Before a decision about a generation.
-    pub fn turn_to(&mut self, generation: Option<i64>, now: Timestamp) {
+    /// Prepares the state for a decision about a generation.
+    pub fn begin(&mut self, generation: Option<i64>, now: Timestamp) {
         if self.generation != generation {
             self.generation = generation;
-            // What was refused may no longer be asked for, and what still is may be tried at once.
+            // The new spec may not need the failed write; if it does, retry at once.
             self.memory.failures.clear();
             self.late = 0;
         }
@@ -59,9 +59,9 @@ impl Remembered {
             .for_each(|applied| not_later(&mut applied.since));
     }
 
-    /// An apply was carried out; `stored` is the object as it is now.
-    pub fn applied(&mut self, apply: &Apply, stored: &Value, now: Timestamp) {
-        // Of a Secret only the metadata came back.
+    /// Records a successful apply; `stored` is the object in the response.
+    pub fn record_applied(&mut self, apply: &Apply, stored: &Value, now: Timestamp) {
+        // The response for a Secret contains only the metadata.
         let stored = match apply.target.kind {
             Kind::Secret => None,
             _ => Meta::project(stored).owned_hash,
@@ -71,29 +71,29 @@ impl Remembered {
             .record_applied(apply.target.clone(), apply.hash.clone(), stored, now);
     }
 
-    /// A subresource was called.
-    pub fn called(&mut self, vm: &Target, call: wukong_engine::Call, now: Timestamp) {
+    /// Records a subresource call.
+    pub fn record_called(&mut self, vm: &Target, call: wukong_engine::Call, now: Timestamp) {
         self.memory.called = Some(Called { call, at: now });
         if self.memory.failure(vm, call.as_ref()).is_some() {
             self.memory.record_done(vm);
         }
     }
 
-    /// Everything that was asked for was carried out.
-    pub fn well(&mut self) {
+    /// Records that all writes succeeded.
+    pub fn record_success(&mut self) {
         self.late = 0;
     }
 
-    /// An action of this hash was refused. Returns when to look again.
-    pub fn refused(
+    /// Records a failed write. Returns the pause before the next reconcile.
+    pub fn record_failure(
         &mut self,
         target: &Target,
         hash: &str,
-        refusal: &Refusal,
+        error: &WriteError,
         now: Timestamp,
     ) -> Duration {
-        // Secrets are not watched: nothing newer will be known of them.
-        let late = match refusal.cause {
+        // Secrets are not watched, so there will be no newer facts.
+        let late = match error.cause {
             Cause::Stale | Cause::Gone => Some(Cause::Stale),
             Cause::NameTaken if target.kind != Kind::Secret => Some(Cause::Stale),
             Cause::Unauthorized => Some(Cause::Unauthorized),
@@ -105,14 +105,15 @@ impl Remembered {
             self.late += 1;
             return late.backoff().pause(self.late);
         }
-        let kind: FailureKind = refusal.cause.kind();
-        let pause = refusal.pause(self.memory.attempts(target) + 1);
+        let kind: FailureKind = error.cause.kind();
+        let pause = error.pause(self.memory.attempts(target) + 1);
         let retry_at = now + SignedDuration::try_from(pause).unwrap_or(PUT_OFF_MAX);
         self.memory.record_failure(
             target.clone(),
             hash.to_owned(),
             kind,
-            refusal.message.clone(),
+            error.message.clone(),
+            now,
             retry_at,
         );
         pause
@@ -132,10 +133,10 @@ mod tests {
         }
     }
 
-    fn refusal(cause: Cause) -> Refusal {
-        Refusal {
+    fn error(cause: Cause) -> WriteError {
+        WriteError {
             cause,
-            ..Refusal::outage("no")
+            ..WriteError::outage("no")
         }
     }
 
@@ -144,33 +145,33 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_comes_late_is_the_users_concern_only_when_it_always_does() {
+    fn a_stale_write_is_reported_only_when_it_repeats() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
         for _ in 0..LATE_MAX {
-            let pause = remembered.refused(&vm, "h", &refusal(Cause::Stale), now());
+            let pause = remembered.record_failure(&vm, "h", &error(Cause::Stale), now());
             assert!(pause < Duration::from_secs(1));
             assert!(remembered.memory.failures.is_empty());
         }
-        remembered.refused(&vm, "h", &refusal(Cause::Stale), now());
+        remembered.record_failure(&vm, "h", &error(Cause::Stale), now());
         assert_eq!(remembered.memory.failures[&vm].kind, FailureKind::Stale);
     }
 
     #[test]
-    fn a_server_that_has_just_started_and_knows_no_roles_is_given_time() {
+    fn a_server_that_has_just_started_gets_time_to_load_roles() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
-        let refusal = refusal(Cause::Unauthorized);
-        let pauses = (0..LATE_MAX).map(|_| remembered.refused(&vm, "h", &refusal, now()));
+        let error = error(Cause::Unauthorized);
+        let pauses = (0..LATE_MAX).map(|_| remembered.record_failure(&vm, "h", &error, now()));
         assert!(pauses.sum::<Duration>() > Duration::from_secs(15));
         assert!(remembered.memory.failures.is_empty());
     }
 
     #[test]
-    fn a_secret_that_is_not_ours_is_told_at_once() {
+    fn a_foreign_secret_is_reported_at_once() {
         let mut remembered = Remembered::default();
         let secret = target(Kind::Secret);
-        remembered.refused(&secret, "h", &refusal(Cause::NameTaken), now());
+        remembered.record_failure(&secret, "h", &error(Cause::NameTaken), now());
         assert_eq!(
             remembered.memory.failures[&secret].kind,
             FailureKind::NameTaken
@@ -181,35 +182,35 @@ mod tests {
     fn pauses_grow_and_end_with_the_next_generation() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
-        let first = remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
-        let second = remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
+        let first = remembered.record_failure(&vm, "h", &error(Cause::Denied), now());
+        let second = remembered.record_failure(&vm, "h", &error(Cause::Denied), now());
         assert!(second > first);
         assert_eq!(remembered.memory.failures[&vm].attempts, 2);
-        remembered.turn_to(Some(2), now());
+        remembered.begin(Some(2), now());
         assert!(remembered.memory.failures.is_empty());
     }
 
     #[test]
-    fn a_clock_that_was_set_back_puts_nothing_off() {
+    fn a_clock_that_was_set_back_delays_nothing() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
-        remembered.refused(&vm, "h", &refusal(Cause::Denied), now());
+        remembered.record_failure(&vm, "h", &error(Cause::Denied), now());
         remembered.memory.status_written = Some(now());
         let earlier = now() - SignedDuration::from_hours(1);
-        remembered.turn_to(None, earlier);
+        remembered.begin(None, earlier);
         assert_eq!(remembered.memory.failures[&vm].retry_at, earlier);
         assert_eq!(remembered.memory.status_written, Some(earlier));
     }
 
     #[test]
-    fn a_call_that_went_well_forgets_only_its_own_refusal() {
+    fn a_successful_call_clears_only_its_own_failure() {
         let mut remembered = Remembered::default();
         let vm = target(Kind::VirtualMachine);
-        remembered.refused(&vm, "body", &refusal(Cause::Denied), now());
-        remembered.called(&vm, Call::Start, now());
+        remembered.record_failure(&vm, "body", &error(Cause::Denied), now());
+        remembered.record_called(&vm, Call::Start, now());
         assert!(remembered.memory.failure(&vm, "body").is_some());
-        remembered.refused(&vm, Call::Start.as_ref(), &refusal(Cause::Denied), now());
-        remembered.called(&vm, Call::Start, now());
+        remembered.record_failure(&vm, Call::Start.as_ref(), &error(Cause::Denied), now());
+        remembered.record_called(&vm, Call::Start, now());
         assert!(remembered.memory.failures.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! The operator from start to end.
+//! Start and shutdown of the operator.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,14 +22,14 @@ use crate::settings::Settings;
 use crate::watch::{Waiting, Watches};
 use crate::workers::Workers;
 
-/// How long the first decision waits for kinds that tell nothing. Then it is made with what is known: a kind that its
-/// own project serves badly must not stop everything else.
+/// Time that the first decision waits for the initial lists. After it, the operator starts with the facts that it has: a
+/// kind that is served badly must not block the others.
 const FIRST_FACTS: Duration = Duration::from_secs(30);
 
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// When the cluster cannot be connected to, or the health address cannot be bound.
+/// If there is no connection to the cluster, or the health address cannot be bound.
 pub async fn run(settings: Settings) -> Result<()> {
     logging::init(settings.log_format, &settings.log_level)?;
     info!(
@@ -91,18 +91,18 @@ pub async fn run(settings: Settings) -> Result<()> {
     let mut workers = Workers::default();
     tokio::select! {
         () = terms(&mut workers, &cluster, &reconciler, leadership, waiting, concurrency) => {}
-        () = watches.ended() => bail!("a watch ended, which none should"),
+        () = watches.ended() => bail!("a watch ended unexpectedly"),
         outcome = stop_asked() => outcome?,
     }
     workers.stop().await;
-    // Nobody works any more, so the next may.
+    // All workers have stopped, so another replica may start.
     info!("stopping");
     resign.cancel();
     while background.join_next().await.is_some() {}
     Ok(())
 }
 
-/// Works whenever this replica leads; never ends.
+/// Reconciles Wukongs while this replica is the leader. Never returns.
 async fn terms(
     workers: &mut Workers,
     cluster: &Arc<Cluster>,
@@ -115,26 +115,26 @@ async fn terms(
     loop {
         leadership.gained().await;
         if patience {
-            // Before everything is known, nothing can be told from missing: a restart would write.
+            // Before the initial lists, an unknown object looks like a missing one, and a restart would write.
             tokio::select! {
                 () = waiting.over() => {}
                 () = sleep(FIRST_FACTS) => {
-                    warn!(kinds = waiting.kinds().join(", "), "starting without knowing these kinds");
+                    warn!(kinds = waiting.kinds().join(", "), "starting without the initial lists of these kinds");
                 }
             }
             patience = false;
         }
-        cluster.start_over();
-        let look = |key| {
+        cluster.reset();
+        let reconcile = |key| {
             let reconciler = Arc::clone(reconciler);
             async move { reconciler.reconcile(&key).await }
         };
         tokio::select! {
-            () = workers.work(cluster, concurrency, look) => {}
+            () = workers.work(cluster, concurrency, reconcile) => {}
             () = leadership.lost() => {}
         }
         workers.stop().await;
-        warn!("no longer the leader: all work has stopped");
+        warn!("no longer the leader: all workers have stopped");
         cluster.queue.clear();
     }
 }

@@ -1,4 +1,4 @@
-//! Settings: flags, each with an environment variable.
+//! Operator settings: flags, each with an environment variable.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,44 +6,45 @@ use std::time::Duration;
 use clap::{Parser, ValueEnum};
 use wukong_api::OperatorSettings;
 
-/// Turns Wukongs into KubeVirt virtual machines with their disks, networks and cloud-init data.
+/// Turns Wukongs into KubeVirt virtual machines with their disks, networks and cloud-init data
 ///
-/// Connects like kubectl does: `KUBECONFIG`, `~/.kube/config`, or the service account of its pod.
+/// Uses the same configuration as kubectl: `KUBECONFIG`, `~/.kube/config`, or the ServiceAccount of its pod.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "wukong-operator", version)]
 pub struct Settings {
-    /// Put before a short image name: with the default, `ubuntu:24.04` means
+    /// Prefix of short image names. With the default, `ubuntu:24.04` means
     /// `docker://quay.io/containerdisks/ubuntu:24.04`
     #[arg(long, env = "WUKONG_OS_IMAGE_PREFIX", value_name = "URL", default_value_t = OperatorSettings::default().os_image_prefix)]
     pub os_image_prefix: String,
 
-    /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and `single-label` for
-    /// all names without a dot, which are Services of the importer's namespace. Repeat the flag or separate by commas. Replaces the default, which names the link-local range and names inside the cluster
+    /// Hosts whose images the operator rejects: names (with their subdomains), networks in CIDR notation, and `single-label`
+    /// for all names without a dot, which are Services of the importer's namespace. Repeat the flag or use commas. Replaces
+    /// the default: the link-local range and names inside the cluster
     #[arg(long = "denied-host", env = "WUKONG_DENIED_HOSTS", value_name = "HOST", value_delimiter = ',',
           default_values_t = OperatorSettings::default().denied_hosts)]
     pub denied_hosts: Vec<String>,
 
-    /// Whether bridges are made on nodes, through NMState, for Wukongs that ask for it (`networks[].nodeNetwork`). Needs the
-    /// ClusterRole of deploy/node-networks
+    /// Create bridges on nodes through NMState for `networks[].nodeNetwork`. Needs the ClusterRole of
+    /// deploy/node-networks
     #[arg(long, env = "WUKONG_MANAGE_NODE_NETWORKS", value_name = "BOOL", default_value_t = false, num_args = 0..=1,
           default_missing_value = "true", action = clap::ArgAction::Set)]
     pub manage_node_networks: bool,
 
-    /// How many Wukongs are worked on at once
+    /// Maximum number of Wukongs that are reconciled at once
     #[arg(long, env = "WUKONG_CONCURRENCY", value_name = "NUMBER", default_value_t = 16,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub concurrency: u16,
 
-    /// How many writes to the API server may be under way at once
+    /// Maximum number of concurrent requests to the API server
     #[arg(long, env = "WUKONG_MAX_IN_FLIGHT", value_name = "NUMBER", default_value_t = 32,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub max_in_flight: u16,
 
-    /// Where /healthz, /readyz and /metrics are served, such as `0.0.0.0:8080`; left out, they are not
+    /// Address of /healthz, /readyz and /metrics, such as `0.0.0.0:8080`. If unset, they are not served
     #[arg(long, env = "WUKONG_HEALTH_ADDRESS", value_name = "ADDRESS")]
     pub health_address: Option<SocketAddr>,
 
-    /// Whether only the holder of a Lease works, so that several replicas can stand by. `false` is for development
+    /// Work only as the holder of a Lease, so that other replicas are on standby. Use `false` only for development
     #[arg(long, env = "WUKONG_LEADER_ELECTION", value_name = "BOOL", default_value_t = true,
           action = clap::ArgAction::Set)]
     pub leader_election: bool,
@@ -66,18 +67,18 @@ pub struct Settings {
     )]
     pub lease_name: String,
 
-    /// How many seconds after the last sign of life of a leader another replica takes over
+    /// Seconds after the last renewal of the Lease until another replica takes over
     #[arg(long, env = "WUKONG_LEASE_SECONDS", value_name = "SECONDS", default_value_t = 5,
           value_parser = clap::value_parser!(u16).range(3..=600))]
     pub lease_seconds: u16,
 
-    /// Name of this replica in the Lease, different from every other's; in a pod, its name. By default made of the
-    /// host's name and the process
+    /// Unique name of this replica in the Lease; in a pod, use its name. By default built from the host name and the
+    /// process id
     #[arg(long, env = "WUKONG_IDENTITY", value_name = "NAME", default_value_t = default_identity(),
           hide_default_value = true)]
     pub identity: String,
 
-    /// Form of the logs
+    /// Format of the logs
     #[arg(
         long,
         env = "WUKONG_LOG_FORMAT",
@@ -87,7 +88,7 @@ pub struct Settings {
     )]
     pub log_format: LogFormat,
 
-    /// What is logged: `error`, `warn`, `info`, `debug`, or filters such as `info,wukong_operator=debug`
+    /// Level of the logs: `error`, `warn`, `info`, `debug`, or filters such as `info,wukong_operator=debug`
     #[arg(
         long,
         env = "WUKONG_LOG_LEVEL",
@@ -97,17 +98,17 @@ pub struct Settings {
     pub log_level: String,
 }
 
-/// Form of the logs.
+/// Format of the logs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum LogFormat {
-    /// Lines for people.
+    /// Plain text.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
 impl Settings {
-    /// What manifests may ask for.
+    /// Returns the settings that decisions depend on.
     pub fn operator_settings(&self) -> OperatorSettings {
         OperatorSettings {
             os_image_prefix: self.os_image_prefix.clone(),
@@ -116,13 +117,14 @@ impl Settings {
         }
     }
 
-    /// How long a Lease holds.
+    /// Returns the validity of the Lease.
     pub fn lease_duration(&self) -> Duration {
         Duration::from_secs(self.lease_seconds.into())
     }
 }
 
-/// A container that starts again in its pod gets another identity: the one before it may still have a write under way.
+/// Returns a unique identity. A container that restarts in its pod gets another one, because a request of the previous
+/// process may still be in progress.
 fn default_identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!(
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_the_policy_is_the_default_one() {
+    fn without_flags_the_settings_are_the_defaults() {
         assert_eq!(parse(&[]).operator_settings(), OperatorSettings::default());
         assert!(parse(&[]).leader_election);
     }
@@ -175,7 +177,7 @@ mod tests {
         );
     }
 
-    /// The rows of the table of settings in docs/operate.md.
+    /// Rows of the table of settings in docs/operate.md.
     fn rows() -> Vec<String> {
         let command = Settings::command();
         let shown = |arg: &&clap::Arg| !matches!(arg.get_id().as_str(), "help" | "version");
@@ -198,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn every_setting_is_in_the_guide_as_it_is_and_no_other() {
+    fn the_guide_lists_exactly_the_settings() {
         let guide = include_str!("../../../docs/operate.md");
         let listed: Vec<&str> = guide
             .lines()
@@ -213,12 +215,12 @@ mod tests {
     }
 
     #[test]
-    fn two_processes_never_have_one_identity() {
+    fn two_processes_have_different_identities() {
         assert_ne!(default_identity(), default_identity());
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn invalid_values_are_rejected() {
         for args in [
             "--concurrency=0",
             "--lease-seconds=1",

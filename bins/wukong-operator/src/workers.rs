@@ -1,4 +1,4 @@
-//! The looks under way.
+//! Concurrent reconciles.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,39 +9,40 @@ use tokio::task::JoinSet;
 use crate::cluster::Cluster;
 use crate::queue::Key;
 
-/// Those who look at Wukongs, each at one at a time.
+/// Tasks that reconcile Wukongs, one Wukong each.
 #[derive(Debug, Default)]
 pub struct Workers(JoinSet<()>);
 
 impl Workers {
-    /// Has each key of the queue looked at, `concurrency` at once; never ends. `look` returns when to look again.
+    /// Reconciles the keys of the queue, `concurrency` at once. Never returns. `reconcile` returns the pause before the next
+    /// reconcile.
     pub async fn work<F>(
         &mut self,
         cluster: &Arc<Cluster>,
         concurrency: usize,
-        look: impl Fn(Key) -> F,
+        reconcile: impl Fn(Key) -> F,
     ) where
         F: Future<Output = Option<Duration>> + Send + 'static,
     {
         let free = Arc::new(Semaphore::new(concurrency));
         loop {
-            // It is never closed.
+            // The semaphore is never closed.
             let Ok(worker) = Arc::clone(&free).acquire_owned().await else {
                 return;
             };
             while self.0.try_join_next().is_some() {}
             let key = cluster.queue.next().await;
-            let (cluster, look) = (Arc::clone(cluster), look(key.clone()));
+            let (cluster, reconcile) = (Arc::clone(cluster), reconcile(key.clone()));
             self.0.spawn(async move {
-                let pause = look.await;
+                let pause = reconcile.await;
                 cluster.queue.done(&key, pause);
                 drop(worker);
             });
         }
     }
 
-    /// Ends all work. Returns when nobody works any more: one who is in the middle of something goes on until he next
-    /// waits, and would otherwise write, or report a key as done that somebody else works on by then.
+    /// Stops all tasks and waits for them. A task runs on until its next await point. Without the wait, it could still write,
+    /// or end the work on a key that another worker processes by then.
     pub async fn stop(&mut self) {
         self.0.shutdown().await;
     }
@@ -57,14 +58,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn one_who_cannot_be_interrupted_is_waited_for() {
+    async fn stop_waits_for_a_task_that_cannot_be_interrupted() {
         let cluster = Arc::new(Cluster::default());
         let key = Key::new("shop", "web");
         cluster.queue.add(key.clone());
         let (began, mut begun) = mpsc::unbounded_channel();
         let (release, released) = std::sync::mpsc::channel();
         let released = Arc::new(parking_lot::Mutex::new(released));
-        let look = |_| {
+        let reconcile = |_| {
             let (began, released) = (began.clone(), Arc::clone(&released));
             async move {
                 began.send(()).unwrap();
@@ -74,7 +75,7 @@ mod tests {
         };
         let mut workers = Workers::default();
         tokio::select! {
-            () = workers.work(&cluster, 1, look) => unreachable!(),
+            () = workers.work(&cluster, 1, reconcile) => unreachable!(),
             _ = begun.recv() => {}
         }
         let mut stopped = pin!(workers.stop());
@@ -82,7 +83,7 @@ mod tests {
         release.send(()).unwrap();
         stopped.await;
 
-        // In the next term the key belongs to somebody else.
+        // In the next term, another worker processes the key.
         cluster.queue.clear();
         cluster.queue.add(key.clone());
         assert_eq!(cluster.queue.next().await, key);

@@ -1,4 +1,4 @@
-//! The Wukongs, what is remembered of each, and which of them an object is about.
+//! Cache of the Wukongs with their remembered state, and an index of the objects that they reference.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::projection::{Content, StoredWukong};
 use crate::queue::Key;
 use crate::remembered::Remembered;
 
-/// A Wukong with what is remembered of it.
+/// A Wukong with its remembered state.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// As stored.
+    /// The Wukong as stored.
     pub wukong: Arc<StoredWukong>,
-    /// What is remembered of it since we lead.
+    /// State that this replica remembers while it is the leader.
     pub remembered: Arc<Mutex<Remembered>>,
 }
 
@@ -24,44 +24,44 @@ pub struct Entry {
 #[derive(Debug, Default)]
 pub struct Wukongs {
     namespaces: HashMap<String, Namespace>,
-    /// Those whose status tells that they are not as asked, or that have none.
-    stuck: BTreeSet<Key>,
+    /// Wukongs with a blocker or without a phase.
+    blocked: BTreeSet<Key>,
 }
 
 #[derive(Debug, Default)]
 struct Namespace {
     entries: BTreeMap<String, Entry>,
-    /// For the name of an object, the Wukongs that speak of it.
-    mentions: HashMap<String, BTreeSet<String>>,
+    /// For the name of an object, the Wukongs that reference it.
+    references: HashMap<String, BTreeSet<String>>,
 }
 
 impl Wukongs {
-    /// The Wukong of that name.
+    /// Returns a Wukong.
     pub fn get(&self, key: &Key) -> Option<&Entry> {
         self.namespaces.get(&key.namespace)?.entries.get(&key.name)
     }
 
-    /// All of them.
+    /// Returns all Wukongs.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.namespaces
             .values()
             .flat_map(|namespace| namespace.entries.values())
     }
 
-    /// The names of all of them.
+    /// Returns the names of all Wukongs.
     pub fn keys(&self) -> Vec<Key> {
         let key = |entry: &Entry| Key::new(&*entry.wukong.namespace, &*entry.wukong.name);
         self.iter().map(key).collect()
     }
 
-    /// Those that are not as asked, or of which nothing was said yet.
-    pub fn stuck(&self) -> impl Iterator<Item = &Key> {
-        self.stuck.iter()
+    /// Returns the Wukongs with a blocker or without a phase.
+    pub fn blocked(&self) -> impl Iterator<Item = &Key> {
+        self.blocked.iter()
     }
 
-    /// Those that ask for bridges on nodes.
-    pub fn bridged(&self) -> impl Iterator<Item = Key> {
-        let asks = |entry: &&Entry| match &entry.wukong.content {
+    /// Returns the Wukongs with `nodeNetwork`.
+    pub fn with_node_networks(&self) -> impl Iterator<Item = Key> {
+        let uses = |entry: &&Entry| match &entry.wukong.content {
             Content::Readable(wukong) => {
                 let mut networks = wukong.spec.networks.iter();
                 networks.any(|network| network.node_network.is_some())
@@ -69,69 +69,69 @@ impl Wukongs {
             Content::Unreadable { .. } => false,
         };
         self.iter()
-            .filter(asks)
+            .filter(uses)
             .map(|entry| Key::new(&*entry.wukong.namespace, &*entry.wukong.name))
     }
 
-    fn note(stuck: &mut BTreeSet<Key>, wukong: &StoredWukong) {
+    fn track_blocked(blocked: &mut BTreeSet<Key>, wukong: &StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
         if wukong
             .status()
             .is_none_or(|status| status.phase.is_none() || status.blocker.is_some())
         {
-            stuck.insert(key);
+            blocked.insert(key);
         } else {
-            stuck.remove(&key);
+            blocked.remove(&key);
         }
     }
 
-    /// Takes in a Wukong that was seen. Returns whether it says anything new: an older version than the one known, which
-    /// the answer to a status write may have brought, does not.
+    /// Records an observed Wukong. Returns whether it differs from the known one. An older version than the known one, which
+    /// can come from the response to a status write, is ignored.
     pub fn insert(&mut self, wukong: StoredWukong) -> bool {
         let namespace = self.namespaces.entry(wukong.namespace.clone()).or_default();
         let mut remembered = Arc::default();
-        let mut news = true;
+        let mut changed = true;
         if let Some(known) = namespace.entries.get(&wukong.name) {
-            // Of another uid, too: it is the one before.
+            // With another uid too: that is a previous Wukong of this name.
             if known.wukong.version > wukong.version {
                 return false;
             }
             if known.wukong.uid == wukong.uid {
-                news = !known.wukong.says_the_same(&wukong);
+                changed = !known.wukong.same_content(&wukong);
                 remembered = Arc::clone(&known.remembered);
             }
         }
         namespace.forget(&wukong.name);
-        for mention in mentions(&wukong) {
-            let who = namespace.mentions.entry(mention).or_default();
+        for reference in references(&wukong) {
+            let who = namespace.references.entry(reference).or_default();
             who.insert(wukong.name.clone());
         }
-        Self::note(&mut self.stuck, &wukong);
+        Self::track_blocked(&mut self.blocked, &wukong);
         let name = wukong.name.clone();
         let entry = Entry {
             wukong: Arc::new(wukong),
             remembered,
         };
         namespace.entries.insert(name, entry);
-        news
+        changed
     }
 
-    /// Takes in the answer to a status write. An answer about a Wukong that is gone or was made anew says nothing; one
-    /// that shows an edit is left to the watch, which has it looked at.
+    /// Records the response to a status write. Ignores it if the Wukong was deleted or created again, or if it shows an edit:
+    /// the watch delivers the edit and queues the Wukong.
     pub fn status_written(&mut self, answer: StoredWukong) {
         let namespace = self.namespaces.get_mut(&answer.namespace);
         let Some(known) = namespace.and_then(|namespace| namespace.entries.get_mut(&answer.name))
         else {
             return;
         };
-        let same = known.wukong.uid == answer.uid && known.wukong.asks_the_same(&answer);
+        let same = known.wukong.uid == answer.uid && known.wukong.same_spec(&answer);
         if same && known.wukong.version < answer.version {
-            Self::note(&mut self.stuck, &answer);
+            Self::track_blocked(&mut self.blocked, &answer);
             known.wukong = Arc::new(answer);
         }
     }
 
-    /// Takes note that a Wukong is gone, unless one of another uid has its name.
+    /// Removes a Wukong, unless another uid has its name.
     pub fn remove(&mut self, wukong: &StoredWukong) {
         let Some(namespace) = self.namespaces.get_mut(&wukong.namespace) else {
             return;
@@ -139,7 +139,7 @@ impl Wukongs {
         let known = namespace.entries.get(&wukong.name);
         if known.is_some_and(|known| known.wukong.uid == wukong.uid) {
             namespace.forget(&wukong.name);
-            self.stuck
+            self.blocked
                 .remove(&Key::new(&*wukong.namespace, &*wukong.name));
         }
         if namespace.entries.is_empty() {
@@ -147,7 +147,7 @@ impl Wukongs {
         }
     }
 
-    /// Takes in a complete list. Returns those that say anything new.
+    /// Replaces all Wukongs by a complete list. Returns those that changed.
     pub fn replace(&mut self, list: Vec<StoredWukong>) -> Vec<Key> {
         let listed: BTreeSet<Key> = list
             .iter()
@@ -167,9 +167,9 @@ impl Wukongs {
         list.into_iter().filter_map(insert).collect()
     }
 
-    /// The Wukongs that an object is about: the one that it belongs to, by our label or its controller, and those that
-    /// speak of its name.
-    pub fn concerned(&self, object: &Meta) -> BTreeSet<Key> {
+    /// Returns the Wukongs that an object affects: its owner by our label, its controller, and the Wukongs that reference its
+    /// name.
+    pub fn affected(&self, object: &Meta) -> BTreeSet<Key> {
         let Some(namespace) = self.namespaces.get(&object.namespace) else {
             return BTreeSet::new();
         };
@@ -178,13 +178,13 @@ impl Wukongs {
             .as_ref()
             .filter(|controller| controller.kind == "Wukong")
             .map(|controller| controller.name.as_str());
-        // The VM and its instance have the name of their Wukong, and everything else has it before the first dot.
+        // The VM and its instance have the name of their Wukong. Other objects have it before the first dot.
         let by_name = object.name.split('.').next();
-        let by_mention = namespace.mentions.get(&object.name);
+        let by_reference = namespace.references.get(&object.name);
         [object.wukong.as_deref(), controller, by_name]
             .into_iter()
             .flatten()
-            .chain(by_mention.into_iter().flatten().map(String::as_str))
+            .chain(by_reference.into_iter().flatten().map(String::as_str))
             .filter(|name| namespace.entries.contains_key(*name))
             .map(|name| Key::new(&*object.namespace, name))
             .collect()
@@ -196,21 +196,21 @@ impl Namespace {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        for mention in mentions(&entry.wukong) {
-            if let Some(who) = self.mentions.get_mut(&mention) {
+        for reference in references(&entry.wukong) {
+            if let Some(who) = self.references.get_mut(&reference) {
                 who.remove(name);
                 if who.is_empty() {
-                    self.mentions.remove(&mention);
+                    self.references.remove(&reference);
                 }
             }
         }
     }
 }
 
-/// The names of objects that a Wukong speaks of and that do not show it.
-fn mentions(wukong: &StoredWukong) -> Vec<String> {
+/// Returns the names of referenced objects that do not contain the name of the Wukong.
+fn references(wukong: &StoredWukong) -> Vec<String> {
     match &wukong.content {
-        Content::Readable(wukong) => sources(wukong).chain(definitions(wukong)).collect(),
+        Content::Readable(wukong) => sources(wukong).chain(nads(wukong)).collect(),
         Content::Unreadable { .. } => Vec::new(),
     }
 }
@@ -237,7 +237,7 @@ fn sources(wukong: &Wukong) -> impl Iterator<Item = String> {
     copied.chain(used)
 }
 
-fn definitions(wukong: &Wukong) -> impl Iterator<Item = String> {
+fn nads(wukong: &Wukong) -> impl Iterator<Item = String> {
     let name = wukong.metadata.name.as_deref().unwrap_or_default();
     wukong.spec.networks.iter().map(move |network| {
         network
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_concerns_its_own_wukong_and_those_that_speak_of_it() {
+    fn an_object_affects_its_own_wukong_and_those_that_reference_it() {
         let mut wukongs = Wukongs::default();
         wukongs.insert(stored("web", "1", 1, plain()));
         let clone = json!({"cpu": 1, "memory": "1Gi",
@@ -289,14 +289,14 @@ mod tests {
             "networks": [{"name": "lan", "type": "bridge", "nadName": "shared"}, {"name": "dmz", "type": "bridge"}]});
         wukongs.insert(stored("copy", "2", 1, clone));
 
-        assert_eq!(listed(wukongs.concerned(&object("web"))), ["web"]);
-        assert_eq!(listed(wukongs.concerned(&object("web.root"))), ["web"]);
-        assert_eq!(listed(wukongs.concerned(&object("golden"))), ["copy"]);
-        assert_eq!(listed(wukongs.concerned(&object("uploaded"))), ["copy"]);
-        assert_eq!(listed(wukongs.concerned(&object("shared"))), ["copy"]);
+        assert_eq!(listed(wukongs.affected(&object("web"))), ["web"]);
+        assert_eq!(listed(wukongs.affected(&object("web.root"))), ["web"]);
+        assert_eq!(listed(wukongs.affected(&object("golden"))), ["copy"]);
+        assert_eq!(listed(wukongs.affected(&object("uploaded"))), ["copy"]);
+        assert_eq!(listed(wukongs.affected(&object("shared"))), ["copy"]);
         let own = names::network_attachment_definition("copy", "dmz");
-        assert_eq!(listed(wukongs.concerned(&object(&own))), ["copy"]);
-        assert!(wukongs.concerned(&object("prime-123")).is_empty());
+        assert_eq!(listed(wukongs.affected(&object(&own))), ["copy"]);
+        assert!(wukongs.affected(&object("prime-123")).is_empty());
 
         let labelled = Meta {
             wukong: Some("web".into()),
@@ -307,25 +307,25 @@ mod tests {
             }),
             ..object("anything")
         };
-        assert_eq!(listed(wukongs.concerned(&labelled)), ["copy", "web"]);
+        assert_eq!(listed(wukongs.affected(&labelled)), ["copy", "web"]);
         let elsewhere = Meta {
             namespace: "other".into(),
             ..labelled
         };
-        assert!(wukongs.concerned(&elsewhere).is_empty());
+        assert!(wukongs.affected(&elsewhere).is_empty());
     }
 
     #[test]
-    fn what_a_wukong_no_longer_speaks_of_does_not_concern_it() {
+    fn an_object_that_is_no_longer_referenced_does_not_affect_the_wukong() {
         let mut wukongs = Wukongs::default();
         let lan = json!({"cpu": 1, "memory": "1Gi", "networks": [{"name": "lan", "type": "bridge", "nadName": "shared"}]});
         wukongs.insert(stored("web", "1", 1, lan));
         assert!(wukongs.insert(stored("web", "1", 2, plain())));
-        assert!(wukongs.concerned(&object("shared")).is_empty());
+        assert!(wukongs.affected(&object("shared")).is_empty());
     }
 
     #[test]
-    fn the_echo_of_a_write_and_older_versions_are_no_news() {
+    fn the_event_of_an_own_write_and_older_versions_are_no_change() {
         let mut wukongs = Wukongs::default();
         assert!(wukongs.insert(stored("web", "1", 5, plain())));
         assert!(!wukongs.insert(stored("web", "1", 5, plain())));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_was_made_again_is_remembered_anew() {
+    fn a_recreated_wukong_starts_with_empty_state() {
         let mut wukongs = Wukongs::default();
         wukongs.insert(stored("web", "1", 5, plain()));
         let key = Key::new("shop", "web");
@@ -347,25 +347,25 @@ mod tests {
         wukongs.remove(&stored("web", "1", 8, plain()));
         assert!(
             wukongs.get(&key).is_some(),
-            "the old one's end is not its end"
+            "the deletion of the old one does not remove it"
         );
     }
 
     #[test]
-    fn a_list_is_complete() {
+    fn a_list_replaces_all_wukongs() {
         let mut wukongs = Wukongs::default();
         wukongs.insert(stored("old", "1", 1, plain()));
         wukongs.insert(stored("same", "2", 2, plain()));
-        let news = wukongs.replace(vec![
+        let changed = wukongs.replace(vec![
             stored("same", "2", 2, plain()),
             stored("new", "3", 3, plain()),
         ]);
-        assert_eq!(news, [Key::new("shop", "new")]);
+        assert_eq!(changed, [Key::new("shop", "new")]);
         assert!(wukongs.get(&Key::new("shop", "old")).is_none());
     }
 
     #[test]
-    fn the_answer_to_a_status_write_hides_no_edit_and_brings_nothing_back() {
+    fn the_response_to_a_status_write_hides_no_edit_and_restores_no_deleted_wukong() {
         let mut wukongs = Wukongs::default();
         let at = |uid: &str, version: u64| {
             stored("web", uid, version, json!({"cpu": 1, "memory": "1Gi"}))
@@ -381,7 +381,7 @@ mod tests {
         wukongs.status_written(generation(edited(7), 2));
         assert!(
             wukongs.insert(generation(edited(6), 2)),
-            "the edit is still news"
+            "the edit is still a change"
         );
         wukongs.remove(&at("1", 8));
         wukongs.status_written(at("1", 7));

@@ -168,4 +168,13 @@ pub enum Reason {
     WaitingForVM,
     WaitingForDisk,
     DisksRetained,
+    NodeLost,
+    PodTerminating,
+    NotReady,
+    DiskNotAttached,
+    MigrationFailed,
+    NamespaceTerminating,
+    OperatorNotReady,
+    AwaitingFinalizer,
+    OperationInProgress,
 }

@@ -8,6 +8,7 @@ pub mod mac;
 pub mod names;
 pub mod owner;
 pub mod policy;
+mod schema;
 pub mod spec;
 pub mod status;
 pub mod validate;

@@ -11,6 +11,7 @@ use strum::{AsRefStr, Display};
 /// What became of the wish.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::kubernetes_formats)]
 pub struct WukongStatus {
     /// Generation of the spec that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +101,24 @@ pub struct Blocker {
     pub hint: Option<String>,
     /// Since when.
     pub since: Time,
+    /// The chain from the Wukong to the cause, outermost object first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<EvidenceLink>,
+}
+
+/// One link of the chain of evidence that leads from the Wukong to the cause of its blocker.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub struct EvidenceLink {
+    /// The object, as `Kind/name`.
+    pub object: String,
+    /// State of the object, such as `ImportInProgress` or `event FailedMount`.
+    pub state: String,
+    /// The words of the program that reports the state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Time since when the object is in that state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
 }
 
 /// A NIC as it is now.

@@ -232,11 +232,110 @@ fn every_rule_has_a_message() {
     assert!(rules > 10, "only {rules} rules");
 }
 
-/// kubectl takes the name of a category for everything in it: `kubectl get kubevirt` would no longer find KubeVirt's own
-/// resource.
+/// The CustomResourceDefinitions that the lab installs beside ours.
+const UPSTREAM: &str = include_str!("../../../crates/wukong-sim/schemas/upstream-crds.json");
+
+/// Short names of Kubernetes' own resources, as `kubectl api-resources` prints them.
+const KUBERNETES: &[&str] = &[
+    "cj", "cm", "crd", "crds", "cs", "csr", "deploy", "ds", "ep", "ev", "hpa", "ing", "limits",
+    "netpol", "no", "ns", "pc", "pdb", "po", "pv", "pvc", "quota", "rc", "rs", "sa", "sc", "sts",
+    "svc", "vac",
+];
+
+/// The words by which kubectl finds a resource: plural, singular and short names.
+fn words(definition: &Value) -> Vec<String> {
+    let names = &definition["spec"]["names"];
+    let short = names["shortNames"].as_array().into_iter().flatten();
+    let words = [&names["plural"], &names["singular"]].into_iter();
+    words
+        .chain(short)
+        .filter_map(Value::as_str)
+        .map(String::from)
+        .collect()
+}
+
+/// kubectl resolves a category before a resource: with a category `kubevirt`, `kubectl get kubevirt` no longer finds
+/// KubeVirt's own resource.
 #[test]
-fn no_word_of_another_project_means_wukongs() {
-    let names = &definition()["spec"]["names"];
-    assert_eq!(names["categories"], Value::Null);
-    assert_eq!(names["shortNames"], json!(["wk"]));
+fn no_name_or_category_hides_another_resource() {
+    let upstream: Value = serde_json::from_str(UPSTREAM).unwrap();
+    let mut others = upstream["items"].as_array().unwrap().clone();
+    assert!(
+        others
+            .iter()
+            .any(|other| words(other).contains(&"kubevirt".to_owned())),
+        "the lab's definitions are read"
+    );
+    let ours = [
+        definition(),
+        serde_json::to_value(WukongPolicy::crd()).unwrap(),
+    ];
+    others.extend(ours.clone());
+    for own in &ours {
+        let name = &own["metadata"]["name"];
+        let categories = own["spec"]["names"]["categories"].as_array();
+        let categories = categories.into_iter().flatten().filter_map(Value::as_str);
+        for category in categories {
+            let hidden = others
+                .iter()
+                .find(|other| words(other).contains(&category.to_owned()));
+            let hidden = hidden.map(|other| &other["metadata"]["name"]);
+            assert_eq!(hidden, None, "category {category} of {name}");
+            assert!(
+                !KUBERNETES.contains(&category),
+                "category {category} of {name}"
+            );
+        }
+        for word in words(own) {
+            let others = others
+                .iter()
+                .filter(|other| other["metadata"]["name"] != *name);
+            let hidden = others
+                .filter(|other| words(other).contains(&word))
+                .map(|other| &other["metadata"]["name"]);
+            assert_eq!(hidden.collect::<Vec<_>>(), [""; 0], "{word} of {name}");
+            assert!(!KUBERNETES.contains(&word.as_str()), "{word} of {name}");
+        }
+    }
+}
+
+/// The API server warns about a format that it does not know.
+#[test]
+fn every_format_is_one_that_the_api_server_knows() {
+    let mut formats = 0;
+    for definition in [
+        definition(),
+        serde_json::to_value(WukongPolicy::crd()).unwrap(),
+    ] {
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        walk("", schema, &mut |path, schema| {
+            let Some(format) = schema["format"].as_str() else {
+                return;
+            };
+            formats += 1;
+            // apiextensions-apiserver, pkg/apiserver/validation/formats.go
+            let known: &[&str] = match schema["type"].as_str().unwrap() {
+                "integer" => &["int32", "int64"],
+                "number" => &["float", "double"],
+                "string" => &[
+                    "byte",
+                    "cidr",
+                    "date",
+                    "date-time",
+                    "duration",
+                    "email",
+                    "hostname",
+                    "ipv4",
+                    "ipv6",
+                    "mac",
+                    "password",
+                    "uri",
+                    "uuid",
+                ],
+                _ => &[],
+            };
+            assert!(known.contains(&format), "{path}: {format}");
+        });
+    }
+    assert!(formats > 15, "{formats}");
 }

@@ -44,13 +44,14 @@ impl<'a> Situation<'a> {
             in_place: all.len() - pending.len(),
             ..Decision::nothing()
         };
-        let growth_refused = self.plan_growth(refusal.is_none(), &mut decision);
+        let may_grow = refusal.is_none() && self.operation().is_none();
+        let growth_refused = self.plan_growth(may_grow, &mut decision);
         let attached_by_hand = self.attached_by_hand(&set);
         let lacking = Pending::of(&self, &bodies, &pending);
         let wanted_call = power.call.or(lacking.restart);
         let mut vm_waits_for = None;
         // A manifest that cannot be carried out changes nothing: children stay as they are.
-        if refusal.is_none() {
+        if refusal.is_none() && self.operation().is_none() {
             self.plan_first_wave(&pending, &mut decision);
             vm_waits_for = self.vm_waits_for(&pending, &decision.apply);
             if vm_waits_for.is_none() && attached_by_hand.is_empty() {
@@ -82,6 +83,12 @@ impl<'a> Situation<'a> {
         };
         let (findings, said) = report.findings();
         finish(self.observed, findings, said, decision)
+    }
+
+    /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt rejects
+    /// most of them, and a claim that a restore has deleted must not be created again meanwhile.
+    fn operation(&self) -> Option<&str> {
+        self.vm?.operation.as_deref()
     }
 
     /// Whether the object is stored as we want it.

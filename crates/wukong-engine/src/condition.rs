@@ -1,10 +1,12 @@
-//! Verdicts: what is to be said about one condition.
+//! A condition of the status, before it is written.
 
+use wukong_api::status::EvidenceLink;
 use wukong_api::{ConditionType, Reason};
 
+use crate::diagnosis::evidence::Evidence;
 use crate::store::Presence;
 
-/// What is to be said about one condition.
+/// A condition of the status.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Condition {
     pub type_: ConditionType,
@@ -17,6 +19,12 @@ pub(crate) struct Condition {
     pub hint: Option<String>,
     /// What the message rests on, a line each.
     pub evidence: Vec<String>,
+    /// Texts of other programs that may tell more than the message does.
+    pub words: Vec<Evidence>,
+    /// The chain from the Wukong to the cause.
+    pub chain: Vec<EvidenceLink>,
+    /// Whether the message states what is wrong and not why.
+    pub open: bool,
 }
 
 /// Status of a condition.
@@ -56,6 +64,9 @@ impl Condition {
             object: None,
             hint: None,
             evidence: Vec::new(),
+            words: Vec::new(),
+            chain: Vec::new(),
+            open: status == Status::Progressing,
         }
     }
 
@@ -100,6 +111,19 @@ impl Condition {
 
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds texts that may tell the cause, which the message does not.
+    pub(crate) fn words(mut self, words: impl IntoIterator<Item = Evidence>) -> Self {
+        self.words.extend(words);
+        self.open = true;
+        self
+    }
+
+    /// Marks that nothing else tells more than the message.
+    pub(crate) fn closed(mut self) -> Self {
+        self.open = false;
         self
     }
 

@@ -12,7 +12,7 @@ use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
-use crate::environment::Check;
+use crate::diagnosis::Check;
 
 /// What a VM waits for that should come by itself.
 pub type Waiting = (ConditionType, Reason);

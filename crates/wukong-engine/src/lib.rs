@@ -2,13 +2,13 @@
 #![deny(missing_docs)]
 
 mod actions;
-mod causes;
 pub mod changes;
 mod condition;
 mod conditions;
 mod decide;
 pub mod decision;
 pub mod desired;
+pub mod diagnosis;
 pub mod environment;
 pub mod facts;
 pub mod managed_fields;
@@ -18,6 +18,7 @@ mod ownership;
 mod pending;
 mod power;
 pub mod reasons;
+pub mod related;
 mod report;
 mod said;
 mod situation;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use wukong_api::{OperatorSettings, Wukong, WukongStatus};
 
 use crate::decision::{Call, Target, Waiting};
-use crate::environment::events::Children;
+use crate::related::Children;
 use crate::world::World;
 
 /// Everything that a decision depends on.
@@ -71,6 +71,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The server's words.
     pub message: String,
+    /// When the write with this hash was rejected first.
+    pub since: Timestamp,
     /// When it may be tried again.
     pub retry_at: Timestamp,
     /// How often in a row.
@@ -143,21 +145,26 @@ impl Memory {
         self.applied.insert(target, applied);
     }
 
-    /// Takes note of a refusal, to be tried again at `retry_at`.
+    /// Records a write that was rejected at `now`, to be tried again at `retry_at`.
     pub fn record_failure(
         &mut self,
         target: Target,
         hash: String,
         kind: FailureKind,
         message: String,
+        now: Timestamp,
         retry_at: Timestamp,
     ) {
         let attempts = self.attempts(&target) + 1;
+        let since = self
+            .failure(&target, &hash)
+            .map_or(now, |known| known.since);
         self.failures.insert(
             target,
             Failure {
                 kind,
                 message,
+                since,
                 retry_at,
                 attempts,
                 hash,

@@ -13,10 +13,11 @@ use wukong_api::status::{FirstBoot, PendingChange, StartedWith};
 use wukong_api::{Bytes, WukongStatus};
 
 use crate::changes::{Change, Class};
-use crate::condition::Status;
+use crate::condition::{Condition, Status};
 use crate::conditions::running;
 use crate::decision::{Call, Target};
 use crate::desired::{Bodies, Body};
+use crate::diagnosis::scheduler;
 use crate::facts::json::printable;
 use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 use crate::ownership::{DiskSeen, DiskState};
@@ -160,7 +161,11 @@ impl Look<'_> {
             ..
         } = self.situation;
         let (scheduled, _) = running::conditions(vm, observed, Some((wukong, wish)));
-        scheduled.is_some_and(|scheduled| scheduled.status == Status::False)
+        let refused = |scheduled: &Condition| {
+            let mut words = scheduled.words.iter();
+            words.any(|words| scheduler::parse(&words.text).is_some())
+        };
+        scheduled.is_some_and(|scheduled| scheduled.status == Status::False || refused(&scheduled))
     }
 
     /// Whether another pod would ask something else of a node.

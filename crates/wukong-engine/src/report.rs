@@ -6,7 +6,6 @@ use wukong_api::status::ResourceStatus;
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
-use crate::causes;
 use crate::condition::{Condition, Status};
 use crate::conditions::environment::{self, Life};
 use crate::conditions::{
@@ -14,6 +13,8 @@ use crate::conditions::{
 };
 use crate::decision::{Call, Kind, Target, Waiting};
 use crate::desired::Body;
+use crate::diagnosis;
+use crate::diagnosis::evidence::Evidence;
 use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
 use crate::observed::{Failure, FailureKind};
 use crate::ownership;
@@ -55,12 +56,12 @@ impl<'a> Report<'a> {
         let instance = situation.instance.filter(living);
         let (conditions, said) = self.conditions();
         let findings = Findings {
-            conditions,
             vm_name: situation.vm.map(|vm| vm.meta.name.clone()),
             node_name: instance.and_then(|instance| instance.node.clone()),
             networks: status::networks(situation.wukong, self.nics(), instance),
-            volumes: status::volumes(&situation.disks, &self.said_of_volumes()),
+            volumes: status::volumes(&situation.disks, &self.import_failures(&conditions)),
             resources: self.resources(),
+            conditions,
             pending_changes: self.lacking.listed(),
             started_with: self.lacking.started_with.clone(),
             first_boot: self.lacking.first_boot.clone(),
@@ -100,14 +101,7 @@ impl<'a> Report<'a> {
         conditions.extend(node_network::condition(self.situation, life, &checks));
         conditions.extend(self.networks());
         if !disks.is_empty() {
-            conditions.push(volumes::condition(
-                disks,
-                self.growth_refused,
-                observed.world,
-                observed.memory,
-                wish.runs(),
-                &self.said_of_volumes(),
-            ));
+            conditions.push(volumes::condition(self.situation, self.growth_refused));
         }
         conditions.extend(environment::provisioning(self.situation, &checks));
         conditions.push(self.created());
@@ -117,17 +111,20 @@ impl<'a> Report<'a> {
             conditions.push(running);
             if let Some(instance) = instance.filter(|_| runs) {
                 conditions.push(guest::ready(instance, self.nics()));
-                conditions.push(guest::configuration(
-                    vm,
-                    &self.lacking.changes,
-                    self.refusal.as_ref(),
-                ));
+                let configuration =
+                    guest::configuration(vm, &self.lacking.changes, self.refusal.as_ref());
+                let unsynchronized =
+                    running::held(vm).or_else(|| running::unsynchronized(instance));
+                conditions.push(match configuration.status {
+                    Status::True => unsynchronized.unwrap_or(configuration),
+                    _ => configuration,
+                });
             }
         }
         conditions.extend(environment::live_migratable(self.situation, life, &checks));
         let waiting = self.waiting(life, &conditions);
         let waits = waiting.is_some();
-        let others = causes::name(self.situation, life, &checks, waits, &mut conditions);
+        let others = diagnosis::explain(self.situation, life, &checks, waits, &mut conditions);
         (conditions, Said { waiting, others })
     }
 
@@ -145,7 +142,8 @@ impl<'a> Report<'a> {
             .iter()
             .filter_map(|seen| seen.data_volume);
         let moves = first.reason == Reason::Importing && volumes.any(DataVolumeFact::moves);
-        let told = (waits && !moves) || import::is_untold(first);
+        let untold = first.reason == Reason::ImportFailed && first.chain.is_empty();
+        let told = (waits && !moves) || untold;
         (life == Life::Rises && told).then_some((first.type_, first.reason))
     }
 
@@ -230,6 +228,17 @@ impl<'a> Report<'a> {
                 .and_then(|meta| meta.other_manager.as_deref());
             (&body.target, manager)
         });
+        if let Some(held) = self.situation.vm.and_then(running::held)
+            && !self.pending.is_empty()
+        {
+            return Condition {
+                type_: ConditionType::Created,
+                ..held
+            };
+        }
+        if let Some(before) = self.rejected_before() {
+            return before;
+        }
         created::condition(
             wukong,
             self.situation.vm,
@@ -237,15 +246,82 @@ impl<'a> Report<'a> {
             contested,
             self.attached_by_hand,
             self.vm_waits_for.clone(),
+            observed.now,
         )
     }
 
-    /// What the importers of disks said before, by disk.
-    fn said_of_volumes(&self) -> BTreeMap<&'a str, &'a str> {
+    /// The rejected write that the status of this generation tells, of an object that is still to be written: an operator
+    /// that has just started, and a reader that is not the operator, have no other source.
+    fn rejected_before(&self) -> Option<Condition> {
+        let observed = self.situation.observed;
+        let status = observed.wukong.status.as_ref()?;
+        if status.observed_generation != observed.wukong.metadata.generation {
+            return None;
+        }
+        let before = status::said_before(observed.wukong, ConditionType::Created)?;
+        let rejected = matches!(
+            before.reason,
+            Reason::ApplyFailed | Reason::AdmissionDenied | Reason::QuotaExceeded
+        );
+        let untried = |body: &&&Body| {
+            let target = &body.target;
+            let memory = observed.memory;
+            !memory.failures.contains_key(target) && !memory.applied.contains_key(target)
+        };
+        let open = self
+            .pending
+            .iter()
+            .filter(untried)
+            .any(|body| before.object.as_ref() == Some(&body.target.to_string()));
+        if before.status != Status::False || !rejected || !open {
+            return None;
+        }
+        let object = before.object.clone()?;
+        let last = before.chain.last().and_then(|link| link.text.clone());
+        let words = Evidence::rejected(
+            &object,
+            last.unwrap_or_else(|| before.message.clone()),
+            None,
+        );
+        Some(
+            Condition::bad(
+                ConditionType::Created,
+                before.reason,
+                format!("The API server rejects {object}"),
+            )
+            .about(object)
+            .words([words]),
+        )
+    }
+
+    /// Why imports fail, by disk. Of a disk that no condition is about, the status keeps what it says.
+    fn import_failures(&self, conditions: &[Condition]) -> BTreeMap<&'a str, String> {
         let status = self.situation.observed.wukong.status.as_ref();
-        let volumes = status.into_iter().flat_map(|status| &status.volumes);
-        volumes
-            .filter_map(|volume| Some((volume.name.as_str(), volume.message.as_deref()?)))
+        let failing = self.situation.disks.iter().filter(|seen| {
+            seen.data_volume
+                .is_some_and(|volume| volume.phase != "Succeeded" && import::fails(volume))
+        });
+        failing
+            .map(|seen| {
+                let disk = seen.disk.name.as_str();
+                let start = format!("disk {disk}: import failed");
+                let now = conditions
+                    .iter()
+                    .map(|condition| &condition.message)
+                    .find(|message| message.starts_with(&start));
+                let before = status
+                    .into_iter()
+                    .flat_map(|status| &status.volumes)
+                    .filter(|volume| volume.name == disk)
+                    .find_map(|volume| volume.message.as_ref());
+                let words = seen
+                    .data_volume
+                    .map(|volume| import::words(self.situation, volume))
+                    .unwrap_or_default();
+                let told = || diagnosis::told(self.situation, &start, &words);
+                let message = now.cloned().or_else(told).or(before.cloned());
+                (disk, message.unwrap_or(start))
+            })
             .collect()
     }
 

@@ -4,7 +4,7 @@ use wukong_api::WukongStatus;
 
 use crate::condition::{Condition, Status};
 use crate::decision::{Decision, Waiting};
-use crate::environment::Check;
+use crate::diagnosis::Check;
 use crate::notes::notes;
 use crate::observed::Observed;
 use crate::status::{self, Findings};

@@ -5,22 +5,25 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as ApiCondition, Time};
 use wukong_api::status::{
-    Blocker, FirstBoot, NetworkStatus, PendingChange, Phase, ResourceStatus, StartedWith, Timings,
-    VolumeStatus,
+    Blocker, EvidenceLink, FirstBoot, NetworkStatus, PendingChange, Phase, ResourceStatus,
+    StartedWith, Timings, VolumeStatus,
 };
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
 use crate::condition::{Condition, Status};
-use crate::conditions::import;
 use crate::facts::VirtualMachineInstanceFact;
+use crate::facts::json::printable;
+use crate::facts::words::shorten;
 use crate::observed::Memory;
 use crate::ownership::DiskSeen;
 
 /// Least time between two writes that tell mere progress.
 const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
-/// Longest message in a condition, in bytes.
+/// Longest message in a condition, in characters.
 const MESSAGE_MAX: usize = 1024;
+/// Longest text of a link of the chain of evidence, in characters.
+const LINK_TEXT_MAX: usize = 400;
 
 /// What the status is made of.
 pub(crate) struct Findings<'a> {
@@ -210,23 +213,24 @@ fn describe(condition: &Condition, before: Option<&Blocker>, now: &Time) -> Bloc
         object: condition.object.clone(),
         message: cut(&condition.message),
         hint: condition.hint.clone(),
+        chain: condition.chain.iter().map(short).collect(),
     }
 }
 
-/// On one line and at most [`MESSAGE_MAX`] bytes.
-fn cut(message: &str) -> String {
-    let clean: String = message
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if clean.len() <= MESSAGE_MAX {
-        return clean;
+/// The link with a text that fits a status.
+fn short(link: &EvidenceLink) -> EvidenceLink {
+    EvidenceLink {
+        text: link
+            .text
+            .as_deref()
+            .map(|text| shorten(text, LINK_TEXT_MAX)),
+        ..link.clone()
     }
-    let end = (0..=MESSAGE_MAX - '…'.len_utf8())
-        .rev()
-        .find(|end| clean.is_char_boundary(*end))
-        .unwrap_or(0);
-    format!("{}…", clean.get(..end).unwrap_or_default())
+}
+
+/// On one line and at most [`MESSAGE_MAX`] characters.
+fn cut(message: &str) -> String {
+    shorten(&printable(message), MESSAGE_MAX)
 }
 
 /// The NICs as they are.
@@ -276,7 +280,7 @@ pub(crate) fn networks(
 }
 
 /// The disks as they are.
-pub(crate) fn volumes(disks: &[DiskSeen], said: &BTreeMap<&str, &str>) -> Vec<VolumeStatus> {
+pub(crate) fn volumes(disks: &[DiskSeen], messages: &BTreeMap<&str, String>) -> Vec<VolumeStatus> {
     let status = |seen: &DiskSeen| {
         let phase = seen
             .data_volume
@@ -299,11 +303,9 @@ pub(crate) fn volumes(disks: &[DiskSeen], said: &BTreeMap<&str, &str>) -> Vec<Vo
                 .claim
                 .and_then(|claim| claim.capacity)
                 .map(|size| size.to_string()),
-            message: seen.data_volume.and_then(|volume| {
-                let before = said.get(seen.disk.name.as_str()).copied();
-                let failure = import::failure(&seen.disk.name, volume, before)?;
-                Some(cut(&failure.message))
-            }),
+            message: messages
+                .get(seen.disk.name.as_str())
+                .map(|message| cut(message)),
             reclaim_policy: Some(format!("{:?}", seen.disk.reclaim_policy)),
         }
     };
@@ -370,6 +372,11 @@ pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condi
         object: blocker.and_then(|blocker| blocker.object.clone()),
         hint: blocker.and_then(|blocker| blocker.hint.clone()),
         evidence: Vec::new(),
+        words: Vec::new(),
+        chain: blocker
+            .map(|blocker| blocker.chain.clone())
+            .unwrap_or_default(),
+        open: false,
     })
 }
 

@@ -1,4 +1,4 @@
-//! What is waited for, and how it is told that it is there.
+//! The goal of an action, and the wait for it.
 
 use std::time::{Duration, Instant};
 
@@ -17,34 +17,34 @@ use crate::cluster::{self, Cluster};
 use crate::kubevirt::{self, Instance};
 use crate::{live, text};
 
-/// What is waited for.
+/// State to wait for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Goal {
-    /// The Wukong is in this phase, and its status speaks of this generation or a later one.
+    /// The Wukong is in this phase, and its status is of this generation or a later one.
     Phase {
         phase: Phase,
         generation: Option<i64>,
     },
     /// The guest runs.
     Runs,
-    /// The guest runs, and is not the one of this uid.
+    /// The guest runs in another instance than this uid.
     OtherInstance { than: String },
-    /// A migration other than the earlier one is over.
+    /// A migration other than the earlier one is complete.
     Migrated {
         from: String,
         earlier: Option<String>,
     },
 }
 
-/// How the waiting ended, as a sentence.
+/// Result of the wait, as a sentence.
 #[derive(Debug)]
 pub enum Reached {
     Yes(String),
-    NotInTime(String),
+    TimedOut(String),
 }
 
 impl Goal {
-    /// The phase in which a wish is carried out.
+    /// Returns the goal of a power state.
     pub fn phase(state: PowerState, generation: Option<i64>) -> Self {
         let phase = match state {
             PowerState::Running => Phase::Running,
@@ -54,7 +54,7 @@ impl Goal {
         Self::Phase { phase, generation }
     }
 
-    /// The same for a VM that was called instead of its Wukong changed: the status speaks of this generation already.
+    /// Returns the goal after a call of KubeVirt, which does not change the generation of the Wukong.
     pub fn after_a_call(self) -> Self {
         match self {
             Self::Phase { phase, .. } => Self::Phase {
@@ -65,7 +65,7 @@ impl Goal {
         }
     }
 
-    /// Whether the Wukong shows that it is reached.
+    /// Returns whether the Wukong has reached the goal.
     fn in_wukong(&self, wukong: &Wukong) -> bool {
         let Self::Phase { phase, generation } = self else {
             return false;
@@ -76,10 +76,10 @@ impl Goal {
         status.phase == Some(*phase) && status.observed_generation >= *generation
     }
 
-    /// Whether the running guest shows that it is reached.
+    /// Returns whether the instance has reached the goal.
     ///
     /// # Errors
-    /// It cannot be reached any more.
+    /// The goal can no longer be reached.
     fn in_instance(&self, instance: &Instance) -> anyhow::Result<bool> {
         match self {
             Self::Phase { .. } => Ok(false),
@@ -133,7 +133,7 @@ impl Goal {
     }
 }
 
-/// Waits until the goal is reached, and shows how the conditions move.
+/// Waits until the goal is reached, and shows the conditions meanwhile.
 pub async fn reach(
     cluster: &Cluster,
     name: &str,
@@ -153,20 +153,20 @@ pub async fn reach(
                 progress.end();
                 let seconds = timeout.as_secs();
                 let why = progress.blocker().map(|why| format!(": {why}")).unwrap_or_default();
-                return Ok(Reached::NotInTime(format!("not there after {seconds} s{why}")));
+                return Ok(Reached::TimedOut(format!("timed out after {seconds} s{why}")));
             }
             change = wukongs.try_next() => match change? {
                 Some(Some(object)) => {
-                    let seen = cluster::decode(&object)?;
-                    progress.show(&seen);
-                    let reached = goal.in_wukong(&seen);
-                    wukong = Some(seen);
+                    let observed = cluster::decode(&object)?;
+                    progress.show(&observed);
+                    let reached = goal.in_wukong(&observed);
+                    wukong = Some(observed);
                     reached
                 }
-                Some(None) => bail!("Wukong {name} was deleted meanwhile"),
+                Some(None) => bail!("Wukong {name} was deleted"),
                 None => bail!("the API server ended the watch"),
             },
-            // Only what happens outside the Wukong's own status needs the second watch, and its rights.
+            // A goal that the Wukong's status shows needs no second watch and no permissions for it.
             change = instances.try_next(), if !matches!(goal, Goal::Phase { .. }) => match change? {
                 Some(object) => {
                     instance = object.as_ref().map(Instance::of);
@@ -186,7 +186,7 @@ pub async fn reach(
     }
 }
 
-/// One object as it changes; `None` while it does not exist. Ends with errors that do not mend themselves.
+/// Watches one object; `None` while it does not exist. Ends with an error that a retry cannot fix.
 fn changes(
     api: Api<DynamicObject>,
     name: &str,

@@ -9,42 +9,39 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use crate::cluster::{Cluster, ClusterArgs};
+use crate::cluster::Cluster;
 use crate::exit::Exit;
 use crate::output;
 
 pub use goal::{Goal, Reached, reach};
 pub use move_now::{migrate, restart};
-pub use power::{DesiredPower, FIELD_MANAGER, set};
+pub use power::{DesiredPower, FIELD_MANAGER, power_managers, set};
 
-/// Which VM, and whether to wait for it.
+/// Arguments of an action on a VM.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Exit codes:
-  0  done; without --wait: asked for
+  0  done; without --wait: requested
   1  failed or refused
-  3  --timeout is over: the VM may still get there")]
+  3  timed out: the operator continues")]
 pub struct ActionArgs {
     /// Name of the Wukong
     name: String,
 
-    /// Wait until the VM is there, and show how it gets there
+    /// Wait until the action is complete, and show the progress
     #[arg(short, long)]
     wait: bool,
 
-    /// How long to wait, such as 90s or 10m
+    /// Maximum time to wait, such as 90s or 10m
     #[arg(long, value_name = "DURATION", default_value = "5m", requires = "wait")]
     timeout: SignedDuration,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
 impl ActionArgs {
-    /// Waits for the goal when asked to, and ends with a sentence either way.
-    async fn finish(&self, cluster: &Cluster, goal: Goal, asked: &str) -> anyhow::Result<Exit> {
+    /// Waits for the goal with `--wait`, and prints the result.
+    async fn finish(&self, cluster: &Cluster, goal: Goal, requested: &str) -> anyhow::Result<Exit> {
         if !self.wait {
-            output::print(&format!("{}: {asked}\n", self.name))?;
+            output::print(&format!("{}: {requested}\n", self.name))?;
             return Ok(Exit::Done);
         }
         let timeout = Duration::try_from(self.timeout).unwrap_or_default();
@@ -53,9 +50,9 @@ impl ActionArgs {
                 output::print(&format!("{}: {sentence}\n", self.name))?;
                 Ok(Exit::Done)
             }
-            Reached::NotInTime(sentence) => {
+            Reached::TimedOut(sentence) => {
                 output::note(&format!("{}: {sentence}", self.name));
-                Ok(Exit::NotInTime)
+                Ok(Exit::TimedOut)
             }
         }
     }

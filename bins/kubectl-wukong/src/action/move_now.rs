@@ -1,20 +1,21 @@
-//! `restart` and `migrate`: no lasting wish, so KubeVirt is called.
+//! `restart` and `migrate`: calls of KubeVirt, because neither is a state that the spec can hold.
 
 use anyhow::bail;
 
 use super::{ActionArgs, Goal};
+use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
 use crate::kubevirt;
 use crate::subresource::{self, On, Outcome};
 
 /// Restarts the guest.
-pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+pub async fn restart(args: &ActionArgs, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     cluster.wukong(&args.name).await?;
     let before = kubevirt::instance(&cluster, &args.name).await?;
     let Some(before) = before else {
         bail!(
-            "{} does not run: kubectl wukong start {}",
+            "{} does not run; start it: kubectl wukong start {}",
             args.name,
             args.name
         )
@@ -24,7 +25,7 @@ pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
             args.finish(
                 &cluster,
                 Goal::OtherInstance { than: before.uid },
-                "restart asked for",
+                "restart requested",
             )
             .await
         }
@@ -32,19 +33,19 @@ pub async fn restart(args: &ActionArgs) -> anyhow::Result<Exit> {
     }
 }
 
-/// Moves the running guest to another node.
-pub async fn migrate(args: &ActionArgs) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+/// Migrates the running guest to another node.
+pub async fn migrate(args: &ActionArgs, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     cluster.wukong(&args.name).await?;
     let Some(before) = kubevirt::instance(&cluster, &args.name).await? else {
-        bail!("{} does not run: there is nothing to migrate", args.name)
+        bail!("{} does not run: only a running VM can migrate", args.name)
     };
     let goal = Goal::Migrated {
         from: before.node.unwrap_or_default(),
         earlier: before.migration.map(|migration| migration.uid),
     };
     match subresource::call(&cluster, On::Machine, &args.name, "migrate").await? {
-        Outcome::Accepted => args.finish(&cluster, goal, "migration asked for").await,
+        Outcome::Accepted => args.finish(&cluster, goal, "migration requested").await,
         Outcome::Conflict(why) => bail!("KubeVirt cannot migrate {}: {why}", args.name),
     }
 }

@@ -1,25 +1,26 @@
-//! Power: a wish in the Wukong, which the operator carries out.
+//! `start`, `stop`, `pause`, `unpause`: the power state in the spec of the Wukong, which the operator enforces.
 
 use anyhow::Context;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
 use kube::api::{DynamicObject, Patch, PatchParams, ValidationDirective};
 use kube::core::ApiResource;
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
 use wukong_api::spec::PowerState;
 use wukong_api::{ValidatedWukong, Wukong, labels};
 use wukong_vm::virtual_machine::VirtualMachine;
 
 use super::{ActionArgs, Goal};
-use crate::cluster::{self, Cluster};
+use crate::cluster::{self, Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::kubevirt;
 use crate::output;
 use crate::subresource::{self, On, Outcome};
 
-/// The manager of the fields that this plugin writes.
+/// Field manager of this plugin.
 pub const FIELD_MANAGER: &str = "kubectl-wukong";
 
-/// What the user wants of the power.
+/// The power action of the user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DesiredPower {
     Start,
@@ -46,24 +47,28 @@ impl DesiredPower {
         }
     }
 
-    fn asked(self) -> &'static str {
+    fn requested(self) -> &'static str {
         match self {
-            Self::Start => "start asked for",
-            Self::Stop => "stop asked for",
-            Self::Pause => "pause asked for",
-            Self::Unpause => "unpause asked for",
+            Self::Start => "start requested",
+            Self::Stop => "stop requested",
+            Self::Pause => "pause requested",
+            Self::Unpause => "unpause requested",
         }
     }
 }
 
-/// Writes the wish into the Wukong.
+/// Sets the power state in the Wukong.
 ///
-/// The operator carries out a wish once, and then leaves the VM to whoever starts and stops it elsewhere. So when this
-/// very wish was carried out before, KubeVirt is called instead.
-pub async fn set(args: &ActionArgs, wish: DesiredPower) -> anyhow::Result<Exit> {
-    let cluster = args.cluster.connect().await?;
+/// The operator enforces a power state once. Then other tools may start and stop the VM. If the operator has enforced
+/// this power state before, KubeVirt is called as well.
+pub async fn set(
+    args: &ActionArgs,
+    cluster: &ClusterArgs,
+    power: DesiredPower,
+) -> anyhow::Result<Exit> {
+    let cluster = cluster.connect().await?;
     let wukong = cluster.wukong(&args.name).await?;
-    if wish == DesiredPower::Unpause && !is_paused(&wukong) {
+    if power == DesiredPower::Unpause && !is_paused(&wukong) {
         let paused = kubevirt::instance(&cluster, &args.name)
             .await?
             .is_some_and(|instance| instance.paused);
@@ -72,31 +77,50 @@ pub async fn set(args: &ActionArgs, wish: DesiredPower) -> anyhow::Result<Exit> 
             return Ok(Exit::Done);
         }
     }
-    let asserted = asserted_wish(&cluster, &args.name).await?;
-    let patched = patch(&cluster, &args.name, wish.state()).await?;
-    let mut goal = Goal::phase(wish.state(), patched.meta().generation);
-    if was_carried_out(&patched, asserted.as_deref()) {
-        let (on, call) = wish.call();
-        // A conflict says that the VM is so already.
+    let enforced = enforced_power(&cluster, &args.name).await?;
+    let patched = patch(&cluster, &args.name, power.state()).await?;
+    if wukong.spec.power_state != Some(power.state()) {
+        for manager in power_managers(&wukong).filter(|manager| *manager != FIELD_MANAGER) {
+            output::note(&format!(
+                "note: {manager} manages spec.powerState of {}: its next apply conflicts or restores its own value; \
+                 change the manifest as well",
+                args.name
+            ));
+        }
+    }
+    let mut goal = Goal::phase(power.state(), patched.meta().generation);
+    if was_enforced(&patched, enforced.as_deref()) {
+        let (on, call) = power.call();
+        // A conflict means that the VM is in this state already.
         if let Outcome::Accepted = subresource::call(&cluster, on, &args.name, call).await? {
             goal = goal.after_a_call();
         }
     }
-    args.finish(&cluster, goal, wish.asked()).await
+    args.finish(&cluster, goal, power.requested()).await
 }
 
 fn is_paused(wukong: &Wukong) -> bool {
     wukong.spec.power_state == Some(PowerState::Paused)
 }
 
-/// Whether the operator has nothing to do for the wish of `wukong`, because it is noted on the VM as carried out.
-fn was_carried_out(wukong: &Wukong, asserted: Option<&str>) -> bool {
-    let (Ok(validated), Some(asserted)) = (ValidatedWukong::try_from(wukong), asserted) else {
+/// Returns the managers of `spec.powerState`.
+pub fn power_managers(wukong: &Wukong) -> impl Iterator<Item = &str> {
+    let managed = |fields: &FieldsV1| fields.0.pointer("/f:spec/f:powerState").is_some();
+    wukong
+        .managed_fields()
+        .iter()
+        .filter(move |entry| entry.fields_v1.as_ref().is_some_and(managed))
+        .filter_map(|entry| entry.manager.as_deref())
+}
+
+/// Returns whether the operator has enforced the power state of `wukong`, according to the annotation of the VM.
+fn was_enforced(wukong: &Wukong, enforced: Option<&str>) -> bool {
+    let (Ok(validated), Some(enforced)) = (ValidatedWukong::try_from(wukong), enforced) else {
         return false;
     };
     match is_paused(wukong) {
-        true => asserted.ends_with("/Paused"),
-        false => asserted == wukong_engine::DesiredPower::of(&validated).first_annotation(),
+        true => enforced.ends_with("/Paused"),
+        false => enforced == wukong_engine::DesiredPower::of(&validated).first_annotation(),
     }
 }
 
@@ -111,14 +135,33 @@ async fn patch(cluster: &Cluster, name: &str, state: PowerState) -> anyhow::Resu
     cluster::decode(&stored.map_err(cluster::readable)?)
 }
 
-/// The wish that is noted on the VirtualMachine; `None` without one, or when we may not look.
-async fn asserted_wish(cluster: &Cluster, name: &str) -> anyhow::Result<Option<String>> {
+/// Reads the power state that the operator enforced last from the VirtualMachine; `None` if there is none or it may not be
+/// read.
+async fn enforced_power(cluster: &Cluster, name: &str) -> anyhow::Result<Option<String>> {
     let resource = ApiResource::erase::<VirtualMachine>(&());
     let api: Api<DynamicObject> =
         Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
     match api.get_opt(name).await {
         Ok(vm) => Ok(vm.and_then(|vm| vm.metadata.annotations?.remove(labels::POWER_WISH))),
         Err(kube::Error::Api(status)) if matches!(status.code, 403 | 404) => Ok(None),
-        Err(error) => Err(error).context("cannot look at the VirtualMachine"),
+        Err(error) => Err(error).context("cannot read the VirtualMachine"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_managers_of_the_power_state() {
+        let wukong: Wukong = serde_saphyr::from_str(
+            "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, spec: {cpu: 1, memory: 1Gi}, metadata: {name: web, managedFields: [\
+             {manager: argocd-controller, operation: Apply, fieldsV1: {'f:spec': {'f:cpu': {}, 'f:powerState': {}}}}, \
+             {manager: kubectl-edit, operation: Update, fieldsV1: {'f:spec': {'f:memory': {}}}}, \
+             {manager: kubectl-wukong, operation: Update, fieldsV1: {'f:spec': {'f:powerState': {}}}}]}}",
+        )
+        .unwrap();
+        let managers: Vec<&str> = power_managers(&wukong).collect();
+        assert_eq!(managers, ["argocd-controller", "kubectl-wukong"]);
     }
 }

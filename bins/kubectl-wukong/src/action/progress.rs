@@ -1,4 +1,4 @@
-//! The line that shows how the conditions move.
+//! The progress line: the conditions of a Wukong.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use wukong_api::{ConditionType, Wukong};
 
 use crate::{output, text};
 
-/// The line. On a terminal it is one line that changes; elsewhere each change is a line.
+/// The progress line. On a terminal it is replaced on every change; elsewhere each change is a new line.
 pub struct Progress {
     bar: ProgressBar,
     name: String,
@@ -48,22 +48,22 @@ impl Progress {
         self.last = line;
     }
 
-    /// What stood in the way when the Wukong was seen last.
+    /// Returns the last observed blocker.
     pub fn blocker(&self) -> Option<&str> {
         self.blocker.as_deref()
     }
 
-    /// Takes the line away.
+    /// Removes the line.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// `Starting  8 ✓  … Running: The guest waits for its node`: how many conditions are true, and the first that is not. All
-/// by name would be longer than a terminal, and hide the one that matters.
+/// Returns the number of true conditions and the first that is not true: `Starting  8 ✓  … Running: The guest waits for
+/// its node`. A list of all conditions would be longer than a terminal is wide.
 fn line(wukong: &Wukong) -> String {
     let Some(status) = &wukong.status else {
-        return "not seen by the operator yet".into();
+        return "not observed by the operator yet".into();
     };
     let phase = status
         .phase
@@ -73,7 +73,7 @@ fn line(wukong: &Wukong) -> String {
         let all = status.conditions.iter();
         all.filter(|condition| condition.type_ != ConditionType::Ready.as_ref())
     };
-    // What follows in causal order cannot be better.
+    // The conditions are in causal order: those after the first that is not true do not count.
     let done = conditions().take_while(|condition| condition.status == "True");
     let done = format!("{phase}  {} ✓", done.count());
     match conditions().find(|condition| condition.status != "True") {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_line_tells_the_first_condition_that_is_not_true() {
+    fn the_line_names_the_first_condition_that_is_not_true() {
         let shown = |manifest| line(&serde_saphyr::from_str(manifest).unwrap());
         assert_eq!(
             shown(include_str!("../../tests/data/importing.yaml")),

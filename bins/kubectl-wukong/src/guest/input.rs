@@ -1,4 +1,4 @@
-//! What is typed, or piped in.
+//! Standard input for a guest.
 
 use std::io::Read;
 
@@ -6,13 +6,13 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use tokio::sync::mpsc;
 
-/// Ctrl-], which leaves a console, as telnet and virtctl have it.
+/// Ctrl-], which disconnects from a console as in telnet and virtctl.
 const ESCAPE: u8 = 0x1d;
 
-/// Standard input.
+/// Returns standard input as a stream.
 ///
-/// It is read by a thread of its own, because a read cannot be cancelled: tokio's own standard input would keep the
-/// process until the next key.
+/// A separate thread reads it, because a read cannot be cancelled: with tokio's standard input, the process would wait for
+/// the next key before it ends.
 pub fn stdin() -> impl Stream<Item = Bytes> {
     let (sender, mut receiver) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -35,7 +35,7 @@ pub fn stdin() -> impl Stream<Item = Bytes> {
     stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-/// What comes before the escape character.
+/// Ends the stream before the escape character.
 pub fn until_escape(input: impl Stream<Item = Bytes> + Unpin) -> impl Stream<Item = Bytes> {
     stream::unfold(Some(input), |input| async {
         let mut input = input?;
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    /// What gets through of these chunks, and whether the stream ended at once although its input did not.
+    /// Returns the output for these chunks, and whether the stream ended before its input.
     fn through(chunks: &[&'static str]) -> (String, bool) {
         let chunks: Vec<_> = chunks.iter().map(|chunk| Bytes::from(*chunk)).collect();
         let input = stream::iter(chunks).chain(stream::pending());
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn the_escape_ends_it_wherever_it_stands() {
+    fn the_escape_character_ends_the_stream_at_any_position() {
         assert_eq!(through(&["root\r", "ls\r"]), ("root\rls\r".into(), false));
         assert_eq!(through(&["\u{1d}"]), (String::new(), true));
         assert_eq!(through(&["ls\r", "\u{1d}", "rm"]), ("ls\r".into(), true));

@@ -1,4 +1,4 @@
-//! A connection to the inside of a running guest: its serial console, its ports.
+//! Connections to a running guest: its serial console and its ports.
 
 pub mod input;
 pub mod running;

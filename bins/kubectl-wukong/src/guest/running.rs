@@ -1,4 +1,4 @@
-//! A guest can be reached while it runs.
+//! Whether a guest runs.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::cluster::Cluster;
 use crate::kubevirt;
 use crate::text;
 
-/// The guest of a Wukong runs.
+/// Requires that the guest of a Wukong runs.
 ///
 /// # Errors
-/// It does not; says why, and what to do.
+/// It does not run; the message has the reason and a command.
 pub async fn require(cluster: &Cluster, wukong: &Wukong, name: &str) -> anyhow::Result<()> {
     if runs(cluster, name).await? {
         return Ok(());
@@ -35,10 +35,10 @@ pub async fn require(cluster: &Cluster, wukong: &Wukong, name: &str) -> anyhow::
     }
 }
 
-/// Waits until the guest of a Wukong runs. `Err` in it is the sentence that says that it did not in time.
+/// Waits until the guest of a Wukong runs. The inner `Err` is the sentence for a timeout.
 ///
 /// # Errors
-/// It is stopped, or cannot be looked at.
+/// The VM is stopped, or the API server refuses.
 pub async fn wait(
     cluster: &Cluster,
     wukong: &Wukong,
@@ -52,7 +52,7 @@ pub async fn wait(
     Ok(
         match action::reach(cluster, name, Goal::Runs, timeout).await? {
             Reached::Yes(_) => Ok(()),
-            Reached::NotInTime(sentence) => Err(sentence),
+            Reached::TimedOut(sentence) => Err(sentence),
         },
     )
 }
@@ -72,7 +72,7 @@ fn refuse_stopped(cluster: &Cluster, wukong: &Wukong, name: &str) -> anyhow::Res
     Ok(())
 }
 
-/// Whether the status says so, and speaks of the spec as it is now.
+/// Returns whether the VM is stopped according to a status of the current generation.
 fn is_stopped(wukong: &Wukong) -> bool {
     wukong.status.as_ref().is_some_and(|status| {
         status.phase == Some(Phase::Stopped)
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_that_was_just_started_is_not_stopped() {
+    fn a_vm_that_was_just_started_is_not_stopped() {
         let stored = |generation: u8| -> Wukong {
             serde_saphyr::from_str(&format!(
                 "{{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, \

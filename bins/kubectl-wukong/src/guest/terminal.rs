@@ -1,4 +1,4 @@
-//! The user's terminal, in raw mode while the guest's console has it.
+//! The terminal of the user, in raw mode during a console session.
 
 use std::io::IsTerminal;
 use std::panic;
@@ -6,17 +6,17 @@ use std::panic;
 use anyhow::Context;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 
-/// Raw mode: every key goes to the guest, also Ctrl-C. Dropping it gives the terminal back as it was.
+/// Raw mode: every key goes to the guest, including Ctrl-C. Drop restores the terminal.
 pub struct Raw(());
 
 impl Raw {
-    /// Switches to raw mode. `None` when standard input is no terminal.
+    /// Enables raw mode; returns `None` if standard input is not a terminal.
     pub fn enable() -> anyhow::Result<Option<Self>> {
         if !std::io::stdin().is_terminal() {
             return Ok(None);
         }
-        enable_raw_mode().context("the terminal cannot be put into raw mode")?;
-        // A panic ends a release build without dropping anything.
+        enable_raw_mode().context("cannot put the terminal into raw mode")?;
+        // A panic aborts a release build without a drop.
         let default = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
             let _ = disable_raw_mode();
@@ -28,14 +28,14 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // Nothing is left to be done when the terminal is gone.
+        // A terminal that is closed cannot be restored.
         let _ = disable_raw_mode();
     }
 }
 
-/// Comes when the process is asked to end.
+/// Completes on a signal that ends the process.
 #[cfg(unix)]
-pub async fn told_to_end() -> std::io::Result<()> {
+pub async fn terminated() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -50,8 +50,8 @@ pub async fn told_to_end() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Comes when the process is asked to end.
+/// Completes on a signal that ends the process.
 #[cfg(not(unix))]
-pub async fn told_to_end() -> std::io::Result<()> {
+pub async fn terminated() -> std::io::Result<()> {
     tokio::signal::ctrl_c().await
 }

@@ -1,5 +1,5 @@
-//! KubeVirt's stream subresources: a websocket with the subprotocol `plain.kubevirt.io`, whose binary messages are the
-//! bytes of one stream, without channels. (`kube::Client::connect` speaks the subprotocols of Kubernetes only.)
+//! The stream subresources of KubeVirt: a websocket with the subprotocol `plain.kubevirt.io`, whose binary messages are
+//! the bytes of one stream, without channels. (`kube::Client::connect` supports only the subprotocols of Kubernetes.)
 
 use std::fmt;
 use std::pin::pin;
@@ -31,28 +31,28 @@ use crate::cluster::{self, Cluster};
 use crate::subresource::{self, On};
 
 const PROTOCOL: &str = "plain.kubevirt.io";
-/// How much of a refusal is read, in bytes.
+/// Maximum size of a refusal that is read, in bytes.
 const REFUSAL: usize = 64 * 1024;
-/// How long the closing may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// Maximum time to close the websocket.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A stream to a guest.
 pub struct Tunnel(WebSocketStream<TokioIo<Upgraded>>);
 
-/// Why KubeVirt, or the API server before it, does not open a stream.
+/// Refusal of a stream by KubeVirt or the API server.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refused {
     pub code: u16,
-    /// Its words.
+    /// The message of the server.
     pub message: String,
 }
 
-/// Who ended a stream.
+/// The side that ended a stream.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ended {
-    /// Our input was at its end.
+    /// This side: the input ended.
     Here,
-    /// The other side, perhaps with a reason.
+    /// The other side, with its reason or an empty text.
     There(String),
 }
 
@@ -78,10 +78,12 @@ pub async fn open(
     let accept = answer.headers().get(SEC_WEBSOCKET_ACCEPT);
     if accept.is_none_or(|accept| accept.as_bytes() != derive_accept_key(key.as_bytes()).as_bytes())
     {
-        bail!("what answers for the API server does not speak websockets; is there a proxy?");
+        bail!(
+            "the answer is not a websocket; does a proxy before the API server block websockets?"
+        );
     }
     let upgraded = hyper::upgrade::on(answer).await;
-    let upgraded = TokioIo::new(upgraded.context("the API server broke the connection off")?);
+    let upgraded = TokioIo::new(upgraded.context("the API server closed the connection")?);
     let socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, None).await;
     Ok(Ok(Tunnel(socket)))
 }
@@ -94,7 +96,7 @@ impl Refused {
         Ok(Self::from_parts(code, &String::from_utf8_lossy(&body)))
     }
 
-    /// The words of a `Status`, or else the body as it is.
+    /// Extracts the message of a `Status`, or else the whole body.
     fn from_parts(code: u16, body: &str) -> Self {
         let status = serde_json::from_str::<Value>(body).unwrap_or_default();
         let message = match status.get("message").and_then(Value::as_str) {
@@ -118,10 +120,10 @@ impl fmt::Display for Refused {
 }
 
 impl Tunnel {
-    /// Carries `input` to the guest and what the guest says to `output`, until either side ends it.
+    /// Copies `input` to the guest and the output of the guest to `output`, until either side ends the stream.
     ///
-    /// The protocol cannot say that only the input is at its end: the stream is closed when the guest was silent for
-    /// `linger` after that, so that an answer is not cut off.
+    /// The protocol cannot signal the end of the input alone. After it, the stream is closed once the guest has sent nothing
+    /// for `linger`, so that an answer is not cut off.
     ///
     /// # Errors
     /// The connection failed, or `output` cannot be written.
@@ -132,17 +134,17 @@ impl Tunnel {
         linger: Duration,
     ) -> anyhow::Result<Ended> {
         let (mut to, mut from) = self.0.split();
-        let heard = watch::Sender::new(Instant::now());
+        let active = watch::Sender::new(Instant::now());
         let upward = async {
             let mut input = pin!(input);
             while let Some(bytes) = input.next().await {
                 match to.send(Message::Binary(bytes)).await {
-                    // What it said last is still to be heard.
+                    // Its last output is still to be read.
                     Err(error) if is_end(&error) => break,
                     sent => sent?,
                 }
             }
-            heard.send_replace(Instant::now());
+            active.send_replace(Instant::now());
             Ok::<_, Error>(to)
         };
         let downward = async {
@@ -150,12 +152,12 @@ impl Tunnel {
                 match message {
                     Ok(Message::Close(Some(frame))) => return Ok(frame.reason.to_string()),
                     Ok(Message::Binary(bytes)) => {
-                        heard.send_replace(Instant::now());
+                        active.send_replace(Instant::now());
                         output.write_all(&bytes).await?;
                         output.flush().await?;
                     }
                     Ok(_) => {}
-                    // KubeVirt does not say goodbye.
+                    // KubeVirt closes the connection without a closing handshake.
                     Err(error) if is_end(&error) => break,
                     Err(error) => return Err(error.into()),
                 }
@@ -168,7 +170,7 @@ impl Tunnel {
             to = upward => to?,
         };
         loop {
-            let silent = *heard.borrow() + linger;
+            let silent = *active.borrow() + linger;
             if Instant::now() >= silent {
                 break;
             }
@@ -177,13 +179,13 @@ impl Tunnel {
                 () = sleep_until(silent) => {}
             }
         }
-        // It ends with this process even if nobody hears it.
-        let _ = timeout(GOODBYE, to.close()).await;
+        // The connection ends with this process in any case.
+        let _ = timeout(CLOSE_TIMEOUT, to.close()).await;
         Ok(Ended::Here)
     }
 }
 
-/// Whether an error only says that the other side is gone.
+/// Returns whether an error only means that the other side has closed the connection.
 fn is_end(error: &Error) -> bool {
     use tokio_tungstenite::tungstenite::error::ProtocolError;
     matches!(
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_is_in_the_words_of_the_server() {
+    fn a_refusal_has_the_message_of_the_server() {
         let status = r#"{"kind": "Status", "message": "VMI is paused", "code": 409}"#;
         assert_eq!(
             Refused::from_parts(409, status).to_string(),

@@ -1,4 +1,4 @@
-//! Manifests: files with Wukongs, read as strictly as a person who mistyped a field would want them to be.
+//! Manifests: files with Wukongs, parsed strictly, so that a mistyped field is an error.
 
 mod read;
 mod schema;
@@ -9,10 +9,10 @@ use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 
 pub use read::{Defaults, Refused, documents, is_policy, policy, read};
 
-/// Where the manifests are, and what the operator allows.
+/// Flags that name manifests and the settings of the operator.
 #[derive(Clone, Debug, clap::Args)]
 pub struct FileArgs {
-    /// File with Wukongs, YAML or JSON, one or several; `-` for standard input. Other objects in it are passed over
+    /// File with Wukongs in YAML or JSON; `-` reads standard input. Other objects are ignored
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true)]
     pub files: Vec<PathBuf>,
 
@@ -20,25 +20,25 @@ pub struct FileArgs {
     pub settings: SettingsArgs,
 }
 
-/// The settings of the operator that a manifest is held against.
+/// Settings of the operator against which manifests are validated.
 #[derive(Clone, Debug, clap::Args)]
 pub struct SettingsArgs {
-    /// The operator's setting of this name: put before a short image name such as `ubuntu:24.04`
+    /// As set at the operator: prefix of short image names such as `ubuntu:24.04`
     #[arg(long, value_name = "URL", default_value_t = OperatorSettings::default().os_image_prefix)]
     os_image_prefix: String,
 
-    /// The operator's setting of this name: hosts that no image may come from
+    /// As set at the operator: hosts from which no image may come
     #[arg(long = "denied-host", value_name = "HOST", value_delimiter = ',',
           default_values_t = OperatorSettings::default().denied_hosts)]
     denied_hosts: Vec<String>,
 
-    /// The operator's setting of this name: bridges are made on nodes for `nodeNetwork`
+    /// As set at the operator: create bridges on nodes for `nodeNetwork`
     #[arg(long)]
     manage_node_networks: bool,
 }
 
 impl SettingsArgs {
-    /// What the operator allows.
+    /// Returns the settings.
     pub fn operator_settings(&self) -> OperatorSettings {
         OperatorSettings {
             os_image_prefix: self.os_image_prefix.clone(),
@@ -48,11 +48,11 @@ impl SettingsArgs {
     }
 }
 
-/// A Wukong that was read and found valid.
+/// A valid Wukong of a file.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// As it was written, with the namespace filled in.
+    /// As written, with the namespace filled in.
     pub wukong: Wukong,
-    /// As the planners take it.
+    /// The input of the planners.
     pub validated: ValidatedWukong,
 }

@@ -1,4 +1,4 @@
-//! From files to Wukongs.
+//! Reads Wukongs from files.
 
 use std::fmt::Write;
 use std::io::Read;
@@ -13,7 +13,7 @@ use wukong_api::{GROUP, OperatorSettings, ValidatedWukong, Wukong, WukongPolicy}
 use super::{Manifest, schema};
 use crate::output;
 
-/// What is wrong with the manifests, each problem with its path.
+/// The problems of manifests, each with its path.
 #[derive(Debug)]
 pub struct Refused(pub Vec<(String, Vec<Problem>)>);
 
@@ -34,11 +34,11 @@ impl std::fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// What is taken for a manifest that does not say it itself.
+/// Values for fields that a manifest does not set.
 pub struct Defaults<'a> {
-    /// Namespace that was asked for; a manifest that names another is refused.
+    /// Namespace of the command line; a manifest with another namespace is refused.
     pub namespace: Option<&'a str>,
-    /// Namespace when none was asked for.
+    /// Namespace if the command line has none.
     pub context_namespace: &'a str,
     /// Uid.
     pub uid: Option<&'a str>,
@@ -77,20 +77,20 @@ pub fn read(
     }
     if manifests.is_empty() {
         bail!(
-            "there is no Wukong (apiVersion: {}) in the files given",
+            "no Wukong (apiVersion: {}) in the given files",
             Wukong::api_version(&())
         );
     }
     Ok(manifests)
 }
 
-/// The objects of a file, those inside a `List` one by one.
+/// Returns the objects of a file, including those of a `List`.
 ///
 /// # Errors
-/// A file that cannot be read, or is no YAML.
+/// A file that cannot be read, or is not YAML.
 pub fn documents(file: &Path) -> anyhow::Result<Vec<Value>> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(&text(file)?)
-        .with_context(|| format!("{} is no YAML", shown(file)))?;
+        .with_context(|| format!("{} is not YAML", shown(file)))?;
     Ok(documents.into_iter().flat_map(items).collect())
 }
 
@@ -112,7 +112,7 @@ fn text(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// The objects of a document: those of a `List`, or itself.
+/// Returns the items of a `List`, or the document itself.
 fn items(document: Value) -> Vec<Value> {
     match document {
         Value::Object(mut list) if list.get("kind").is_some_and(|kind| kind == "List") => {
@@ -125,7 +125,7 @@ fn items(document: Value) -> Vec<Value> {
     }
 }
 
-/// Whether somebody meant a Wukong: by its kind, or by its group.
+/// Returns whether a document is meant as a Wukong, by its kind or its group.
 fn is_wukong(document: &Value) -> bool {
     let field = |name: &str| {
         document
@@ -137,7 +137,7 @@ fn is_wukong(document: &Value) -> bool {
         || field("apiVersion").starts_with(GROUP) && !is_policy(document)
 }
 
-/// Whether it is a WukongPolicy.
+/// Returns whether a document is a WukongPolicy.
 pub fn is_policy(document: &Value) -> bool {
     document
         .get("kind")
@@ -147,7 +147,7 @@ pub fn is_policy(document: &Value) -> bool {
 /// Reads a WukongPolicy as strictly as the API server does.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// Every problem of the policy.
 pub fn policy(document: Value) -> Result<WukongPolicy, Refused> {
     let name = document.pointer("/metadata/name").and_then(Value::as_str);
     let of = format!("WukongPolicy {}", name.unwrap_or("without a name"));
@@ -186,13 +186,16 @@ fn manifest(
             return Err(problems);
         }
     };
-    let asked = defaults.namespace.unwrap_or(defaults.context_namespace);
+    let selected = defaults.namespace.unwrap_or(defaults.context_namespace);
     let namespace = wukong
         .meta_mut()
         .namespace
-        .get_or_insert_with(|| asked.to_owned());
-    if defaults.namespace.is_some_and(|asked| asked != namespace) {
-        let message = format!("{namespace} is not the namespace {asked} of --namespace");
+        .get_or_insert_with(|| selected.to_owned());
+    if defaults
+        .namespace
+        .is_some_and(|selected| selected != namespace)
+    {
+        let message = format!("{namespace} differs from --namespace {selected}");
         problems.push(problem("metadata.namespace", message));
     }
     if let Some(uid) = defaults.uid {
@@ -206,7 +209,7 @@ fn manifest(
         Ok(validated) if problems.is_empty() => Ok(Manifest { wukong, validated }),
         Ok(_) => Err(problems),
         Err(invalid) => {
-            // The rules know better advice than the schema.
+            // The messages of the rules are more helpful than those of the schema.
             problems.retain(|known| {
                 invalid
                     .problems
@@ -226,7 +229,7 @@ fn problem(path: &str, message: impl Into<String>) -> Problem {
     }
 }
 
-/// The name and namespace of a Wukong, for people.
+/// Displays namespace and name.
 impl std::fmt::Display for Manifest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let namespace = self.wukong.namespace().unwrap_or_default();

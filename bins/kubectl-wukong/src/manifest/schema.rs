@@ -1,7 +1,7 @@
-//! The manifest against the schema of the CustomResourceDefinition.
+//! Validates a manifest against the schema of the CustomResourceDefinition.
 //!
-//! An API server drops a field that it does not know, and a decoder stops at the first type that is wrong. Here every
-//! such place is named at once, with what was probably meant.
+//! An API server drops unknown fields, and a decoder stops at the first wrong type. This check lists all of them at once,
+//! each with a suggestion.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use regex_lite::Regex;
 use serde_json::{Map, Value};
 use wukong_api::validate::Problem;
 
-/// How alike a name has to be to be suggested, from 0 to 1.
+/// Similarity from which a name is suggested, from 0 to 1.
 const ALIKE: f64 = 0.75;
-/// How many names are listed when none is alike.
+/// Maximum number of names that are listed if none is similar.
 const NAMES_MAX: usize = 12;
 
 /// The fields of `metadata`, which the schema of a CustomResourceDefinition does not list.
@@ -37,7 +37,7 @@ const METADATA: &[&str] = &[
     "uid",
 ];
 
-/// What the schema of a kind has against a manifest, whose status is taken away.
+/// Returns the manifest without its status, and the violations of the schema of its kind.
 pub fn check<K>(mut manifest: Value) -> (Value, Vec<Problem>)
 where
     K: Resource<DynamicType = ()> + CustomResourceExt,
@@ -60,7 +60,7 @@ where
     if let Some(Value::Object(metadata)) = fields.get("metadata") {
         problems.unknown("metadata", metadata, METADATA);
     }
-    // What the operator wrote is no part of the wish.
+    // The operator writes the status; it is not part of the manifest.
     fields.remove("status");
     match (fields.get("spec"), spec_schema::<K>()) {
         (Some(spec), Some(schema)) => problems.value("spec", spec, &schema),
@@ -78,7 +78,7 @@ fn spec_schema<K: CustomResourceExt>() -> Option<JSONSchemaProps> {
         .remove("spec")
 }
 
-/// Takes empty fields away, which mean that the field is absent.
+/// Removes null fields, which are the same as absent ones.
 pub fn drop_empty(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -238,7 +238,7 @@ fn join(path: &str, name: &str) -> String {
     }
 }
 
-/// What was probably meant, or what there is.
+/// Returns the most similar name, or the list of names.
 fn suggestion(written: &str, known: &[&str]) -> String {
     let plain = |name: &str| name.to_lowercase().replace(['_', '-'], "");
     let nearest = known
@@ -247,12 +247,12 @@ fn suggestion(written: &str, known: &[&str]) -> String {
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
     match nearest {
         Some((likeness, name)) if likeness >= ALIKE => format!("; did you mean {name}?"),
-        Some(_) if known.len() <= NAMES_MAX => format!("; known here: {}", known.join(", ")),
+        Some(_) if known.len() <= NAMES_MAX => format!("; expected one of: {}", known.join(", ")),
         _ => String::new(),
     }
 }
 
-/// What a value is, without the value itself, which may be a password.
+/// Returns the type of a value without the value, which may be a password.
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",

@@ -1,4 +1,4 @@
-//! What is stored: in a cluster, or in a file that kubectl printed.
+//! The stored objects: in a cluster, or in a file that kubectl printed.
 
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::changes::Rollout;
 use wukong_engine::environment::Environment;
-use wukong_engine::environment::facts::KubeVirtFact;
 use wukong_engine::facts::Fact;
+use wukong_engine::facts::KubeVirtFact;
 
-use crate::action::FIELD_MANAGER;
+use crate::action::{FIELD_MANAGER, power_managers};
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Manifest};
 use crate::output;
 use crate::survey::Survey;
 
-/// Where what is stored comes from.
+/// Source of the stored objects.
 pub enum Known {
     Cluster(Cluster),
     Dump(Vec<Value>),
@@ -34,7 +34,7 @@ impl Known {
         Ok(Self::Dump(manifest::documents(file)?))
     }
 
-    /// Namespace of manifests that name none.
+    /// Returns the namespace of manifests without one.
     pub fn namespace(&self) -> &str {
         match self {
             Self::Cluster(cluster) => &cluster.namespace,
@@ -42,7 +42,7 @@ impl Known {
         }
     }
 
-    /// The Wukong that is stored under the name of a manifest.
+    /// Returns the stored Wukong with the name of a manifest.
     pub async fn wukong(&self, manifest: &Manifest) -> anyhow::Result<Option<Wukong>> {
         let identity = &manifest.validated.identity;
         match self {
@@ -62,7 +62,7 @@ impl Known {
             Self::Dump(objects) => {
                 let wukongs = of_kind(objects, "Wukong").map(|object| {
                     serde_json::from_value::<Wukong>(object.clone())
-                        .context("a Wukong of the dump cannot be read")
+                        .context("cannot decode a Wukong of the dump")
                 });
                 for wukong in wukongs {
                     let wukong = wukong?;
@@ -77,7 +77,7 @@ impl Known {
         }
     }
 
-    /// The addresses that Wukongs ask for.
+    /// Returns the addresses of all Wukongs.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -92,7 +92,7 @@ impl Known {
         })
     }
 
-    /// How KubeVirt brings changes to running VMs.
+    /// Returns how KubeVirt applies changes to running VMs.
     pub async fn rollout(&self) -> Rollout {
         let kubevirt = match self {
             Self::Cluster(cluster) => kubevirt(cluster).await,
@@ -100,7 +100,7 @@ impl Known {
         };
         let Some(kubevirt) = kubevirt else {
             output::note(
-                "note: KubeVirt's configuration cannot be seen; taken for granted is its default, vmRolloutStrategy: LiveUpdate",
+                "note: cannot read KubeVirt's configuration; assuming its default, vmRolloutStrategy: LiveUpdate",
             );
             return Rollout::LiveUpdate;
         };
@@ -124,17 +124,10 @@ async fn kubevirt(cluster: &Cluster) -> Option<Value> {
     serde_json::to_value(list.items.first()?).ok()
 }
 
-/// The manifest as it would be stored over `stored`: with its uid, and with the power state that this plugin set.
+/// Returns the manifest as it would be stored over `stored`: with its uid, and with the power state that this plugin set.
 pub fn as_stored(mut manifest: Wukong, stored: &Wukong) -> Wukong {
     manifest.metadata.uid.clone_from(&stored.metadata.uid);
-    let set_by_us = stored.managed_fields().iter().any(|entry| {
-        entry.manager.as_deref() == Some(FIELD_MANAGER)
-            && entry
-                .fields_v1
-                .as_ref()
-                .is_some_and(|fields| fields.0.pointer("/f:spec/f:powerState").is_some())
-    });
-    if set_by_us {
+    if power_managers(stored).any(|manager| manager == FIELD_MANAGER) {
         manifest.spec.power_state = manifest.spec.power_state.or(stored.spec.power_state);
     }
     manifest

@@ -1,4 +1,4 @@
-//! `plan`: what applying a manifest would change, and what each change takes.
+//! `plan`: the changes that a manifest would make, and the effect of each.
 
 mod known;
 mod view;
@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use wukong_api::{ConditionType, ValidatedWukong, Wukong};
 use wukong_engine::changes::{self, Change, Class, Rollout};
-use wukong_engine::environment::{CheckStatus, Environment, preflight};
+use wukong_engine::diagnosis::{CheckStatus, preflight};
+use wukong_engine::environment::Environment;
 
 use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
@@ -17,18 +18,21 @@ use crate::manifest::{self, Defaults, FileArgs, Manifest};
 use crate::output::{self, Format};
 use known::Known;
 
-/// Show what applying a manifest would change, and whether it disturbs the running VM.
+/// Show the changes that a manifest would make, and their effect on the running VM.
 ///
-/// Compares with the Wukongs that are stored in the cluster, or in --from, and classes each change:
+/// Compares the manifest with the Wukongs in the cluster, or in --from.
+/// Classes of changes:
 ///
 ///   in place         takes effect while the guest runs
-///   hot-plug         the running guest gets a device
-///   needs restart    takes effect with the next start of the VM
-///   first boot only  cloud-init does it on the first boot: this guest stays as it is
-///   refused          cannot be carried out, and holds up everything else in the manifest
-///   destroys data    takes effect with the next start, and what the guest wrote is lost
+///   hot-plug         is plugged into the running guest
+///   needs restart    takes effect at the next start of the VM
+///   power off        takes effect after a stop: a restart is not enough
+///   first boot only  cloud-init applies it at the first boot: no change here
+///   refused          is not possible, and blocks all changes of the manifest
+///   destroys data    takes effect at the next start, and deletes data
 ///
-/// A powerState that was set with `kubectl wukong start`, `stop` or `pause` stays when the manifest names none.
+/// If the manifest has no powerState, the one that `kubectl wukong start`,
+/// `stop` or `pause` set stays.
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -39,37 +43,34 @@ Examples:
   kubectl wukong plan -f vm.yaml --from dump.yaml    # without a cluster
 
 Exit codes:
-  0  nothing would change
-  1  failed, or a manifest is invalid, or a change is refused
+  0  no changes
+  1  failed, a manifest is invalid, or a change is refused
   2  there are changes"
 )]
 pub struct Args {
     #[command(flatten)]
     manifests: FileArgs,
 
-    /// File with what is stored, as kubectl get -o yaml prints it, instead of a cluster
+    /// File with the stored objects, as printed by kubectl get -o yaml, instead of a cluster
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 
-    /// Form of the output
+    /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-
-    #[command(flatten)]
-    cluster: ClusterArgs,
 }
 
-/// What would become of one Wukong.
+/// The changes of one Wukong.
 #[derive(Debug, Serialize)]
 struct Plan {
     namespace: String,
     name: String,
-    /// Whether it is new.
+    /// Whether the Wukong is new.
     creates: bool,
-    /// What is made for a new one, as `Kind/name`.
+    /// Objects that are created for a new Wukong, as `Kind/name`.
     objects: Vec<String>,
     changes: Vec<Listed>,
-    /// Addresses that another Wukong has: without others a new VM is not made.
+    /// Addresses that another Wukong has. They keep a new VM from being created.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conflicts: Vec<Conflict>,
 }
@@ -98,14 +99,14 @@ fn class_name<S: serde::Serializer>(class: &Class, serializer: S) -> Result<S::O
     serializer.collect_str(class)
 }
 
-pub async fn run(args: &Args) -> anyhow::Result<Exit> {
+pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     let known = match &args.from {
         Some(file) => Known::from_dump(file)?,
-        None => Known::from_cluster(args.cluster.connect().await?),
+        None => Known::from_cluster(cluster.connect().await?),
     };
     let settings = args.manifests.settings.operator_settings();
     let defaults = Defaults {
-        namespace: args.cluster.namespace.as_deref(),
+        namespace: cluster.namespace.as_deref(),
         context_namespace: known.namespace(),
         uid: None,
     };
@@ -151,7 +152,7 @@ fn plan(
 ) -> anyhow::Result<Plan> {
     let identity = &manifest.validated.identity;
     let (namespace, name) = (identity.namespace.clone(), identity.name.clone());
-    // One that is stored and invalid was never carried out, or not as it is now.
+    // A stored Wukong that is invalid was never applied in this form.
     let old = stored
         .as_ref()
         .and_then(|stored| ValidatedWukong::validate(stored, settings).ok());
@@ -182,7 +183,7 @@ fn plan(
     })
 }
 
-/// The addresses of the manifest that another Wukong has.
+/// Returns the addresses of the manifest that another Wukong has.
 fn conflicts(addresses: &Environment, manifest: &Manifest) -> Vec<Conflict> {
     preflight(addresses, Some(&manifest.validated), Timestamp::now())
         .into_iter()

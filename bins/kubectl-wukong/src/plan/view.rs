@@ -12,7 +12,7 @@ use crate::text;
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// All plans, and their sum.
+/// Renders all plans and their summary.
 pub fn plans(plans: &[Plan], rollout: Rollout) -> String {
     let mut text = String::new();
     for plan in plans {
@@ -35,10 +35,10 @@ fn one(plan: &Plan) -> String {
             .objects
             .iter()
             .map(|object| format!("  {green}+{green:#} {object}\n"));
-        return format!("{title}: new, makes\n{}", lines.collect::<String>());
+        return format!("{title}: new, creates\n{}", lines.collect::<String>());
     }
     if plan.changes.is_empty() {
-        return format!("{title}: nothing changes\n");
+        return format!("{title}: no changes\n");
     }
     let width = |text: fn(&Listed) -> String| {
         plan.changes
@@ -104,14 +104,14 @@ fn sum(plans: &[Plan], rollout: Rollout) -> String {
         .map(|(class, count)| format!("{count} {class}"));
     let parts: Vec<String> = new.into_iter().chain(counts).collect();
     if parts.is_empty() {
-        return "Nothing would change.\n".into();
+        return "No changes.\n".into();
     }
     let staged = match rollout {
         Rollout::Stage => " KubeVirt stages changes of running VMs (vmRolloutStrategy: Stage).",
         Rollout::LiveUpdate => "",
     };
     let refused = match classes.contains_key(&Class::Refused) {
-        true => " While something is refused, nothing of that manifest is carried out.",
+        true => " A refused change blocks its whole manifest.",
         false => "",
     };
     format!(

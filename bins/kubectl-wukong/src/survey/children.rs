@@ -1,17 +1,17 @@
-//! A survey of one Wukong: its objects, and what happened to them.
+//! A survey of one Wukong: its objects and their events.
 
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::events::{Children, RelatedNames};
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::bounded;
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::world::World;
 
 use super::source::{Scope, Source, source};
 use super::{Survey, any, name, read};
 use crate::cluster::Cluster;
 
-/// The kinds of which a Wukong has objects, or names them.
+/// The kinds of the objects that a Wukong has or refers to.
 pub static CHILDREN: &[Source] = &[
     source(
         "kubevirt.io",
@@ -66,7 +66,7 @@ pub static CHILDREN: &[Source] = &[
 ];
 
 impl Survey {
-    /// Looks at the cluster and at everything of one Wukong.
+    /// Reads the cluster and the objects of one Wukong.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -80,7 +80,7 @@ impl Survey {
         Ok(survey)
     }
 
-    /// What the operator decides about.
+    /// Returns the input of the operator's decision.
     pub fn world(&self) -> World {
         let mut world = World {
             environment: self.environment(),
@@ -103,7 +103,7 @@ impl Survey {
         children
             .pods
             .replace(self.facts("pods", |pod| related.has(name(pod), namespace(pod))));
-        children.hear(self.facts("events", |event| {
+        children.replace_events(self.facts("events", |event| {
             let object = event
                 .pointer("/involvedObject/name")
                 .and_then(Value::as_str);
@@ -115,12 +115,12 @@ impl Survey {
         children
     }
 
-    /// What belongs to the Wukong.
+    /// Returns the names of the objects that belong to the Wukong.
     pub fn related(&self, wukong: &Wukong) -> RelatedNames {
         RelatedNames::of(wukong, &self.world())
     }
 
-    /// The warnings among the events about its objects, the newest last, a line each.
+    /// Returns the warning events about its objects, newest last, one line each.
     pub fn warnings(&self, wukong: &Wukong) -> Vec<String> {
         let children = self.children(wukong);
         let namespace = wukong.metadata.namespace.as_deref().unwrap_or_default();

@@ -7,19 +7,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
 use wukong_engine::environment::addresses::{Addresses, WukongName};
-use wukong_engine::environment::events::RelatedNames;
+use wukong_engine::related::RelatedNames;
 use wukong_engine::store::Presence;
 
 use super::children::CHILDREN;
 use super::source::{ENACTMENTS, POLICIES, SOURCES};
 use super::{Part, Survey, is_kubevirt_pod, name};
 
-/// What was seen of one kind.
+/// The objects of one kind.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kept {
     pub plural: String,
-    /// Whether the kind is there, and may be seen.
+    /// Whether the kind exists and may be read.
     seen: Seen,
     #[serde(default)]
     pub objects: Vec<Value>,
@@ -35,7 +35,7 @@ enum Seen {
 }
 
 impl Survey {
-    /// What a bundle of the Wukong keeps: of objects that may be anybody's, no more than the rules need.
+    /// Returns what a bundle of the Wukong contains: of the objects of other owners, only what the rules need.
     pub fn kept(&self, wukong: &Wukong) -> Vec<Kept> {
         let (related, rivals) = (self.related(wukong), self.rivals(wukong));
         self.parts
@@ -57,7 +57,7 @@ impl Survey {
             .collect()
     }
 
-    /// The Wukongs that ask for an address that this one asks for, itself among them.
+    /// Returns the Wukongs that share an address with this one, including itself.
     fn rivals(&self, wukong: &Wukong) -> BTreeSet<WukongName> {
         let rivals = self.wukongs().into_iter().flat_map(|other| {
             let mut both = Addresses::default();
@@ -70,7 +70,7 @@ impl Survey {
     /// The survey that was kept.
     ///
     /// # Errors
-    /// It has a kind that no survey looks at.
+    /// It has a kind that no survey reads.
     pub fn of_kept(kept: Vec<Kept>) -> anyhow::Result<Self> {
         let mut parts = Vec::new();
         for one in kept {
@@ -79,7 +79,7 @@ impl Survey {
                 .chain(CHILDREN)
                 .find(|source| source.plural == one.plural)
             else {
-                bail!("nothing is known about {}", one.plural);
+                bail!("unknown kind {}", one.plural);
             };
             parts.push(Part {
                 plural: source.plural,
@@ -102,7 +102,7 @@ fn is_made_by_us(object: &Value) -> bool {
     by.and_then(Value::as_str) == Some(labels::MANAGER)
 }
 
-/// The object as it is kept, if it is.
+/// Returns the part of an object that a bundle contains.
 fn keep(
     plural: &str,
     object: &Value,
@@ -116,7 +116,7 @@ fn keep(
     let ours = |name: &str| related.has(name, namespace);
     let rival = rivals.contains(&(namespace.to_owned(), name(object).to_owned()));
     match plural {
-        // Who asks for the same addresses, and has a VM already.
+        // The Wukongs with the same addresses.
         "wukongs" => rival.then(|| {
             let part = |name: &str| object.get(name).cloned().unwrap_or_default();
             let identity = ["name", "namespace", "uid", "creationTimestamp"];
@@ -145,12 +145,12 @@ fn keep(
                 .and_then(Value::as_str);
             ours(about.unwrap_or_default()).then(|| object.clone())
         }
-        // That they exist, and are ready, is all that matters.
+        // The rules need only their existence and readiness.
         "datasources" | "volumesnapshots" => Some(reduced(
             object,
             &["apiVersion", "kind", "metadata", "status"],
         )),
-        // Other people's tell which bridges they make; the rest of a network may hold keys.
+        // Of the policies of others, the rules need the bridges; the rest of a network may contain keys.
         POLICIES if !is_made_by_us(object) => {
             let mut kept = reduced(
                 object,

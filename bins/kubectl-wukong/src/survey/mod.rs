@@ -1,4 +1,4 @@
-//! A survey: everything that the rules look at, as the cluster shows it, or as a file holds it.
+//! A survey: everything that the rules read, from the cluster or from a file.
 
 mod children;
 mod kept;
@@ -10,8 +10,8 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{Environment, is_multus, is_provisioner};
+use wukong_engine::facts::CRD;
 use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
 
@@ -23,13 +23,13 @@ use source::{CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// What is known of the kinds that the rules look at.
+/// The objects of the kinds that the rules read.
 #[derive(Debug, Default)]
 pub struct Survey {
     parts: Vec<Part>,
 }
 
-/// What is known of one kind.
+/// The objects of one kind.
 #[derive(Debug)]
 struct Part {
     plural: &'static str,
@@ -38,8 +38,8 @@ struct Part {
 }
 
 impl Survey {
-    /// Looks at the cluster. Quotas and limits are those of the cluster's namespace. What may not be seen, or is not
-    /// there, is noted as such.
+    /// Reads the cluster. Quotas and limits are those of the cluster's namespace. A kind that does not exist
+    /// or may not be read is recorded as such.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -54,7 +54,7 @@ impl Survey {
         })
     }
 
-    /// Looks at the Wukongs only.
+    /// Reads the Wukongs only.
     ///
     /// # Errors
     /// The API server cannot be reached.
@@ -66,11 +66,11 @@ impl Survey {
         Ok(Self { parts })
     }
 
-    /// Looks at what belongs to the cluster's namespace, instead of what was seen of another.
+    /// Reads the objects of the cluster's namespace; they replace those of another namespace.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn look_at_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+    pub async fn read_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
         for source in SOURCES
             .iter()
             .filter(|source| source.scope == Scope::Namespace)
@@ -82,12 +82,12 @@ impl Survey {
         Ok(())
     }
 
-    /// The objects of a dump. Of a kind without objects nothing is known: it may not have been dumped.
+    /// Returns the survey of a dump. A kind without objects is unknown: the dump may not include it.
     pub fn of_objects(objects: &[Value]) -> Self {
         let parts = CHILDREN.iter().chain(SOURCES).map(|source| {
             let of_kind = |object: &&Value| source.is_kind_of(object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
-            // One kind of a project tells that its others are there; those of Kubernetes are everywhere.
+            // One kind of a project implies its other kinds. Every cluster has those of Kubernetes.
             let known = match source.scope {
                 Scope::Kind => objects.iter().any(|object| source.is_group_of(object)),
                 _ => !found.is_empty(),
@@ -107,7 +107,7 @@ impl Survey {
         }
     }
 
-    /// What the rules judge.
+    /// Returns the input of the rules.
     pub fn environment(&self) -> Environment {
         let mut environment = Environment {
             virtual_machines: self.presence("virtualmachines"),
@@ -255,7 +255,7 @@ async fn list(api: Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error
     Ok(api.list(&ListParams::default()).await?.items)
 }
 
-/// Whether the API server knows the kind. Discovery is open to everybody who is logged in.
+/// Returns whether the API server serves the kind. Every authenticated user may read the discovery documents.
 async fn serves(cluster: &Cluster, source: &Source) -> Result<bool, kube::Error> {
     let found = cluster
         .client

@@ -1,8 +1,8 @@
-//! The kinds that the rules look at.
+//! The kinds that the rules read.
 
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
-use wukong_engine::environment::facts::CRD;
+use wukong_engine::facts::CRD;
 
 /// A kind, and which of its objects matter.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub struct Source {
 pub enum Scope {
     /// Those of the whole cluster.
     Everywhere,
-    /// Those of the whole cluster; where these may not be seen, those of one namespace.
+    /// Those of the whole cluster; where these may not be read, those of one namespace.
     EverywhereElseNamespace,
     /// Those of one namespace.
     Namespace,
@@ -47,11 +47,11 @@ pub const fn source(
 
 /// Plural of the definitions of kinds.
 pub const CUSTOM_RESOURCES: &str = "customresourcedefinitions";
-/// Plurals of what makes bridges on nodes.
+/// Plurals of the kinds that create bridges on nodes.
 pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
 pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
 
-/// Every kind. Pods are those of KubeVirt and of provisioners, told by label and name.
+/// Every kind. Pods are those of KubeVirt and of provisioners, selected by label and name.
 pub static SOURCES: &[Source] = &[
     source(
         "kubevirt.io",

@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::interrupted;
-use crate::operator::{Operator, OperatorOptions};
-use crate::plant_process::{BootImages, PlantOptions};
-use crate::process::Process;
-use crate::{Lab, Options, Progress, Upstream, programs};
+use crate::cluster::operator::{Operator, OperatorOptions};
+use crate::cluster::process::Process;
+use crate::cluster::programs;
+use crate::sim::process::{BootImages, SimulatorOptions};
+use crate::{Lab, Options, Progress, Upstream};
 
 const LOOK_AFTER: Duration = Duration::from_secs(2);
 
@@ -21,9 +22,9 @@ pub(super) struct ClusterArgs {
     /// Start no operator: run your own with the operator's kubeconfig.
     #[arg(long)]
     pub no_operator: bool,
-    /// Start no plant: nothing plays KubeVirt, CDI and the nodes.
+    /// Start no simulator: nothing plays KubeVirt, CDI and the nodes.
     #[arg(long)]
-    pub no_plant: bool,
+    pub no_simulator: bool,
     /// Milliseconds that one simulated step takes: 1000 to watch at leisure.
     #[arg(long, value_name = "MS", default_value_t = 60)]
     pub pace: u64,
@@ -35,7 +36,7 @@ pub(super) struct ClusterArgs {
 /// A lab with what runs in it. Dropping it ends everything.
 pub(super) struct Cluster {
     pub operator: Option<Operator>,
-    plant: Option<Process>,
+    simulator: Option<Process>,
     /// What guests boot from, when they are real.
     pub images: Option<BootImages>,
     pub lab: Lab,
@@ -46,9 +47,9 @@ impl Cluster {
         let images = boot_images(args, progress).await;
         let (binary, lab) = tokio::join!(
             operator_binary(args, progress),
-            lab_with_plant(name, args, images.clone(), progress)
+            lab_with_simulator(name, args, images.clone(), progress)
         );
-        let (binary, (lab, plant)) = (binary?, lab?);
+        let (binary, (lab, simulator)) = (binary?, lab?);
         let operator = match binary {
             Some(binary) => Some(
                 lab.start_operator(OperatorOptions::default().binary(binary))
@@ -58,7 +59,7 @@ impl Cluster {
         };
         Ok(Self {
             operator,
-            plant,
+            simulator,
             images,
             lab,
         })
@@ -80,7 +81,7 @@ impl Cluster {
         self.operator
             .as_ref()
             .map_or(Ok(()), |operator| operator.process().check())?;
-        self.plant.as_ref().map_or(Ok(()), Process::check)
+        self.simulator.as_ref().map_or(Ok(()), Process::check)
     }
 }
 
@@ -97,7 +98,7 @@ pub(super) async fn operator_binary(
 
 /// What guests boot from; none when they are simulated, which is said when it was not asked for.
 pub(super) async fn boot_images(args: &ClusterArgs, progress: &Progress) -> Option<BootImages> {
-    if !args.boot || args.no_plant {
+    if !args.boot || args.no_simulator {
         return None;
     }
     match BootImages::provide(progress).await {
@@ -109,7 +110,7 @@ pub(super) async fn boot_images(args: &ClusterArgs, progress: &Progress) -> Opti
     }
 }
 
-async fn lab_with_plant(
+async fn lab_with_simulator(
     name: &str,
     args: &ClusterArgs,
     images: Option<BootImages>,
@@ -121,24 +122,24 @@ async fn lab_with_plant(
         .iter()
         .fold(options, |options, project| options.without(*project));
     let lab = Lab::start(options).await?;
-    if args.no_plant {
+    if args.no_simulator {
         return Ok((lab, None));
     }
-    let task = progress.task("Starting the plant");
-    let options = PlantOptions::default()
+    let task = progress.task("Starting the simulator");
+    let options = SimulatorOptions::default()
         .arg("--pace")
         .arg(args.pace.to_string());
     let options = match images {
         Some(images) => options.boot(images),
         None => options,
     };
-    let plant = lab.start_plant(options)?;
+    let simulator = lab.start_simulator(options)?;
     tokio::select! {
-        ready = lab.plant_ready() => ready?,
-        gone = ended(&plant) => return Err(gone),
+        ready = lab.simulator_ready() => ready?,
+        gone = ended(&simulator) => return Err(gone),
     }
-    task.done("the plant plays KubeVirt, CDI and the nodes");
-    Ok((lab, Some(plant)))
+    task.done("the simulator plays KubeVirt, CDI and the nodes");
+    Ok((lab, Some(simulator)))
 }
 
 /// Completes with an error when the process ends.

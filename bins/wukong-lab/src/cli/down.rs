@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::state::State;
-use crate::dirs;
+use crate::cluster::dirs;
 
 /// The operator gets some seconds to let go of its lease.
 const GRACE: Duration = Duration::from_secs(20);

@@ -21,13 +21,14 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{plant, supervise};
+use crate::cluster::supervise;
+use crate::sim;
 
 /// A throwaway Kubernetes cluster on this machine, to see the Wukong operator work and to develop it.
 ///
 /// etcd, kube-apiserver and kube-controller-manager are real and run as plain processes: no container engine, no root.
 /// They are built with Go on first use, which takes up to ten minutes, once. What cannot run here (KubeVirt, CDI, Multus,
-/// nodes) is simulated by "the plant": it answers as the real ones do. With --boot, each VM becomes a real guest in QEMU.
+/// nodes) is simulated: it answers as the real ones do. With --boot, each VM becomes a real guest in QEMU.
 #[derive(Parser)]
 #[command(name = "cargo lab", bin_name = "cargo lab", max_term_width = 120)]
 #[command(
@@ -53,7 +54,7 @@ enum Command {
     Supervise(supervise::Args),
     /// Play KubeVirt, CDI and the nodes in a cluster.
     #[command(hide = true)]
-    Plant(plant::Options),
+    Simulate(sim::Options),
 }
 
 /// Runs the command that the arguments of this process name.
@@ -76,12 +77,12 @@ async fn run(command: Command) -> Result<ExitCode> {
         Command::Down => down::run().await,
         Command::Status => status::run(),
         Command::Supervise(args) => supervise::run(args),
-        Command::Plant(options) => {
+        Command::Simulate(options) => {
             tracing_subscriber::fmt()
                 .with_writer(std::io::stderr)
                 .with_ansi(false)
                 .init();
-            plant::run(options).await.map(|()| ExitCode::SUCCESS)
+            sim::run(options).await.map(|()| ExitCode::SUCCESS)
         }
     }
 }

@@ -7,7 +7,8 @@ use anyhow::Result;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Lab, dirs};
+use crate::Lab;
+use crate::cluster::dirs;
 
 const FILE: &str = "state.json";
 /// The name of the lab that `up` starts.

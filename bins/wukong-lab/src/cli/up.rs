@@ -11,9 +11,10 @@ use clap::ValueEnum;
 use super::cluster::{self, Cluster};
 use super::interrupted;
 use super::state::{State, UP};
-use crate::binaries::Binaries;
-use crate::manifests::repository;
-use crate::{Progress, dirs};
+use crate::Progress;
+use crate::cluster::binaries::Binaries;
+use crate::cluster::dirs;
+use crate::cluster::manifests::repository;
 
 const POLL: Duration = Duration::from_millis(50);
 
@@ -102,8 +103,8 @@ fn spawn(args: &Args, operator: Option<&Path>, boot: bool, log: &Path) -> Result
             .map(|value| value.get_name().to_owned());
         command.arg("--without").args(name);
     }
-    if args.cluster.no_plant {
-        command.arg("--no-plant");
+    if args.cluster.no_simulator {
+        command.arg("--no-simulator");
     }
     if boot {
         command.arg("--boot");

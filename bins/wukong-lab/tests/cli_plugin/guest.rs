@@ -98,7 +98,7 @@ async fn a_console_has_one_user() {
     let mut second = second.spawn().unwrap();
     heard(second.stdout.as_mut().unwrap(), "web login: ").await;
     assert_eq!(ended(first).await, 1);
-    terminal.shows("somebody else opened it").await;
+    terminal.shows("another client opened it").await;
     assert_eq!(terminal.modes(), before);
 
     run(&space, &["stop", "web", "--wait"]).await;

@@ -136,7 +136,7 @@ async fn waiting_ends_in_time_with_what_stands_in_the_way() {
     space.blocked("web", "ImportFailed").await;
     let (code, _, err) = run(&space, &["start", "web", "--wait", "--timeout", "3s"]).await;
     assert!(
-        code == 3 && err.contains("not there after 3 s: ImportFailed"),
+        code == 3 && err.contains("timed out after 3 s: ImportFailed"),
         "{code}: {err}"
     );
 }

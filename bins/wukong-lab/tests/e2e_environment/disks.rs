@@ -22,13 +22,13 @@ fn on_class(name: &str, class: &str, rest: Value) -> Value {
 async fn an_import_that_fails_has_one_cause_everywhere() {
     let space = &cluster().await.space("imports").await;
     let rows = [
-        ("import-dns", "ImportFailed", "no such host"),
+        ("import-dns", "ImportFailed", "i/o timeout"),
         ("import-network", "ImportFailed", "i/o timeout"),
         ("import-tls", "ImportFailed", "x509"),
         ("import-auth", "ImportFailed", "401"),
         ("import-notfound", "ImportFailed", "404"),
         ("import-space", "ImportFailed", "too small"),
-        ("import-format", "ImportFailed", "qcow2"),
+        ("import-format", "ImportFailed", "image header"),
         ("checksum", "ImportFailed", "checksum"),
         ("image-pull", "ImagePullFailed", "cdi-importer"),
         ("quota", "QuotaExceeded", "exceeded quota"),
@@ -53,7 +53,7 @@ async fn a_class_without_a_driver_is_named() {
     space
         .apply(&json!({
             "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": "driverless"},
-            "provisioner": "csi.driverless.plant.wukong.dev", "volumeBindingMode": "Immediate",
+            "provisioner": "csi.driverless.simulator.wukong.dev", "volumeBindingMode": "Immediate",
         }))
         .await;
     break_(
@@ -64,7 +64,7 @@ async fn a_class_without_a_driver_is_named() {
     )
     .await;
     space.apply(&on_class("web", "driverless", json!({}))).await;
-    let missing = "csi.driverless.plant.wukong.dev is not installed";
+    let missing = "csi.driverless.simulator.wukong.dev is not installed";
     blocker(
         BOUND,
         "ProvisionerNotReady",

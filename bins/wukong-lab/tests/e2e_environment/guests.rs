@@ -33,7 +33,12 @@ async fn a_guest_that_does_not_start_has_one_cause_everywhere() {
         (
             "pod-sandbox",
             json!({}),
-            blocker("EnvironmentReady", "MultusUnhealthy", "*", "Unauthorized"),
+            blocker(
+                "EnvironmentReady",
+                "MultusUnhealthy",
+                "*",
+                "error waiting for pod",
+            ),
         ),
         (
             "launcher-image-pull",

@@ -7,7 +7,7 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 use wukong_lab::Operator;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use super::{RACK, break_, heal, node, on_node};
 use crate::support::plugin::{doctor, run};

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use wukong_lab::audit::Request;
-use wukong_lab::operator::USER;
+use wukong_lab::cluster::audit::Request;
+use wukong_lab::cluster::operator::USER;
 
 use crate::support::{Cluster, DEADLINE, Space, condition, failing, phase, root, wukong};
 use crate::turn;
 
-/// Long against everything that the operator and the plant do by themselves.
+/// Long against everything that the operator and the simulator do by themselves.
 const QUIET: Duration = Duration::from_secs(10);
 /// Longer than anything that is said is put off.
 const SETTLES: Duration = Duration::from_secs(6);
@@ -147,21 +147,22 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
     let mark = space.mark();
     let operator = cluster.operator().await;
     // It has looked at every Wukong when it says something of the last of them.
-    let metrics = wukong_lab::wait::eventually("it has looked at all", DEADLINE, async || {
-        let metrics = operator.get("/metrics").await.unwrap();
-        let looks: f64 = metrics
-            .lines()
-            .filter_map(|line| line.strip_prefix("wukong_reconciles_total{"))
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum();
-        if looks >= 9.0 && metrics.contains("wukong_queue_depth 0") {
-            Ok(metrics)
-        } else {
-            Err(metrics)
-        }
-    })
-    .await
-    .unwrap();
+    let metrics =
+        wukong_lab::cluster::wait::eventually("it has looked at all", DEADLINE, async || {
+            let metrics = operator.get("/metrics").await.unwrap();
+            let looks: f64 = metrics
+                .lines()
+                .filter_map(|line| line.strip_prefix("wukong_reconciles_total{"))
+                .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+                .sum();
+            if looks >= 9.0 && metrics.contains("wukong_queue_depth 0") {
+                Ok(metrics)
+            } else {
+                Err(metrics)
+            }
+        })
+        .await
+        .unwrap();
     audit
         .wait_quiet(mark, Duration::from_secs(2), DEADLINE, settled)
         .await

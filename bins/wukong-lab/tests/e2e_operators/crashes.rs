@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use wukong_lab::OperatorOptions;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::support::{DEADLINE, Space, condition, failing, phase, root, wukong};
 use crate::turn;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 use wukong_lab::{Operator, OperatorOptions};
 
 use crate::support::{Cluster, DEADLINE, Space, wukong};
@@ -17,7 +17,7 @@ async fn replica(cluster: &Cluster, identity: &str) -> Operator {
 }
 
 async fn holder(cluster: &Cluster) -> String {
-    let system = Space::existing(cluster, wukong_lab::operator::NAMESPACE).await;
+    let system = Space::existing(cluster, wukong_lab::cluster::operator::NAMESPACE).await;
     let lease = system.get("Lease", "wukong-operator").await;
     lease["spec"]["holderIdentity"]
         .as_str()
@@ -51,7 +51,7 @@ async fn writes(operator: &Operator) -> f64 {
     let metrics = operator.get("/metrics").await.unwrap();
     metrics
         .lines()
-        .filter(|line| line.starts_with("wukong_requests_total{"))
+        .filter(|line| line.starts_with("wukong_api_requests_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum()
 }

@@ -1,7 +1,7 @@
 //! One stored object that cannot be read does not harm the others.
 
 use serde_json::{Value, json};
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::support::{DEADLINE, Space, condition, phase, wukong};
 use crate::turn;

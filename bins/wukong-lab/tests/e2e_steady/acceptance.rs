@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
-use wukong_lab::manifests::{self, repository};
+use wukong_lab::cluster::manifests::{self, repository};
 
 use crate::cluster;
 use crate::support::{Space, merge};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use wukong_lab::operator::{NAMESPACE, USER};
+use wukong_lab::cluster::operator::{NAMESPACE, USER};
 
 use crate::cluster;
 use crate::support::{root, wukong};

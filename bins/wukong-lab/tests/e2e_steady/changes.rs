@@ -58,8 +58,12 @@ async fn nics_come_and_go_with_their_definitions() {
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
     space.running("web").await;
+    // Hot-plugged: bridge NICs reach the running VM by a migration, which KubeVirt begins if it is told to.
+    let kubevirt = Space::existing(cluster().await, "kubevirt").await;
+    let methods =
+        json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
+    kubevirt.merge("KubeVirt", "kubevirt", methods).await;
     space.edit("web", lan(json!({}))).await;
-    // Hot-plugged: bridge NICs reach the running VM.
     let with = space
         .wukong("web", "with its NIC", |wukong| {
             wukong["status"]["networks"][1]["ipAddress"].is_string()

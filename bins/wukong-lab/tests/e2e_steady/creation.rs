@@ -1,7 +1,7 @@
 //! One manifest becomes a running VM.
 
 use serde_json::{Value, json};
-use wukong_lab::manifests::{self, repository};
+use wukong_lab::cluster::manifests::{self, repository};
 
 use crate::cluster;
 use crate::support::{Space, condition, root, strings, wukong};
@@ -89,7 +89,8 @@ async fn the_vm_is_created_as_soon_as_its_claims_exist() {
     // The import takes long: the VM does not wait for it.
     let data = json!({"name": "data", "size": "1Gi"});
     let mut object = wukong("web", json!({"disks": [root(), data]}));
-    object["metadata"]["annotations"] = json!({"plant.wukong.dev/scenario": "slow-import=1000"});
+    object["metadata"]["annotations"] =
+        json!({"simulator.wukong.dev/scenario": "slow-import=1000"});
     space.apply(&object).await;
     let vm = space
         .until("VirtualMachine", "web", "there", |vm| {

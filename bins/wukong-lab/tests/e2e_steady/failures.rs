@@ -130,7 +130,7 @@ async fn the_cause_of_a_failing_import_stays_while_the_importer_restarts() {
         .await;
     let cause = |wukong: &Value| {
         let message = condition(wukong, "VolumesBound").2.to_owned();
-        (message.contains("(DNS)") && message.contains("no such host")).then_some(message)
+        (message.contains("(DNS)") && message.contains("i/o timeout")).then_some(message)
     };
     let said = space.until("Wukong", "web", "told of DNS", cause).await;
     // CDI's own words come and go with each restart of the importer.

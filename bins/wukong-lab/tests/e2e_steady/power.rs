@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use wukong_lab::audit::{Mark, Requests};
+use wukong_lab::cluster::audit::{Mark, Requests};
 
 use crate::cluster;
 use crate::support::{DEADLINE, Space, blocker, condition, failing, phase, root, wukong};
@@ -28,8 +28,8 @@ async fn virtctl(space: &Space<'_>, call: &str, name: &str) {
 /// Waits until the operator writes nothing to this namespace any more but events, and returns what it wrote since.
 async fn left_alone(space: &Space<'_>, since: Mark) -> Requests {
     let namespace = space.name.clone();
-    let writes = |request: &wukong_lab::audit::Request| {
-        request.user == wukong_lab::operator::USER
+    let writes = |request: &wukong_lab::cluster::audit::Request| {
+        request.user == wukong_lab::cluster::operator::USER
             && request.namespace == namespace
             && request.is_write()
             && request.complete

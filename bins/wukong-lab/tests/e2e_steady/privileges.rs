@@ -10,7 +10,7 @@ use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use wukong_lab::operator::USER;
+use wukong_lab::cluster::operator::USER;
 
 use crate::cluster;
 use crate::support::{condition, merge, phase, resource, root, wukong};

@@ -16,7 +16,7 @@ async fn what_is_named_and_missing_is_waited_for() {
     };
     let class = |name: &str| {
         json!({"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
-        "provisioner": "csi.plant.wukong.dev", "volumeBindingMode": "Immediate", "allowVolumeExpansion": true})
+        "provisioner": "csi.simulator.wukong.dev", "volumeBindingMode": "Immediate", "allowVolumeExpansion": true})
     };
     let definition = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
         "metadata": {"name": "backup-net"}, "spec": {"config": "{}"}});
@@ -166,11 +166,12 @@ async fn the_server_s_refusals_are_passed_on() {
 async fn in_force(space: &Space<'_>) {
     let probe = json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
         "metadata": {"name": "probe"}, "spec": {"config": "{}"}});
-    wukong_lab::wait::eventually("the policy is in force", DEADLINE, async || {
-        match space.try_dry_run(&probe).await {
-            Err(error) if error.to_string().contains("only allowed") => Ok(()),
-            other => Err(other),
-        }
+    wukong_lab::cluster::wait::eventually("the policy is in force", DEADLINE, async || match space
+        .try_dry_run(&probe)
+        .await
+    {
+        Err(error) if error.to_string().contains("only allowed") => Ok(()),
+        other => Err(other),
     })
     .await
     .unwrap();

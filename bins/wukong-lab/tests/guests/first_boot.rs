@@ -2,7 +2,7 @@
 
 use futures::join;
 use serde_json::{Value, json};
-use wukong_lab::boot::Guest;
+use wukong_lab::guests::Guest;
 
 use crate::inside::{Claims, booted, image, key_secret, log_in_by_password, machine, run};
 use crate::support::terminal::Terminal;

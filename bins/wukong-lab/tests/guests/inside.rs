@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::process::Command;
-use wukong_lab::boot::{Guest, IMAGE_HOST};
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
+use wukong_lab::guests::{Guest, IMAGE_HOST};
 
 use crate::support::Space;
 use crate::{PATIENCE, support};

@@ -65,12 +65,14 @@ async fn a_machine_keeps_its_data_through_its_life() {
     ]});
     space.edit("life", grown).await;
     let size = async || run(&guest, &format!("blockdev --getsize64 {DATA}")).await;
-    wukong_lab::wait::eventually("the guest sees the disk grow", space.patience, async || {
-        match size().await.as_str() {
+    wukong_lab::cluster::wait::eventually(
+        "the guest sees the disk grow",
+        space.patience,
+        async || match size().await.as_str() {
             "536870912" => Ok(()),
             other => Err(other.to_owned()),
-        }
-    })
+        },
+    )
     .await
     .unwrap();
 

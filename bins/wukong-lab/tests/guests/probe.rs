@@ -2,7 +2,7 @@
 //! after its start.
 
 use serde_json::{Value, json};
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::inside::image;
 use crate::support::{self, Space};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wukong_lab::manifests::repository;
-use wukong_lab::operator::NAMESPACE;
+use wukong_lab::cluster::manifests::repository;
+use wukong_lab::cluster::operator::NAMESPACE;
 
 use crate::rendered::{Objects, by_helm, by_kustomize, chart, helm_text, only, run_helm};
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use wukong_lab::operator::NAMESPACE;
+use wukong_lab::cluster::operator::NAMESPACE;
 
 use crate::rendered::{chart, run_helm};
 use crate::support::{Cluster, Space, condition, root, wukong};

@@ -10,9 +10,9 @@ use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleBinding};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use wukong_lab::manifests;
-use wukong_lab::operator::NAMESPACE;
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::manifests;
+use wukong_lab::cluster::operator::NAMESPACE;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::cluster;
 use crate::rendered::{by_helm, helm_text, objects, only};

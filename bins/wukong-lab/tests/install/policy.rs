@@ -3,7 +3,7 @@
 use kube::api::PostParams;
 use serde_json::{Value, json};
 use wukong_api::{Wukong, WukongPolicy};
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::cluster;
 use crate::support::{DEADLINE, Space, merge, wukong};

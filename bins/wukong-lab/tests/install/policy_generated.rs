@@ -5,7 +5,7 @@ use proptest::sample::{select, subsequence};
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
-use wukong_lab::wait::eventually;
+use wukong_lab::cluster::wait::eventually;
 
 use crate::cluster;
 use crate::policy::Bounded;

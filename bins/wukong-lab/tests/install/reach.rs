@@ -7,8 +7,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use wukong_lab::Progress;
-use wukong_lab::operator::NAMESPACE;
-use wukong_lab::tools::CYCLONUS;
+use wukong_lab::cluster::operator::NAMESPACE;
+use wukong_lab::cluster::tools::CYCLONUS;
 
 use crate::rendered::{Objects, by_helm, only};
 

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use wukong_lab::manifests::repository;
-use wukong_lab::operator::NAMESPACE;
-use wukong_lab::tools::HELM;
+use wukong_lab::cluster::manifests::repository;
+use wukong_lab::cluster::operator::NAMESPACE;
+use wukong_lab::cluster::tools::HELM;
 use wukong_lab::{Binaries, Progress};
 
 /// Objects by kind and name.

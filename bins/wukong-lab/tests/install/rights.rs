@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
-use wukong_lab::manifests::{read, repository};
+use wukong_lab::cluster::manifests::{read, repository};
 
 /// Group, resource and verb.
 type Right = (String, String, String);

@@ -1,8 +1,9 @@
 //! The operator runs as the Deployment starts it.
 
 use serde_json::{Value, json};
-use wukong_lab::operator::NAMESPACE;
-use wukong_lab::{OperatorOptions, manifests};
+use wukong_lab::OperatorOptions;
+use wukong_lab::cluster::manifests;
+use wukong_lab::cluster::operator::NAMESPACE;
 
 use crate::cluster;
 use crate::rendered::{by_helm, helm_text, only};

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule, Role};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use serde_json::{Value, json};
-use wukong_lab::operator::NAMESPACE;
+use wukong_lab::cluster::operator::NAMESPACE;
 
 use crate::cluster;
 use crate::support::Space;

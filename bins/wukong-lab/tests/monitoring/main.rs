@@ -9,8 +9,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use wukong_lab::Progress;
-use wukong_lab::manifests::repository;
-use wukong_lab::tools::PROMTOOL;
+use wukong_lab::cluster::manifests::repository;
+use wukong_lab::cluster::tools::PROMTOOL;
 
 /// The rules as a file of Prometheus has them.
 fn rules() -> Value {

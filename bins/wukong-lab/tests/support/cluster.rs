@@ -1,9 +1,10 @@
-//! A lab in which the plant plays.
+//! A lab in which the simulator plays.
 
 use serde_json::Value;
-use wukong_lab::audit::{Mark, Requests};
+use wukong_lab::cluster::audit::{Mark, Requests};
+use wukong_lab::cluster::manifests;
 use wukong_lab::{
-    BootImages, Lab, Operator, OperatorOptions, Options, PlantOptions, Process, Upstream, manifests,
+    BootImages, Lab, Operator, OperatorOptions, Options, Process, SimulatorOptions, Upstream,
 };
 
 use super::Space;
@@ -13,32 +14,37 @@ pub const SHIM: &str = env!("CARGO_BIN_EXE_wukong-lab");
 /// Milliseconds that a step of the simulation takes.
 const PACE: &str = "30";
 
-/// A lab in which the plant plays.
+/// A lab in which the simulator plays.
 pub struct Cluster {
     pub lab: Lab,
-    _plant: Process,
+    _simulator: Process,
 }
 
 impl Cluster {
     /// With the CRDs of all projects but `absent`.
     pub async fn start(name: &str, absent: &[Upstream]) -> Self {
-        Self::start_with(name, absent, PlantOptions::default()).await
+        Self::start_with(name, absent, SimulatorOptions::default()).await
     }
 
     /// In which real guests boot.
     pub async fn booting(name: &str, images: BootImages) -> Self {
-        Self::start_with(name, &[], PlantOptions::default().boot(images)).await
+        Self::start_with(name, &[], SimulatorOptions::default().boot(images)).await
     }
 
-    async fn start_with(name: &str, absent: &[Upstream], plant: PlantOptions) -> Self {
+    async fn start_with(name: &str, absent: &[Upstream], simulator: SimulatorOptions) -> Self {
         let options = Options::new(name).shim(SHIM);
         let options = absent
             .iter()
             .fold(options, |options, project| options.without(*project));
         let lab = Lab::start(options).await.unwrap();
-        let plant = lab.start_plant(plant.arg("--pace").arg(PACE)).unwrap();
-        lab.plant_ready().await.unwrap();
-        Self { lab, _plant: plant }
+        let simulator = lab
+            .start_simulator(simulator.arg("--pace").arg(PACE))
+            .unwrap();
+        lab.simulator_ready().await.unwrap();
+        Self {
+            lab,
+            _simulator: simulator,
+        }
     }
 
     /// With the CRDs of all projects, and an operator that is never stopped.
@@ -87,7 +93,7 @@ impl Cluster {
 /// What the operator asked, without its watches, leases and events.
 pub fn operators(requests: Requests) -> Requests {
     requests
-        .of_user(wukong_lab::operator::USER)
+        .of_user(wukong_lab::cluster::operator::USER)
         .complete()
         .filter(|request| !request.is_watch() && !request.is_lease() && !request.is_event())
 }

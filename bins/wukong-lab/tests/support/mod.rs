@@ -37,14 +37,14 @@ pub fn root() -> Value {
     json!({"name": "root", "size": "2Gi", "image": "http://images.example.com/disk.qcow2"})
 }
 
-/// The same with a scenario for the plant.
+/// The same with a scenario for the simulator.
 pub fn failing(mut object: Value, scenario: &str) -> Value {
     object["metadata"]["annotations"] = json!({SCENARIO: scenario});
     object
 }
 
-/// The annotation that tells the plant what shall go wrong.
-pub const SCENARIO: &str = "plant.wukong.dev/scenario";
+/// The annotation that tells the simulator what shall go wrong.
+pub const SCENARIO: &str = "simulator.wukong.dev/scenario";
 
 /// JSON merge patch (RFC 7386).
 pub fn merge(target: &mut Value, patch: Value) {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 use tokio::process::Command;
-use wukong_lab::{Progress, programs};
+use wukong_lab::Progress;
+use wukong_lab::cluster::programs;
 
 use super::Space;
 

@@ -12,7 +12,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use wukong_lab::Lab;
-use wukong_lab::audit::{Mark, Requests};
+use wukong_lab::cluster::audit::{Mark, Requests};
 
 use super::cluster::{Cluster, operator_log, operators, shown};
 use super::look::{condition, is_settled, phase};

@@ -1,7 +1,6 @@
-//! One request and its answer: a deadline, a bounded number at once, and only while this replica leads.
+//! One request and its response: with a deadline, a bounded number at once, and only while this replica is the leader.
 //!
-//! Requests are sent without kube's own retries: whoever decides again knows more than whoever repeats. Bodies hold
-//! what users wrote and are never logged.
+//! There are no automatic retries: the next decision uses newer facts. Bodies contain user data and are never logged.
 
 use std::time::{Duration, Instant};
 
@@ -18,25 +17,25 @@ use tracing::debug;
 use super::DEADLINE;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::refusal::Refusal;
+use crate::write_error::WriteError;
 
 /// A request.
 #[derive(Debug)]
 pub(super) struct Exchange<'a> {
-    /// What it is for, in metrics.
+    /// Operation, for metrics.
     pub verb: &'static str,
-    /// The kind that it is about, in metrics.
+    /// Kind of the object, for metrics.
     pub kind: &'a str,
     pub method: Method,
     /// Path and query.
     pub path: String,
     pub content_type: &'static str,
     pub accept: &'static str,
-    /// Null: none.
+    /// Body; null for none.
     pub body: &'a Value,
 }
 
-/// An answer.
+/// A response.
 pub(super) struct Answer {
     pub code: StatusCode,
     headers: HeaderMap,
@@ -44,13 +43,13 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The object of a success (null when there is none), or why it is none.
-    pub(super) fn success(self) -> Result<Value, Refusal> {
+    /// Returns the object of a successful response (null if there is none).
+    pub(super) fn success(self) -> Result<Value, WriteError> {
         if self.code.is_success() {
-            // Some answers are empty, and those of subresources are no JSON.
+            // Some responses are empty, and those of subresources are not JSON.
             return Ok(serde_json::from_slice(&self.body).unwrap_or_default());
         }
-        // Not every answer is a Status: an unknown path is answered in plain text.
+        // Not every error is a Status: the response to an unknown path is plain text.
         let status: Status = serde_json::from_slice(&self.body).unwrap_or_default();
         let retry_after = self
             .headers
@@ -58,10 +57,10 @@ impl Answer {
             .and_then(|value| value.to_str().ok())
             .and_then(|seconds| seconds.parse().ok())
             .map(Duration::from_secs);
-        Err(Refusal::from_answer(self.code, &status, retry_after))
+        Err(WriteError::from_answer(self.code, &status, retry_after))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub(super) fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(&self.body)
     }
@@ -98,11 +97,11 @@ impl Http {
         }
     }
 
-    /// Sends a request and reads its answer.
+    /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// When there is no answer in time, or nothing was sent because its turn did not come or this replica does not lead.
-    pub(super) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, Refusal> {
+    /// If there is no response in time, if the wait for a free slot was too long, or if this replica is not the leader.
+    pub(super) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, WriteError> {
         let request = Request::builder()
             .method(&exchange.method)
             .uri(&exchange.path)
@@ -112,22 +111,22 @@ impl Http {
                 Value::Null => Vec::new(),
                 body => serde_json::to_vec(body).unwrap_or_default(),
             }))
-            .map_err(|error| Refusal::outage(error.to_string()))?;
-        // It waits for its turn no longer than for an answer.
+            .map_err(|error| WriteError::outage(error.to_string()))?;
+        // The wait for a free slot has the same limit as the request.
         let Ok(_permit) = timeout(DEADLINE, self.in_flight.acquire()).await else {
-            return Err(Refusal::outage(format!(
-                "the API server is busy with earlier requests for {} s",
+            return Err(WriteError::outage(format!(
+                "no free request slot within {} s: the API server responds too slowly",
                 DEADLINE.as_secs()
             )));
         };
         if !self.leadership.holds() {
-            return Err(Refusal::outage("another replica leads"));
+            return Err(WriteError::outage("this replica is not the leader"));
         }
         let started = Instant::now();
         let answer = match timeout(DEADLINE, self.send(request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Refusal::outage(format!(
-                "no answer from the API server within {} s",
+            Err(_) => Err(WriteError::outage(format!(
+                "no response from the API server within {} s",
                 DEADLINE.as_secs()
             ))),
         };
@@ -147,9 +146,9 @@ impl Http {
         answer
     }
 
-    async fn send(&self, request: Request<Body>) -> Result<Answer, Refusal> {
+    async fn send(&self, request: Request<Body>) -> Result<Answer, WriteError> {
         let unreachable = |error: kube::Error| {
-            Refusal::outage(format!("the API server was not reached: {error}"))
+            WriteError::outage(format!("cannot reach the API server: {error}"))
         };
         let response = self.client.send(request).await.map_err(unreachable)?;
         let (head, body) = response.into_parts();
@@ -167,7 +166,7 @@ fn outcome(code: StatusCode) -> &'static str {
         200..300 => "ok",
         409 => "conflict",
         429 => "throttled",
-        400..500 => "refused",
+        400..500 => "rejected",
         _ => "failed",
     }
 }

@@ -1,17 +1,17 @@
-//! The port's implementation: the requests that each verb sends.
+//! Implementation of [`Port`]: the requests of each operation.
 //!
-//! Everything is applied server-side and with force, as the one manager of what we own. What keeps an apply from
-//! touching a foreign object was tried on a kube-apiserver 1.36:
+//! All applies are server-side and forced, with one field manager. Preconditions keep an apply from changing a foreign
+//! object. This is how a kube-apiserver 1.36 treats them:
 //!
-//! * A body with a `resourceVersion` creates the object when there is none, whatever the version says, and is refused
-//!   with 409 when there is one of another version. No object ever has version 1 (etcd's first revision is not an
-//!   object of ours), so an apply of version 1 creates or fails.
-//! * A body with a `uid` is refused with 422 when the object has another one (the field is immutable), and with 409
-//!   when there is none. For a status subresource of a custom resource the uid is *not* looked at.
-//! * A JSON patch whose `test` fails is refused with 422 without any cause in the details.
+//! * A body with a `resourceVersion` creates the object if it does not exist, whatever the version. If the object exists
+//!   with another version, the response is 409. No object ever has version 1 (etcd's first revision is not one of our
+//!   objects), so an apply with version 1 creates the object or fails.
+//! * A body with a `uid` gets 422 if the object has another uid (the field is immutable), and 409 if the object does not
+//!   exist. For the status subresource of a custom resource the API server does *not* compare the uid.
+//! * A JSON patch whose `test` fails gets 422 without a cause in the details.
 
 mod exchange;
-mod look;
+mod query;
 #[cfg(test)]
 mod tests;
 
@@ -23,19 +23,19 @@ use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
-use wukong_engine::environment::events::{Children, RelatedNames};
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
 
 use crate::event::event;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::port::{Port, Subject};
-use crate::refusal::{Cause, Refusal};
+use crate::write_error::{Cause, WriteError};
 use exchange::{Answer, Exchange, Http};
 
-/// How long a request may take, from when it is sent to the last byte of its answer, and how long it may wait before.
+/// Time limit of a request from its start to the last byte of the response, and of the wait before it.
 pub const DEADLINE: Duration = Duration::from_secs(10);
-/// Behind how many owner references of others ours is looked for.
+/// Number of owner references among which ours is searched.
 const OWNERS_MAX: usize = 3;
 /// A version that no object has.
 const NO_VERSION: &str = "1";
@@ -46,16 +46,16 @@ const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
-/// Writes to the cluster, one bounded number of requests at a time, and only while this replica leads.
+/// Writes to the cluster, with a bounded number of concurrent requests, and only while this replica is the leader.
 #[derive(Debug)]
 pub struct Applier {
     http: Http,
-    /// Who reports the events.
+    /// Reporting instance of the events.
     identity: String,
 }
 
 impl Applier {
-    /// At most `max_in_flight` requests are under way at once.
+    /// Creates an applier with at most `max_in_flight` concurrent requests.
     pub fn new(
         client: Client,
         max_in_flight: u16,
@@ -69,13 +69,13 @@ impl Applier {
         }
     }
 
-    /// Server-side apply of a body with preconditions in its metadata.
+    /// Applies a body with preconditions in its metadata.
     async fn server_side_apply(
         &self,
         subject: &Subject,
         apply: &Apply,
         preconditions: &[(&str, &str)],
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, WriteError> {
         let mut body = apply.body.clone();
         if let Some(metadata) = body.get_mut("metadata").and_then(Value::as_object_mut) {
             for (field, value) in preconditions {
@@ -88,33 +88,33 @@ impl Applier {
             .await
     }
 
-    /// An apply that creates: it fails when the name is taken.
-    async fn create(&self, subject: &Subject, apply: &Apply) -> Result<Value, Refusal> {
+    /// Creates an object by an apply. Fails if the name is taken.
+    async fn create(&self, subject: &Subject, apply: &Apply) -> Result<Value, WriteError> {
         let created = self
             .server_side_apply(subject, apply, &[("resourceVersion", NO_VERSION)])
             .await;
-        created.map_err(|refusal| match refusal.cause {
-            Cause::Stale => Refusal {
+        created.map_err(|error| match error.cause {
+            Cause::Stale => WriteError {
                 cause: Cause::NameTaken,
                 message: format!("{} exists already", apply.target),
-                ..refusal
+                ..error
             },
-            _ => refusal,
+            _ => error,
         })
     }
 
     /// Changes a Secret that a Wukong controls, without reading it. Labels and annotations of others stay.
     ///
-    /// A JSON patch tests a place, and cannot search: our owner reference is looked for where it was made, then behind
-    /// those of others. Labels are added one by one, and together where somebody has taken them all away.
+    /// A JSON patch can test a position but cannot search. So this tries the first positions of our owner reference one
+    /// after the other. It adds labels one by one, or all together if the Secret has no labels.
     async fn update_controlled(
         &self,
         subject: &Subject,
         apply: &Apply,
         controller: &str,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, WriteError> {
         let places = (0..OWNERS_MAX).map(|place| (place, true));
-        let mut outcome = Err(Refusal::outage("nothing was tried"));
+        let mut outcome = Err(WriteError::outage("no attempt was made"));
         for (place, labelled) in places.chain([(0, false)]) {
             let patch = patch_of_controlled(apply, controller, place, labelled);
             let query = format!("fieldManager={FIELD_MANAGER}&{TIMEOUT}");
@@ -123,17 +123,17 @@ impl Applier {
                 .write(subject, "patch", target, &query, JSON_PATCH, &patch)
                 .await;
             match &outcome {
-                Err(refusal) if refusal.cause == Cause::TestFailed => {}
+                Err(error) if error.cause == Cause::TestFailed => {}
                 _ => return outcome,
             }
         }
-        outcome.map_err(|refusal| Refusal {
+        outcome.map_err(|error| WriteError {
             cause: Cause::NameTaken,
             message: format!(
                 "{} exists already and does not belong to this Wukong",
                 apply.target
             ),
-            ..refusal
+            ..error
         })
     }
 
@@ -145,7 +145,7 @@ impl Applier {
         query: &str,
         content_type: &'static str,
         body: &Value,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, WriteError> {
         let secret = target.kind == Kind::Secret;
         let exchange = Exchange {
             verb,
@@ -153,22 +153,23 @@ impl Applier {
             method: Method::PATCH,
             path: format!("{}?{query}", path(subject, target)),
             content_type,
-            // No secret byte comes back.
+            // The response must not contain the data.
             accept: if secret { METADATA_ONLY } else { JSON },
             body,
         };
         let answer = self.http.exchange(exchange).await?;
-        answer.success().map_err(|refusal| {
+        answer.success().map_err(|error| {
             if secret {
-                refusal.without_content(&target.to_string())
+                error.without_content(&target.to_string())
             } else {
-                refusal
+                error
             }
         })
     }
 }
 
-/// A change of a Secret whose owner reference at `place` makes this controller its own, and that has labels or not.
+/// Builds a JSON patch of a Secret whose owner reference at `place` names this controller. `labelled`: whether the Secret
+/// has labels.
 fn patch_of_controlled(apply: &Apply, controller: &str, place: usize, labelled: bool) -> Value {
     let owner = format!("/metadata/ownerReferences/{place}");
     let mut patch = vec![
@@ -192,7 +193,7 @@ fn patch_of_controlled(apply: &Apply, controller: &str, place: usize, labelled: 
     Value::Array(patch)
 }
 
-/// What the server is asked to keep to: it gives up shortly before we do, so that little is written behind our back.
+/// Timeout for the API server: shorter than ours, so that it rarely writes after we have given up.
 const TIMEOUT: &str = "timeout=9s";
 
 fn path(subject: &Subject, target: &Target) -> String {
@@ -204,7 +205,7 @@ fn path(subject: &Subject, target: &Target) -> String {
 
 #[async_trait]
 impl Port for Applier {
-    async fn apply(&self, subject: &Subject, apply: &Apply) -> Result<Value, Refusal> {
+    async fn apply(&self, subject: &Subject, apply: &Apply) -> Result<Value, WriteError> {
         match &apply.expect {
             Expect::Present {
                 uid,
@@ -219,7 +220,7 @@ impl Port for Applier {
             }
             Expect::Absent => self.create(subject, apply).await,
             Expect::AbsentOrControlledBy(uid) => match self.create(subject, apply).await {
-                Err(refusal) if refusal.cause == Cause::NameTaken => {
+                Err(error) if error.cause == Cause::NameTaken => {
                     self.update_controlled(subject, apply, uid).await
                 }
                 created => created,
@@ -227,7 +228,7 @@ impl Port for Applier {
         }
     }
 
-    async fn expand(&self, subject: &Subject, expand: &Expand) -> Result<Value, Refusal> {
+    async fn expand(&self, subject: &Subject, expand: &Expand) -> Result<Value, WriteError> {
         let body = json!({
             "metadata": {
                 "uid": expand.uid,
@@ -247,7 +248,7 @@ impl Port for Applier {
         .await
     }
 
-    async fn call(&self, subject: &Subject, call: Call) -> Result<(), Refusal> {
+    async fn call(&self, subject: &Subject, call: Call) -> Result<(), WriteError> {
         let resource = match call {
             Call::Start | Call::Restart => "virtualmachines",
             Call::Pause | Call::Unpause => "virtualmachineinstances",
@@ -268,13 +269,13 @@ impl Port for Applier {
             body: &json!({}),
         };
         let answer = self.http.exchange(exchange).await?;
-        if is_so_already(&answer) {
+        if already_done(&answer) {
             return Ok(());
         }
         answer.success().map(drop)
     }
 
-    async fn prune(&self, subject: &Subject, prune: &Prune) -> Result<(), Refusal> {
+    async fn prune(&self, subject: &Subject, prune: &Prune) -> Result<(), WriteError> {
         let body = json!({
             "apiVersion": "v1", "kind": "DeleteOptions",
             "preconditions": {"uid": prune.uid, "resourceVersion": prune.resource_version},
@@ -296,13 +297,12 @@ impl Port for Applier {
         answer.success().map(drop)
     }
 
-    /// By JSON patch: it replaces the status as a whole, so that nothing old stays in it, and tests the uid, which an
-    /// apply of a status does not.
+    /// Replaces the whole status by a JSON patch, which also tests the uid. An apply of a status would not compare it.
     async fn write_status(
         &self,
         subject: &Subject,
         status: &WukongStatus,
-    ) -> Result<Value, Refusal> {
+    ) -> Result<Value, WriteError> {
         let patch = json!([
             {"op": "test", "path": "/metadata/uid", "value": subject.uid},
             {"op": "add", "path": "/status", "value": status},
@@ -321,21 +321,21 @@ impl Port for Applier {
             body: &patch,
         };
         let answer = self.http.exchange(exchange).await?;
-        answer.success().map_err(|refusal| match refusal.cause {
-            Cause::TestFailed => Refusal {
+        answer.success().map_err(|error| match error.cause {
+            Cause::TestFailed => WriteError {
                 cause: Cause::Gone,
-                message: "another Wukong has the name".to_owned(),
-                ..refusal
+                message: "another Wukong has this name".to_owned(),
+                ..error
             },
-            _ => refusal,
+            _ => error,
         })
     }
 
-    async fn look(&self, subject: &Subject, related: &RelatedNames) -> Children {
-        look::children(&self.http, subject, related).await
+    async fn query(&self, subject: &Subject, related: &RelatedNames) -> Children {
+        query::children(&self.http, subject, related).await
     }
 
-    async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), Refusal> {
+    async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), WriteError> {
         let body = event(subject, note, &self.identity);
         let exchange = Exchange {
             verb: "create",
@@ -353,9 +353,9 @@ impl Port for Applier {
     }
 }
 
-/// 409: the VM is in the state that was asked for (unless KubeVirt says that it cannot be). 500 with that text: it is on
-/// its way.
-fn is_so_already(answer: &Answer) -> bool {
+/// Returns whether the VM already has the requested state, or is about to have it: 409, unless KubeVirt does not support
+/// the call, or 500 with this text.
+fn already_done(answer: &Answer) -> bool {
     (answer.code == StatusCode::CONFLICT && !answer.text().contains("does not support"))
         || (answer.code == StatusCode::INTERNAL_SERVER_ERROR
             && answer.text().contains("already underway"))

@@ -1,4 +1,4 @@
-//! What is sent, to the byte, and what each answer means. The answers are a kube-apiserver's own (1.36).
+//! Tests of the exact requests, and of the meaning of each response. The responses are those of a kube-apiserver 1.36.
 
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
@@ -47,7 +47,7 @@ fn apply(kind: Kind, expect: Expect) -> Apply {
     }
 }
 
-/// A request as it came in.
+/// A received request.
 pub(super) struct Seen {
     pub line: String,
     content_type: String,
@@ -55,7 +55,7 @@ pub(super) struct Seen {
     body: Value,
 }
 
-/// Takes the next request and answers it.
+/// Receives the next request and responds to it.
 pub(super) async fn answer(server: &mut Server, code: u16, body: impl Into<Value>) -> Seen {
     answer_with(server, Response::builder().status(code), body.into()).await
 }
@@ -103,7 +103,7 @@ const APPLY_QUERY: &str =
 const PATCH_QUERY: &str = "fieldManager=wukong-operator&timeout=9s";
 
 #[tokio::test]
-async fn what_is_there_is_applied_under_its_uid_and_version() {
+async fn an_existing_object_is_applied_under_its_uid_and_version() {
     let (applier, mut server) = applier();
     let expect = Expect::Present {
         uid: "u1".into(),
@@ -125,7 +125,7 @@ async fn what_is_there_is_applied_under_its_uid_and_version() {
 }
 
 #[tokio::test]
-async fn what_is_absent_is_created_and_never_taken_over() {
+async fn an_absent_object_is_created_and_never_adopted() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let (result, seen) = tokio::join!(
@@ -137,17 +137,17 @@ async fn what_is_absent_is_created_and_never_taken_over() {
         "a version that no object has"
     );
     assert_eq!(seen.body["metadata"].get("uid"), None);
-    let refusal = result.unwrap_err();
-    assert_eq!(refusal.cause, Cause::NameTaken);
+    let error = result.unwrap_err();
+    assert_eq!(error.cause, Cause::NameTaken);
     assert!(
-        refusal.message.contains("VirtualMachine/web"),
+        error.message.contains("VirtualMachine/web"),
         "{}",
-        refusal.message
+        error.message
     );
 }
 
 #[tokio::test]
-async fn a_secret_is_created_without_its_content_coming_back() {
+async fn the_response_to_a_created_secret_has_no_content() {
     let (applier, mut server) = applier();
     let expect = Expect::AbsentOrControlledBy("w1".into());
     let (subject, apply) = (subject(), apply(Kind::Secret, expect));
@@ -164,7 +164,7 @@ async fn a_secret_is_created_without_its_content_coming_back() {
 }
 
 #[tokio::test]
-async fn a_secret_of_ours_is_changed_under_a_test_of_its_controller() {
+async fn an_own_secret_is_patched_under_a_test_of_its_controller() {
     let (applier, mut server) = applier();
     let expect = Expect::AbsentOrControlledBy("w1".into());
     let (subject, apply) = (subject(), apply(Kind::Secret, expect));
@@ -189,7 +189,7 @@ async fn a_secret_of_ours_is_changed_under_a_test_of_its_controller() {
 }
 
 #[tokio::test]
-async fn our_owner_reference_is_found_among_others_and_labels_are_made_where_there_are_none() {
+async fn our_owner_reference_is_found_among_others_and_missing_labels_are_added() {
     let (applier, mut server) = applier();
     let expect = Expect::AbsentOrControlledBy("w1".into());
     let mut apply = apply(Kind::Secret, expect);
@@ -224,7 +224,7 @@ async fn our_owner_reference_is_found_among_others_and_labels_are_made_where_the
 }
 
 #[tokio::test]
-async fn somebody_elses_secret_is_left_alone() {
+async fn a_foreign_secret_is_not_changed() {
     let (applier, mut server) = applier();
     let expect = Expect::AbsentOrControlledBy("w1".into());
     let (subject, apply) = (subject(), apply(Kind::Secret, expect));
@@ -235,28 +235,28 @@ async fn somebody_elses_secret_is_left_alone() {
         }
     };
     let (result, ()) = tokio::join!(applier.apply(&subject, &apply), serve);
-    let refusal = result.unwrap_err();
-    assert_eq!(refusal.cause, Cause::NameTaken);
-    assert!(refusal.message.contains("Secret/web"));
+    let error = result.unwrap_err();
+    assert_eq!(error.cause, Cause::NameTaken);
+    assert!(error.message.contains("Secret/web"));
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_a_secret_that_it_refuses_is_not_repeated() {
+async fn the_message_for_a_rejected_secret_is_not_repeated() {
     let (applier, mut server) = applier();
     let expect = Expect::AbsentOrControlledBy("w1".into());
     let (subject, apply) = (subject(), apply(Kind::Secret, expect));
-    let refusal = json!({"kind": "Status", "reason": "Invalid", "message": "patch: Invalid value: \"c2VjcmV0\"",
+    let error = json!({"kind": "Status", "reason": "Invalid", "message": "patch: Invalid value: \"c2VjcmV0\"",
                          "details": {"causes": [{"field": "patch", "message": "c2VjcmV0"}]}});
     let (result, _) = tokio::join!(
         applier.apply(&subject, &apply),
-        answer(&mut server, 422, refusal)
+        answer(&mut server, 422, error)
     );
-    let refusal = result.unwrap_err();
-    assert_eq!(refusal.cause, Cause::Denied);
+    let error = result.unwrap_err();
+    assert_eq!(error.cause, Cause::Denied);
     assert!(
-        !refusal.message.contains("c2VjcmV0") && refusal.message.contains("patch"),
+        !error.message.contains("c2VjcmV0") && error.message.contains("patch"),
         "{}",
-        refusal.message
+        error.message
     );
 }
 
@@ -312,7 +312,7 @@ async fn calls_go_to_the_subresources_and_accept_anything() {
 }
 
 #[tokio::test]
-async fn a_call_for_what_is_so_already_is_a_success() {
+async fn a_call_succeeds_when_the_vm_already_has_the_state() {
     let underway = json!({"kind": "Status", "message": "Internal error occurred: VM is not running: stop/start already underway"});
     for (code, body, well) in [
         (409, json!({"message": "VM is already running"}), true),
@@ -357,7 +357,7 @@ async fn a_child_is_deleted_under_its_uid_and_version() {
             seen.body["preconditions"],
             json!({"uid": "n1", "resourceVersion": "5"})
         );
-        assert_eq!(result.err().map(|refusal| refusal.cause), cause, "{code}");
+        assert_eq!(result.err().map(|error| error.cause), cause, "{code}");
     }
 }
 
@@ -395,7 +395,7 @@ async fn a_status_is_replaced_as_a_whole_and_only_of_this_wukong() {
 }
 
 #[tokio::test]
-async fn an_event_is_posted_where_the_wukong_is() {
+async fn an_event_is_created_in_the_namespace_of_the_wukong() {
     let (applier, mut server) = applier();
     let note = Note {
         warning: false,
@@ -417,7 +417,7 @@ async fn an_event_is_posted_where_the_wukong_is() {
 }
 
 #[tokio::test]
-async fn the_server_is_left_alone_as_long_as_it_asks() {
+async fn the_retry_after_header_is_respected() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let response = Response::builder()
@@ -427,15 +427,15 @@ async fn the_server_is_left_alone_as_long_as_it_asks() {
         applier.apply(&subject, &apply),
         answer_with(&mut server, response, json!({"kind": "Status"}))
     );
-    let refusal = result.unwrap_err();
+    let error = result.unwrap_err();
     assert_eq!(
-        (refusal.cause, refusal.retry_after),
+        (error.cause, error.retry_after),
         (Cause::Outage, Some(Duration::from_secs(7)))
     );
 }
 
 #[tokio::test]
-async fn an_answer_in_plain_text_is_understood_by_its_code() {
+async fn a_response_in_plain_text_is_classified_by_its_code() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let (result, _) = tokio::join!(
@@ -446,7 +446,7 @@ async fn an_answer_in_plain_text_is_understood_by_its_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_is_never_answered_ends_at_its_deadline() {
+async fn a_request_without_a_response_ends_at_its_deadline() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let started = tokio::time::Instant::now();
@@ -458,18 +458,18 @@ async fn a_request_that_is_never_answered_ends_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_by_a_replica_that_does_not_lead() {
+async fn a_replica_that_is_not_the_leader_sends_nothing() {
     let (announcement, leadership) = Leadership::to_be_elected();
     let (applier, mut server) = led_by(leadership);
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
-    let refusal = applier.apply(&subject, &apply).await.unwrap_err();
-    assert_eq!(refusal.cause, Cause::Outage);
+    let error = applier.apply(&subject, &apply).await.unwrap_err();
+    assert_eq!(error.cause, Cause::Outage);
     drop((applier, announcement));
     assert!(server.next_request().await.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_requests_than_allowed_are_under_way() {
+async fn concurrent_requests_are_limited() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let all = futures::future::join_all((0..10).map(|_| applier.apply(&subject, &apply)));
@@ -494,12 +494,12 @@ async fn no_more_requests_than_allowed_are_under_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_request_waits_for_its_turn_for_long() {
+async fn the_wait_for_a_request_slot_is_limited() {
     let (applier, mut server) = applier();
     let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
     let started = tokio::time::Instant::now();
     let all = futures::future::join_all((0..40).map(|_| applier.apply(&subject, &apply)));
-    // Nothing is ever answered.
+    // The server never responds.
     let hang = async {
         let mut held = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! What to do about the Lease next: decided from what was seen and sent, and when.
+//! State machine of the election, without I/O: decides the next step from observations and requests.
 
 use std::time::Duration;
 
@@ -10,17 +10,17 @@ use tokio::time::Instant;
 
 use super::Candidate;
 
-/// Replicas that see the Lease become free do not all try in the same moment.
+/// Random delay, so that replicas do not all write a free Lease at once.
 const SPREAD: Duration = Duration::from_millis(100);
 
-/// What to do next.
+/// Next step.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Nothing before that time.
+    /// Wait until this time or the next event.
     Wait(Option<Instant>),
     /// Stop working: the Lease could not be renewed in time.
     Resign,
-    /// Create the Lease when it has no version, else replace that version.
+    /// Create the Lease if it has no version, otherwise replace that version.
     Write(Box<Lease>),
 }
 
@@ -28,17 +28,17 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct Election {
     me: Candidate,
-    /// The Lease as last seen or written.
+    /// Last observed or written Lease.
     lease: Option<Lease>,
-    /// When it was seen to change last.
+    /// Time of the last observed change.
     changed: Instant,
-    /// Whether the Lease, or its absence, was seen at all.
+    /// Whether the Lease or its absence was observed.
     synced: bool,
-    /// Whether the list under way has had the Lease.
+    /// Whether the current list contains the Lease.
     listed: bool,
-    /// When the renewal was sent that makes us leader.
+    /// Start of the request that made us the leader or renewed the Lease.
     renewed: Option<Instant>,
-    /// Before that, nothing is written.
+    /// Earliest time of the next write.
     not_before: Instant,
 }
 
@@ -56,12 +56,12 @@ impl Election {
         }
     }
 
-    /// Until when we lead; earlier than anybody else may think that the Lease has run out.
+    /// Returns the end of our leadership: before the Lease expires for any other replica.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.renewed.map(|sent| sent + self.me.duration * 4 / 5)
     }
 
-    /// How long a write may take.
+    /// Returns the time limit of a write.
     pub(super) fn patience(&self) -> Duration {
         self.me.duration / 3
     }
@@ -84,7 +84,7 @@ impl Election {
         }
     }
 
-    /// When the Lease is free for us, as far as we know.
+    /// Returns the time at which we may acquire the Lease.
     fn free_at(&self) -> Instant {
         let spec = self.lease.as_ref().and_then(|lease| lease.spec.as_ref());
         let holder = spec
@@ -99,7 +99,7 @@ impl Election {
         self.changed + seconds.map_or(self.me.duration, Duration::from_secs)
     }
 
-    /// The Lease with us as its holder.
+    /// Returns the Lease with us as its holder.
     fn claim(&self) -> Lease {
         let now = Some(MicroTime(Timestamp::now()));
         let mut lease = self.lease.clone().unwrap_or_else(|| Lease {
@@ -121,7 +121,7 @@ impl Election {
         lease
     }
 
-    /// The Lease without a holder, if it is ours.
+    /// Returns the Lease without a holder, if we hold it.
     pub(super) fn release(self) -> Option<Lease> {
         self.renewed?;
         let mut lease = self.lease?;
@@ -136,14 +136,14 @@ impl Election {
         Some(lease)
     }
 
-    /// Our write was accepted.
+    /// Records that our write succeeded.
     pub(super) fn won(&mut self, lease: Lease, sent: Instant) {
         self.renewed = Some(sent);
         self.changed = sent;
         self.lease = Some(lease);
     }
 
-    /// Our write was not accepted, or we do not know.
+    /// Records that our write failed or has an unknown result.
     pub(super) fn failed(&mut self, now: Instant) {
         self.not_before = now + self.me.duration / 20 + SPREAD.mul_f64(fastrand::f64());
     }
@@ -183,7 +183,7 @@ impl Election {
         self.synced = true;
     }
 
-    /// The Lease was deleted: it is anybody's now.
+    /// Records that the Lease was deleted: every replica may create it.
     pub(super) fn gone(&mut self, now: Instant) {
         self.renewed = None;
         self.lease = None;
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// An election that leads since `now`.
+    /// An election whose replica is the leader since `now`.
     fn leader(now: Instant) -> Election {
         let mut election = election("a");
         election.listed(now);
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_written_before_the_lease_was_looked_at() {
+    fn nothing_is_written_before_the_lease_is_observed() {
         let now = Instant::now();
         assert!(matches!(
             election("a").next(now + 100 * SECOND),
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_cannot_renew_steps_down_before_anybody_may_take_over() {
+    fn a_leader_that_cannot_renew_steps_down_before_another_takes_over() {
         let now = Instant::now();
         let mut leader = leader(now);
         let mut follower = election("b");
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_follower_takes_over_at_once_when_the_leader_lets_go() {
+    fn a_follower_takes_over_at_once_when_the_leader_releases_the_lease() {
         let now = Instant::now();
         let released = leader(now).release().unwrap();
         let mut follower = election("b");
@@ -331,13 +331,13 @@ mod tests {
     }
 
     #[test]
-    fn whoever_sees_another_holder_stops() {
+    fn a_leader_that_observes_another_holder_stops() {
         let now = Instant::now();
         let mut leader = leader(now);
         leader.seen(lease("a", 10), now);
         assert!(
             leader.deadline().is_some(),
-            "its own write comes back by the watch"
+            "the watch returns its own write"
         );
         leader.seen(lease("b", 11), now);
         assert_eq!(leader.deadline(), None);
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_version_is_no_sign_of_life() {
+    fn an_old_version_does_not_extend_the_lease() {
         let now = Instant::now();
         let mut follower = election("b");
         follower.seen(lease("a", 10), now);
@@ -357,14 +357,14 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_somebody_deleted_is_made_again() {
+    fn a_deleted_lease_is_created_again() {
         let now = Instant::now();
         let mut leader = leader(now);
         leader.gone(now);
         assert_eq!(
             leader.deadline(),
             None,
-            "until it is, nobody knows who leads"
+            "it does not lead until it has created the Lease"
         );
         assert_eq!(
             written(leader.next(now + SPREAD)).metadata.resource_version,

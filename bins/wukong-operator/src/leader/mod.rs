@@ -1,10 +1,10 @@
-//! Which replica works: the holder of a Lease.
+//! Leader election by a Lease.
 //!
-//! A replica watches the Lease, so that it takes over at once when the leader lets go, and renews it with the version
-//! that it knows, so that of two who try one wins. Time is measured by each replica's own monotonic clock, from when it
-//! saw or sent something: clocks that differ or jump change nothing. A leader that could not renew in time stops before
-//! anybody else may start, and every write looks at that deadline first, so one that was frozen writes nothing when it
-//! wakes up.
+//! Each replica watches the Lease, so that it takes over at once when the leader releases it. It writes the Lease with the
+//! resource version that it knows, so that only one of two candidates wins. Each replica measures time with its own
+//! monotonic clock from the moment of an observation or a request, so clock skew has no effect. A leader that cannot renew
+//! in time stops before another replica may start. Every write checks this deadline first, so a replica that was frozen
+//! writes nothing when it resumes.
 
 mod election;
 
@@ -26,27 +26,27 @@ use election::{Election, Step};
 const WATCH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 const RELEASE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Which Lease, and as whom.
+/// Lease and identity of a candidate.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// Namespace of the Lease.
     pub namespace: String,
     /// Name of the Lease.
     pub name: String,
-    /// Who we are in it.
+    /// Identity of this replica in the Lease.
     pub identity: String,
-    /// How long it holds after it was renewed.
+    /// Validity of the Lease after a renewal.
     pub duration: Duration,
 }
 
-/// Whether this replica leads.
+/// Leadership of this replica.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Term {
-    /// It does not.
+    /// Not the leader.
     Follower,
-    /// It does, until then unless the Lease is renewed.
+    /// The leader until this time, unless the Lease is renewed.
     Until(Instant),
-    /// It does, without a Lease.
+    /// The leader, without a Lease.
     Always,
 }
 
@@ -60,32 +60,32 @@ impl Term {
     }
 }
 
-/// Tells whether this replica leads.
+/// Reports whether this replica is the leader.
 #[derive(Clone, Debug)]
 pub struct Leadership(watch::Receiver<Term>);
 
-/// Where an election says who leads.
+/// Sender of the result of an election.
 #[derive(Debug)]
 pub struct Announcement(watch::Sender<Term>);
 
 impl Leadership {
-    /// Of a replica that has to be elected first.
+    /// Leadership of a replica that has to be elected first.
     pub fn to_be_elected() -> (Announcement, Self) {
         let (sender, receiver) = watch::channel(Term::Follower);
         (Announcement(sender), Self(receiver))
     }
 
-    /// Of the only replica.
+    /// Leadership without an election.
     pub fn always() -> Self {
         Self(watch::channel(Term::Always).1)
     }
 
-    /// Whether this replica leads now.
+    /// Returns whether this replica is the leader now.
     pub fn holds(&self) -> bool {
         self.0.borrow().holds()
     }
 
-    /// Returns once this replica leads.
+    /// Returns once this replica is the leader.
     pub async fn gained(&mut self) {
         while !self.holds() {
             if self.0.changed().await.is_err() {
@@ -94,7 +94,7 @@ impl Leadership {
         }
     }
 
-    /// Returns once this replica no longer leads.
+    /// Returns once this replica is no longer the leader.
     pub async fn lost(&mut self) {
         loop {
             let term = *self.0.borrow_and_update();
@@ -122,7 +122,7 @@ impl Leadership {
     }
 }
 
-/// Takes part in the election until `shutdown`, then lets go of the Lease at once.
+/// Takes part in the election until `shutdown`, then releases the Lease at once.
 pub async fn run(
     client: Client,
     candidate: Candidate,
@@ -165,7 +165,7 @@ pub async fn run(
                 }
                 Some(Err(error)) => {
                     failed_watches += 1;
-                    debug!(%error, "the watch of the Lease failed");
+                    debug!(%error, "watch of the Lease failed");
                     let pause = WATCH_BACKOFF.pause(failed_watches);
                     tokio::select! {
                         () = shutdown.cancelled() => break,
@@ -181,9 +181,9 @@ pub async fn run(
         let name = lease.metadata.name.clone().unwrap_or_default();
         let params = PostParams::default();
         match timeout(RELEASE_DEADLINE, leases.replace(&name, &params, &lease)).await {
-            Ok(Ok(_)) => info!("let go of the Lease"),
-            Ok(Err(error)) => warn!(%error, "could not let go of the Lease; it runs out by itself"),
-            Err(_) => warn!("could not let go of the Lease in time; it runs out by itself"),
+            Ok(Ok(_)) => info!("released the Lease"),
+            Ok(Err(error)) => warn!(%error, "could not release the Lease; it expires"),
+            Err(_) => warn!("could not release the Lease in time; it expires"),
         }
     }
 }
@@ -226,7 +226,7 @@ async fn write(leases: &Api<Lease>, election: &mut Election, lease: Box<Lease>) 
     let deadline = election.patience();
     match timeout(
         deadline,
-        answer.map_err(|error| debug!(%error, "the Lease was not written")),
+        answer.map_err(|error| debug!(%error, "Lease not written")),
     )
     .await
     {
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_that_was_frozen_past_its_deadline_knows_at_once() {
+    async fn a_replica_that_was_frozen_past_its_deadline_does_not_lead() {
         let (announcement, leadership) = Leadership::to_be_elected();
         announce(
             &announcement,

@@ -1,9 +1,8 @@
-//! One look at one Wukong: decide, carry out, decide again, until nothing is left to do but to say how it is.
+//! Reconciles one Wukong: decides, applies, repeats until settled, then writes the status.
 //!
-//! What is to be done is the engine's decision; here is only the order in which it is carried out, and what is
-//! remembered of it.
+//! The engine decides what to do. This module executes the decision in order and records the results.
 
-mod say;
+mod status;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -19,7 +18,7 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 use wukong_api::{OperatorSettings, Wukong};
-use wukong_engine::environment::events::RelatedNames;
+use wukong_engine::related::RelatedNames;
 use wukong_engine::{Decision, Observed, Target, decide};
 
 use crate::backoff::Backoff;
@@ -28,46 +27,46 @@ use crate::metrics::{Ended, Metrics};
 use crate::port::{Port, Subject};
 use crate::projection::Content;
 use crate::queue::Key;
-use crate::refusal::{Cause, Refusal};
 use crate::remembered::Remembered;
+use crate::write_error::{Cause, WriteError};
 use work::{Work, Write};
 
-/// How often a look decides. Each round writes something or is the last, and a VM needs three.
+/// Maximum number of decisions in one reconcile. Each round but the last writes something; a VM needs three.
 const ROUNDS: usize = 5;
-/// How many writes for one Wukong are under way at once.
-const AT_ONCE: usize = 8;
-/// When to look again at a Wukong that is not settled after all rounds.
+/// Maximum number of concurrent writes for one Wukong.
+const MAX_WRITES: usize = 8;
+/// Pause before the next reconcile of a Wukong that is not settled after all rounds.
 const UNSETTLED: Duration = Duration::from_secs(1);
 
-/// Pauses after looks that panicked.
+/// Back-off after a reconcile that panicked.
 const PANICS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
-/// How many Wukongs that wait are looked into at once.
-const LOOKS_AT_ONCE: usize = 2;
+/// Maximum number of concurrent queries for pods and events.
+const MAX_QUERIES: usize = 2;
 
-/// Looks at Wukongs.
+/// Reconciles Wukongs.
 pub struct Reconciler {
     cluster: Arc<Cluster>,
     port: Arc<dyn Port>,
     settings: OperatorSettings,
     metrics: Metrics,
-    looks: Semaphore,
-    /// Whose turn it is to change nodes ([`Decision::changes_nodes`]).
+    queries: Semaphore,
+    /// Serializes decisions that change nodes ([`Decision::changes_nodes`]).
     nodes: Mutex<()>,
 }
 
-/// What became of a decision.
+/// Result of executing a decision.
 #[derive(Default)]
 struct Outcome {
     done: Vec<String>,
-    /// Whether something was refused.
-    refused: bool,
-    /// When to look again, because it is of no use to decide again now.
+    /// Whether a write failed.
+    failed: bool,
+    /// Pause before the next reconcile, if another decision now would not help.
     stop: Option<Duration>,
 }
 
 impl Outcome {
-    fn refuse(&mut self, stop: Option<Duration>) {
-        self.refused = true;
+    fn fail(&mut self, stop: Option<Duration>) {
+        self.failed = true;
         self.stop = self.stop.into_iter().chain(stop).min();
     }
 }
@@ -81,7 +80,7 @@ impl std::fmt::Debug for Reconciler {
 }
 
 impl Reconciler {
-    /// Writes through `port`.
+    /// Creates a reconciler that writes through `port`.
     pub fn new(
         cluster: Arc<Cluster>,
         port: Arc<dyn Port>,
@@ -93,19 +92,19 @@ impl Reconciler {
             port,
             settings,
             metrics,
-            looks: Semaphore::new(LOOKS_AT_ONCE),
+            queries: Semaphore::new(MAX_QUERIES),
             nodes: Mutex::new(()),
         }
     }
 
-    /// Looks at a Wukong. Returns when to look again if nothing happens before.
+    /// Reconciles a Wukong. Returns the pause before the next reconcile, unless a change triggers one before.
     pub async fn reconcile(&self, key: &Key) -> Option<Duration> {
         let started = Instant::now();
-        let looked = AssertUnwindSafe(self.look(key)).catch_unwind().await;
-        let (ended, pause) = match looked {
-            Ok(looked) => {
+        let result = AssertUnwindSafe(self.run(key)).catch_unwind().await;
+        let (ended, pause) = match result {
+            Ok(result) => {
                 self.remember(key, |remembered| remembered.panics = 0);
-                looked
+                result
             }
             Err(panic) => (Ended::Panicked, self.panicked(key, &*panic)),
         };
@@ -113,8 +112,8 @@ impl Reconciler {
         pause
     }
 
-    /// A mistake of ours that one Wukong brings to light must not end the work for all others. Nothing is left half
-    /// done by it: what was written is seen again, and locks are free.
+    /// Logs a panic and returns the pause before the next reconcile. A bug that one Wukong triggers must not stop the
+    /// others. The panic leaves no inconsistent state: the watches show every write, and all locks are released.
     fn panicked(&self, key: &Key, panic: &(dyn Any + Send)) -> Option<Duration> {
         let Key { namespace, name } = key;
         let text = panic.downcast_ref::<String>().map(String::as_str);
@@ -123,7 +122,7 @@ impl Reconciler {
             namespace,
             name,
             panic = text,
-            "a look at this Wukong panicked, which is a bug"
+            "the reconcile of this Wukong panicked, which is a bug"
         );
         self.remember(key, |remembered| {
             remembered.panics += 1;
@@ -136,7 +135,7 @@ impl Reconciler {
         Some(change(&mut entry.remembered.lock()))
     }
 
-    async fn look(&self, key: &Key) -> (Ended, Option<Duration>) {
+    async fn run(&self, key: &Key) -> (Ended, Option<Duration>) {
         let mut ended = Ended::Unchanged;
         for round in 1..=ROUNDS {
             let Some(entry) = self.cluster.wukong(key) else {
@@ -144,7 +143,7 @@ impl Reconciler {
             };
             let work = Work::of(entry);
             let Content::Readable(wukong) = &work.entry.wukong.content else {
-                return self.say_unreadable(&work).await;
+                return self.report_unreadable(&work).await;
             };
             let (mut decision, mut now) = self.decide(&work, wukong);
             if round == 1 {
@@ -157,41 +156,43 @@ impl Reconciler {
             }
             if decision.is_settled() {
                 if decision.query_at.is_some_and(|at| at <= now)
-                    && self.look_up(&work, wukong).await
+                    && self.query_related(&work, wukong).await
                 {
                     continue;
                 }
-                return self.say(&work, decision, now, ended, None).await;
+                return self.report(&work, decision, now, ended, None).await;
             }
             if round == ROUNDS {
-                return self.say(&work, decision, now, ended, Some(UNSETTLED)).await;
+                return self
+                    .report(&work, decision, now, ended, Some(UNSETTLED))
+                    .await;
             }
-            let outcome = self.carry_out(&work, decision).await;
-            if outcome.refused {
-                ended = Ended::Refused;
+            let outcome = self.execute(&work, decision).await;
+            if outcome.failed {
+                ended = Ended::Rejected;
             } else if ended == Ended::Unchanged && !outcome.done.is_empty() {
                 ended = Ended::Changed;
             }
             if let Some(pause) = outcome.stop {
                 let (decision, now) = self.decide(&work, wukong);
-                // What only came too late is done in a moment. Until then there is nothing new to say.
+                // A write that was only stale succeeds soon. Until then the status does not change.
                 let late = work.entry.remembered.lock().memory.failures.is_empty();
                 if late && !decision.is_settled() {
                     return (ended, Some(pause));
                 }
-                return self.say(&work, decision, now, ended, Some(pause)).await;
+                return self.report(&work, decision, now, ended, Some(pause)).await;
             }
         }
         (ended, Some(UNSETTLED))
     }
 
-    /// Looks at the pods and events of a Wukong that waits, unless others do already. Returns whether it did.
-    async fn look_up(&self, work: &Work, wukong: &Wukong) -> bool {
-        let Ok(_permit) = self.looks.try_acquire() else {
+    /// Queries the pods and events of a waiting Wukong, unless too many queries run already. Returns whether it did.
+    async fn query_related(&self, work: &Work, wukong: &Wukong) -> bool {
+        let Ok(_permit) = self.queries.try_acquire() else {
             return false;
         };
         let related = RelatedNames::of(wukong, &self.cluster.world());
-        let children = self.port.look(&work.subject, &related).await;
+        let children = self.port.query(&work.subject, &related).await;
         let mut remembered = work.entry.remembered.lock();
         remembered.memory.record_queried(children, Timestamp::now());
         true
@@ -200,7 +201,7 @@ impl Reconciler {
     fn decide(&self, work: &Work, wukong: &Wukong) -> (Decision, Timestamp) {
         let now = Timestamp::now();
         let mut remembered = work.entry.remembered.lock();
-        remembered.turn_to(wukong.metadata.generation, now);
+        remembered.begin(wukong.metadata.generation, now);
         let world = self.cluster.world();
         let decision = decide(&Observed {
             wukong,
@@ -213,9 +214,9 @@ impl Reconciler {
         (decision, now)
     }
 
-    /// First what the VM needs, all at once; then the VM; then what it is told; then what is no longer needed. After a
-    /// refusal it is for the next decision to say what goes on without it.
-    async fn carry_out(&self, work: &Work, decision: Decision) -> Outcome {
+    /// Executes a decision: first the objects that the VM needs, concurrently; then the VM, the subresource calls and the
+    /// deletions. After an error, the next decision determines what continues without the failed object.
+    async fn execute(&self, work: &Work, decision: Decision) -> Outcome {
         let Decision {
             apply,
             apply_vm,
@@ -236,38 +237,38 @@ impl Reconciler {
         let wave = applies.chain(expand.into_iter().map(Write::Expand));
         let mut results = stream::iter(wave)
             .map(|write| self.write(work, write))
-            .buffer_unordered(AT_ONCE);
+            .buffer_unordered(MAX_WRITES);
         while let Some((what, result)) = results.next().await {
             match result {
                 Ok(()) => outcome.done.push(what),
-                Err(stop) => outcome.refuse(stop),
+                Err(stop) => outcome.fail(stop),
             }
         }
         if let Some(vm) = apply_vm
-            && !outcome.refused
+            && !outcome.failed
         {
             match self.write(work, Write::Apply(vm)).await {
                 (what, Ok(())) => outcome.done.push(what),
-                (_, Err(stop)) => outcome.refuse(stop),
+                (_, Err(stop)) => outcome.fail(stop),
             }
         }
         for call in calls {
-            if outcome.refused {
+            if outcome.failed {
                 break;
             }
             match self.port.call(&work.subject, call).await {
                 Ok(()) => {
                     let mut remembered = work.entry.remembered.lock();
-                    remembered.called(&work.vm, call, Timestamp::now());
+                    remembered.record_called(&work.vm, call, Timestamp::now());
                     outcome.done.push(format!("called {call}"));
                 }
-                Err(refusal) => {
-                    outcome.refuse(self.refused(work, &work.vm, call.as_ref(), &refusal));
+                Err(error) => {
+                    outcome.fail(self.record_failure(work, &work.vm, call.as_ref(), &error));
                 }
             }
         }
         for prune in prune {
-            if outcome.refused {
+            if outcome.failed {
                 break;
             }
             let target = &prune.target;
@@ -278,13 +279,13 @@ impl Reconciler {
                     self.cluster.pruned(&work.key(), *kind, name, &prune.uid);
                     outcome.done.push(format!("deleted {target}"));
                 }
-                Err(refusal) => {
-                    outcome.refuse(self.refused(work, target, &prune.hash(), &refusal));
+                Err(error) => {
+                    outcome.fail(self.record_failure(work, target, &prune.hash(), &error));
                 }
             }
         }
-        if !outcome.refused {
-            work.entry.remembered.lock().well();
+        if !outcome.failed {
+            work.entry.remembered.lock().record_success();
         }
         if !outcome.done.is_empty() {
             work.log(&status, &outcome.done.join(", "));
@@ -292,24 +293,24 @@ impl Reconciler {
         outcome
     }
 
-    /// Takes note of a refusal. Returns when to look again if it is of no use to decide again now: what came too late is
-    /// not noted and would be tried again at once, and in an outage everything else is refused as well.
-    fn refused(
+    /// Records a failed write. Returns the pause before the next reconcile if another decision now would not help: a stale
+    /// write is not recorded and would be retried at once, and in an outage all other writes fail as well.
+    fn record_failure(
         &self,
         work: &Work,
         target: &Target,
         hash: &str,
-        refusal: &Refusal,
+        error: &WriteError,
     ) -> Option<Duration> {
-        self.report(work, &target.to_string(), refusal);
+        self.log_failure(work, &target.to_string(), error);
         let (now, mut remembered) = (Timestamp::now(), work.entry.remembered.lock());
-        let pause = remembered.refused(target, hash, refusal, now);
+        let pause = remembered.record_failure(target, hash, error, now);
         let noted = remembered.memory.failure(target, hash);
         let held_back = noted.is_some_and(|failure| failure.retry_at > now);
-        (refusal.cause == Cause::Outage || !held_back).then_some(pause)
+        (error.cause == Cause::Outage || !held_back).then_some(pause)
     }
 
-    /// Carries out one write and remembers what became of it; what was done, or whether and when to look again.
+    /// Executes one write and records the result. Returns a description of the write, or the pause before the next reconcile.
     async fn write(&self, work: &Work, write: Write) -> (String, Result<(), Option<Duration>>) {
         let target = write.target();
         let result = match &write {
@@ -318,29 +319,29 @@ impl Reconciler {
         };
         let stored = match result {
             Ok(stored) => stored,
-            Err(refusal) => {
-                let stop = self.refused(work, target, &write.hash(), &refusal);
+            Err(error) => {
+                let stop = self.record_failure(work, target, &write.hash(), &error);
                 return (String::new(), Err(stop));
             }
         };
         self.cluster.written(&work.key(), target.kind, &stored);
         let mut remembered = work.entry.remembered.lock();
         match &write {
-            Write::Apply(apply) => remembered.applied(apply, &stored, Timestamp::now()),
+            Write::Apply(apply) => remembered.record_applied(apply, &stored, Timestamp::now()),
             Write::Expand(expand) => remembered.memory.record_done(&expand.target),
         }
         (write.done(), Ok(()))
     }
 
-    fn report(&self, work: &Work, what: &str, refusal: &Refusal) {
+    fn log_failure(&self, work: &Work, what: &str, error: &WriteError) {
         let Subject {
             namespace, name, ..
         } = &work.subject;
-        let cause = refusal.cause;
+        let cause = error.cause;
         if matches!(cause, Cause::Stale | Cause::Gone) {
-            debug!(namespace, name, what, ?cause, %refusal, "too late");
+            debug!(namespace, name, what, ?cause, %error, "write was stale");
         } else {
-            warn!(namespace, name, what, ?cause, %refusal, "refused");
+            warn!(namespace, name, what, ?cause, %error, "write rejected");
         }
     }
 }

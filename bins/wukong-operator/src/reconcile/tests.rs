@@ -1,4 +1,4 @@
-//! The order in which a decision is carried out, and what is said whatever happens.
+//! Tests of the order of writes, of failed writes and of the status.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ use crate::metrics::Now;
 use crate::port::MockPort;
 use crate::projection::{Project, StoredWukong};
 
-/// What was asked of the port, in order.
+/// Calls of the port, in order.
 type Log = Arc<Mutex<Vec<String>>>;
 
 fn version() -> String {
@@ -52,7 +52,7 @@ fn wukong() -> Value {
     })
 }
 
-/// A cluster with everything installed and nothing in it but this Wukong.
+/// A cluster with all components installed and only this Wukong.
 fn cluster(wukong: Value) -> Arc<Cluster> {
     fn empty<F: Fact>(cluster: &Cluster, part: Part<F>) {
         cluster.listed(part, Vec::new());
@@ -81,35 +81,35 @@ fn claim_appears(cluster: &Cluster) {
     let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "c1", "resourceVersion": version(),
         "labels": {"vm.novasphere.dev/wukong": "web"},
         "ownerReferences": [{"kind": "DataVolume", "name": "web.root", "uid": "uid-of-web.root", "controller": true}]}});
-    cluster.seen(
+    cluster.updated(
         Part::of_wukongs(|world| &mut world.claims),
         Fact::project(&claim),
     );
 }
 
-/// A port that carries everything out, but what `refuse` says.
+/// A port on which every call succeeds, except those for which `reject` returns a cause.
 fn port(
     log: &Log,
-    refuse: impl Fn(&str) -> Option<Cause> + Send + Sync + Clone + 'static,
+    reject: impl Fn(&str) -> Option<Cause> + Send + Sync + Clone + 'static,
 ) -> MockPort {
     let mut port = MockPort::new();
-    let verdict = {
+    let answer_to = {
         let log = Arc::clone(log);
         move |what: String| {
             log.lock().push(what.clone());
-            refuse(&what).map_or(Ok(()), |cause| {
-                Err(Refusal {
+            reject(&what).map_or(Ok(()), |cause| {
+                Err(WriteError {
                     cause,
-                    ..Refusal::outage("the server said no")
+                    ..WriteError::outage("the server last no")
                 })
             })
         }
     };
-    let of_apply = verdict.clone();
+    let of_apply = answer_to.clone();
     port.expect_apply().returning(move |_, apply| {
         of_apply(format!("apply {}", apply.target.kind)).map(|()| stored(&apply.body))
     });
-    let of_status = verdict.clone();
+    let of_status = answer_to.clone();
     port.expect_write_status().returning(move |_, status| {
         of_status(format!("status {}", reason(status))).map(|()| {
             let mut answer = wukong();
@@ -119,7 +119,7 @@ fn port(
         })
     });
     port.expect_publish()
-        .returning(move |_, note| verdict(format!("event {}", note.reason)));
+        .returning(move |_, note| answer_to(format!("event {}", note.reason)));
     port
 }
 
@@ -144,20 +144,20 @@ fn key() -> Key {
     Key::new("shop", "web")
 }
 
-/// What happened since the last look into the log, events apart.
-fn happened(log: &Log) -> Vec<String> {
+/// Takes the calls since the last call of this function, without events.
+fn writes(log: &Log) -> Vec<String> {
     let mut all = std::mem::take(&mut *log.lock());
     all.retain(|what| !what.starts_with("event"));
     all
 }
 
 #[tokio::test]
-async fn first_what_the_vm_needs_then_the_vm_then_nothing_more() {
+async fn the_vm_follows_the_objects_that_it_needs() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
     let reconciler = reconciler(&cluster, port(&log, |_| None));
 
     reconciler.reconcile(&key()).await;
-    let mut first = happened(&log);
+    let mut first = writes(&log);
     assert!(
         first.pop().unwrap().starts_with("status"),
         "the status comes last"
@@ -176,14 +176,14 @@ async fn first_what_the_vm_needs_then_the_vm_then_nothing_more() {
     claim_appears(&cluster);
     reconciler.reconcile(&key()).await;
     assert_eq!(
-        happened(&log).first().map(String::as_str),
+        writes(&log).first().map(String::as_str),
         Some("apply VirtualMachine")
     );
 
     let skipped = "wukong_applies_skipped_total";
     let before = counted(&reconciler.metrics, skipped);
     reconciler.reconcile(&key()).await;
-    assert!(happened(&log).iter().all(|what| what.starts_with("status")));
+    assert!(writes(&log).iter().all(|what| what.starts_with("status")));
     let objects = [
         "Secret",
         "NetworkAttachmentDefinition",
@@ -202,31 +202,31 @@ fn counted(metrics: &Metrics, name: &str) -> usize {
 }
 
 #[tokio::test]
-async fn the_vm_is_not_made_when_something_that_it_needs_was_refused() {
+async fn the_vm_is_not_created_when_an_object_that_it_needs_was_rejected() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
     claim_appears(&cluster);
-    let refuse = |what: &str| (what == "apply Secret").then_some(Cause::Denied);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| (what == "apply Secret").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     let pause = reconciler.reconcile(&key()).await;
-    let all = happened(&log);
+    let all = writes(&log);
     assert!(!all.contains(&"apply VirtualMachine".to_owned()), "{all:?}");
     assert!(
         all.contains(&"apply NetworkAttachmentDefinition".to_owned()),
-        "what is not concerned goes on: {all:?}"
+        "what is not affected goes on: {all:?}"
     );
-    assert!(pause.is_some(), "it is tried again");
+    assert!(pause.is_some(), "it is retried");
 }
 
 #[tokio::test]
-async fn what_was_refused_is_said_and_not_tried_again_at_once() {
+async fn a_rejected_write_is_reported_and_not_retried_at_once() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
-    let refuse = |what: &str| what.starts_with("apply").then_some(Cause::Denied);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| what.starts_with("apply").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     reconciler.reconcile(&key()).await;
-    let all = happened(&log);
-    let said = all.last().unwrap();
+    let all = writes(&log);
+    let last = all.last().unwrap();
     assert!(
-        said.starts_with("status") && said != "status none",
+        last.starts_with("status") && last != "status none",
         "{all:?}"
     );
     for kind in ["Secret", "DataVolume", "NetworkAttachmentDefinition"] {
@@ -239,35 +239,35 @@ async fn what_was_refused_is_said_and_not_tried_again_at_once() {
     }
     let pause = reconciler.reconcile(&key()).await;
     assert!(
-        happened(&log).is_empty(),
-        "nothing changed and nothing is due"
+        writes(&log).is_empty(),
+        "nothing changed and no retry is due"
     );
     assert!(pause.unwrap() > Duration::from_secs(1));
 }
 
 #[tokio::test]
-async fn a_new_generation_is_tried_at_once() {
+async fn a_new_generation_is_retried_at_once() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
-    let refuse = |what: &str| (what == "apply DataVolume").then_some(Cause::Denied);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| (what == "apply DataVolume").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     reconciler.reconcile(&key()).await;
-    happened(&log);
+    writes(&log);
     let mut edited = wukong();
     edited["metadata"]["generation"] = json!(2);
     edited["metadata"]["resourceVersion"] = json!(version());
-    cluster.wukong_seen(StoredWukong::project(edited));
+    cluster.wukong_updated(StoredWukong::project(edited));
     reconciler.reconcile(&key()).await;
-    assert!(happened(&log).contains(&"apply DataVolume".to_owned()));
+    assert!(writes(&log).contains(&"apply DataVolume".to_owned()));
 }
 
 #[tokio::test]
-async fn a_write_that_came_too_late_is_tried_again_soon_before_anything_is_said() {
+async fn a_stale_write_is_retried_soon_without_a_status() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
-    let refuse = |what: &str| (what == "apply DataVolume").then_some(Cause::Stale);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| (what == "apply DataVolume").then_some(Cause::Stale);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     let pause = reconciler.reconcile(&key()).await.unwrap();
     assert!(pause < Duration::from_secs(1));
-    let all = happened(&log);
+    let all = writes(&log);
     assert!(
         !all.iter().any(|what| what.starts_with("status")),
         "{all:?}"
@@ -275,7 +275,7 @@ async fn a_write_that_came_too_late_is_tried_again_soon_before_anything_is_said(
 }
 
 #[tokio::test]
-async fn events_are_told_with_the_status_and_once() {
+async fn events_follow_the_status_and_are_not_repeated() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
     let reconciler = reconciler(&cluster, port(&log, |_| None));
     reconciler.reconcile(&key()).await;
@@ -287,7 +287,7 @@ async fn events_are_told_with_the_status_and_once() {
     let first_event = log
         .iter()
         .position(|what| what.starts_with("event"))
-        .expect("something is told");
+        .expect("an event is published");
     assert!(
         log[..first_event]
             .iter()
@@ -298,16 +298,16 @@ async fn events_are_told_with_the_status_and_once() {
 }
 
 #[tokio::test]
-async fn a_status_that_was_refused_is_tried_again_and_nothing_is_told_before() {
+async fn a_failed_status_write_is_retried_without_events() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
-    let refuse = |what: &str| what.starts_with("status").then_some(Cause::Outage);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| what.starts_with("status").then_some(Cause::Outage);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     let first = reconciler.reconcile(&key()).await.unwrap();
     assert!(first <= Duration::from_secs(4));
     assert!(!log.lock().iter().any(|what| what.starts_with("event")));
     reconciler.reconcile(&key()).await;
     assert_eq!(
-        happened(&log)
+        writes(&log)
             .iter()
             .filter(|what| what.starts_with("status"))
             .count(),
@@ -316,7 +316,7 @@ async fn a_status_that_was_refused_is_tried_again_and_nothing_is_told_before() {
 }
 
 #[tokio::test]
-async fn one_that_cannot_be_read_gets_a_status_once_and_nothing_else() {
+async fn an_unreadable_wukong_gets_one_status_and_no_other_write() {
     let mut broken = wukong();
     broken["spec"]["cpu"] = json!("many");
     let (log, cluster) = (Log::default(), cluster(broken.clone()));
@@ -335,29 +335,29 @@ async fn one_that_cannot_be_read_gets_a_status_once_and_nothing_else() {
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
-    assert_eq!(happened(&log), ["status CRDOutdated"]);
+    assert_eq!(writes(&log), ["status CRDOutdated"]);
 }
 
 #[tokio::test]
-async fn what_the_server_takes_no_status_of_is_told_by_one_event() {
+async fn a_wukong_whose_status_is_rejected_gets_one_event() {
     let mut broken = wukong();
     broken["spec"]["disks"] = json!("none");
     let (log, cluster) = (Log::default(), cluster(broken));
-    let refuse = |what: &str| what.starts_with("status").then_some(Cause::Denied);
-    let reconciler = reconciler(&cluster, port(&log, refuse));
+    let reject = |what: &str| what.starts_with("status").then_some(Cause::Denied);
+    let reconciler = reconciler(&cluster, port(&log, reject));
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
     let log = log.lock();
-    let told: Vec<_> = log
+    let events: Vec<_> = log
         .iter()
         .filter(|what| what.starts_with("event"))
         .collect();
-    assert_eq!(told, ["event CRDOutdated"]);
+    assert_eq!(events, ["event CRDOutdated"]);
 }
 
 #[tokio::test]
-async fn a_drifted_child_is_applied_to_that_very_object() {
+async fn an_apply_of_a_drifted_child_expects_its_uid() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
     let expects: Arc<Mutex<Vec<Expect>>> = Arc::default();
     let mut port = MockPort::new();
@@ -386,7 +386,7 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
         "ownerReferences": [{"kind": "Wukong", "name": "web", "uid": "w1", "controller": true}],
         "managedFields": [{"manager": "wukong-operator", "operation": "Apply", "fieldsV1": {"f:spec": {}}}]},
         "spec": {"config": "{}"}});
-    cluster.seen(
+    cluster.updated(
         Part::of_wukongs(|world| &mut world.nads),
         Fact::project(&drifted),
     );
@@ -401,41 +401,41 @@ async fn a_drifted_child_is_applied_to_that_very_object() {
 }
 
 #[tokio::test]
-async fn what_does_not_depend_on_a_refusal_goes_on_in_the_same_look() {
+async fn independent_writes_continue_after_a_rejection() {
     let (log, cluster) = (Log::default(), cluster(wukong()));
-    let refuse =
+    let reject =
         |what: &str| (what == "apply NetworkAttachmentDefinition").then_some(Cause::Denied);
     let reconciler = reconciler(&cluster, port(&log, |_| None));
     reconciler.reconcile(&key()).await;
     claim_appears(&cluster);
     reconciler.reconcile(&key()).await;
-    happened(&log);
+    writes(&log);
 
-    // The VM has its network already: only an edit of the network is refused.
+    // The VM has its network already: only the edit of the network is rejected.
     let mut edited = wukong();
     edited["metadata"]["generation"] = json!(2);
     edited["metadata"]["resourceVersion"] = json!(version());
     edited["spec"]["cpu"] = json!(4);
     edited["spec"]["networks"][0]["vlanId"] = json!(7);
-    cluster.wukong_seen(StoredWukong::project(edited));
+    cluster.wukong_updated(StoredWukong::project(edited));
     let reconciler = Reconciler::new(
         Arc::clone(&cluster),
-        Arc::new(port(&log, refuse)),
+        Arc::new(port(&log, reject)),
         OperatorSettings::default(),
         Metrics::default(),
     );
     let pause = reconciler.reconcile(&key()).await;
-    let all = happened(&log);
+    let all = writes(&log);
     assert_eq!(
         all[..2],
         ["apply NetworkAttachmentDefinition", "apply VirtualMachine"],
         "{all:?}"
     );
-    assert!(pause.is_some(), "what was refused is tried again");
+    assert!(pause.is_some(), "the rejected write is retried");
 }
 
 #[tokio::test]
-async fn a_look_that_panics_is_counted_and_comes_again_later_and_later() {
+async fn a_reconcile_that_panics_is_counted_and_retried_with_back_off() {
     let cluster = cluster(wukong());
     let (log, metrics) = (Log::default(), Metrics::default());
     let mut broken = MockPort::new();
@@ -458,7 +458,7 @@ async fn a_look_that_panics_is_counted_and_comes_again_later_and_later() {
 
     with(port(&log, |_| None)).reconcile(&key()).await;
     assert!(
-        happened(&log).contains(&"apply Secret".to_owned()),
+        writes(&log).contains(&"apply Secret".to_owned()),
         "no lock is held"
     );
     assert_eq!(cluster.wukong(&key()).unwrap().remembered.lock().panics, 0);

@@ -1,4 +1,4 @@
-//! The Wukong that is looked at, and what is written for it.
+//! The Wukong under reconciliation and the writes for it.
 
 use tracing::info;
 use wukong_api::{ConditionType, WukongStatus};
@@ -9,7 +9,7 @@ use crate::projection::StoredWukong;
 use crate::queue::Key;
 use crate::wukongs::Entry;
 
-/// The Wukong that is looked at.
+/// The Wukong under reconciliation.
 pub(super) struct Work {
     pub(super) subject: Subject,
     pub(super) vm: Target,
@@ -38,12 +38,12 @@ impl Work {
         }
     }
 
-    /// One line of what was done, and of what it was done for: where the VM stands, and what it waits for.
+    /// Logs what was done, with the phase of the VM and the reason of `Ready`.
     pub(super) fn log(&self, status: &WukongStatus, done: &str) {
         let Subject {
             namespace, name, ..
         } = &self.subject;
-        let (phase, reason) = standing(status);
+        let (phase, reason) = phase_and_reason(status);
         info!(namespace, name, phase, reason, "{done}");
     }
 
@@ -52,8 +52,8 @@ impl Work {
     }
 }
 
-/// Where a VM stands, in two words: its phase, and the reason of `Ready`.
-pub(super) fn standing(status: &WukongStatus) -> (&str, &str) {
+/// Returns the phase of the VM and the reason of `Ready`.
+pub(super) fn phase_and_reason(status: &WukongStatus) -> (&str, &str) {
     let ready = ConditionType::Ready.as_ref();
     let mut conditions = status.conditions.iter();
     let ready = conditions.find(|condition| condition.type_ == ready);
@@ -63,7 +63,7 @@ pub(super) fn standing(status: &WukongStatus) -> (&str, &str) {
     )
 }
 
-/// A write of the first wave, or the VM's.
+/// An apply or the expansion of a claim.
 pub(super) enum Write {
     Apply(Apply),
     Expand(Expand),
@@ -77,7 +77,7 @@ impl Write {
         }
     }
 
-    /// What the engine compares a refusal with.
+    /// Hash by which the engine recognizes a failed write.
     pub(super) fn hash(&self) -> String {
         match self {
             Self::Apply(apply) => apply.hash.clone(),
@@ -85,10 +85,11 @@ impl Write {
         }
     }
 
+    /// Describes the finished write, for the log.
     pub(super) fn done(&self) -> String {
         match self {
             Self::Apply(apply) => format!("applied {}", apply.target),
-            Self::Expand(expand) => format!("grew {} to {}", expand.target, expand.to),
+            Self::Expand(expand) => format!("expanded {} to {}", expand.target, expand.to),
         }
     }
 }

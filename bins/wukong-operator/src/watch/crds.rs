@@ -1,4 +1,4 @@
-//! Which kinds the cluster has, told by a watch of its CustomResourceDefinitions (their metadata only).
+//! Watch of the CustomResourceDefinitions (metadata only), which shows the kinds that the cluster serves.
 
 use std::collections::HashMap;
 
@@ -11,49 +11,49 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
-use super::stream::{BELIEVED, FORBIDDEN, RETRY, Trouble, config};
+use super::stream::{CONFIRMED_AFTER, FORBIDDEN, Failure, RETRY, config};
 
 type Crd = PartialObjectMeta<CustomResourceDefinition>;
 
-/// What is known of one definition.
+/// State of one CRD.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Definition {
-    /// Nothing yet.
+pub(super) enum CrdState {
+    /// Not observed yet.
     Unknown,
     /// It does not exist.
     Absent,
-    /// It exists, in this version.
+    /// It exists, with this resource version.
     Present(String),
-    /// We may not see definitions.
+    /// The operator has no permission to read CRDs.
     Hidden,
 }
 
-/// What is known of all definitions.
+/// States of all CRDs.
 #[derive(Clone, Debug)]
-pub(super) struct Definitions(watch::Receiver<Known>);
+pub(super) struct CrdStates(watch::Receiver<Known>);
 
 #[derive(Debug)]
 enum Known {
     Unknown,
     Hidden,
-    /// Version by name.
+    /// Resource version by name.
     Listed(HashMap<String, String>),
 }
 
-impl Definitions {
-    /// What is known of a definition.
-    pub(super) fn get(&self, name: &str) -> Definition {
+impl CrdStates {
+    /// Returns the state of a CRD.
+    pub(super) fn get(&self, name: &str) -> CrdState {
         match &*self.0.borrow() {
-            Known::Unknown => Definition::Unknown,
-            Known::Hidden => Definition::Hidden,
-            Known::Listed(versions) => versions.get(name).map_or(Definition::Absent, |version| {
-                Definition::Present(version.clone())
+            Known::Unknown => CrdState::Unknown,
+            Known::Hidden => CrdState::Hidden,
+            Known::Listed(versions) => versions.get(name).map_or(CrdState::Absent, |version| {
+                CrdState::Present(version.clone())
             }),
         }
     }
 
-    /// Returns once something else than `known` is known of a definition.
-    pub(super) async fn changed(&mut self, name: &str, known: &Definition) {
+    /// Returns once the state of a CRD differs from `known`.
+    pub(super) async fn changed(&mut self, name: &str, known: &CrdState) {
         while self.get(name) == *known {
             if self.0.changed().await.is_err() {
                 std::future::pending::<()>().await;
@@ -62,10 +62,10 @@ impl Definitions {
     }
 }
 
-/// Watches all definitions. The future never ends.
-pub(super) fn watch(client: Client) -> (Definitions, impl Future<Output = ()>) {
+/// Watches all CRDs. The future never completes.
+pub(super) fn watch(client: Client) -> (CrdStates, impl Future<Output = ()>) {
     let (sender, receiver) = watch::channel(Known::Unknown);
-    (Definitions(receiver), run(client, sender))
+    (CrdStates(receiver), run(client, sender))
 }
 
 async fn run(client: Client, known: watch::Sender<Known>) {
@@ -82,21 +82,21 @@ async fn run(client: Client, known: watch::Sender<Known>) {
                 Err(error) => {
                     attempts += 1;
                     let since = *failing_since.get_or_insert_with(Instant::now);
-                    match Trouble::of(&error) {
-                        Trouble::NoStreaming => {
+                    match Failure::of(&error) {
+                        Failure::NoStreaming => {
                             streaming = false;
                             break;
                         }
-                        Trouble::Forbidden if since.elapsed() >= BELIEVED => {
+                        Failure::Forbidden if since.elapsed() >= CONFIRMED_AFTER => {
                             warn!(
-                                "not allowed to watch CustomResourceDefinitions: each kind is tried instead"
+                                "not permitted to watch CustomResourceDefinitions: trying each kind instead"
                             );
                             known.send_replace(Known::Hidden);
                             sleep(FORBIDDEN.pause(attempts)).await;
                             break;
                         }
                         _ => {
-                            debug!(%error, "the watch of CustomResourceDefinitions failed");
+                            debug!(%error, "watch of CustomResourceDefinitions failed");
                             sleep(RETRY.pause(attempts)).await;
                             continue;
                         }
@@ -126,7 +126,7 @@ async fn run(client: Client, known: watch::Sender<Known>) {
     }
 }
 
-/// A definition that is being deleted takes no new objects, and those that there are go with it.
+/// Records a CRD. One that is being deleted counts as absent: it accepts no objects and deletes the existing ones.
 fn note(versions: &mut HashMap<String, String>, crd: &Crd) {
     if crd.metadata.deletion_timestamp.is_some() {
         versions.remove(&crd.name_any());

@@ -1,4 +1,4 @@
-//! Keeps of each object what is needed, in the form of its kind: all that differs between kinds.
+//! Projects the objects of a watch and passes them to the store of their kind.
 
 use kube::runtime::watcher::Event;
 use serde_json::Value;
@@ -7,24 +7,24 @@ use wukong_engine::Presence;
 use super::kind::Sink;
 use crate::projection::Project;
 
-/// Where what is kept of the objects of one kind goes.
+/// Receiver of the projected objects of one kind.
 pub(super) trait Store: Send + 'static {
-    /// What is kept of an object.
+    /// Projection of an object.
     type Kept: Project;
-    /// These are all objects.
+    /// Receives a complete list.
     fn listed(&self, list: Vec<Self::Kept>);
-    /// This one was added or changed.
-    fn seen(&self, kept: Self::Kept);
-    /// This one was deleted.
-    fn gone(&self, kept: Self::Kept);
-    /// There are no objects to see.
-    fn unseen(&self, presence: Presence);
+    /// Receives an object that was added or changed.
+    fn updated(&self, kept: Self::Kept);
+    /// Receives an object that was deleted.
+    fn deleted(&self, kept: Self::Kept);
+    /// Records that the kind is not served or not readable.
+    fn unavailable(&self, presence: Presence);
 }
 
-/// Reduces objects as soon as they come.
+/// Projects objects when they arrive.
 pub(super) struct Keeper<S: Store> {
     store: S,
-    /// What is kept of the objects of a list that is not complete yet.
+    /// Projected objects of an incomplete list.
     list: Vec<S::Kept>,
 }
 
@@ -41,12 +41,12 @@ impl<S: Store> Sink for Keeper<S> {
             Event::Init => self.list.clear(),
             Event::InitApply(object) => self.list.push(S::Kept::project(object)),
             Event::InitDone => self.store.listed(std::mem::take(&mut self.list)),
-            Event::Apply(object) => self.store.seen(S::Kept::project(object)),
-            Event::Delete(object) => self.store.gone(S::Kept::project(object)),
+            Event::Apply(object) => self.store.updated(S::Kept::project(object)),
+            Event::Delete(object) => self.store.deleted(S::Kept::project(object)),
         }
     }
 
-    fn unseen(&mut self, presence: Presence) {
-        self.store.unseen(presence);
+    fn unavailable(&mut self, presence: Presence) {
+        self.store.unavailable(presence);
     }
 }

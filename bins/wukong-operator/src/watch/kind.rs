@@ -1,4 +1,4 @@
-//! The watch of one kind, as long as the API server serves it.
+//! Watch of one kind while the API server serves it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,73 +14,73 @@ use tokio::time::{Instant, sleep};
 use tracing::{debug, info, warn};
 use wukong_engine::Presence;
 
-use super::crds::{Definition, Definitions};
-use super::stream::{BELIEVED, FORBIDDEN, RETRY, Trouble, config};
+use super::crds::{CrdState, CrdStates};
+use super::stream::{CONFIRMED_AFTER, FORBIDDEN, Failure, RETRY, config};
 use crate::metrics::Metrics;
 use crate::projection::WatchedObject;
 
-/// How long a kind is tried that has a definition but is not served: until the API server has taken the definition in.
+/// Time in which a kind that has a CRD but is not served is retried: the API server needs time to establish the CRD.
 const ESTABLISHING: Duration = Duration::from_secs(60);
 
-/// Where the objects of a watch go.
+/// Receiver of the events of a watch.
 pub(super) trait Sink: Send {
-    /// Takes what a watch tells.
+    /// Receives an event.
     fn take(&mut self, event: Event<Value>);
-    /// There are no objects to see.
-    fn unseen(&mut self, presence: Presence);
+    /// Records that the kind is not served or not readable.
+    fn unavailable(&mut self, presence: Presence);
 }
 
-/// The watch of one kind.
+/// Watch of one kind.
 pub(super) struct KindWatch {
     pub client: Client,
     pub resource: ApiResource,
-    /// The definition of a custom kind; the others are always there.
-    pub definition: Option<String>,
-    pub definitions: Definitions,
-    /// Labels of the objects that matter; `None`: all do.
+    /// Name of the CRD of a custom kind; `None` for built-in kinds.
+    pub crd: Option<String>,
+    pub crds: CrdStates,
+    /// Label selector; `None` for all objects.
     pub selector: Option<&'static str>,
-    /// Fields of the objects that matter; `None`: all do.
+    /// Field selector; `None` for all objects.
     pub fields: Option<String>,
     pub sink: Box<dyn Sink>,
     pub metrics: Metrics,
-    /// Kinds of which nothing is known yet.
+    /// Kinds without an initial list yet.
     pub waiting: Arc<watch::Sender<BTreeSet<String>>>,
 }
 
 impl KindWatch {
-    /// Never ends.
+    /// Runs the watch. Never returns.
     pub(super) async fn run(mut self) {
-        let Some(name) = self.definition.clone() else {
+        let Some(name) = self.crd.clone() else {
             return self.follow().await;
         };
-        let mut definitions = self.definitions.clone();
+        let mut crds = self.crds.clone();
         loop {
-            let known = definitions.get(&name);
+            let known = crds.get(&name);
             match known {
-                Definition::Present(_) | Definition::Hidden => {
-                    let mut definitions = definitions.clone();
+                CrdState::Present(_) | CrdState::Hidden => {
+                    let mut crds = crds.clone();
                     let absent = async {
                         loop {
-                            match definitions.get(&name) {
-                                Definition::Absent => return,
-                                known => definitions.changed(&name, &known).await,
+                            match crds.get(&name) {
+                                CrdState::Absent => return,
+                                known => crds.changed(&name, &known).await,
                             }
                         }
                     };
                     tokio::select! {
                         () = self.follow() => {}
-                        () = absent => info!(kind = self.resource.kind, "the kind was removed"),
+                        () = absent => info!(kind = self.resource.kind, "the CRD of this kind was removed"),
                     }
                     continue;
                 }
-                Definition::Absent => self.unseen(Presence::Missing),
-                Definition::Unknown => {}
+                CrdState::Absent => self.unavailable(Presence::Missing),
+                CrdState::Unknown => {}
             }
-            definitions.changed(&name, &known).await;
+            crds.changed(&name, &known).await;
         }
     }
 
-    /// Watches the kind; never ends.
+    /// Watches the kind. Never returns.
     async fn follow(&mut self) {
         let api: Api<WatchedObject> = Api::all_with(self.client.clone(), &self.resource);
         let mut streaming = true;
@@ -100,8 +100,8 @@ impl KindWatch {
                     }
                     Err(error) => error,
                 };
-                let trouble = Trouble::of(&error);
-                if trouble == Trouble::NoStreaming {
+                let failure = Failure::of(&error);
+                if failure == Failure::NoStreaming {
                     streaming = false;
                     break;
                 }
@@ -109,22 +109,22 @@ impl KindWatch {
                 let failing = failing.get_or_insert_with(|| Failing::now(known));
                 failing.attempts += 1;
                 self.report(&error, failing.attempts);
-                match trouble {
-                    Trouble::NotServed if failing.lasts() => {
-                        self.unseen(Presence::Missing);
-                        self.worth_a_try(failing).await;
+                match failure {
+                    Failure::NotServed if failing.lasts() => {
+                        self.unavailable(Presence::Missing);
+                        self.wait_to_retry(failing).await;
                         break;
                     }
-                    Trouble::Forbidden if failing.lasts() => {
+                    Failure::Forbidden if failing.lasts() => {
                         let needed = match streaming {
                             true => "watch",
-                            false => "list, as this API server asks for (deploy/lists)",
+                            false => "list, which this API server requires (deploy/lists)",
                         };
                         warn!(
                             kind = self.resource.kind,
-                            "not allowed to {needed}: what depends on it is not done"
+                            "not permitted to {needed} this kind: features that need it are disabled"
                         );
-                        self.unseen(Presence::Forbidden);
+                        self.unavailable(Presence::Forbidden);
                         sleep(FORBIDDEN.pause(failing.attempts)).await;
                         break;
                     }
@@ -148,16 +148,16 @@ impl KindWatch {
         }
         self.sink.take(event);
         if listed {
-            self.told();
+            self.mark_listed();
         }
     }
 
-    fn unseen(&mut self, presence: Presence) {
-        self.sink.unseen(presence);
-        self.told();
+    fn unavailable(&mut self, presence: Presence) {
+        self.sink.unavailable(presence);
+        self.mark_listed();
     }
 
-    fn told(&self) {
+    fn mark_listed(&self) {
         self.waiting
             .send_if_modified(|kinds| kinds.remove(&self.resource.kind));
     }
@@ -165,25 +165,25 @@ impl KindWatch {
     fn report(&self, error: &Error, attempts: u32) {
         let kind = &self.resource.kind;
         self.metrics.watch_failed(kind);
-        if attempts == 1 && Trouble::of(error) == Trouble::Passing {
-            warn!(kind, %error, "a watch failed; it is tried again");
+        if attempts == 1 && Failure::of(error) == Failure::Transient {
+            warn!(kind, %error, "watch failed, retrying");
         } else {
-            debug!(kind, %error, "a watch failed");
+            debug!(kind, %error, "watch failed");
         }
     }
 
-    fn known(&self) -> Definition {
-        match &self.definition {
-            Some(name) => self.definitions.get(name),
-            None => Definition::Hidden,
+    fn known(&self) -> CrdState {
+        match &self.crd {
+            Some(name) => self.crds.get(name),
+            None => CrdState::Hidden,
         }
     }
 
-    /// Waits until a kind that is not served is worth another try: soon while its definition is new, else when the
-    /// definition changes. So nothing is asked while nothing happens.
-    async fn worth_a_try(&mut self, failing: &mut Failing) {
+    /// Waits before the next attempt for a kind that is not served: briefly while its CRD is new, otherwise until the CRD
+    /// changes. So the operator sends no requests while nothing changes.
+    async fn wait_to_retry(&mut self, failing: &mut Failing) {
         let soon = async {
-            if failing.definition == Definition::Hidden {
+            if failing.crd == CrdState::Hidden {
                 sleep(FORBIDDEN.pause(failing.attempts)).await;
             } else if failing.since.elapsed() < ESTABLISHING {
                 sleep(RETRY.pause(failing.attempts)).await;
@@ -192,8 +192,8 @@ impl KindWatch {
             }
         };
         let changed = async {
-            match &self.definition {
-                Some(name) => self.definitions.changed(name, &failing.definition).await,
+            match &self.crd {
+                Some(name) => self.crds.changed(name, &failing.crd).await,
                 None => std::future::pending().await,
             }
         };
@@ -204,24 +204,24 @@ impl KindWatch {
     }
 }
 
-/// A watch that fails time after time.
+/// Repeated failures of a watch.
 struct Failing {
     since: Instant,
     attempts: u32,
-    /// What was known of the kind's definition then.
-    definition: Definition,
+    /// State of the CRD at the first failure.
+    crd: CrdState,
 }
 
 impl Failing {
-    fn now(definition: Definition) -> Self {
+    fn now(crd: CrdState) -> Self {
         Self {
             since: Instant::now(),
             attempts: 0,
-            definition,
+            crd,
         }
     }
 
     fn lasts(&self) -> bool {
-        self.since.elapsed() >= BELIEVED
+        self.since.elapsed() >= CONFIRMED_AFTER
     }
 }

@@ -1,7 +1,7 @@
-//! Watches: one for each kind, in all replicas, so that a new leader knows everything.
+//! Watches: one for each kind, in all replicas, so that a new leader has all facts.
 //!
-//! An object is reduced to its facts while it is read, and forgotten. Kinds may be absent, appear and disappear while
-//! we run: their CustomResourceDefinitions tell.
+//! Each object is projected to its facts when it arrives. Kinds can be absent, appear and disappear at any time: a watch
+//! of the CustomResourceDefinitions shows this.
 
 mod crds;
 mod keeper;
@@ -22,38 +22,38 @@ use kube::{Client, Resource};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_api::Wukong;
-use wukong_engine::environment::facts::CRD;
 use wukong_engine::environment::{KUBEVIRT_PODS, is_multus};
+use wukong_engine::facts::CRD;
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, Presence};
 
 use crate::cluster::{Cluster, Part};
 use crate::metrics::Metrics;
 use crate::projection::StoredWukong;
-use crds::Definitions;
+use crds::CrdStates;
 use keeper::{Keeper, Store};
 use kind::KindWatch;
 
-/// All watches; dropping them ends them.
+/// All watches. Dropping this stops them.
 #[derive(Debug)]
 pub struct Watches {
     tasks: JoinSet<()>,
     waiting: Waiting,
 }
 
-/// Kinds of which nothing is known yet.
+/// Kinds without an initial list yet.
 #[derive(Clone, Debug)]
 pub struct Waiting(watch::Receiver<BTreeSet<String>>);
 
 impl Waiting {
-    /// These kinds.
+    /// Returns the names of the kinds.
     pub fn kinds(&self) -> Vec<String> {
         self.0.borrow().iter().cloned().collect()
     }
 
-    /// Returns once there are none.
+    /// Returns once every kind has its initial list.
     pub async fn over(&mut self) {
-        // Without its sender, the watches, nothing will ever be known.
+        // Without the watches, which hold the sender, there will be no lists.
         if self.0.wait_for(BTreeSet::is_empty).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -61,24 +61,24 @@ impl Waiting {
 }
 
 impl Watches {
-    /// Starts them all; those of bridges on nodes only where such are made.
+    /// Starts all watches; those for node networks only with `manage_node_networks`.
     pub fn start(
         client: &Client,
         cluster: &Arc<Cluster>,
         metrics: &Metrics,
         manage_node_networks: bool,
     ) -> Self {
-        let (definitions, watch_definitions) = crds::watch(client.clone());
+        let (crds, watch_crds) = crds::watch(client.clone());
         let (sender, receiver) = watch::channel(BTreeSet::new());
         let mut start = Start {
             client,
             cluster,
             metrics,
-            definitions,
+            crds,
             waiting: Arc::new(sender),
             tasks: JoinSet::new(),
         };
-        start.tasks.spawn(watch_definitions);
+        start.tasks.spawn(watch_crds);
         start.wukongs();
         start.environment();
         if manage_node_networks {
@@ -90,12 +90,12 @@ impl Watches {
         }
     }
 
-    /// Which kinds have not told anything yet.
+    /// Returns the kinds without an initial list yet.
     pub fn waiting(&self) -> Waiting {
         self.waiting.clone()
     }
 
-    /// Returns when one of them ended, which none should.
+    /// Returns when a watch has ended, which is a bug.
     pub async fn ended(&mut self) {
         self.tasks.join_next().await;
     }
@@ -105,21 +105,21 @@ struct Start<'a> {
     client: &'a Client,
     cluster: &'a Arc<Cluster>,
     metrics: &'a Metrics,
-    definitions: Definitions,
+    crds: CrdStates,
     waiting: Arc<watch::Sender<BTreeSet<String>>>,
     tasks: JoinSet<()>,
 }
 
-/// What is watched.
+/// A watched kind.
 struct Watched {
     resource: ApiResource,
-    /// Whether a definition tells that there is such a kind.
+    /// Whether the kind has a CRD.
     custom: bool,
-    /// Labels of the objects that matter; `None`: all do.
+    /// Label selector; `None` for all objects.
     selector: Option<&'static str>,
-    /// Fields of the objects that matter; `None`: all do.
+    /// Field selector; `None` for all objects.
     fields: Option<String>,
-    /// Whether decisions wait until it is known.
+    /// Whether the first decision waits for the initial list.
     needed: bool,
 }
 
@@ -151,7 +151,7 @@ fn built_in<K: Resource<DynamicType = ()>>() -> Watched {
 }
 
 impl Start<'_> {
-    /// Wukongs, what they are made of, and what they may name.
+    /// Watches Wukongs and the kinds that they own or reference.
     fn wukongs(&mut self) {
         let all = AllWukongs(Arc::clone(self.cluster));
         self.spawn(of_custom(ApiResource::erase::<Wukong>(&())), all);
@@ -207,7 +207,7 @@ impl Start<'_> {
         );
     }
 
-    /// The cluster itself. Without the role for it, nothing is known of it, and everything else works.
+    /// Watches the cluster itself. Without the role for diagnosis, these facts are missing and everything else works.
     fn environment(&mut self) {
         self.diagnosis(
             custom("kubevirt.io", "v1", "KubeVirt", "kubevirts"),
@@ -270,7 +270,7 @@ impl Start<'_> {
         );
     }
 
-    /// Bridges on nodes.
+    /// Watches node networks.
     fn bridges(&mut self) {
         self.facts(
             of_custom(Kind::NodeNetworkConfigurationPolicy.api_resource()),
@@ -307,12 +307,12 @@ impl Start<'_> {
                 kinds.insert(resource.kind.clone());
             });
         }
-        let definition = format!("{}.{}", resource.plural, resource.group);
+        let crd = format!("{}.{}", resource.plural, resource.group);
         let watch = KindWatch {
             client: self.client.clone(),
-            definition: watched.custom.then_some(definition),
+            crd: watched.custom.then_some(crd),
             resource,
-            definitions: self.definitions.clone(),
+            crds: self.crds.clone(),
             selector: watched.selector,
             fields: watched.fields,
             sink: Keeper::of(store),
@@ -335,16 +335,16 @@ impl<F: Fact> Store for Facts<F> {
         self.cluster.listed(self.part, list);
     }
 
-    fn seen(&self, fact: F) {
-        self.cluster.seen(self.part, fact);
+    fn updated(&self, fact: F) {
+        self.cluster.updated(self.part, fact);
     }
 
-    fn gone(&self, fact: F) {
-        self.cluster.gone(self.part, &fact);
+    fn deleted(&self, fact: F) {
+        self.cluster.deleted(self.part, &fact);
     }
 
-    fn unseen(&self, presence: Presence) {
-        self.cluster.unseen(self.part, presence);
+    fn unavailable(&self, presence: Presence) {
+        self.cluster.unavailable(self.part, presence);
     }
 }
 
@@ -357,16 +357,16 @@ impl Store for AllWukongs {
         self.0.wukongs_listed(list);
     }
 
-    fn seen(&self, wukong: StoredWukong) {
-        self.0.wukong_seen(wukong);
+    fn updated(&self, wukong: StoredWukong) {
+        self.0.wukong_updated(wukong);
     }
 
-    fn gone(&self, wukong: StoredWukong) {
-        self.0.wukong_gone(&wukong);
+    fn deleted(&self, wukong: StoredWukong) {
+        self.0.wukong_deleted(&wukong);
     }
 
-    fn unseen(&self, presence: Presence) {
-        // Without the right to see them, those that we know are still there.
+    fn unavailable(&self, presence: Presence) {
+        // Without the permission to read them, the known Wukongs still exist.
         if presence == Presence::Missing {
             self.0.wukongs_listed(Vec::new());
         }

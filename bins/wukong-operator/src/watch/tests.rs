@@ -1,4 +1,4 @@
-//! Watches against a simulated API server that serves just enough of two kinds.
+//! Tests of watches against a simulated API server for two kinds.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -20,7 +20,7 @@ const CRDS: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 const VMS: &str = "/apis/kubevirt.io/v1/virtualmachines";
 const VM_CRD: &str = "virtualmachines.kubevirt.io";
 
-/// A simulated API server: collections by path, and what it says to watches.
+/// A simulated API server: collections by path, and their watch events.
 struct Server {
     objects: Mutex<BTreeMap<String, BTreeMap<String, Value>>>,
     events: broadcast::Sender<(String, String)>,
@@ -55,13 +55,13 @@ impl Server {
         self.version.fetch_add(1, Ordering::Relaxed).to_string()
     }
 
-    /// How often it was asked for a kind.
+    /// Returns the number of requests for a kind.
     fn asked(&self, path: &str) -> usize {
         let requests = self.requests.lock();
         requests.iter().filter(|uri| uri.starts_with(path)).count()
     }
 
-    /// Serves a kind from now on.
+    /// Starts to serve a kind.
     fn serve(&self, path: &str) {
         self.objects.lock().entry(path.to_owned()).or_default();
     }
@@ -72,7 +72,7 @@ impl Server {
         let mut objects = self.objects.lock();
         let all = objects.entry(path.to_owned()).or_default();
         all.insert(name.to_owned(), object.clone());
-        self.tell(path, "ADDED", &object);
+        self.send(path, "ADDED", &object);
     }
 
     fn delete(&self, path: &str, name: &str) {
@@ -81,12 +81,12 @@ impl Server {
             .lock()
             .get_mut(path)
             .and_then(|all| all.remove(name));
-        self.tell(path, "DELETED", &object.expect("it is there"));
+        self.send(path, "DELETED", &object.expect("it is there"));
     }
 
-    fn tell(&self, path: &str, event: &str, object: &Value) {
+    fn send(&self, path: &str, event: &str, object: &Value) {
         let line = json!({"type": event, "object": object}).to_string();
-        // Nobody may be watching.
+        // There may be no watch.
         let _ = self.events.send((path.to_owned(), line));
     }
 
@@ -144,20 +144,20 @@ fn status(code: u16, message: &str) -> Response<Body> {
     response
 }
 
-/// The watch of VirtualMachines, and that of the definitions.
+/// Starts the watches of VirtualMachines and CRDs.
 fn watch_vms(server: &Arc<Server>, cluster: &Arc<Cluster>) -> JoinSet<()> {
     let client = server.client();
-    let (definitions, watch_definitions) = crds::watch(client.clone());
+    let (crds, watch_crds) = crds::watch(client.clone());
     let metrics = Metrics::default();
     let mut start = Start {
         client: &client,
         cluster,
         metrics: &metrics,
-        definitions,
+        crds,
         waiting: Arc::new(watch::channel(BTreeSet::new()).0),
         tasks: JoinSet::new(),
     };
-    start.tasks.spawn(watch_definitions);
+    start.tasks.spawn(watch_crds);
     start.facts(
         of_custom(Kind::VirtualMachine.api_resource()),
         Part::of_wukongs(|world| &mut world.virtual_machines),
@@ -212,9 +212,9 @@ async fn a_kind_may_be_absent_appear_and_disappear() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_is_asked_while_a_kind_is_missing() {
+async fn a_missing_kind_causes_no_requests() {
     let (server, cluster) = (Server::new(true), Arc::new(Cluster::default()));
-    // Defined, but not in our version.
+    // The CRD exists, but not with our version.
     server.put(CRDS, VM_CRD);
     let _watches = watch_vms(&server, &cluster);
     until(&cluster, "missing", is(Presence::Missing)).await;
@@ -243,7 +243,7 @@ async fn a_server_without_streaming_lists_is_listed() {
         world.virtual_machines.len() == 1
     })
     .await;
-    // A watch starts at the version of its list; this simulation tells it only what happens after it began.
+    // A real watch starts at the version of its list. This simulation sends only later events.
     let watched = |uri: &String| {
         uri.starts_with(VMS) && uri.contains("watch=true") && !uri.contains("sendInitialEvents")
     };
@@ -258,7 +258,7 @@ async fn a_server_without_streaming_lists_is_listed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_that_has_just_started_and_knows_no_roles_changes_nothing() {
+async fn a_server_that_has_not_loaded_its_roles_changes_nothing() {
     let (server, cluster) = (Server::new(true), Arc::new(Cluster::default()));
     server.put(CRDS, VM_CRD);
     server.put(VMS, "web");
@@ -266,7 +266,7 @@ async fn a_server_that_has_just_started_and_knows_no_roles_changes_nothing() {
     until(&cluster, "served", is(Presence::Served)).await;
     *server.forbidden.lock() = true;
     let asked = server.asked(VMS);
-    // The watch ends sooner or later and is started again.
+    // The watch ends at some time and is restarted.
     while server.asked(VMS) < asked + 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -282,7 +282,7 @@ async fn a_server_that_has_just_started_and_knows_no_roles_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kind_that_we_may_not_see_comes_back_with_the_right() {
+async fn a_forbidden_kind_is_watched_when_permission_is_granted() {
     let (server, cluster) = (Server::new(true), Arc::new(Cluster::default()));
     server.put(CRDS, VM_CRD);
     server.put(VMS, "web");

@@ -1,5 +1,5 @@
-//! What administrators see of the operator: the alerts and the dashboard ask only for what it has. Prometheus' own tool
-//! checks them in the lab's tests.
+//! Tests of the alerts and the dashboard: their queries use only metrics that the operator has. The lab's tests check
+//! them with promtool.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -29,7 +29,7 @@ fn alerts() -> Vec<Value> {
     alerts.collect()
 }
 
-/// Every query, with where it is from.
+/// Returns every query with its source.
 fn queries() -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let alerts = alerts();
@@ -48,7 +48,7 @@ fn queries() -> Vec<(String, String)> {
 }
 
 #[test]
-fn queries_ask_for_metrics_and_labels_that_the_operator_has() {
+fn queries_use_existing_metrics_and_labels() {
     let metrics = Metrics::default();
     let mut known: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for metric in metrics.described() {
@@ -63,26 +63,23 @@ fn queries_ask_for_metrics_and_labels_that_the_operator_has() {
             known.insert(metric.name.clone(), labels);
         }
     }
-    for (whence, text) in queries() {
+    for (source, text) in queries() {
         let query = Query::read(&text);
-        assert!(
-            !query.metrics.is_empty(),
-            "{whence} asks for nothing: {text}"
-        );
+        assert!(!query.metrics.is_empty(), "{source} has no metric: {text}");
         let mut all: BTreeSet<&str> = BTreeSet::new();
         for (metric, matched) in &query.metrics {
             let labels = known.get(*metric);
-            let labels = labels.unwrap_or_else(|| panic!("{whence}: there is no {metric}"));
+            let labels = labels.unwrap_or_else(|| panic!("{source}: there is no {metric}"));
             for label in matched {
                 assert!(
                     labels.contains(label),
-                    "{whence}: {metric} has no label {label}"
+                    "{source}: {metric} has no label {label}"
                 );
             }
             all.extend(labels);
         }
         for label in &query.grouped {
-            assert!(all.contains(label), "{whence}: no label {label} in {text}");
+            assert!(all.contains(label), "{source}: no label {label} in {text}");
         }
     }
 }
@@ -96,7 +93,7 @@ fn every_metric_is_on_the_dashboard() {
 }
 
 #[test]
-fn every_alert_says_what_it_is_and_where_its_section_is() {
+fn every_alert_has_a_severity_and_a_runbook_section() {
     let guide = repository("docs/troubleshooting.md");
     for alert in alerts() {
         let name = alert["alert"].as_str().unwrap();

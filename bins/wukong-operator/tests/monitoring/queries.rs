@@ -1,16 +1,16 @@
-//! What a query of Prometheus asks for. Whether it is one at all is promtool's to say.
+//! Names in a Prometheus query. promtool checks the syntax.
 
-/// The names in a query.
+/// Names in a query.
 #[derive(Debug, Default, PartialEq)]
 pub struct Query<'a> {
-    /// Metrics of ours, with the labels that are matched.
+    /// Our metrics, with their matched labels.
     pub metrics: Vec<(&'a str, Vec<&'a str>)>,
-    /// Labels that are grouped by.
+    /// Labels in `by` clauses.
     pub grouped: Vec<&'a str>,
 }
 
 impl<'a> Query<'a> {
-    /// Reads the names.
+    /// Extracts the names.
     pub fn read(text: &'a str) -> Self {
         let mut query = Self::default();
         for (at, _) in text.match_indices("wukong_") {

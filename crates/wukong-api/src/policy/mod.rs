@@ -15,6 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::schema;
 use crate::spec::TaintEffect;
 
 pub use selector::Namespace;
@@ -25,14 +26,13 @@ pub use selector::Namespace;
 /// A name in a list may end in `*`, which stands for any ending.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[schemars(transform = without_null)]
+#[schemars(transform = without_null, transform = schema::kubernetes_formats)]
 #[kube(
     group = "vm.novasphere.dev",
     version = "v1alpha1",
     kind = "WukongPolicy",
     plural = "wukongpolicies",
     shortname = "wkp",
-    category = "kubevirt",
     derive = "PartialEq",
     doc = "What the Wukongs of some namespaces may use: bridges and VLANs of the nodes, storage classes, image hosts, sizes, node labels and tolerations. The API server refuses a Wukong that asks for more."
 )]

@@ -25,6 +25,7 @@ use crate::status::WukongStatus;
 /// A complete virtual machine: CPUs, memory, image, login user, networks, disks and availability.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = crate::schema::kubernetes_formats)]
 #[kube(
     group = "vm.novasphere.dev",
     version = "v1alpha1",

@@ -1,9 +1,11 @@
 //! `Created`: the objects of the VM exist.
 
+use jiff::{SignedDuration, Timestamp};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::condition::Condition;
-use crate::decision::{Kind, Target};
+use crate::decision::Target;
+use crate::diagnosis::evidence::Evidence;
 use crate::facts::VirtualMachineFact;
 use crate::observed::{Failure, FailureKind};
 use crate::store::Presence;
@@ -19,10 +21,11 @@ pub(crate) fn condition(
     contested: Option<(&Target, Option<&str>)>,
     attached: &[&str],
     waits_for: Option<String>,
+    now: Timestamp,
 ) -> Condition {
     let name = &wukong.identity.name;
     if let Some((target, failure)) = refused {
-        return refusal(target, failure);
+        return rejected(TYPE, target, failure, now);
     }
     if let Some((target, manager)) = contested {
         let manager = manager.unwrap_or("another manager");
@@ -72,25 +75,41 @@ pub(crate) fn without_kubevirt(presence: Presence) -> Condition {
     .hint("install KubeVirt; the VM is then created by itself")
 }
 
-fn refusal(target: &Target, failure: &Failure) -> Condition {
-    let message = format!("{target} cannot be changed: {}", failure.message);
-    match failure.kind {
-        FailureKind::Transient | FailureKind::Stale | FailureKind::Gone => {
-            Condition::progressing(TYPE, Reason::ApplyFailed, message).hint("nothing: the operator tries again")
+/// How long a write may fail for a reason that may pass before it is an error.
+pub(crate) const TRANSIENT_MAX: SignedDuration = SignedDuration::from_mins(2);
+
+/// What the API server rejects, told under the condition that it keeps from being true.
+pub(super) fn rejected(
+    type_: ConditionType,
+    target: &Target,
+    failure: &Failure,
+    now: Timestamp,
+) -> Condition {
+    let message = format!("The API server rejects {target}: {}", failure.message);
+    let passes = now < failure.since + TRANSIENT_MAX;
+    let reason = match failure.kind {
+        FailureKind::NameTaken | FailureKind::Stale | FailureKind::Gone => {
+            return Condition::progressing(type_, Reason::ApplyFailed, message)
+                .closed()
+                .hint("No action needed. The operator is checking who owns the object.")
+                .about(target.to_string());
         }
-        FailureKind::Quota => {
-            Condition::bad(TYPE, Reason::QuotaExceeded, message).hint("raise the quota of the namespace, or free some of it")
+        FailureKind::Transient if passes => {
+            return Condition::progressing(type_, Reason::ApplyFailed, message)
+                .closed()
+                .hint("No action needed. The operator retries.")
+                .about(target.to_string());
         }
-        // Who has the name is told in a moment.
-        FailureKind::NameTaken => Condition::progressing(TYPE, Reason::ApplyFailed, message)
-            .hint("nothing: the operator looks whose it is"),
-        FailureKind::Denied => {
-            let hint = match target.kind {
-                Kind::PersistentVolumeClaim => "see what the message says about the claim",
-                _ => "see what the message says; the operator tries again now and then, and at once when the Wukong changes",
-            };
-            Condition::bad(TYPE, Reason::AdmissionDenied, message).hint(hint)
-        }
-    }
-    .about(target.to_string())
+        FailureKind::Transient => Reason::ApplyFailed,
+        FailureKind::Quota => Reason::QuotaExceeded,
+        FailureKind::Denied => Reason::AdmissionDenied,
+    };
+    let words = Evidence::rejected(
+        &target.to_string(),
+        failure.message.clone(),
+        Some(failure.since),
+    );
+    Condition::bad(type_, reason, format!("The API server rejects {target}"))
+        .about(target.to_string())
+        .words([words])
 }

@@ -6,6 +6,7 @@ use wukong_api::{ConditionType, Reason, names};
 use crate::condition::Condition;
 use crate::facts::Meta;
 use crate::observed::Observed;
+use crate::store::Seen;
 
 const TYPE: ConditionType = ConditionType::Deleting;
 
@@ -13,13 +14,18 @@ const TYPE: ConditionType = ConditionType::Deleting;
 pub(crate) fn condition(observed: &Observed, namespace: &str, name: &str, uid: &str) -> Condition {
     let world = observed.world;
     let vm = world.virtual_machines.get(namespace, name).present();
-    if vm.is_some_and(|vm| vm.meta.is_controlled_by(uid)) {
+    if let Some(vm) = vm.filter(|vm| vm.meta.is_controlled_by(uid)) {
+        let object = format!("VirtualMachine/{name}");
+        let stopped = world.instances.get(namespace, name) == Seen::Absent;
+        if let Some(held) = held(&object, &vm.meta).filter(|_| stopped) {
+            return held;
+        }
         return Condition::progressing(
             TYPE,
             Reason::WaitingForVM,
-            format!("VirtualMachine {name} is still there: its guest shuts down first"),
+            format!("VirtualMachine {name} still exists: its guest shuts down first"),
         )
-        .about(format!("VirtualMachine/{name}"));
+        .about(object);
     }
     let disks = &observed.wukong.spec.disks;
     let claims = || disks.iter().map(|disk| names::claim(name, &disk.name));
@@ -36,9 +42,12 @@ pub(crate) fn condition(observed: &Observed, namespace: &str, name: &str, uid: &
         let ours = meta.wukong.as_deref() == Some(name);
         // A DataVolume's claim goes with it.
         let goes = meta.controller.is_some() || meta.deleting;
-        (ours && goes).then(|| format!("{kind}/{claim}"))
+        (ours && goes).then(|| (format!("{kind}/{claim}"), meta))
     });
-    if let Some(object) = waits_for {
+    if let Some((object, meta)) = waits_for {
+        if let Some(held) = held(&object, meta) {
+            return held;
+        }
         let message = format!("{object} is still there");
         return Condition::progressing(TYPE, Reason::WaitingForDisk, message).about(object);
     }
@@ -56,5 +65,52 @@ pub(crate) fn condition(observed: &Observed, namespace: &str, name: &str, uid: &
         TYPE,
         Reason::DisksRetained,
         format!("These claims stay with their data: {}", retained.join(", ")),
+    )
+}
+
+/// Finalizers that Kubernetes and KubeVirt remove by themselves, and what they wait for.
+const KNOWN: [(&str, &str); 4] = [
+    (
+        "kubernetes.io/pvc-protection",
+        "a pod that still uses the claim: kubectl describe pvc names it under Used By",
+    ),
+    (
+        "foregroundDeletion",
+        "the objects that it owns: delete or release those",
+    ),
+    (
+        "kubevirt.io/virtualMachineControllerFinalize",
+        "virt-controller: kubectl get pods -A -l kubevirt.io=virt-controller",
+    ),
+    (
+        "cdi.kubevirt.io/dataVolumeFinalizer",
+        "cdi-deployment: kubectl get pods -A -l cdi.kubevirt.io=cdi-deployment",
+    ),
+];
+
+/// An object that is being deleted and that finalizers hold.
+fn held(object: &str, meta: &Meta) -> Option<Condition> {
+    let finalizer = meta
+        .finalizers
+        .iter()
+        .find(|finalizer| *finalizer != "orphan")?;
+    let known = KNOWN.iter().find(|(known, _)| known == finalizer);
+    let hint = match known {
+        Some((_, waits)) => format!("finalizer {finalizer} waits for {waits}"),
+        None => format!(
+            "check that the program which owns finalizer {finalizer} runs and can clean up; remove the finalizer by hand only if that program is gone for good"
+        ),
+    };
+    Some(
+        Condition::progressing(
+            TYPE,
+            Reason::AwaitingFinalizer,
+            format!(
+                "{object} is being deleted and waits for {}",
+                meta.finalizers.join(", ")
+            ),
+        )
+        .about(object)
+        .hint(hint),
     )
 }

@@ -4,6 +4,7 @@ use wukong_api::validated::{Attachment, Nic, Source};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::condition::Condition;
+use crate::diagnosis::evidence::{self, Evidence, Role};
 use crate::observed::Observed;
 use crate::ownership::DiskSeen;
 use crate::store::Seen;
@@ -91,6 +92,29 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
         && let Seen::Present(snapshot) = world.snapshots.get(namespace, name)
         && snapshot.ready != Some(true)
     {
+        let disk = &seen.disk.name;
+        let object = format!("VolumeSnapshot/{name}");
+        if let Some(error) = &snapshot.error {
+            let words = Evidence {
+                source: evidence::Source::Snapshot,
+                role: Role::Disk,
+                object: object.clone(),
+                state: "readyToUse=false".into(),
+                reason: String::new(),
+                text: error.clone(),
+                disk: Some(disk.clone()),
+                claim: Some(seen.claim_name.clone()),
+                node: None,
+                since: None,
+                last: None,
+            };
+            let state = format!("disk {disk}: VolumeSnapshot {name} is not ready to use");
+            return Some(
+                Condition::bad(TYPE, Reason::SnapshotNotReady, state)
+                    .about(object)
+                    .words([words]),
+            );
+        }
         return Some(
             Condition::progressing(
                 TYPE,
@@ -100,8 +124,10 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
                     seen.disk.name
                 ),
             )
-            .about(format!("VolumeSnapshot/{name}"))
-            .hint("wait while it is being taken; the copy starts by itself then"),
+            .about(object)
+            .hint(
+                "wait until the snapshot controller has taken it; the copy then starts by itself",
+            ),
         );
     }
     let (kind, name, missing) = match &seen.disk.source {

@@ -5,7 +5,9 @@ use wukong_api::{ConditionType, Reason};
 
 use super::running;
 use crate::condition::{Condition, Status};
-use crate::environment::{
+use crate::diagnosis::about;
+use crate::diagnosis::evidence::{Evidence, Role, Source};
+use crate::diagnosis::{
     Check, checks, deciding, emulation, environment_ready, migration, of_manifest,
 };
 use crate::facts::find_condition;
@@ -129,6 +131,9 @@ pub(crate) fn live_migratable(
             migration::live_migratable(&instance.meta.name, &instance.conditions)
         }
     };
+    if let Some(failed) = migration_failed(situation).filter(|_| life == Life::Runs) {
+        return Some(failed);
+    }
     let mut condition = Condition::from(check?);
     if condition.status == Status::True && life == Life::Rises {
         condition = Condition::ok(
@@ -140,9 +145,34 @@ pub(crate) fn live_migratable(
     Some(condition)
 }
 
+/// A migration that failed. KubeVirt keeps it in the instance until the next one.
+fn migration_failed(situation: &Situation) -> Option<Condition> {
+    let instance = situation.instance?;
+    let failure = instance.migration_failure.clone()?;
+    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
+    let words = Evidence {
+        state: "migrationState.failed=true".into(),
+        text: failure,
+        ..about(situation, Source::Migration, Role::Guest, object.clone())
+    };
+    Some(
+        Condition::bad(
+            ConditionType::LiveMigratable,
+            Reason::MigrationFailed,
+            "The last migration failed",
+        )
+        .about(object)
+        .hint(format!(
+            "kubectl describe vmim -n {}",
+            instance.meta.namespace
+        ))
+        .words([words]),
+    )
+}
+
 /// A check that passes is named after what it looks for; a condition is not.
 pub(super) fn plain(condition: Condition, checks: &[Check]) -> Condition {
-    use crate::environment::CheckStatus::Warn;
+    use crate::diagnosis::CheckStatus::Warn;
     let warned = checks
         .iter()
         .any(|check| check.condition == condition.type_ && check.status == Warn);

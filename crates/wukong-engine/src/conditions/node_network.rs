@@ -4,8 +4,8 @@ use wukong_api::{ConditionType, Reason};
 
 use super::environment::{Life, plain};
 use crate::condition::Condition;
+use crate::diagnosis::{Check, CheckStatus, deciding};
 use crate::environment::bridges::Bridge;
-use crate::environment::{Check, CheckStatus, deciding};
 use crate::situation::Situation;
 use crate::store::Presence;
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
 use crate::condition::{Condition, Status};
-use crate::environment::rules::outdated;
+use crate::diagnosis::rules::outdated;
 use crate::observed::Observed;
 use crate::status;
 

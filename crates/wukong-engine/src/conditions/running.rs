@@ -1,17 +1,19 @@
 //! `Scheduled` and `Running`: from the VirtualMachine and its instance.
 
+use jiff::SignedDuration;
 use wukong_api::spec::RunStrategy;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::condition::{Condition, Status};
-use crate::environment::scheduler;
+use crate::diagnosis::evidence::{Evidence, Role, Source};
+use crate::facts::words::unwrapped;
 use crate::facts::{
     ConditionFact, VirtualMachineFact, VirtualMachineInstanceFact, find_condition, is_true,
 };
 use crate::observed::Observed;
 use crate::power::DesiredPower;
 use crate::status;
-use crate::store::Seen;
+use crate::store::{Presence, Seen};
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
@@ -41,7 +43,12 @@ pub(crate) fn conditions(
         },
     };
     let has_run = status::has_run(observed.wukong);
-    (None, without_instance(vm, ended, wish, has_run))
+    let running = without_instance(vm, ended, wish, has_run);
+    let running = match running.reason {
+        Reason::Starting => crashed(vm, observed).unwrap_or(running),
+        _ => running,
+    };
+    (None, running)
 }
 
 fn alive(
@@ -55,34 +62,177 @@ fn alive(
         return (None, stopping("The guest is shutting down"));
     }
     match instance.phase.as_str() {
-        "Running" => (Some(scheduled(instance)), guest_runs(instance, wish)),
+        "Running" => (
+            Some(scheduled(instance)),
+            lost(instance, observed)
+                .or_else(|| not_ready(instance))
+                .unwrap_or_else(|| guest_runs(instance, wish)),
+        ),
         "Scheduled" => (
             Some(scheduled(instance)),
             not_started(instance)
                 .or_else(|| fails_to_start(vm).then(|| crash_loop(vm)))
+                .or_else(|| crashed(vm, observed))
                 .unwrap_or_else(|| starting("The guest is being started")),
         ),
         _ => {
-            let wukong = asked.map(|(wukong, _)| wukong);
-            let placing = scheduling(vm, instance, observed, wukong);
+            let placing = scheduling(vm, instance);
             if fails_to_start(vm) && placing.status == Status::Progressing {
                 (None, crash_loop(vm))
             } else {
-                (Some(placing), starting("The guest waits for its node"))
+                let running = crashed(vm, observed)
+                    .unwrap_or_else(|| starting("The guest waits for its node"));
+                (Some(placing), running)
             }
         }
     }
+}
+
+/// A guest whose node does not answer, or is gone. KubeVirt keeps the phase `Running` then.
+fn lost(instance: &VirtualMachineInstanceFact, observed: &Observed) -> Option<Condition> {
+    let name = instance.node.as_deref()?;
+    let nodes = &observed.world.environment.nodes;
+    if nodes.presence() != Presence::Served {
+        return None;
+    }
+    let (state, since) = match nodes.get("", name) {
+        Seen::Absent => (format!("Node {name} does not exist any more"), None),
+        Seen::Present(node) => {
+            let ready = node.ready.as_ref().filter(|ready| ready.status != "True")?;
+            let state = match ready.status.as_str() {
+                "Unknown" => format!("Node {name} does not answer"),
+                _ => format!("Node {name} is not ready"),
+            };
+            (
+                format!("{state}: {}: {}", ready.reason, ready.message),
+                ready.since,
+            )
+        }
+        Seen::Unknown => return None,
+    };
+    let since = since
+        .map(|since| format!(" (since {since})"))
+        .unwrap_or_default();
+    Some(
+        Condition::bad(RUNNING, Reason::NodeLost, format!("{state}{since}"))
+            .about(format!("Node/{name}"))
+            .hint(format!("repair node {name} or its kubelet; the VM starts on another node only once the node is known to be off: then kubectl taint node {name} node.kubernetes.io/out-of-service=nodeshutdown:NoExecute; do not force-delete the pod while the node may still run it")),
+    )
+}
+
+/// A guest in phase `Running` that KubeVirt does not call ready: its pod is terminating or gone, or it does not answer.
+fn not_ready(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
+    let ready = find_condition(&instance.conditions, "Ready").filter(|it| it.status == "False")?;
+    if is_true(&instance.conditions, "Paused")
+        || ready.reason == "GuestNotRunning" && instance.migrating
+    {
+        return None;
+    }
+    let name = &instance.meta.name;
+    let object = format!("VirtualMachineInstance/{name}");
+    let synchronized = find_condition(&instance.conditions, "Synchronized")
+        .filter(|synchronized| synchronized.status == "False");
+    let words = synchronized
+        .into_iter()
+        .map(|said| evidence(Source::Synchronized, instance, said));
+    if ready.reason == "PodTerminating" {
+        let state = "The virt-launcher pod of the VM is terminating, and the guest with it";
+        return Some(
+            Condition::progressing(RUNNING, Reason::PodTerminating, state)
+                .about(object)
+                .hint(format!("if the VM does not start again: kubectl get pods -n {} -l kubevirt.io/domain={name} -o wide, and the node of that pod", instance.meta.namespace)),
+        );
+    }
+    let mut condition = Condition::progressing(
+        RUNNING,
+        Reason::NotReady,
+        match ready.message.as_str() {
+            "" => "The guest is not ready".to_owned(),
+            message => format!("The guest is not ready: {message}"),
+        },
+    )
+    .about(object)
+    .hint(format!(
+        "if it stays so: kubectl describe vmi {name} -n {}",
+        instance.meta.namespace
+    ));
+    condition.words.extend(words);
+    Some(condition)
+}
+
+/// A condition of the instance as evidence.
+fn evidence(
+    source: Source,
+    instance: &VirtualMachineInstanceFact,
+    said: &ConditionFact,
+) -> Evidence {
+    Evidence {
+        source,
+        role: Role::Guest,
+        object: format!("VirtualMachineInstance/{}", instance.meta.name),
+        state: format!("{}={} {}", said.type_, said.status, said.reason)
+            .trim()
+            .to_owned(),
+        reason: said.reason.clone(),
+        text: unwrapped(&said.message).into_owned(),
+        disk: None,
+        claim: None,
+        node: instance.node.clone(),
+        since: said.since,
+        last: said.since,
+    }
+}
+
+/// A snapshot or restore that is in progress: the operator holds its writes.
+pub(crate) fn held(vm: &VirtualMachineFact) -> Option<Condition> {
+    let operation = vm.operation.as_deref()?;
+    let message = format!(
+        "{operation} is in progress: KubeVirt rejects changes of power and disks, and the operator holds its writes until it has ended"
+    );
+    Some(
+        Condition::progressing(
+            ConditionType::ConfigurationApplied,
+            Reason::OperationInProgress,
+            message,
+        )
+        .closed()
+        .about(operation)
+        .hint("No action needed. The operator goes on by itself."),
+    )
+}
+
+/// A change that KubeVirt cannot carry out on a guest that runs.
+pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
+    let said = find_condition(&instance.conditions, "Synchronized")
+        .filter(|said| said.status == "False" && !said.message.is_empty())?;
+    let name = &instance.meta.name;
+    Some(
+        Condition::bad(
+            ConditionType::ConfigurationApplied,
+            Reason::ApplyFailed,
+            "KubeVirt cannot apply the configuration to the running guest",
+        )
+        .about(format!("VirtualMachineInstance/{name}"))
+        .hint(format!(
+            "kubectl describe vmi {name} -n {}",
+            instance.meta.namespace
+        ))
+        .words([evidence(Source::Synchronized, instance, said)]),
+    )
 }
 
 /// What KubeVirt says of a guest that it cannot start on its node; it tries again and again.
 fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let said = find_condition(&instance.conditions, "Synchronized")
         .filter(|said| said.status == "False" && !is_of_user_data(said))?;
-    let message = format!("KubeVirt cannot start the guest: {}", said.message);
     Some(
-        Condition::bad(RUNNING, Reason::InternalError, message)
-            .about(format!("VirtualMachineInstance/{}", instance.meta.name))
-            .hint("see what the message says, and the log of the virt-launcher pod"),
+        Condition::bad(
+            RUNNING,
+            Reason::InternalError,
+            "KubeVirt cannot start the guest",
+        )
+        .about(format!("VirtualMachineInstance/{}", instance.meta.name))
+        .words([evidence(Source::Synchronized, instance, said)]),
     )
 }
 
@@ -110,11 +260,14 @@ fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>
             return Condition::wished(RUNNING, Reason::Paused, "The guest is paused, as asked");
         }
         let name = &instance.meta.name;
-        return Condition::bad(RUNNING, Reason::Paused, "The CPUs of the guest are stopped")
+        let paused = find_condition(&instance.conditions, "Paused");
+        let words = paused.map(|paused| evidence(Source::Instance, instance, paused));
+        return Condition::bad(RUNNING, Reason::Paused, "The guest is paused")
             .about(format!("VirtualMachineInstance/{name}"))
             .hint(format!(
                 "virtctl unpause vm {name}, or change spec.powerState"
-            ));
+            ))
+            .words(words.filter(|words| !matches!(words.reason.as_str(), "" | "PausedByUser")));
     }
     if instance.migrating {
         return Condition::ok(
@@ -132,9 +285,59 @@ fn fails_to_start(vm: &VirtualMachineFact) -> bool {
 }
 
 fn crash_loop(vm: &VirtualMachineFact) -> Condition {
-    Condition::bad(RUNNING, Reason::CrashLoop, format!("The guest failed {} times in a row before it ran; KubeVirt waits before it tries again", vm.start_failures.max(1)))
-        .about(format!("VirtualMachine/{}", vm.meta.name))
-        .hint("see the log of the virt-launcher pod")
+    let (name, namespace) = (&vm.meta.name, &vm.meta.namespace);
+    let times = vm.start_failures.max(1);
+    Condition::bad(
+        RUNNING,
+        Reason::CrashLoop,
+        format!("The guest failed {times} times in a row before it ran; KubeVirt retries with growing delay"),
+    )
+    .about(format!("VirtualMachine/{name}"))
+    .hint(format!(
+        "kubectl get events -n {namespace} --field-selector involvedObject.name={name}; kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers"
+    ))
+    .words([])
+}
+
+/// Crashes that are longer ago do not count.
+const CRASH_WINDOW: SignedDuration = SignedDuration::from_mins(10);
+/// How many crashes KubeVirt's events must tell before they are called a loop.
+const CRASHES: u64 = 3;
+
+/// A guest that ran and crashed, as the events of its instances tell. KubeVirt starts it again at once, and does not count.
+fn crashed(vm: &VirtualMachineFact, observed: &Observed) -> Option<Condition> {
+    let events = &observed.memory.queried.children.events;
+    let (name, namespace) = (&vm.meta.name, &vm.meta.namespace);
+    let crashes = || {
+        events.in_namespace(namespace).filter(|event| {
+            event.kind == "VirtualMachineInstance"
+                && event.name == *name
+                && event.message.contains("The VirtualMachineInstance crashed")
+                && event
+                    .last
+                    .is_some_and(|last| last + CRASH_WINDOW >= observed.now)
+        })
+    };
+    let times: u64 = crashes()
+        .map(|event| event.count)
+        .fold(0, u64::saturating_add);
+    let since = crashes()
+        .filter_map(|event| event.first.or(event.last))
+        .min()?;
+    let hint = format!(
+        "kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers; check the node for an out-of-memory kill: journalctl -k"
+    );
+    let object = format!("VirtualMachine/{name}");
+    let message =
+        format!("The guest crashed {times} times since {since}; KubeVirt starts it again");
+    Some(if times >= CRASHES {
+        Condition::bad(RUNNING, Reason::CrashLoop, message)
+            .about(object)
+            .hint(hint)
+            .words([])
+    } else {
+        starting(&message).about(object).hint(hint)
+    })
 }
 
 /// A VM without a living guest: stopped, or not started yet.
@@ -148,13 +351,26 @@ fn without_instance(
     if let Some(failure) =
         find_condition(&vm.conditions, "Failure").filter(|failure| failure.status == "True")
     {
+        let words = Evidence {
+            source: Source::VmFailure,
+            role: Role::Guest,
+            object: object.clone(),
+            state: format!("Failure=True {}", failure.reason),
+            reason: failure.reason.clone(),
+            text: unwrapped(&failure.message).into_owned(),
+            disk: None,
+            claim: None,
+            node: None,
+            since: failure.since,
+            last: failure.since,
+        };
         return Condition::bad(
             RUNNING,
             Reason::InternalError,
-            format!("KubeVirt cannot start the VM: {}", failure.message),
+            "KubeVirt cannot start the VM",
         )
         .about(object)
-        .hint("see what the message says");
+        .words([words]);
     }
     let strategy = vm
         .run_strategy
@@ -166,9 +382,12 @@ fn without_instance(
         (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
         ("CrashLoopBackOff", _) => crash_loop(vm),
         (_, Some(RunStrategy::Always)) if fails_to_start(vm) => crash_loop(vm),
-        ("Stopped", Some(RunStrategy::Always)) => {
-            starting("KubeVirt is about to start the guest again")
-        }
+        ("Stopped", Some(RunStrategy::Always)) => starting(match ended {
+            Some(ended) if ended.phase == "Failed" => {
+                "The guest crashed; KubeVirt is about to start it again"
+            }
+            _ => "KubeVirt is about to start the guest again",
+        }),
         ("Stopped", Some(RunStrategy::Once))
             if ended.is_some_and(|ended| ended.phase == "Failed") =>
         {
@@ -185,6 +404,12 @@ fn without_instance(
             Reason::Completed,
             "The guest ended, shut down from inside or by hand, and its run strategy leaves it so",
         ),
+        ("", _) => starting("KubeVirt has not processed the VirtualMachine yet")
+            .about(object)
+            .hint("if it stays so, virt-controller does not work: kubectl get pods -A -l kubevirt.io=virt-controller"),
+        _ if ended.is_some_and(|ended| ended.phase == "Failed") => {
+            starting("The guest crashed; KubeVirt is about to start it again").about(object)
+        }
         _ => starting("KubeVirt is about to start the guest"),
     }
 }
@@ -215,18 +440,12 @@ fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) 
 
 /// A VM whose pod has no node. KubeVirt's condition `PodScheduled` says so in two other cases as well: a claim is
 /// missing, and, left over, after a stop or through a whole import. Only the scheduler's own words count.
-fn scheduling(
-    vm: &VirtualMachineFact,
-    instance: &VirtualMachineInstanceFact,
-    observed: &Observed,
-    wukong: Option<&ValidatedWukong>,
-) -> Condition {
-    let name = &instance.meta.name;
-    let object = format!("VirtualMachineInstance/{name}");
+fn scheduling(vm: &VirtualMachineFact, instance: &VirtualMachineInstanceFact) -> Condition {
+    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
     if let Some(refused) = find_condition(&instance.conditions, "Synchronized")
         .filter(|synchronized| synchronized.status == "False")
     {
-        return pod_refused(refused, object);
+        return pod_refused(instance, refused, object);
     }
     let tried = matches!(
         vm.printable_status.as_str(),
@@ -234,35 +453,31 @@ fn scheduling(
     );
     let words = find_condition(&instance.conditions, "PodScheduled")
         .filter(|scheduled| scheduled.status == "False" && scheduled.reason == "Unschedulable")
-        .filter(|_| tried)
-        .map(|scheduled| scheduled.message.as_str());
-    let environment = &observed.world.environment;
-    let explained = words.and_then(|words| {
-        let check = scheduler::explain(environment, wukong, name, words, observed.now)?;
-        Some(Condition {
-            message: format!("{}; the scheduler says: {words}", check.message),
-            ..check.into()
-        })
-    });
-    explained.unwrap_or_else(|| {
+        .filter(|_| tried);
+    let mut condition =
         Condition::progressing(SCHEDULED, Reason::Scheduling, "The VM waits for its node")
-            .about(object)
-    })
+            .about(object);
+    condition
+        .words
+        .extend(words.map(|scheduled| evidence(Source::Scheduler, instance, scheduled)));
+    condition
 }
 
-/// KubeVirt cannot make the pod, or the pod cannot start.
-fn pod_refused(refused: &ConditionFact, object: String) -> Condition {
-    let message = format!("The VM's pod cannot start: {}", refused.message);
+/// KubeVirt cannot create the pod, or the pod cannot start.
+fn pod_refused(
+    instance: &VirtualMachineInstanceFact,
+    refused: &ConditionFact,
+    object: String,
+) -> Condition {
     if refused.reason == "FailedPvcNotFound" {
+        let message = format!("The VM's pod cannot start: {}", refused.message);
         return Condition::progressing(SCHEDULED, Reason::Scheduling, message).about(object);
     }
-    if let Some((_, quota)) = refused.message.split_once("exceeded quota: ") {
-        let name = quota.split(',').next().unwrap_or_default();
-        return Condition::bad(SCHEDULED, Reason::QuotaExceeded, message)
-            .about(format!("ResourceQuota/{name}"))
-            .hint("raise the quota of the namespace: the pod needs the guest's memory and about 300 MiB more");
-    }
-    Condition::bad(SCHEDULED, Reason::PodNotStarted, message)
-        .about(object)
-        .hint("see what the message says")
+    Condition::bad(
+        SCHEDULED,
+        Reason::PodNotStarted,
+        "The VM's pod cannot start",
+    )
+    .about(object)
+    .words([evidence(Source::Synchronized, instance, refused)])
 }

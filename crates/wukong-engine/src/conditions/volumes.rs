@@ -1,16 +1,16 @@
 //! `VolumesBound`: the disks have their content.
 
-use std::collections::BTreeMap;
-
 use wukong_api::{ConditionType, Reason};
 
+use super::created::rejected;
 use super::import;
 use crate::condition::{Condition, Status};
-use crate::facts::{ClaimFact, DataVolumeFact, find_condition};
-use crate::observed::Memory;
+use crate::diagnosis::about;
+use crate::diagnosis::evidence::{Evidence, Role, Source};
+use crate::facts::{ClaimFact, DataVolumeFact};
 use crate::ownership::DiskSeen;
+use crate::situation::Situation;
 use crate::store::Presence;
-use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::VolumesBound;
 
@@ -20,21 +20,14 @@ pub(crate) struct Refused {
     pub why: String,
 }
 
-/// The condition on the disk that needs most attention. `said` is what was said of failing imports before, by disk: an
-/// importer's words come and go while it restarts, so they are kept. `runs`: the VM is asked to run.
-pub(crate) fn condition(
-    disks: &[DiskSeen],
-    refused: &[Refused],
-    world: &World,
-    memory: &Memory,
-    runs: bool,
-    said: &BTreeMap<&str, &str>,
-) -> Condition {
-    let conditions = disks
+/// The condition of the disk that needs most attention. `refused` are the disks that cannot grow.
+pub(crate) fn condition(situation: &Situation, refused: &[Refused]) -> Condition {
+    let conditions = situation
+        .disks
         .iter()
-        .map(|seen| disk(seen, refused, world, memory, said))
+        .map(|seen| disk(situation, seen, refused))
         .map(|condition| match condition.reason {
-            Reason::WaitingForFirstConsumer if !runs => until_it_starts(condition),
+            Reason::WaitingForFirstConsumer if !situation.wish.runs() => until_it_starts(condition),
             _ => condition,
         });
     let rank = |condition: &Condition| match condition.status {
@@ -49,15 +42,9 @@ pub(crate) fn condition(
         .unwrap_or_else(|| Condition::ok(TYPE, Reason::Bound, "There are no disks"))
 }
 
-fn disk(
-    seen: &DiskSeen,
-    refused: &[Refused],
-    world: &World,
-    memory: &Memory,
-    said: &BTreeMap<&str, &str>,
-) -> Condition {
+fn disk(situation: &Situation, seen: &DiskSeen, refused: &[Refused]) -> Condition {
+    let world = situation.observed.world;
     let name = &seen.disk.name;
-    let before = said.get(name.as_str()).copied();
     if seen.unseen {
         let presence = world.data_volumes.presence();
         return match presence {
@@ -69,13 +56,15 @@ fn disk(
             }
         };
     }
-    let lost = |claim: &ClaimFact| {
-        Condition::bad(TYPE, Reason::ClaimLost, format!("disk {name}: the volume behind claim {} is lost", claim.meta.name))
-            .about(format!("PersistentVolumeClaim/{}", claim.meta.name))
-            .hint("bring the PersistentVolume back, or delete the claim and its DataVolume to make the disk anew without its data")
-    };
     if let Some(claim) = seen.claim.filter(|claim| claim.phase == "Lost") {
-        return lost(claim);
+        let claim = &claim.meta.name;
+        return Condition::bad(
+            TYPE,
+            Reason::ClaimLost,
+            format!("disk {name}: the PersistentVolume of claim {claim} is lost"),
+        )
+        .about(format!("PersistentVolumeClaim/{claim}"))
+        .hint("restore the PersistentVolume; or delete the claim and its DataVolume to create the disk again without its data");
     }
     if let Some(refused) = refused.iter().find(|refused| refused.disk == *name) {
         return Condition::bad(
@@ -84,64 +73,87 @@ fn disk(
             format!("disk {name} cannot grow: {}", refused.why),
         )
         .about(format!("PersistentVolumeClaim/{}", seen.claim_name))
-        .hint("use a StorageClass that can expand volumes, or write the old size again");
+        .hint("use a StorageClass that can expand volumes, or restore the previous size");
     }
-    match (seen.data_volume, seen.claim) {
-        (Some(volume), claim) => data_volume(name, volume, claim, world, before),
-        (None, Some(claim)) => plain_claim(name, claim, world),
+    let filled = match (seen.data_volume, seen.claim) {
+        (Some(volume), claim) => data_volume(situation, name, volume, claim),
+        (None, Some(claim)) => plain_claim(situation, name, claim),
         (None, None) if world.data_volumes.presence() == Presence::Missing => Condition::bad(
             TYPE,
             Reason::CDINotInstalled,
-            format!("disk {name} is filled by CDI, which is not installed"),
+            format!("disk {name}: CDI fills it, and CDI is not installed"),
         )
-        .hint("install CDI (Containerized Data Importer); the disk is then made by itself"),
+        .hint("install CDI (Containerized Data Importer); the operator then creates the disk"),
         (None, None) => {
-            let failed = memory
+            let failed = situation
+                .observed
+                .memory
                 .failures
                 .iter()
                 .find(|(target, _)| target.name == seen.claim_name);
             match failed {
-                Some((target, failure)) => Condition::progressing(
-                    TYPE,
-                    Reason::Pending,
-                    format!(
-                        "disk {name}: {target} cannot be written: {}",
-                        failure.message
-                    ),
-                ),
-                None => Condition::progressing(
-                    TYPE,
-                    Reason::Pending,
-                    format!("disk {name} is being made"),
-                ),
+                Some((target, failure)) => rejected(TYPE, target, failure, situation.observed.now),
+                None => being_made(name, "the operator is creating it"),
             }
         }
+    };
+    match filled.status {
+        Status::True => attachment(situation, name).unwrap_or(filled),
+        _ => filled,
     }
 }
 
+/// A disk that KubeVirt is to attach to the running VM, and that is not attached.
+fn attachment(situation: &Situation, name: &str) -> Option<Condition> {
+    let instance = situation
+        .instance
+        .filter(|instance| instance.phase == "Running")?;
+    let volume = instance
+        .detached
+        .iter()
+        .find(|volume| volume.name == name)?;
+    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
+    let words = Evidence {
+        state: format!("volume {name}: {}", volume.phase),
+        text: volume.message.clone(),
+        disk: Some(name.to_owned()),
+        ..about(
+            situation,
+            Source::Instance,
+            Role::Attachment,
+            object.clone(),
+        )
+    };
+    let words = Some(words).filter(|words| !words.text.is_empty());
+    let mut condition = Condition::progressing(
+        TYPE,
+        Reason::DiskNotAttached,
+        format!(
+            "disk {name} is not attached to the running VM: {}",
+            volume.phase
+        ),
+    )
+    .about(object)
+    .hint(format!(
+        "kubectl describe pod {} -n {}",
+        volume.pod, situation.wukong.identity.namespace
+    ));
+    condition.words.extend(words);
+    Some(condition)
+}
+
 fn data_volume(
+    situation: &Situation,
     name: &str,
     volume: &DataVolumeFact,
     claim: Option<&ClaimFact>,
-    world: &World,
-    before: Option<&str>,
 ) -> Condition {
     let object = format!("DataVolume/{}", volume.meta.name);
-    let running = find_condition(&volume.conditions, "Running");
-    if let Some(quota) = volume
-        .conditions
-        .iter()
-        .find(|condition| condition.reason == "ErrExceededQuota")
-    {
-        return Condition::bad(TYPE, Reason::QuotaExceeded, format!("disk {name}: {}", quota.message))
-            .about(object)
-            .hint("raise the quota: an import on a CSI class needs twice the storage, and file systems 6 % more; CDI tries again within minutes");
-    }
     match volume.phase.as_str() {
         "Succeeded" => {
             return claim.map_or_else(
                 || being_made(name, "its claim is missing"),
-                |claim| plain_claim(name, claim, world),
+                |claim| plain_claim(situation, name, claim),
             );
         }
         "WaitForFirstConsumer" | "PendingPopulation" => {
@@ -149,21 +161,7 @@ fn data_volume(
         }
         _ => {}
     }
-    if let Some(pull) = running.filter(|running| running.reason == "ImagePullFailed") {
-        return Condition::bad(
-            TYPE,
-            Reason::ImagePullFailed,
-            format!(
-                "disk {name}: the importer's image cannot be pulled: {}",
-                pull.message
-            ),
-        )
-        .about(object)
-        .hint("see that the node reaches the registry of CDI's images");
-    }
-    if let Some(failure) = import::failure(name, volume, before) {
-        return failure.about(object);
-    }
+    let words = import::words(situation, volume);
     if let Some(invalid) = volume
         .conditions
         .iter()
@@ -172,47 +170,35 @@ fn data_volume(
         return Condition::bad(
             TYPE,
             Reason::StorageProfileIncomplete,
-            format!("disk {name}: CDI cannot make a claim: {}", invalid.message),
+            format!(
+                "disk {name}: CDI cannot create a claim: {}",
+                invalid.message
+            ),
         )
         .about(object)
         .hint("give the disk accessModes, or complete the StorageProfile of its class");
     }
-    let importing = [
-        "Import",
-        "Clone",
-        "CSIClone",
-        "Snapshot",
-        "SmartClone",
-        "Rebind",
-        "Prep",
-        "NamespaceTransfer",
-        "Expansion",
-        "PVCBound",
-        "Upload",
-    ];
-    if importing
-        .iter()
-        .any(|start| volume.phase.starts_with(start))
-    {
-        let progress = volume
-            .progress
-            .as_deref()
-            .filter(|progress| *progress != "N/A");
-        let progress = progress
-            .map(|progress| format!(" ({progress})"))
-            .unwrap_or_default();
-        let restarts = match volume.restart_count {
-            0 => String::new(),
-            count => format!(", after {count} restarts of the importer"),
-        };
-        return Condition::progressing(
+    if import::fails(volume) {
+        return Condition::bad(
             TYPE,
-            Reason::Importing,
-            format!("disk {name} is being filled{progress}{restarts}"),
+            Reason::ImportFailed,
+            format!("disk {name}: import failed"),
         )
-        .about(object);
+        .about(object)
+        .hint(format!(
+            "kubectl describe datavolume {} -n {}; kubectl logs -n {} -l cdi.kubevirt.io=importer --previous",
+            volume.meta.name, volume.meta.namespace, volume.meta.namespace
+        ))
+        .words(words);
     }
-    being_made(name, "CDI has not begun yet").about(object)
+    let mut condition = if import::is_under_way(volume) {
+        import::progress(name, volume, situation.observed.now)
+    } else {
+        being_made(name, "CDI has not started")
+            .hint("if it stays so: kubectl get pods -A -l cdi.kubevirt.io=cdi-deployment, and the log of that pod")
+    };
+    condition.words.extend(words);
+    condition.about(object)
 }
 
 fn being_made(name: &str, detail: &str) -> Condition {
@@ -223,7 +209,8 @@ fn being_made(name: &str, detail: &str) -> Condition {
     )
 }
 
-fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Condition {
+fn plain_claim(situation: &Situation, name: &str, claim: &ClaimFact) -> Condition {
+    let world = situation.observed.world;
     let object = format!("PersistentVolumeClaim/{}", claim.meta.name);
     if claim.phase != "Bound" {
         let class = claim
@@ -233,12 +220,22 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Condition {
         if class.is_some_and(|class| class.waits_for_first_consumer) {
             return first_consumer(name, &claim.meta.name);
         }
-        return Condition::progressing(
+        let waits = Condition::progressing(
             TYPE,
             Reason::Pending,
             format!("disk {name}: claim {} has no volume yet", claim.meta.name),
         )
         .about(object);
+        return match &claim.data_source {
+            Some(source) => Condition {
+                message: format!(
+                    "{}: its dataSourceRef names {source}, which has to fill it",
+                    waits.message
+                ),
+                ..waits.hint(format!("check that {source} exists in namespace {}; a restored claim whose source is gone has to be created again without dataSourceRef", claim.meta.namespace))
+            },
+            None => waits,
+        };
     }
     if claim.grows_offline_only() {
         return Condition::ok(
@@ -252,13 +249,21 @@ fn plain_claim(name: &str, claim: &ClaimFact, world: &World) -> Condition {
         .iter()
         .find(|condition| condition.type_.ends_with("ResizeError") && condition.status == "True")
     {
+        let words = Evidence {
+            state: format!("{}=True", error.type_),
+            reason: error.reason.clone(),
+            text: error.message.clone(),
+            since: error.since,
+            last: error.since,
+            ..about(situation, Source::Claim, Role::Disk, object.clone())
+        };
         return Condition::bad(
             TYPE,
             Reason::ResizeRefused,
-            format!("disk {name} cannot grow: {}", error.message),
+            format!("disk {name} cannot grow"),
         )
         .about(object)
-        .hint("see what the message says; or write the old size again");
+        .words([words]);
     }
     match (claim.capacity, claim.request) {
         (Some(capacity), Some(request)) if capacity < request => Condition::progressing(

@@ -6,11 +6,11 @@ use wukong_api::ValidatedWukong;
 use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 
 use super::Environment;
-use super::facts::{EnactmentFact, NodeFact, NodePolicyFact};
 use super::nodes::Nodes;
 use crate::decision::Kind;
 use crate::desired::Body;
 use crate::environment::demand::Stage;
+use crate::facts::{EnactmentFact, NodeFact, NodePolicyFact};
 use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
 
@@ -140,7 +140,7 @@ impl Bridge {
             let name = node.meta.name.as_str();
             let state = environment.node_networks.get("", name).present()?;
             let (interface, carried) = state.at_stake(&self.name, &self.uplink)?;
-            let carried = super::rules::listed(carried.iter().map(String::as_str));
+            let carried = crate::facts::words::listed(carried.iter().map(String::as_str));
             Some((name, format!("{interface} carries {carried}")))
         };
         self.selected(environment).filter_map(cause).collect()

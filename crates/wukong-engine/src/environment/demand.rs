@@ -10,15 +10,17 @@ use wukong_api::validated::Nic;
 use wukong_api::{Bytes, ValidatedWukong};
 
 use super::Environment;
-use super::facts::{KubeVirtFact, NodeFact, PodFact, TaintFact};
+use crate::facts::{KubeVirtFact, NodeFact, PodFact, TaintFact};
 use crate::store::Presence;
 
 /// The device of hardware virtualization.
-pub(super) const KVM: &str = "devices.kubevirt.io/kvm";
+pub(crate) const KVM: &str = "devices.kubevirt.io/kvm";
 /// The device that NICs are made of, with and without hardware virtualization.
-pub(super) const TUN: &str = "devices.kubevirt.io/tun";
+pub(crate) const TUN: &str = "devices.kubevirt.io/tun";
 /// The device that makes NICs fast.
-pub(super) const VHOST_NET: &str = "devices.kubevirt.io/vhost-net";
+pub(crate) const VHOST_NET: &str = "devices.kubevirt.io/vhost-net";
+/// Prefix of the devices that virt-handler registers.
+const DEVICES: &str = "devices.kubevirt.io/";
 /// Set by virt-handler on nodes that can run VMs; part of every VM's node selector.
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 /// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector.
@@ -31,7 +33,7 @@ const CPU_ALLOCATION_RATIO: u64 = 10;
 
 /// What a node has to pass, in causal order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     Placement,
     Handler,
     Kvm,
@@ -44,7 +46,7 @@ pub(super) enum Stage {
 }
 
 /// What a VM asks of its node, and what is known beside the node itself.
-pub(super) struct Demand<'a> {
+pub(crate) struct Demand<'a> {
     kubevirt: Option<&'a KubeVirtFact>,
     handlers: BTreeMap<&'a str, &'a PodFact>,
     handlers_known: bool,
@@ -55,7 +57,7 @@ pub(super) struct Demand<'a> {
 }
 
 impl<'a> Demand<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         environment: &'a Environment,
         wukong: Option<&'a ValidatedWukong>,
         now: Timestamp,
@@ -87,16 +89,14 @@ impl<'a> Demand<'a> {
     }
 
     /// virt-handler's pod on a node.
-    pub(super) fn handler(&self, node: &str) -> Option<&'a PodFact> {
+    pub(crate) fn handler(&self, node: &str) -> Option<&'a PodFact> {
         self.handlers.get(node).copied()
     }
 
     /// The first stage that the node does not pass.
-    pub(super) fn stopped(&self, node: &NodeFact) -> Option<Stage> {
-        let offers =
-            |device: &str| node.capacity.device(device) > 0 || node.allocatable.device(device) > 0;
+    pub(crate) fn stopped(&self, node: &NodeFact) -> Option<Stage> {
         let needed = &self.devices;
-        let lacks = |device: &str| needed.contains(&device) && !offers(device);
+        let lacks = |device: &str| needed.contains(&device) && !is_offered(node, device);
         let at = |stage: Stage, stops: bool| stops.then_some(stage);
         at(Stage::Placement, self.misplaced(node).is_some())
             .or_else(|| at(Stage::Handler, !self.is_handled(node)))
@@ -112,7 +112,7 @@ impl<'a> Demand<'a> {
             .or_else(|| at(Stage::Cpu, self.too_few_cpus(node).is_some()))
     }
 
-    pub(super) fn cause(&self, node: &NodeFact, stage: Stage) -> String {
+    pub(crate) fn cause(&self, node: &NodeFact, stage: Stage) -> String {
         let module = |module: &str| format!("kernel module {module} is not loaded");
         let cause = match stage {
             Stage::Placement => self.misplaced(node),
@@ -127,7 +127,7 @@ impl<'a> Demand<'a> {
                     .copied()
                     .filter(|device| node.allocatable.device(device) == 0)
                     .collect();
-                Some(format!("{} is there, but not allocatable", idle.join(", ")))
+                Some(format!("{} cannot be allocated", idle.join(", ")))
             }
             Stage::MachineType => self.lacks_machine_type(node),
             Stage::Memory => self.too_little_memory(node),
@@ -252,7 +252,7 @@ impl<'a> Demand<'a> {
     }
 
     /// CPU that virt-launcher's pod requests, in thousandths.
-    pub(super) fn cpu_request(&self) -> Option<u64> {
+    pub(crate) fn cpu_request(&self) -> Option<u64> {
         let ratio = self
             .kubevirt
             .and_then(|kubevirt| kubevirt.cpu_allocation_ratio)
@@ -290,9 +290,16 @@ pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     Bytes(guest.saturating_add(overhead))
 }
 
-/// Whether the node has the device at all, be it that it does not give it out.
+/// Whether the node has the device, as far as it can be told. virt-handler registers a plugin for a missing device, too, so
+/// the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
+/// KubeVirt, the plugins work, and the file of this device is missing. When it gives out none, the plugins may be broken.
 fn is_offered(node: &NodeFact, device: &str) -> bool {
-    node.capacity.device(device) > 0 || node.allocatable.device(device) > 0
+    let of_kubevirt = |name: &str| name.starts_with(DEVICES);
+    let plugins_work = || {
+        let mut devices = node.allocatable.devices.iter();
+        devices.any(|(name, count)| of_kubevirt(name) && *count > 0)
+    };
+    node.allocatable.device(device) > 0 || (node.capacity.device(device) > 0 && !plugins_work())
 }
 
 fn repels(taint: &TaintFact) -> bool {

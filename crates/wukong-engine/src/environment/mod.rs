@@ -1,33 +1,20 @@
-//! The cluster that VMs are to run on: what is known of it, what is wrong with it, and what to do about that.
-//!
-//! [`preflight`] walks the table of [`rules`] in causal order. Each rule is data (condition, reason, severity, words,
-//! what to do) with a predicate over the [`Environment`]; a rule that depends on one that failed is not judged, so that a
-//! consequence is never blamed for its cause.
+//! The cluster that VMs run on: the facts of its nodes, KubeVirt, storage, networks and limits.
 
 pub mod addresses;
 pub(crate) mod bridges;
-mod check;
-mod demand;
-pub mod events;
-pub mod facts;
-pub mod migration;
+pub(crate) mod demand;
 pub(crate) mod nodes;
 pub mod platform;
-mod policies;
-pub mod rules;
-pub mod scheduler;
+pub(crate) mod provisioners;
 
-pub use check::{Check, CheckStatus, environment_verdict, preflight};
-pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub use demand::launcher_memory;
 pub use platform::Platform;
-pub use policies::policies;
 
-use addresses::Addresses;
-use facts::{
+use crate::facts::{
     CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
     NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
 };
+use addresses::Addresses;
 
 use crate::facts::{ObjectFact, StorageClassFact};
 use crate::store::{Presence, Store};
@@ -46,7 +33,7 @@ pub struct Environment {
     pub data_volumes: Presence,
     /// Whether NetworkAttachmentDefinitions can be made.
     pub nads: Presence,
-    /// The CustomResourceDefinition of the Wukongs ([`facts::CRD`]).
+    /// The CustomResourceDefinition of the Wukongs ([`crate::facts::CRD`]).
     pub own_crds: Store<CrdFact>,
     /// The KubeVirt resource.
     pub kubevirts: Store<KubeVirtFact>,
@@ -90,7 +77,7 @@ pub fn is_multus(name: &str) -> bool {
 
 /// Whether a pod of this name belongs in [`Environment::provisioner_pods`].
 pub fn is_provisioner(name: &str) -> bool {
-    rules::IN_CLUSTER_PROVISIONERS
+    provisioners::IN_CLUSTER_PROVISIONERS
         .iter()
         .any(|(_, pod)| name.starts_with(pod))
 }
@@ -121,11 +108,19 @@ impl Environment {
 
     /// The CustomResourceDefinition of the Wukongs, where it can be seen.
     pub(crate) fn own_crd(&self) -> Option<&CrdFact> {
-        self.own_crds.get("", facts::CRD).present()
+        self.own_crds.get("", crate::facts::CRD).present()
+    }
+
+    /// Name and namespace of the KubeVirt resource, or those that it usually has.
+    pub(crate) fn kubevirt_name(&self) -> (&str, &str) {
+        self.kubevirt()
+            .map_or(("kubevirt", "kubevirt"), |kubevirt| {
+                (&kubevirt.meta.name, &kubevirt.meta.namespace)
+            })
     }
 
     /// The KubeVirt resource.
-    fn kubevirt(&self) -> Option<&KubeVirtFact> {
+    pub(crate) fn kubevirt(&self) -> Option<&KubeVirtFact> {
         self.kubevirts.iter().next()
     }
 }

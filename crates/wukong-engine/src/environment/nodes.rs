@@ -7,7 +7,7 @@ use wukong_api::ValidatedWukong;
 
 use super::Environment;
 use super::demand::{Demand, Stage};
-use super::facts::NodeFact;
+use crate::facts::NodeFact;
 use crate::store::Store;
 
 /// The nodes, each with the stage that stops it. A stage is to blame when nodes reach it and none passes.
@@ -43,16 +43,16 @@ impl<'a> Nodes<'a> {
     }
 
     /// What the VM asks of a node.
-    pub(super) fn demand(&self) -> &Demand<'a> {
+    pub(crate) fn demand(&self) -> &Demand<'a> {
         &self.demand
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
     /// The nodes that pass every stage before this one.
-    pub(super) fn reaching(&self, stage: Stage) -> impl Iterator<Item = &'a NodeFact> {
+    pub(crate) fn reaching(&self, stage: Stage) -> impl Iterator<Item = &'a NodeFact> {
         self.all.iter().filter(move |node| {
             let stopped = self.demand.stopped(node);
             stopped.is_none_or(|stopped| stopped >= stage)
@@ -60,19 +60,19 @@ impl<'a> Nodes<'a> {
     }
 
     /// Whether a node passes everything up to and including this stage.
-    pub(super) fn any_passes(&self, stage: Stage) -> bool {
+    pub(crate) fn any_passes(&self, stage: Stage) -> bool {
         let passes =
             |(_, stopped): &(_, Option<Stage>)| stopped.is_none_or(|stopped| stopped > stage);
         self.fit || self.judged().iter().any(passes)
     }
 
     /// The nodes that this stage stops, each with its cause.
-    pub(super) fn causes_at(&self, stage: Stage) -> Vec<(&'a str, String)> {
+    pub(crate) fn causes_at(&self, stage: Stage) -> Vec<(&'a str, String)> {
         self.causes(|stopped| stopped == stage)
     }
 
     /// The nodes that this stage or an earlier one stops, each with its cause.
-    pub(super) fn causes_until(&self, stage: Stage) -> Vec<(&'a str, String)> {
+    pub(crate) fn causes_until(&self, stage: Stage) -> Vec<(&'a str, String)> {
         self.causes(|stopped| stopped <= stage)
     }
 
@@ -85,7 +85,7 @@ impl<'a> Nodes<'a> {
     }
 
     /// Whether a node that the VM may be placed on has this device.
-    pub(super) fn offers(&self, resource: &str) -> bool {
+    pub(crate) fn offers(&self, resource: &str) -> bool {
         self.reaching(Stage::Handler)
             .any(|node| node.allocatable.device(resource) > 0)
     }

@@ -3,7 +3,7 @@
 use strum::{Display, EnumIter};
 
 use super::Environment;
-use super::facts::NodeFact;
+use crate::facts::NodeFact;
 
 /// A kind of cluster.
 #[derive(Clone, Copy, Debug, Display, EnumIter, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -1,11 +1,10 @@
 //! Conditions of objects, and messages from elsewhere.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::{list, printable, text};
-
-/// Longest message that is kept, in characters.
-const MESSAGE_MAX: usize = 512;
+use super::json::{list, printable, text, time};
+use super::words::{TEXT_MAX, shorten, without_credentials};
 
 /// A condition of an object that we watch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -16,8 +15,10 @@ pub struct ConditionFact {
     pub status: String,
     /// Its reason.
     pub reason: String,
-    /// Its message, cut to a bounded length.
+    /// Its message, shortened to a bounded length.
     pub message: String,
+    /// Since when it has this status.
+    pub since: Option<Timestamp>,
 }
 
 /// The conditions of an object, those of `types` only.
@@ -29,6 +30,7 @@ pub(crate) fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
             status: text(condition, "/status"),
             reason: text(condition, "/reason"),
             message: bounded(&text(condition, "/message")),
+            since: time(condition, "/lastTransitionTime"),
         })
         .collect()
 }
@@ -46,12 +48,8 @@ pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
     find_condition(conditions, type_).is_some_and(|condition| condition.status == "True")
 }
 
-/// A message from elsewhere: bounded, on one line, without control characters.
+/// The text of another program: on one line, without control characters and credentials, shortened from the middle to a
+/// bounded length.
 pub fn bounded(message: &str) -> String {
-    let mut chars = message.chars();
-    let mut cut: String = chars.by_ref().take(MESSAGE_MAX).collect();
-    if chars.next().is_some() {
-        cut.push('…');
-    }
-    printable(&cut).trim().to_owned()
+    shorten(printable(&without_credentials(message)).trim(), TEXT_MAX)
 }

@@ -3,23 +3,45 @@
 //! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
 //! problem, and a few hundred bytes stay in memory instead of the object.
 
+mod cdi;
 mod condition;
+mod crd;
+mod event;
 pub(crate) mod json;
+mod kubevirt;
+mod limits;
 mod machine;
+mod multus;
+mod network;
+mod node;
+mod pod;
 mod storage;
 mod virtual_machine;
+pub(crate) mod words;
 
+pub use cdi::{CdiFact, ClaimPropertySet, CsiNodeFact, StorageProfileFact};
 pub use condition::{ConditionFact, bounded};
 pub(crate) use condition::{conditions, find_condition, is_true};
+pub use crd::{CRD, CrdFact};
+pub use event::EventFact;
+pub use kubevirt::KubeVirtFact;
+pub use limits::{LimitFact, LimitRangeFact, QuotaFact, Share};
 pub use machine::MachineFact;
+pub use multus::DaemonSetFact;
+pub use network::{BridgeFact, EnactmentFact, NodeNetworkFact, NodePolicyFact};
+pub use node::{NodeFact, Resources, TaintFact};
+pub use pod::{ContainerFact, PodFact, Terminated};
 pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
-pub use virtual_machine::{InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact};
+pub use virtual_machine::{
+    DetachedVolume, InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact,
+};
 
+use jiff::Timestamp;
 use serde_json::Value;
 use wukong_api::{FIELD_MANAGER, labels};
 
 use crate::managed_fields;
-use json::{list, printable, text};
+use json::{list, printable, text, texts, time};
 
 /// Who an object is and whose.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -32,8 +54,12 @@ pub struct Meta {
     pub uid: String,
     /// Version of the object.
     pub resource_version: String,
-    /// Whether its deletion was asked for.
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Whether its deletion was requested.
     pub deleting: bool,
+    /// Finalizers that its deletion waits for; empty while it is not being deleted.
+    pub finalizers: Vec<String>,
     /// Its controller.
     pub controller: Option<Controller>,
     /// Name of the Wukong that our labels say it belongs to.
@@ -95,12 +121,18 @@ impl Meta {
             entry.get("subresource").is_none() && text(entry, "/manager") != FIELD_MANAGER
         });
         let labels = object.pointer("/metadata/labels");
+        let deleting = object.pointer("/metadata/deletionTimestamp").is_some();
         Self {
             namespace: text(object, "/metadata/namespace"),
             name: text(object, "/metadata/name"),
             uid: text(object, "/metadata/uid"),
             resource_version: text(object, "/metadata/resourceVersion"),
-            deleting: object.pointer("/metadata/deletionTimestamp").is_some(),
+            created: time(object, "/metadata/creationTimestamp"),
+            deleting,
+            finalizers: match deleting {
+                true => texts(object, "/metadata/finalizers"),
+                false => Vec::new(),
+            },
             controller: controller.map(|owner| Controller {
                 kind: text(owner, "/kind"),
                 name: text(owner, "/name"),
@@ -132,4 +164,11 @@ fn optional_text(object: &Value, pointer: &str) -> Option<String> {
         .pointer(pointer)
         .and_then(Value::as_str)
         .map(printable)
+}
+
+/// Whether two facts are the same once `align` has made alike in the first what no decision depends on.
+fn same_but<F: Fact>(one: &F, other: &F, align: impl FnOnce(&mut F)) -> bool {
+    let mut one = one.clone();
+    align(&mut one);
+    one == *other
 }

@@ -7,7 +7,7 @@ use wukong_api::{Bytes, FIELD_MANAGER, labels};
 use wukong_storage::data_volume::DataVolumeSpec;
 
 use super::json::text;
-use super::{ConditionFact, Fact, Meta, conditions, optional_text};
+use super::{ConditionFact, Fact, Meta, bounded, conditions, optional_text};
 use crate::managed_fields;
 
 /// A DataVolume.
@@ -81,6 +81,10 @@ pub struct ClaimFact {
     pub capacity: Option<Bytes>,
     /// Size, as the guest sees it, that the request stands for, on a claim that was grown ([`labels::GUEST_SIZE`]).
     pub guest_size: Option<Bytes>,
+    /// What a populator fills it from, as `Kind/name`.
+    pub data_source: Option<String>,
+    /// Node that the scheduler chose for its volume.
+    pub selected_node: Option<String>,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
 }
@@ -97,6 +101,13 @@ impl Fact for ClaimFact {
             request: quantity(object, "/spec/resources/requests/storage"),
             capacity: quantity(object, "/status/capacity/storage"),
             guest_size: guest_size.and_then(Value::as_str).and_then(Bytes::parse),
+            data_source: object
+                .pointer("/spec/dataSourceRef")
+                .map(|source| format!("{}/{}", text(source, "/kind"), text(source, "/name"))),
+            selected_node: optional_text(
+                object,
+                "/metadata/annotations/volume.kubernetes.io~1selected-node",
+            ),
             conditions: conditions(
                 object,
                 &[
@@ -142,6 +153,8 @@ pub struct SnapshotFact {
     pub meta: Meta,
     /// `status.readyToUse`; `None` until its controller saw it.
     pub ready: Option<bool>,
+    /// What its controller or driver could not do last.
+    pub error: Option<String>,
 }
 
 impl Fact for SnapshotFact {
@@ -151,6 +164,7 @@ impl Fact for SnapshotFact {
             ready: object
                 .pointer("/status/readyToUse")
                 .and_then(Value::as_bool),
+            error: optional_text(object, "/status/error/message").map(|error| bounded(&error)),
         }
     }
 

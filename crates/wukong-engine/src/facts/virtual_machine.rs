@@ -3,8 +3,8 @@
 use serde_json::Value;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
-use super::json::{printable, text};
-use super::{ConditionFact, Fact, MachineFact, Meta, conditions, is_true, optional_text};
+use super::json::{list, printable, text};
+use super::{ConditionFact, Fact, MachineFact, Meta, bounded, conditions, is_true, optional_text};
 use crate::managed_fields;
 
 /// Conditions of a VirtualMachine or an instance that tell why it does not run.
@@ -39,6 +39,8 @@ pub struct VirtualMachineFact {
     pub printable_status: String,
     /// Whether a start, stop or restart is under way.
     pub changing_state: bool,
+    /// A snapshot or restore of it that is in progress, as `Kind/name`.
+    pub operation: Option<String>,
     /// Failed starts in a row.
     pub start_failures: u64,
     /// Names of its disks, those that were attached by hand included.
@@ -70,6 +72,7 @@ impl Fact for VirtualMachineFact {
                 .pointer("/status/stateChangeRequests")
                 .and_then(Value::as_array)
                 .is_some_and(|requests| !requests.is_empty()),
+            operation: operation(object),
             start_failures: object
                 .pointer("/status/startFailure/consecutiveFailCount")
                 .and_then(Value::as_u64)
@@ -89,6 +92,17 @@ impl Fact for VirtualMachineFact {
     }
 }
 
+/// KubeVirt's webhook rejects changes of power, disks and volumes while one of these is in progress
+/// (`pkg/storage/admitters` of KubeVirt).
+fn operation(object: &Value) -> Option<String> {
+    [
+        ("/status/snapshotInProgress", "VirtualMachineSnapshot"),
+        ("/status/restoreInProgress", "VirtualMachineRestore"),
+    ]
+    .iter()
+    .find_map(|(pointer, kind)| Some(format!("{kind}/{}", optional_text(object, pointer)?)))
+}
+
 /// A VirtualMachineInstance: the running guest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VirtualMachineInstanceFact {
@@ -102,10 +116,27 @@ pub struct VirtualMachineInstanceFact {
     pub migrating: bool,
     /// What the guest is made of.
     pub machine: Option<MachineFact>,
+    /// Why its last migration failed.
+    pub migration_failure: Option<String>,
+    /// Volumes that are plugged in while it runs, and are not attached.
+    pub detached: Vec<DetachedVolume>,
     /// Its NICs as they are.
     pub interfaces: Vec<InterfaceFact>,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
+}
+
+/// A volume that KubeVirt is attaching to a running guest.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct DetachedVolume {
+    /// Name of the volume, which is the name of the disk.
+    pub name: String,
+    /// KubeVirt's phase, such as `AttachedToNode`.
+    pub phase: String,
+    /// KubeVirt's reason and message.
+    pub message: String,
+    /// Name of the attachment pod.
+    pub pod: String,
 }
 
 /// A NIC of a running guest.
@@ -138,6 +169,10 @@ impl Fact for VirtualMachineInstanceFact {
                     && state.get("completed").and_then(Value::as_bool) != Some(true)
                     && state.get("failed").and_then(Value::as_bool) != Some(true)
             }),
+            migration_failure: migration_failure(object),
+            detached: list(object, "/status/volumeStatus")
+                .filter_map(detached)
+                .collect(),
             machine: machine(object),
             interfaces: interfaces.into_iter().flatten().map(interface).collect(),
             conditions: conditions(object, CONDITIONS),
@@ -147,6 +182,23 @@ impl Fact for VirtualMachineInstanceFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
+}
+
+fn migration_failure(object: &Value) -> Option<String> {
+    let state = object.pointer("/status/migrationState")?;
+    let failed = state.get("failed").and_then(Value::as_bool) == Some(true);
+    failed.then(|| bounded(&text(state, "/failureReason")))
+}
+
+fn detached(volume: &Value) -> Option<DetachedVolume> {
+    let hot_plugged = volume.get("hotplugVolume")?;
+    let phase = text(volume, "/phase");
+    (phase != "Ready").then(|| DetachedVolume {
+        name: text(volume, "/name"),
+        phase,
+        message: bounded(&text(volume, "/message")),
+        pod: text(hot_plugged, "/attachPodName"),
+    })
 }
 
 /// What the guest is made of. CPUs and memory that KubeVirt has still to plug in do not count.

@@ -1,4 +1,4 @@
-//! What the cluster has to bring along.
+//! Reasons for problems of the cluster.
 
 use wukong_api::ConditionType::{
     Created, DependenciesResolved, EnvironmentReady, LiveMigratable, NetworksConfigured,
@@ -7,11 +7,11 @@ use wukong_api::ConditionType::{
 use wukong_api::Reason;
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Waits, Worth, Wrong};
+use super::Severity::{Error, Ok, Waiting, Warning};
 
 pub(super) const AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::Available,
-    tone: Fine,
+    severity: Ok,
     conditions: &[EnvironmentReady],
     meaning: "The cluster can run this VM.",
     fix: "",
@@ -20,133 +20,133 @@ pub(super) const AVAILABLE: ReasonDoc = ReasonDoc {
 
 pub(super) const KUBEVIRT_NOT_INSTALLED: ReasonDoc = ReasonDoc {
     reason: Reason::KubeVirtNotInstalled,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady, Created],
-    meaning: "The cluster has no kind VirtualMachine: KubeVirt, which runs the VMs, is not installed.",
-    fix: "Install KubeVirt. VMs that wait for it are then made by themselves.",
+    meaning: "The cluster has no VirtualMachine kind: KubeVirt, which runs the VMs, is not installed.",
+    fix: "Install KubeVirt. The operator then creates the waiting VMs without further action.",
     platforms: &[],
 };
 
 pub(super) const KUBEVIRT_NOT_AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::KubeVirtNotAvailable,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "KubeVirt is installed, but says that it is not available: it is being deployed or removed, or one of its components does not run.",
-    fix: "Wait while it is being deployed. Otherwise look at the component that the message names, and at `kubectl describe kubevirt -A`.",
+    meaning: "KubeVirt is installed but reports that it is not available. It is being deployed or removed, or one of its components does not run.",
+    fix: "Wait until the deployment of KubeVirt has finished. If it does not finish, check the component that the message names and run `kubectl describe kubevirt -A`.",
     platforms: &[],
 };
 
 pub(super) const PLACEMENT_TOO_NARROW: ReasonDoc = ReasonDoc {
     reason: Reason::PlacementTooNarrow,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "No node is left after readiness, cordons, taints, the VM's node selector and its architecture. The message tells for each node what leaves it out.",
-    fix: "Repair or uncordon a node, correct the selector, or add a toleration.",
+    meaning: "No node can take this VM. A node must be ready and not cordoned, the VM must tolerate its taints, and the VM's node selector and architecture must match it. The message lists for each node the condition that excludes it.",
+    fix: "Repair or uncordon a node, correct the node selector, or add a toleration.",
     platforms: &[],
 };
 
 pub(super) const VIRT_HANDLER_NOT_READY: ReasonDoc = ReasonDoc {
     reason: Reason::VirtHandlerNotReady,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "virt-handler, KubeVirt's agent on each node, does not run on any node that the VM may be placed on, or has not declared one fit. Without it no VM starts; the scheduler then only says that no node matches. The message has the state of its container and its last words.",
-    fix: "Mend what virt-handler complains about. The label `kubevirt.io/schedulable` is its doing: setting it by hand places VMs on nodes that cannot run them.",
+    meaning: "virt-handler, KubeVirt's agent on each node, is not ready on any node that this VM can be placed on, or has not labelled any of them as schedulable. No VM starts on such a node, and the scheduler reports only that no node matches. The message has the state of the virt-handler container and its last error.",
+    fix: "Fix the error that virt-handler reports. Do not set the label `kubevirt.io/schedulable` by hand: virt-handler manages it, and the label alone does not make a node able to run VMs.",
     platforms: &[],
 };
 
 pub(super) const NO_VIRTUALIZATION_DEVICES: ReasonDoc = ReasonDoc {
     reason: Reason::NoVirtualizationDevices,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "No node that the VM may be placed on offers a device that VMs need: `/dev/kvm` for hardware virtualization, `/dev/net/tun` and `/dev/vhost-net` for NICs. With software emulation `/dev/kvm` and `/dev/vhost-net` are not needed, but `/dev/net/tun` is.",
-    fix: "Give the nodes the device that the message names: virtualization in the firmware or nested virtualization in the hypervisor, or a kernel module. `kubectl get node NODE -o jsonpath='{.status.allocatable}'` shows what is there.",
+    meaning: "No node that this VM can be placed on offers a device that VMs need: `/dev/kvm` for hardware virtualization, `/dev/net/tun` and `/dev/vhost-net` for NICs. With software emulation, VMs need only `/dev/net/tun`.",
+    fix: "Make the device that the message names available on the nodes: enable virtualization in the firmware, enable nested virtualization in the hypervisor, or load the kernel module. `kubectl get node NODE -o jsonpath='{.status.allocatable}'` lists the devices that a node offers.",
     platforms: &[],
 };
 
 pub(super) const DEVICE_PLUGIN_UNHEALTHY: ReasonDoc = ReasonDoc {
     reason: Reason::DevicePluginUnhealthy,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "The nodes have the devices, but do not give them out: virt-handler's device plugin lost its connection to the kubelet, or the device could not be opened.",
+    meaning: "The nodes have the devices but do not offer them to pods: virt-handler's device plugin lost its connection to the kubelet, or could not open the device.",
     fix: "Restart virt-handler on the nodes that the message names.",
     platforms: &[],
 };
 
 pub(super) const FEATURE_GATE_DISABLED: ReasonDoc = ReasonDoc {
     reason: Reason::FeatureGateDisabled,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "The VM needs a feature of KubeVirt that is switched off in this version.",
-    fix: "Switch the feature gate on that the message names, or upgrade KubeVirt.",
+    meaning: "This VM needs a KubeVirt feature that is disabled in the installed version.",
+    fix: "Enable the feature gate that the message names, or upgrade KubeVirt.",
     platforms: &[],
 };
 
 pub(super) const BINDING_NOT_REGISTERED: ReasonDoc = ReasonDoc {
     reason: Reason::BindingNotRegistered,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "A NIC of type `macvlan` needs KubeVirt's network binding plugin `macvtap`, which the KubeVirt resource does not register. KubeVirt would accept the VM and then fail to make its pod.",
-    fix: "Register the plugin, and install macvtap-cni on the nodes; or use `type: bridge`.",
+    meaning: "A NIC of type `macvlan` needs the KubeVirt network binding plugin `macvtap`, and the KubeVirt resource does not register it. KubeVirt would accept the VM and then fail to create its pod.",
+    fix: "Register the plugin in the KubeVirt resource and install macvtap-cni on the nodes, or use `type: bridge`.",
     platforms: &[],
 };
 
 pub(super) const EMULATION_ONLY: ReasonDoc = ReasonDoc {
     reason: Reason::EmulationOnly,
-    tone: Worth,
+    severity: Warning,
     conditions: &[EnvironmentReady],
-    meaning: "KubeVirt is set to emulate processors in software. VMs run, many times slower than with hardware virtualization.",
-    fix: "Fine for trying things out. For real work use nodes with hardware virtualization.",
+    meaning: "KubeVirt is configured to emulate CPUs in software. VMs run, but many times slower than with hardware virtualization.",
+    fix: "Use software emulation for trials only. For production, use nodes with hardware virtualization.",
     platforms: &[],
 };
 
 pub(super) const CDI_NOT_INSTALLED: ReasonDoc = ReasonDoc {
     reason: Reason::CDINotInstalled,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady, VolumesBound],
-    meaning: "A disk is to be filled by CDI, the Containerized Data Importer, which is not installed.",
-    fix: "Install CDI. The disks are then made by themselves. Empty disks do without it.",
+    meaning: "A disk needs CDI (the Containerized Data Importer) to fill it, and CDI is not installed.",
+    fix: "Install CDI. The operator then creates the disks without further action. Empty disks do not need CDI.",
     platforms: &[],
 };
 
 pub(super) const CDI_NOT_AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::CDINotAvailable,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "CDI is installed, but says that it is not available.",
-    fix: "Wait while it is being deployed. Otherwise look at `kubectl describe cdi` and at the pods in its namespace.",
+    meaning: "CDI is installed but reports that it is not available.",
+    fix: "Wait until the deployment of CDI has finished. If it does not finish, run `kubectl describe cdi` and check the pods in CDI's namespace.",
     platforms: &[],
 };
 
 pub(super) const MULTUS_NOT_INSTALLED: ReasonDoc = ReasonDoc {
     reason: Reason::MultusNotInstalled,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady, NetworksConfigured],
-    meaning: "The VM has secondary networks, which Multus attaches, and Multus is not installed. Whether the VM waits is decided by `onMissingMultus`.",
-    fix: "Install Multus; or set `onMissingMultus: PodNetwork` to start without these NICs.",
+    meaning: "The VM has secondary networks, which Multus attaches, and Multus is not installed. `onMissingMultus` decides whether the VM waits for Multus.",
+    fix: "Install Multus, or set `onMissingMultus: PodNetwork` to start the VM without these NICs.",
     platforms: &[],
 };
 
 pub(super) const MULTUS_UNHEALTHY: ReasonDoc = ReasonDoc {
     reason: Reason::MultusUnhealthy,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "Multus is installed, and does not work: its pods do not run, or it cannot set up the network of a pod.",
-    fix: "See why its pods do not run, and that the CNI plugins that the networks name are on the nodes.",
+    meaning: "Multus is installed but does not work: its pods do not run, or it cannot set up the network of a pod.",
+    fix: "Check why the Multus pods do not run, and check that the nodes have the CNI plugins that the networks use.",
     platforms: &[],
 };
 
 pub(super) const NMSTATE_NOT_INSTALLED: ReasonDoc = ReasonDoc {
     reason: Reason::NMStateNotInstalled,
-    tone: Wrong,
+    severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "A network asks for its bridge to be made on the nodes (`nodeNetwork`), which NMState does, and NMState is not installed.",
-    fix: "Install kubernetes-nmstate; or make the bridge yourself and drop `nodeNetwork`.",
+    meaning: "A network sets `nodeNetwork`, which makes NMState create the bridge on the nodes, and NMState is not installed.",
+    fix: "Install kubernetes-nmstate, or create the bridge yourself and remove `nodeNetwork`.",
     platforms: &[],
 };
 
 pub(super) const NOT_PERMITTED: ReasonDoc = ReasonDoc {
     reason: Reason::NotPermitted,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[
         EnvironmentReady,
         DependenciesResolved,
@@ -156,14 +156,14 @@ pub(super) const NOT_PERMITTED: ReasonDoc = ReasonDoc {
         Scheduled,
         LiveMigratable,
     ],
-    meaning: "The operator may not read what it would have to look at. It works all the same; only this diagnosis is missing.",
-    fix: "Apply the read-only ClusterRole for diagnosis, or go on without.",
+    meaning: "The operator has no permission to read the objects that this check needs. The VM is not affected; only this check is missing.",
+    fix: "Apply the read-only ClusterRole for diagnosis (`deploy/rbac/11-diagnosis-role.yaml`), or ignore this condition.",
     platforms: &[],
 };
 
 pub(super) const NOT_OBSERVED: ReasonDoc = ReasonDoc {
     reason: Reason::NotObserved,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[
         EnvironmentReady,
         DependenciesResolved,
@@ -176,7 +176,7 @@ pub(super) const NOT_OBSERVED: ReasonDoc = ReasonDoc {
         Running,
         LiveMigratable,
     ],
-    meaning: "Not judged: the operator has not heard of the objects yet, or something that comes first has to be mended.",
-    fix: "Nothing, unless it stays so for minutes: then see the operator's log.",
+    meaning: "Not checked yet. The operator waits for the initial list of the objects, or an earlier condition is not met.",
+    fix: "Wait. If this stays for minutes, check the operator's log.",
     platforms: &[],
 };

@@ -1,4 +1,4 @@
-//! The VM as it runs.
+//! Reasons for problems of the running VM and its guest.
 
 use wukong_api::ConditionType::{
     ConfigurationApplied, GuestReady, LiveMigratable, ProvisioningReady, Ready, Running, Scheduled,
@@ -6,30 +6,30 @@ use wukong_api::ConditionType::{
 use wukong_api::Reason;
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Waits, Worth, Wrong};
+use super::Severity::{Error, Ok, Waiting, Warning};
 use crate::environment::Platform::{Aks, BareMetal, Eks, Gke, K3s, OpenShift};
 
 pub(super) const INVALID_USER_DATA: ReasonDoc = ReasonDoc {
     reason: Reason::InvalidUserData,
-    tone: Wrong,
+    severity: Error,
     conditions: &[ProvisioningReady],
-    meaning: "The Secret that `userDataSecret` names has neither the key `userdata` nor `networkdata`, so KubeVirt cannot make the disk that cloud-init reads. The operator may not read Secrets: it knows from what KubeVirt says about the VM. Two things KubeVirt does not say. With `ipConfig` the network data comes from the operator, and a guest whose Secret has no `userdata` boots without any. And what is in the user data only cloud-init looks at, inside of the guest. Its size is never a matter: KubeVirt's limit of 2048 bytes is for user data inside of the VM, and the API server takes no Secret of more than 1 MiB.",
-    fix: "Put the user data under the key `userdata`: `kubectl create secret generic NAME --from-file=userdata=FILE`. The VM starts by itself within a minute or two, when the node has got the new content. What cloud-init made of it: `cloud-init status --long` in the guest.",
+    meaning: "The Secret of `userDataSecret` has neither the key `userdata` nor the key `networkdata`, so KubeVirt cannot create the cloud-init disk. The operator has no permission to read Secrets; it reports KubeVirt's error. KubeVirt does not report two cases. If `ipConfig` is set, the operator provides the network data, and a guest whose Secret lacks `userdata` boots without user data. And only cloud-init, inside the guest, checks the content of the user data. KubeVirt's limit of 2048 bytes does not apply: it is for user data inside the VM object. The limit of a Secret is 1 MiB.",
+    fix: "Store the user data under the key `userdata`: `kubectl create secret generic NAME --from-file=userdata=FILE`. The VM starts within two minutes, when the node has received the new content. To check cloud-init, run `cloud-init status --long` in the guest.",
     platforms: &[],
 };
 
 pub(super) const PLAIN_TEXT_PASSWORD: ReasonDoc = ReasonDoc {
     reason: Reason::PlainTextPassword,
-    tone: Worth,
+    severity: Warning,
     conditions: &[ProvisioningReady],
-    meaning: "The password of the login user is in the manifest in plain text.",
-    fix: "Use `passwordHash`, as `mkpasswd --method=sha-512` prints it, or keys in `sshKeySecret`.",
+    meaning: "The manifest has the password of the login user in plain text.",
+    fix: "Use `passwordHash` with the output of `mkpasswd --method=sha-512`, or SSH keys in `sshKeySecret`.",
     platforms: &[],
 };
 
 pub(super) const SCHEDULED: ReasonDoc = ReasonDoc {
     reason: Reason::Scheduled,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Scheduled],
     meaning: "The VM has a node.",
     fix: "",
@@ -38,52 +38,52 @@ pub(super) const SCHEDULED: ReasonDoc = ReasonDoc {
 
 pub(super) const SCHEDULING: ReasonDoc = ReasonDoc {
     reason: Reason::Scheduling,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[Scheduled],
-    meaning: "The VM waits for its node.",
-    fix: "Nothing, unless it stays so.",
+    meaning: "The VM waits for the scheduler to assign a node.",
+    fix: "Wait.",
     platforms: &[],
 };
 
 pub(super) const INSUFFICIENT_DEVICES: ReasonDoc = ReasonDoc {
     reason: Reason::InsufficientDevices,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "No node has a device left that the VM asks for: of KubeVirt (kvm, tun, vhost-net), or one that a NIC names.",
-    fix: "See that the nodes offer the device and that other VMs do not hold all of them.",
+    meaning: "No node has a free device that the VM requests: a KubeVirt device (kvm, tun, vhost-net), or the device of a NIC.",
+    fix: "Check that the nodes offer the device and that other VMs do not use all of them.",
     platforms: &[],
 };
 
 pub(super) const INSUFFICIENT_MEMORY: ReasonDoc = ReasonDoc {
     reason: Reason::InsufficientMemory,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "No node has memory enough for the guest and KubeVirt's overhead.",
-    fix: "Lower `spec.memory`, stop other VMs, or add a node.",
+    meaning: "No node has enough free memory for the guest and KubeVirt's overhead.",
+    fix: "Decrease `spec.memory`, stop other VMs, or add a node.",
     platforms: &[],
 };
 
 pub(super) const INSUFFICIENT_CPU: ReasonDoc = ReasonDoc {
     reason: Reason::InsufficientCPU,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "No node has CPU enough. A vCPU requests a tenth of a CPU unless the KubeVirt resource says otherwise (`cpuAllocationRatio`).",
-    fix: "Lower `spec.cpu`, stop other VMs, or add a node.",
+    meaning: "No node has enough free CPU. One vCPU requests 0.1 CPU unless the KubeVirt resource sets another `cpuAllocationRatio`.",
+    fix: "Decrease `spec.cpu`, stop other VMs, or add a node.",
     platforms: &[],
 };
 
 pub(super) const NODE_SELECTOR_MISMATCH: ReasonDoc = ReasonDoc {
     reason: Reason::NodeSelectorMismatch,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "No node matches what is asked for: the VM's node selector, its group's anti-affinity or spread, or KubeVirt's own labels, which virt-handler sets.",
-    fix: "Correct `spec.highAvailability`, or add a node. When the labels are right, see `VirtHandlerNotReady`.",
+    meaning: "No node matches the VM's node selector, the anti-affinity or spread of its group, or the node labels that KubeVirt's virt-handler sets.",
+    fix: "Correct `spec.highAvailability`, or add a node. If both are right, see `VirtHandlerNotReady`.",
     platforms: &[],
 };
 
 pub(super) const UNTOLERATED_TAINT: ReasonDoc = ReasonDoc {
     reason: Reason::UntoleratedTaint,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
     meaning: "The nodes have taints that the VM does not tolerate.",
     fix: "Add a toleration to `spec.highAvailability.tolerations`, or remove the taint.",
@@ -92,34 +92,34 @@ pub(super) const UNTOLERATED_TAINT: ReasonDoc = ReasonDoc {
 
 pub(super) const VOLUME_NODE_AFFINITY: ReasonDoc = ReasonDoc {
     reason: Reason::VolumeNodeAffinity,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "A disk lies on a node, or in a zone, that the VM cannot be placed on.",
-    fix: "Make room there, or move the disk. Classes with `volumeBindingMode: WaitForFirstConsumer` avoid this.",
+    meaning: "The volume of a disk is on a node or in a zone where the VM cannot be placed.",
+    fix: "Free resources on that node or in that zone, or move the disk. StorageClasses with `volumeBindingMode: WaitForFirstConsumer` avoid this.",
     platforms: &[],
 };
 
 pub(super) const UNSCHEDULABLE: ReasonDoc = ReasonDoc {
     reason: Reason::Unschedulable,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled],
-    meaning: "The scheduler finds no node, for another reason than those above.",
-    fix: "See the scheduler's words in the message.",
+    meaning: "The scheduler finds no node, for a cause that no other reason covers.",
+    fix: "Fix the cause that the scheduler gives in the message.",
     platforms: &[],
 };
 
 pub(super) const POD_NOT_STARTED: ReasonDoc = ReasonDoc {
     reason: Reason::PodNotStarted,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Scheduled, Running],
-    meaning: "The VM has a node, but its pod cannot be made or started: a volume cannot be attached or mounted, or the pod's network cannot be set up.",
-    fix: "See the message. A volume that is still attached to a lost node is given free after six minutes, or at once when the node is taken out of service.",
+    meaning: "The VM has a node, but its pod cannot be created or started: a volume cannot be attached or mounted, or the network of the pod cannot be set up.",
+    fix: "Fix the error in the message. Kubernetes detaches a volume from a lost node after six minutes, or at once if you add the taint `node.kubernetes.io/out-of-service` to the node.",
     platforms: &[],
 };
 
 pub(super) const RUNNING: ReasonDoc = ReasonDoc {
     reason: Reason::Running,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Running],
     meaning: "The guest runs.",
     fix: "",
@@ -128,180 +128,180 @@ pub(super) const RUNNING: ReasonDoc = ReasonDoc {
 
 pub(super) const STARTING: ReasonDoc = ReasonDoc {
     reason: Reason::Starting,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[Running],
-    meaning: "The guest is about to start.",
-    fix: "Nothing, unless it stays so.",
+    meaning: "The guest is starting.",
+    fix: "Wait.",
     platforms: &[],
 };
 
 pub(super) const STOPPING: ReasonDoc = ReasonDoc {
     reason: Reason::Stopping,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[Running],
-    meaning: "The guest is shutting down. It has `terminationGracePeriodSeconds` for that.",
-    fix: "Nothing.",
+    meaning: "The guest is shutting down. `terminationGracePeriodSeconds` limits the time.",
+    fix: "Wait.",
     platforms: &[],
 };
 
 pub(super) const MIGRATING: ReasonDoc = ReasonDoc {
     reason: Reason::Migrating,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Running],
-    meaning: "The guest runs, and moves to another node.",
+    meaning: "The guest runs and is migrating to another node.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const CRASH_LOOP: ReasonDoc = ReasonDoc {
     reason: Reason::CrashLoop,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Running],
-    meaning: "The guest failed several times before it ran. KubeVirt waits longer each time.",
-    fix: "See the log of the virt-launcher pod: `kubectl logs -l vm.kubevirt.io/name=NAME -c compute`.",
+    meaning: "The guest failed several times at start. KubeVirt retries with back-off.",
+    fix: "Check the log of the virt-launcher pod: `kubectl logs -l vm.kubevirt.io/name=NAME -c compute`.",
     platforms: &[],
 };
 
 pub(super) const PAUSED: ReasonDoc = ReasonDoc {
     reason: Reason::Paused,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Running],
-    meaning: "The guest's CPUs are stopped: by somebody, or by KubeVirt after an I/O error, such as a full disk on the storage.",
-    fix: "`kubectl wukong unpause NAME`, after the storage has room again.",
+    meaning: "The guest's CPUs are stopped. A user paused the VM, or KubeVirt paused it after an I/O error, for example because the storage is full.",
+    fix: "If the storage is full, free space. Then run `kubectl wukong unpause NAME`.",
     platforms: &[],
 };
 
 pub(super) const HALTED: ReasonDoc = ReasonDoc {
     reason: Reason::Halted,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Running],
-    meaning: "The VM is stopped, as asked.",
+    meaning: "The VM is stopped, as the Wukong specifies.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const STOPPED_ELSEWHERE: ReasonDoc = ReasonDoc {
     reason: Reason::StoppedElsewhere,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Running],
-    meaning: "Somebody stopped the VM, for instance with virtctl. The operator leaves it so.",
-    fix: "`kubectl wukong start NAME`.",
+    meaning: "The VM was stopped with another tool, for example virtctl. The operator does not start it again.",
+    fix: "Run `kubectl wukong start NAME`.",
     platforms: &[],
 };
 
 pub(super) const COMPLETED: ReasonDoc = ReasonDoc {
     reason: Reason::Completed,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Running],
-    meaning: "The guest shut itself down, and its run strategy leaves it so.",
+    meaning: "The guest shut itself down, and its run strategy does not restart it.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const INTERNAL_ERROR: ReasonDoc = ReasonDoc {
     reason: Reason::InternalError,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Running],
-    meaning: "KubeVirt cannot start the VM, or the guest failed. The message has KubeVirt's words.",
-    fix: "See what the message says.",
+    meaning: "KubeVirt cannot start the VM, or the guest failed. The message quotes KubeVirt's error.",
+    fix: "Fix the error in the message. If it does not name a cause, check the log of the virt-launcher pod: `kubectl logs -l vm.kubevirt.io/name=NAME -c compute`.",
     platforms: &[],
 };
 
 pub(super) const AGENT_CONNECTED: ReasonDoc = ReasonDoc {
     reason: Reason::AgentConnected,
-    tone: Fine,
+    severity: Ok,
     conditions: &[GuestReady],
-    meaning: "The guest agent answers.",
+    meaning: "The guest agent responds.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const AGENT_NOT_READY: ReasonDoc = ReasonDoc {
     reason: Reason::AgentNotReady,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[GuestReady],
-    meaning: "The guest agent does not answer. The VM runs all the same, but addresses of secondary NICs are unknown.",
+    meaning: "The guest agent does not respond. The VM is not affected, but the status cannot list the addresses of secondary NICs.",
     fix: "Install and start `qemu-guest-agent` in the guest.",
     platforms: &[],
 };
 
 pub(super) const AGENT_VERSION_NOT_SUPPORTED: ReasonDoc = ReasonDoc {
     reason: Reason::AgentVersionNotSupported,
-    tone: Wrong,
+    severity: Error,
     conditions: &[GuestReady],
-    meaning: "The guest agent is too old for KubeVirt.",
+    meaning: "KubeVirt does not support the version of the guest agent.",
     fix: "Update `qemu-guest-agent` in the guest.",
     platforms: &[],
 };
 
 pub(super) const ADDRESS_MISMATCH: ReasonDoc = ReasonDoc {
     reason: Reason::AddressMismatch,
-    tone: Wrong,
+    severity: Error,
     conditions: &[GuestReady],
-    meaning: "A NIC of the guest has another address than the manifest says. cloud-init configures addresses on first boot only.",
-    fix: "Change the address in the guest, or make the boot disk anew.",
+    meaning: "A NIC of the guest has another address than the manifest. cloud-init configures addresses only at the first boot.",
+    fix: "Change the address in the guest, or recreate the boot disk. Recreating the disk deletes its data.",
     platforms: &[],
 };
 
 pub(super) const APPLIED: ReasonDoc = ReasonDoc {
     reason: Reason::Applied,
-    tone: Fine,
+    severity: Ok,
     conditions: &[ConfigurationApplied],
-    meaning: "The running VM is what the manifest says.",
+    meaning: "The running VM matches the manifest.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const RESTART_REQUIRED: ReasonDoc = ReasonDoc {
     reason: Reason::RestartRequired,
-    tone: Wrong,
+    severity: Error,
     conditions: &[ConfigurationApplied],
-    meaning: "The VM runs with an earlier configuration: a change needs a restart.",
-    fix: "`kubectl wukong restart NAME`, or `restartApproval: Automatic`.",
+    meaning: "The VM runs with an earlier configuration: a change takes effect at the next restart.",
+    fix: "Run `kubectl wukong restart NAME`, or set `restartApproval: Automatic`.",
     platforms: &[],
 };
 
 pub(super) const POWER_OFF_REQUIRED: ReasonDoc = ReasonDoc {
     reason: Reason::PowerOffRequired,
-    tone: Wrong,
+    severity: Error,
     conditions: &[ConfigurationApplied],
-    meaning: "A disk was asked to grow, and its storage driver grows a volume only while no node uses it. The VM runs on with the old size.",
-    fix: "`kubectl wukong stop NAME --wait`; when `status.volumes` shows the new capacity, `kubectl wukong start NAME`. A restart is too short.",
+    meaning: "The manifest increases the size of a disk, and the storage driver expands a volume only while no node uses it. The VM keeps running with the old size.",
+    fix: "Run `kubectl wukong stop NAME --wait`. When `status.volumes` shows the new capacity, run `kubectl wukong start NAME`. A restart is not sufficient.",
     platforms: &[],
 };
 
 pub(super) const SHRINK_REFUSED: ReasonDoc = ReasonDoc {
     reason: Reason::ShrinkRefused,
-    tone: Wrong,
+    severity: Error,
     conditions: &[ConfigurationApplied],
-    meaning: "A disk is asked to have less than it has. A disk cannot shrink, and nothing else of the manifest is carried out while it asks for that.",
-    fix: "Write the old size again. For a smaller disk, add one under another name and copy the data.",
+    meaning: "The manifest decreases the size of a disk. A disk cannot shrink. Until the size is corrected, the operator applies no other change of the manifest.",
+    fix: "Set the old size again. For a smaller disk, add one with another name and copy the data.",
     platforms: &[],
 };
 
 pub(super) const FIRST_BOOT_ONLY: ReasonDoc = ReasonDoc {
     reason: Reason::FirstBootOnly,
-    tone: Worth,
+    severity: Warning,
     conditions: &[ConfigurationApplied],
-    meaning: "The login, the keys or the addresses in the manifest differ from those that the guest was told on its first boot. Cloud-init heeds them then, and never again: not after a restart either. `status.pendingChanges` lists the fields.",
-    fix: "Change it in the guest, too; or make the boot disk anew, without its data. Addresses that the guest reports as asked for are no longer listed.",
+    meaning: "The login user, the keys or the addresses in the manifest differ from those of the guest's first boot. cloud-init applies them only at the first boot; a restart does not apply them. `status.pendingChanges` lists the fields.",
+    fix: "Make the same change in the guest, or recreate the boot disk, which deletes its data. An address leaves the list when the guest reports it.",
     platforms: &[],
 };
 
 pub(super) const MIGRATABLE: ReasonDoc = ReasonDoc {
     reason: Reason::Migratable,
-    tone: Fine,
+    severity: Ok,
     conditions: &[LiveMigratable],
-    meaning: "The VM can move to another node while it runs.",
+    meaning: "The VM can migrate to another node while it runs.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const DISKS_NOT_SHARED: ReasonDoc = ReasonDoc {
     reason: Reason::DisksNotShared,
-    tone: Wrong,
+    severity: Error,
     conditions: &[LiveMigratable],
-    meaning: "A disk can be used by one node at a time, so the VM cannot move while it runs. When its node is drained it is stopped and started elsewhere, or, with `evictionStrategy: LiveMigrate`, holds the drain up.",
+    meaning: "Only one node at a time can use a disk of the VM, so the VM cannot live-migrate. A node drain stops the VM and starts it on another node. With `evictionStrategy: LiveMigrate`, the VM blocks the drain instead.",
     fix: "Use a StorageClass with the access mode ReadWriteMany.",
     platforms: &[
         (
@@ -321,45 +321,45 @@ pub(super) const DISKS_NOT_SHARED: ReasonDoc = ReasonDoc {
 
 pub(super) const POD_NETWORK_BRIDGE: ReasonDoc = ReasonDoc {
     reason: Reason::PodNetworkBridge,
-    tone: Wrong,
+    severity: Error,
     conditions: &[LiveMigratable],
-    meaning: "A NIC is on the pod network by a bridge: the address would have to move to another node.",
-    fix: "Use masquerade on the pod network, as Wukongs do.",
+    meaning: "A NIC uses the bridge binding on the pod network. Its address cannot move to another node.",
+    fix: "Use the masquerade binding on the pod network, which Wukongs use.",
     platforms: &[],
 };
 
 pub(super) const HOST_DEVICES: ReasonDoc = ReasonDoc {
     reason: Reason::HostDevices,
-    tone: Wrong,
+    severity: Error,
     conditions: &[LiveMigratable],
-    meaning: "A device of the host is passed through to the guest.",
-    fix: "Stop the VM before its node is drained.",
+    meaning: "The guest uses a passed-through device of its node.",
+    fix: "Stop the VM before you drain its node.",
     platforms: &[],
 };
 
 pub(super) const SINGLE_NODE: ReasonDoc = ReasonDoc {
     reason: Reason::SingleNode,
-    tone: Wrong,
+    severity: Error,
     conditions: &[LiveMigratable],
-    meaning: "Only one node can run the VM, so there is none to move to.",
-    fix: "Add a node that can run VMs; or use `evictionStrategy: None`, so that drains do not wait.",
+    meaning: "Only one node can run the VM, so it cannot migrate.",
+    fix: "Add a node that can run VMs, or set `evictionStrategy: None` so that the VM does not block node drains.",
     platforms: &[],
 };
 
 pub(super) const NOT_MIGRATABLE: ReasonDoc = ReasonDoc {
     reason: Reason::NotMigratable,
-    tone: Wrong,
+    severity: Error,
     conditions: &[LiveMigratable],
-    meaning: "KubeVirt says that the VM cannot move, for another reason than those above. The message has its words.",
-    fix: "See what the message says.",
+    meaning: "KubeVirt reports that the VM cannot migrate, for a cause that no other reason covers. The message quotes KubeVirt.",
+    fix: "Fix the cause in the message, or stop the VM before you drain its node.",
     platforms: &[],
 };
 
 pub(super) const READY: ReasonDoc = ReasonDoc {
     reason: Reason::Ready,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Ready],
-    meaning: "The VM runs as asked.",
+    meaning: "The VM matches the manifest and runs as specified.",
     fix: "",
     platforms: &[],
 };

@@ -1,4 +1,4 @@
-//! What the manifest says and names, and how it is written.
+//! Reasons for problems of the manifest, its references and its objects.
 
 use wukong_api::ConditionType::{
     ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, NodeNetworkReady,
@@ -7,128 +7,128 @@ use wukong_api::ConditionType::{
 use wukong_api::{ConditionType, Reason};
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Waits, Worth, Wrong};
+use super::Severity::{Error, Ok, Waiting, Warning};
 
 pub(super) const VALID: ReasonDoc = ReasonDoc {
     reason: Reason::Valid,
-    tone: Fine,
+    severity: Ok,
     conditions: &[SpecValid],
-    meaning: "The manifest can be carried out.",
+    meaning: "The spec is valid.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const INVALID_SPEC: ReasonDoc = ReasonDoc {
     reason: Reason::InvalidSpec,
-    tone: Wrong,
+    severity: Error,
     conditions: &[SpecValid],
-    meaning: "Something in the manifest cannot be carried out. The message lists every problem at once, each with the path of its field. Nothing of the VM is changed meanwhile.",
-    fix: "Correct the fields that the message names and apply the manifest again. `kubectl wukong render -f FILE` tells the same without a cluster.",
+    meaning: "The spec is invalid. The message lists every problem with its field path. Until the spec is valid, the operator changes nothing of the VM.",
+    fix: "Correct the fields that the message names and apply the manifest again. `kubectl wukong render -f FILE` runs the same validation without a cluster.",
     platforms: &[],
 };
 
 pub(super) const UNSUPPORTED_COMBINATION: ReasonDoc = ReasonDoc {
     reason: Reason::UnsupportedCombination,
-    tone: Worth,
+    severity: Warning,
     conditions: &[SpecValid],
-    meaning: "The manifest is carried out, but a field of it has no effect beside another: `vlanId`, `bridgeName`, `resourceName` or `mtu` beside `nadName`, `bridgeName` of a NIC of type `sriov`, `autoStart: false` beside a run strategy that starts the VM. The message names each field and what decides instead.",
-    fix: "Take the field out; or take out what decides instead. `kubectl wukong plan -f FILE` says the same before.",
+    meaning: "The spec is valid, but a field has no effect in combination with another: `vlanId`, `bridgeName`, `resourceName` or `mtu` with `nadName`; `bridgeName` of a NIC of type `sriov`; `autoStart: false` with a run strategy that starts the VM. The message names each field and the field that takes precedence.",
+    fix: "Remove one of the two fields. `kubectl wukong plan -f FILE` shows the same before you apply.",
     platforms: &[],
 };
 
 pub(super) const POLICY_VIOLATION: ReasonDoc = ReasonDoc {
     reason: Reason::PolicyViolation,
-    tone: Wrong,
+    severity: Error,
     conditions: &[SpecValid],
-    meaning: "The manifest would be valid, but the operator's settings deny the host of an image (`--denied-host`): by default link-local addresses, where clouds keep their metadata, and names inside the cluster, such as those without a dot. Disks that exist already are not held to it. `kubectl wukong preflight` also says so of a manifest that a WukongPolicy does not allow, which the API server would refuse.",
-    fix: "Take the image from another host, or have whoever runs the operator allow this one. For a WukongPolicy: ask for what it allows, or have whoever administers the cluster change it.",
+    meaning: "The operator's settings deny the host of an image (`--denied-host`). By default they deny link-local addresses, where clouds serve their metadata, and names inside the cluster, such as names without a dot. The setting does not apply to existing disks. `kubectl wukong preflight` also reports this reason for a manifest that a WukongPolicy does not allow; the API server would reject that manifest.",
+    fix: "Use an image from another host, or ask the administrator of the operator to allow this host. For a WukongPolicy: change the manifest to what the policy allows, or ask the cluster administrator to change the policy.",
     platforms: &[],
 };
 
 pub(super) const CRD_OUTDATED: ReasonDoc = ReasonDoc {
     reason: Reason::CRDOutdated,
-    tone: Wrong,
+    severity: Error,
     conditions: &[SpecValid],
-    meaning: "The installed CustomResourceDefinition is of another release than the operator. Either the stored Wukong cannot be read: the message names the field, and the VM is left as it is. Or the API server drops fields of manifests, before the operator sees them, and of the status: the message names those that the definition lacks, and everything else works. Where the operator cannot see the definition, only what was dropped of a status is named.",
-    fix: "Install the CustomResourceDefinition of the operator's release (`kubectl apply --server-side -f deploy/crds/`), and apply the manifest again.",
+    meaning: "The installed CustomResourceDefinition is from another release than the operator. Either the operator cannot read the stored Wukong: the message names the field, and the VM stays as it is. Or the API server drops fields of the spec and the status that its CRD does not define: the message lists these fields, and everything else works. Without permission to read the CRD, the operator lists only the dropped fields of the status.",
+    fix: "Install the CRD of the operator's release (`kubectl apply --server-side -f deploy/crds/`) and apply the manifest again.",
     platforms: &[],
 };
 
 pub(super) const IMMUTABLE_FIELD_CHANGED: ReasonDoc = ReasonDoc {
     reason: Reason::ImmutableFieldChanged,
-    tone: Wrong,
+    severity: Error,
     conditions: &[SpecValid, ConfigurationApplied],
-    meaning: "A field was changed that cannot change once its object exists, such as the source or the size of a disk downwards. The objects stay as they were.",
-    fix: "Write the old value again. To replace a disk, add one under another name and remove the old entry: its claim is kept.",
+    meaning: "The manifest changes a field that cannot change after its object is created, such as the source of a disk. The objects stay as they are.",
+    fix: "Restore the old value. To replace a disk, add one with another name and remove the old entry. The claim of the old disk is kept.",
     platforms: &[],
 };
 
 pub(super) const NAME_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::NameConflict,
-    tone: Wrong,
+    severity: Error,
     conditions: &[SpecValid, ConfigurationApplied],
-    meaning: "An object of somebody else has a name that this Wukong needs. It is never changed or taken over.",
-    fix: "Rename or delete the object that the message names, when it is not needed, or give the Wukong another name.",
+    meaning: "An object that does not belong to this Wukong has a name that this Wukong needs. The operator never changes or adopts such an object.",
+    fix: "Delete the object that the message names if it is not needed, or give the Wukong another name.",
     platforms: &[],
 };
 
 pub(super) const RESOLVED: ReasonDoc = ReasonDoc {
     reason: Reason::Resolved,
-    tone: Fine,
+    severity: Ok,
     conditions: &[DependenciesResolved],
-    meaning: "Everything that the manifest names exists.",
+    meaning: "All referenced objects exist.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const SECRET_NOT_FOUND: ReasonDoc = ReasonDoc {
     reason: Reason::SecretNotFound,
-    tone: Wrong,
+    severity: Error,
     conditions: &[DependenciesResolved],
-    meaning: "A Secret that the manifest names does not exist, or lacks a key. The operator may not read Secrets: it knows from the events of the VM's pod.",
-    fix: "Make the Secret in the namespace of the Wukong. `sshKeySecret` takes any keys with public keys as values: `kubectl create secret generic NAME --from-file=key=$HOME/.ssh/id_ed25519.pub`; `userDataSecret` needs the key `userdata`: `--from-file=userdata=FILE`. The VM then starts by itself.",
+    meaning: "A Secret that the manifest references does not exist or lacks a key. The operator has no permission to read Secrets; it reports the events of the VM's pod.",
+    fix: "Create the Secret in the namespace of the Wukong. `sshKeySecret` accepts any keys, with SSH public keys as values: `kubectl create secret generic NAME --from-file=key=$HOME/.ssh/id_ed25519.pub`. `userDataSecret` needs the key `userdata`: `kubectl create secret generic NAME --from-file=userdata=FILE`. The VM then starts without further action.",
     platforms: &[],
 };
 
 pub(super) const STORAGE_CLASS_NOT_FOUND: ReasonDoc = ReasonDoc {
     reason: Reason::StorageClassNotFound,
-    tone: Wrong,
+    severity: Error,
     conditions: &[DependenciesResolved],
-    meaning: "A disk names a StorageClass that does not exist.",
-    fix: "Make the class, or name one that exists: `kubectl get storageclass`. A disk that has a claim already keeps its class, so give it another name to change that.",
+    meaning: "A disk references a StorageClass that does not exist.",
+    fix: "Create the class, or set an existing one: `kubectl get storageclass` lists them. An existing claim keeps its class: to change the class, give the disk another name.",
     platforms: &[],
 };
 
 pub(super) const NO_DEFAULT_STORAGE_CLASS: ReasonDoc = ReasonDoc {
     reason: Reason::NoDefaultStorageClass,
-    tone: Wrong,
+    severity: Error,
     conditions: &[DependenciesResolved],
-    meaning: "A disk names no StorageClass, and no class of the cluster is the default.",
-    fix: "Mark a class as default, or write `storageClassName`.",
+    meaning: "A disk sets no StorageClass, and the cluster has no default class.",
+    fix: "Mark a class as default, or set `storageClassName`.",
     platforms: &[],
 };
 
 pub(super) const NAD_NOT_FOUND: ReasonDoc = ReasonDoc {
     reason: Reason::NADNotFound,
-    tone: Wrong,
+    severity: Error,
     conditions: &[DependenciesResolved],
-    meaning: "A NetworkAttachmentDefinition that the manifest names does not exist in the namespace of the Wukong.",
-    fix: "Make it, or drop `nadName` to have one made.",
+    meaning: "A NetworkAttachmentDefinition (NAD) that the manifest references does not exist in the namespace of the Wukong.",
+    fix: "Create the NAD, or remove `nadName`; the operator then creates one.",
     platforms: &[],
 };
 
 pub(super) const SOURCE_NOT_FOUND: ReasonDoc = ReasonDoc {
     reason: Reason::SourceNotFound,
-    tone: Wrong,
+    severity: Error,
     conditions: &[DependenciesResolved],
-    meaning: "The claim, VolumeSnapshot or DataSource that a disk is to be copied from does not exist in the namespace of the Wukong.",
-    fix: "Make it. The copy starts by itself then.",
+    meaning: "The PersistentVolumeClaim, VolumeSnapshot or DataSource that a disk is copied from does not exist in the namespace of the Wukong.",
+    fix: "Create it. The copy then starts without further action.",
     platforms: &[],
 };
 
 pub(super) const CREATED: ReasonDoc = ReasonDoc {
     reason: Reason::Created,
-    tone: Fine,
+    severity: Ok,
     conditions: &[Created],
     meaning: "The VirtualMachine exists.",
     fix: "",
@@ -137,90 +137,90 @@ pub(super) const CREATED: ReasonDoc = ReasonDoc {
 
 pub(super) const CREATING: ReasonDoc = ReasonDoc {
     reason: Reason::Creating,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[Created, NetworksConfigured],
-    meaning: "Objects of the VM are being written, or wait for others: the VirtualMachine is made when its claims exist.",
-    fix: "Nothing, unless it stays so: then an earlier condition tells what is missing.",
+    meaning: "The operator is creating the objects of the VM. It creates the VirtualMachine when the claims of its disks exist.",
+    fix: "Wait. If this stays, an earlier condition names the missing object.",
     platforms: &[],
 };
 
 pub(super) const APPLY_FAILED: ReasonDoc = ReasonDoc {
     reason: Reason::ApplyFailed,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[Created],
-    meaning: "The API server did not take an object for the moment: it was unreachable, overloaded, or somebody changed the object at the same time.",
-    fix: "Nothing: the operator tries again, less and less often. When it stays so, look at the API server and at the webhooks of KubeVirt and CDI.",
+    meaning: "The API server did not accept an object: it was unreachable or overloaded, or another client changed the object at the same time.",
+    fix: "Wait: the operator retries with back-off. If this stays, check the API server and the webhooks of KubeVirt and CDI.",
     platforms: &[],
 };
 
 pub(super) const APPLY_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::ApplyConflict,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NetworksConfigured, NodeNetworkReady],
-    meaning: "The NetworkAttachmentDefinition of a NIC, or the NodeNetworkConfigurationPolicy of a bridge, cannot be written: the message has the API server's words. Or a policy that was there first makes the bridge on the same nodes in another way, over another NIC for instance: it stays as it is.",
-    fix: "See what the message says; the operator tries again. Of two policies, one has to go.",
+    meaning: "The API server rejects the NetworkAttachmentDefinition of a NIC or the NodeNetworkConfigurationPolicy (NNCP) of a bridge; the message quotes its error. Or an existing NNCP configures the bridge on the same nodes differently, for example with another uplink; the operator does not change that NNCP.",
+    fix: "Fix the error in the message; the operator retries. If two NNCPs conflict, delete one of them.",
     platforms: &[],
 };
 
 pub(super) const FIELD_MANAGER_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::FieldManagerConflict,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Created],
-    meaning: "Somebody keeps changing fields that this Wukong decides. The operator changed them back several times and now pauses.",
-    fix: "Keep the manager that the message names (another operator, GitOps, a script) from writing the object, or change the Wukong instead.",
+    meaning: "Another client repeatedly changes fields that this Wukong manages. The operator restored them several times and now pauses.",
+    fix: "Stop the field manager that the message names (another operator, GitOps, a script) from writing the object, or change the Wukong instead.",
     platforms: &[],
 };
 
 pub(super) const ADMISSION_DENIED: ReasonDoc = ReasonDoc {
     reason: Reason::AdmissionDenied,
-    tone: Wrong,
+    severity: Error,
     conditions: &[Created],
-    meaning: "The API server or a webhook refuses an object: KubeVirt, CDI, a policy, or missing rights of the operator. The message has its words.",
-    fix: "Do what the message says. The operator tries again now and then, and at once when the Wukong changes.",
+    meaning: "The API server or an admission webhook rejects an object. The cause can be KubeVirt, CDI, an admission policy or a missing permission of the operator. The message quotes the error.",
+    fix: "Fix the error in the message. The operator retries with back-off, and at once when the Wukong changes.",
     platforms: &[],
 };
 
 pub(super) const DELETING: ReasonDoc = ReasonDoc {
     reason: Reason::Deleting,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[ConditionType::Deleting, Ready],
-    meaning: "The Wukong is being deleted. Its objects follow; retained disks stay.",
-    fix: "Nothing. When it hangs, look for finalizers on the objects that are left: `kubectl get vm,dv,pvc -l vm.novasphere.dev/wukong=NAME`.",
+    meaning: "The Wukong is being deleted, with its objects. Retained disks stay.",
+    fix: "Wait. If the deletion hangs, check the finalizers of the remaining objects: `kubectl get vm,dv,pvc -l vm.novasphere.dev/wukong=NAME`.",
     platforms: &[],
 };
 
 pub(super) const SNAPSHOT_NOT_READY: ReasonDoc = ReasonDoc {
     reason: Reason::SnapshotNotReady,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[DependenciesResolved],
-    meaning: "A disk is to be made from a VolumeSnapshot that is not ready to use yet.",
-    fix: "Wait while the snapshot is being taken. When it stays so: `kubectl describe volumesnapshot NAME`.",
+    meaning: "A disk is restored from a VolumeSnapshot that is not ready to use yet.",
+    fix: "Wait until the snapshot is ready. If this stays, run `kubectl describe volumesnapshot NAME`.",
     platforms: &[],
 };
 
 pub(super) const WAITING_FOR_VM: ReasonDoc = ReasonDoc {
     reason: Reason::WaitingForVM,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[ConditionType::Deleting],
-    meaning: "The Wukong is being deleted, and its VM is still there: the guest shuts down first.",
-    fix: "Nothing. A guest that does not shut down is ended after its grace period; `virtctl stop NAME --force --grace-period=0` does not wait.",
+    meaning: "The Wukong is being deleted, and its VM still exists because the guest is shutting down.",
+    fix: "Wait. KubeVirt stops a guest that does not shut down within its grace period. `virtctl stop NAME --force --grace-period=0` stops it at once.",
     platforms: &[],
 };
 
 pub(super) const WAITING_FOR_DISK: ReasonDoc = ReasonDoc {
     reason: Reason::WaitingForDisk,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[ConditionType::Deleting],
-    meaning: "The Wukong is being deleted, and a disk that goes with it is still there.",
-    fix: "Nothing. When it hangs, see which pod still uses the claim: `kubectl describe pvc CLAIM`.",
+    meaning: "The Wukong is being deleted, and a disk that is deleted with it still exists.",
+    fix: "Wait. If the deletion hangs, check which pod uses the claim: `kubectl describe pvc CLAIM`.",
     platforms: &[],
 };
 
 pub(super) const DISKS_RETAINED: ReasonDoc = ReasonDoc {
     reason: Reason::DisksRetained,
-    tone: Worth,
+    severity: Warning,
     conditions: &[ConditionType::Deleting],
-    meaning: "The Wukong is being deleted, and disks stay, as `reclaimPolicy: Retain` asks. A Wukong of the same name takes them up again.",
-    fix: "Nothing; or delete the claims, and their data, that the message names.",
+    meaning: "The Wukong is being deleted. The disks with `reclaimPolicy: Retain` stay, and a new Wukong of the same name uses them again.",
+    fix: "No action needed. To delete the data too, delete the claims that the message names.",
     platforms: &[],
 };

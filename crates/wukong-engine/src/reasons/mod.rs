@@ -1,8 +1,9 @@
-//! What every reason means, and what to do about it.
+//! Documentation of every reason: its meaning and how to fix its cause.
 //!
-//! The troubleshooting guide and `kubectl wukong explain-reason` are made of this. What a check advises is in the
-//! [`RULES`], and is told here along with the reason.
+//! `cargo xtask gen-docs` writes the troubleshooting guide from it, and `kubectl wukong explain-reason` prints it. The hints of
+//! the checks are in the [`RULES`].
 
+mod absence;
 mod cluster;
 mod disks;
 mod guest;
@@ -11,48 +12,48 @@ mod networks;
 
 use wukong_api::{ConditionType, Reason};
 
+use crate::diagnosis::rules::{RULES, Rule};
 use crate::environment::Platform;
-use crate::environment::rules::{RULES, Rule};
 
-/// What a reason means.
+/// Documentation of a reason.
 #[derive(Debug)]
 pub struct ReasonDoc {
     /// The reason.
     pub reason: Reason,
-    /// Whether it is a good or a bad sign.
-    pub tone: Tone,
-    /// The conditions that may have it.
+    /// Severity of the reason.
+    pub severity: Severity,
+    /// Conditions that can have the reason.
     pub conditions: &'static [ConditionType],
-    /// What it means, in Markdown.
+    /// Meaning, in Markdown. `explain-reason` lists its first sentence.
     pub meaning: &'static str,
-    /// What to do, in Markdown; empty when there is nothing to do.
+    /// Fix, in Markdown; empty for [`Severity::Ok`].
     pub fix: &'static str,
-    /// What to do on platforms where that differs, besides what the rules advise.
+    /// Fixes for single platforms, in addition to those of the rules.
     pub platforms: &'static [(Platform, &'static str)],
 }
 
-/// Whether a reason is a good or a bad sign.
+/// Severity of a reason.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Tone {
-    /// All is well.
-    Fine,
-    /// It works, and is worth knowing.
-    Worth,
-    /// It comes by itself.
-    Waits,
-    /// Something is wrong.
-    Wrong,
+pub enum Severity {
+    /// No problem.
+    Ok,
+    /// The VM works, with a restriction that the user should know.
+    Warning,
+    /// The VM waits for something that usually happens without user action.
+    Waiting,
+    /// The user has to fix the cause.
+    Error,
 }
 
 impl ReasonDoc {
-    /// The checks that find it.
+    /// Returns the checks that report the reason.
     pub fn rules(&self) -> impl Iterator<Item = &'static Rule> {
         let reason = self.reason;
         RULES.iter().filter(move |rule| rule.reason == reason)
     }
 }
 
-/// The documentation of a reason.
+/// Returns the documentation of a reason.
 pub fn doc(reason: Reason) -> &'static ReasonDoc {
     match reason {
         Reason::Valid => &manifest::VALID,
@@ -153,6 +154,15 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::PodNetworkBridge => &guest::POD_NETWORK_BRIDGE,
         Reason::HostDevices => &guest::HOST_DEVICES,
         Reason::SingleNode => &guest::SINGLE_NODE,
+        Reason::NodeLost => &absence::NODE_LOST,
+        Reason::PodTerminating => &absence::POD_TERMINATING,
+        Reason::NotReady => &absence::NOT_READY,
+        Reason::DiskNotAttached => &absence::DISK_NOT_ATTACHED,
+        Reason::MigrationFailed => &absence::MIGRATION_FAILED,
+        Reason::NamespaceTerminating => &absence::NAMESPACE_TERMINATING,
+        Reason::OperatorNotReady => &absence::OPERATOR_NOT_READY,
+        Reason::AwaitingFinalizer => &absence::AWAITING_FINALIZER,
+        Reason::OperationInProgress => &absence::OPERATION_IN_PROGRESS,
         Reason::NotMigratable => &guest::NOT_MIGRATABLE,
         Reason::Ready => &guest::READY,
     }

@@ -1,88 +1,88 @@
-//! Networks.
+//! Reasons for problems of networks.
 
 use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady, ProvisioningReady};
 use wukong_api::Reason;
 
 use super::ReasonDoc;
-use super::Tone::{Fine, Waits, Worth, Wrong};
+use super::Severity::{Error, Ok, Waiting, Warning};
 
 pub(super) const CONFIGURED: ReasonDoc = ReasonDoc {
     reason: Reason::Configured,
-    tone: Fine,
+    severity: Ok,
     conditions: &[NetworksConfigured, NodeNetworkReady, ProvisioningReady],
-    meaning: "Every NIC has its NetworkAttachmentDefinition; the bridges are on the nodes; cloud-init has what it needs.",
+    meaning: "Every NIC has its NetworkAttachmentDefinition, the nodes have the bridges, and the cloud-init data is complete.",
     fix: "",
     platforms: &[],
 };
 
 pub(super) const DEGRADED_TO_POD_NETWORK: ReasonDoc = ReasonDoc {
     reason: Reason::DegradedToPodNetwork,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NetworksConfigured],
-    meaning: "Multus is not installed, so the VM runs with the NIC on the pod network only, as `onMissingMultus: PodNetwork` allows.",
-    fix: "Install Multus, and the NICs are planned. `onMissingMultus: Block` makes the VM wait for it instead.",
+    meaning: "Multus is not installed. The VM runs with the NIC on the pod network only, as `onMissingMultus: PodNetwork` allows.",
+    fix: "Install Multus; the operator then plans the NICs. To make the VM wait for Multus instead, set `onMissingMultus: Block`.",
     platforms: &[],
 };
 
 pub(super) const MAC_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::MACConflict,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NetworksConfigured],
-    meaning: "Another Wukong asks for the same `macAddress` on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge, or the same resource of SR-IOV or macvtap devices, with the same VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on, and both guests lose traffic while both run.",
-    fix: "Give one of them another `macAddress`, or none: a MAC that is derived is nobody else's. The VM is then made at once, as it is when the other Wukong goes.",
+    meaning: "Another Wukong has the same `macAddress` on the same network. Two NICs are on the same network if they use the same NetworkAttachmentDefinition of the namespace; or, in any namespace, the same VLAN with the same bridge or the same SR-IOV or macvtap resource. The older Wukong keeps the address. The operator does not create the VM of the younger one. If that VM exists already, it is not changed, and both guests lose traffic while both run.",
+    fix: "Set another `macAddress` in one of them, or remove the field: derived MAC addresses are unique. The operator then creates the VM at once. The same happens when the other Wukong is deleted.",
     platforms: &[],
 };
 
 pub(super) const IP_CONFLICT: ReasonDoc = ReasonDoc {
     reason: Reason::IPConflict,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NetworksConfigured],
-    meaning: "Another Wukong asks for the same static address (`ipConfig.address`, `addresses`) on the same network: the same NetworkAttachmentDefinition of the namespace, or the same bridge, or the same resource of SR-IOV or macvtap devices, with the same VLAN in whatever namespace. The older Wukong keeps it. The VM of the younger one is not made; one that exists already goes on.",
-    fix: "Give one of them another address. The VM is then made at once, as it is when the other Wukong goes. Two networks that only share the name of their bridge or resource can be told apart by `vlanId`, or by other names.",
+    meaning: "Another Wukong has the same static address (`ipConfig.address`, `addresses`) on the same network. Two NICs are on the same network if they use the same NetworkAttachmentDefinition of the namespace; or, in any namespace, the same VLAN with the same bridge or the same SR-IOV or macvtap resource. The older Wukong keeps the address. The operator does not create the VM of the younger one. If that VM exists already, it is not changed.",
+    fix: "Set another address in one of them. The operator then creates the VM at once. The same happens when the other Wukong is deleted. If two different networks only share the name of their bridge or resource, set `vlanId`, or rename one of them.",
     platforms: &[],
 };
 
 pub(super) const BRIDGE_MISSING_ON_NODES: ReasonDoc = ReasonDoc {
     reason: Reason::BridgeMissingOnNodes,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NodeNetworkReady],
-    meaning: "A bridge that a network names is missing on nodes that the VM may be placed on. The CNI plugin would make one there without an uplink, and the VM would be cut off.",
-    fix: "Make the bridge on these nodes, or let NMState make it (`nodeNetwork`), or keep the VM away from them.",
+    meaning: "A bridge of a network is missing on nodes that the VM can be placed on. The CNI plugin would create it there without an uplink, and the VM would have no connection.",
+    fix: "Create the bridge on these nodes, let NMState create it (`nodeNetwork`), or exclude these nodes with `spec.highAvailability`.",
     platforms: &[],
 };
 
 pub(super) const NOT_MANAGED: ReasonDoc = ReasonDoc {
     reason: Reason::NotManaged,
-    tone: Worth,
+    severity: Warning,
     conditions: &[NodeNetworkReady],
-    meaning: "A network asks for its bridge to be made on the nodes (`nodeNetwork`), and the operator runs without `--manage-node-networks`, so it touches no node.",
-    fix: "Have the operator make it (docs/install.md), or make the bridge with its uplink on the nodes yourself.",
+    meaning: "A network sets `nodeNetwork`, but the operator runs without `--manage-node-networks` and does not change node networks.",
+    fix: "Enable node networks for the operator (docs/install.md), or create the bridge with its uplink on the nodes yourself.",
     platforms: &[],
 };
 
 pub(super) const APPLYING: ReasonDoc = ReasonDoc {
     reason: Reason::Applying,
-    tone: Waits,
+    severity: Waiting,
     conditions: &[NodeNetworkReady],
-    meaning: "NMState is making a bridge on the nodes. A VM that does not exist yet waits for it: the CNI plugin would make the bridge itself, without its uplink.",
-    fix: "Nothing, unless it stays so for minutes: then see `kubectl get nncp,nnce` and the pods of NMState on the nodes.",
+    meaning: "NMState is creating a bridge on the nodes. The operator creates the VM afterwards: without the bridge, the CNI plugin would create one without an uplink.",
+    fix: "Wait. If this stays for minutes, check `kubectl get nncp,nnce` and the NMState pods on the nodes.",
     platforms: &[],
 };
 
 pub(super) const DEGRADED: ReasonDoc = ReasonDoc {
     reason: Reason::Degraded,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NodeNetworkReady],
-    meaning: "NMState could not make a bridge on a node; the message has the node and NMState's words. It stops at the first failure, and has put the node's network back as it was. Where the bridge is on another node that the VM may be placed on, the condition is true all the same.",
-    fix: "Mend what NMState names, most often the name of the uplink.",
+    meaning: "NMState could not create a bridge on a node. The message has the node and NMState's error. NMState stops at the first failure and restores the network of that node. If another node that the VM can be placed on has the bridge, the condition is still true.",
+    fix: "Fix the error that NMState reports. The most common cause is a wrong name of the uplink.",
     platforms: &[],
 };
 
 pub(super) const WOULD_ISOLATE_NODE: ReasonDoc = ReasonDoc {
     reason: Reason::WouldIsolateNode,
-    tone: Wrong,
+    severity: Error,
     conditions: &[NodeNetworkReady],
-    meaning: "The uplink of a bridge, or the bridge itself, carries an address or the default route of a node. As a port of the bridge it would lose them, and the node would be cut off. Nothing was changed.",
-    fix: "Use a NIC that carries nothing of the node's own.",
+    meaning: "The uplink of a bridge, or the bridge itself, has an address or the default route of a node. As a port of the bridge, the uplink would lose them, and the node would lose its connection. The operator changed nothing.",
+    fix: "Use an uplink that has no address or route of the node.",
     platforms: &[],
 };

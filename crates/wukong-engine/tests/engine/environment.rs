@@ -247,7 +247,7 @@ fn what_an_event_told_stays_over_a_restart_until_it_is_looked_at_again() {
     cluster.observe();
     assert_eq!(cluster.decide().write_status, None);
     // The Secret was made, and the pod starts.
-    cluster.children.hear(Vec::new());
+    cluster.children.replace_events(Vec::new());
     cluster.pass();
     cluster.now += SignedDuration::from_secs(10);
     cluster.pass();

@@ -37,7 +37,7 @@ fn first_everything_that_the_vm_needs_and_then_the_vm() {
     cluster.live();
     let status = cluster.status();
     assert_eq!(status.phase, Some(Phase::Running), "{status:#?}");
-    assert_eq!(status.node_name.as_deref(), Some("node-1"));
+    assert_eq!(status.node_name.as_deref(), Some("worker-1"));
     assert_eq!(status.blocker, None);
     assert_eq!(status.networks[0].ip_address.as_deref(), Some("10.244.0.0"));
     assert_eq!(
@@ -290,7 +290,7 @@ fn few_events_tell_of_the_way_to_running() {
     }
     assert!(told.len() <= 3, "{told:#?}");
     assert!(told.iter().all(|note| !note.warning), "{told:#?}");
-    assert_eq!(told.last().unwrap().message, "the guest runs on node-1");
+    assert_eq!(told.last().unwrap().message, "the guest runs on worker-1");
 }
 
 /// Everything else is made meanwhile.

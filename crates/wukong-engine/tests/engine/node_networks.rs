@@ -223,7 +223,7 @@ fn a_failure_is_told_with_its_node_and_heals() {
     let policy = the_policy(&cluster);
     nmstate_says(&mut cluster, &policy, "Degraded");
     let enactment = |status: &str| {
-        wukong_engine::environment::facts::EnactmentFact::project(&json!({
+        wukong_engine::facts::EnactmentFact::project(&json!({
             "metadata": {"name": format!("worker-1.{policy}"), "uid": "e", "resourceVersion": status.len().to_string(),
                 "labels": {"nmstate.io/policy": policy, "nmstate.io/node": "worker-1"}},
             "status": {"conditions": [{"type": "Failing", "status": status, "message": "no device\neth1"}]},

@@ -84,7 +84,7 @@ fn a_guest_that_ended_has_run() {
         cluster.settle();
         plant::step(&mut cluster.server);
     }
-    let ended = json!({"phase": "Succeeded", "nodeName": "node-1"});
+    let ended = json!({"phase": "Succeeded", "nodeName": "worker-1"});
     let stopped = json!({"printableStatus": "Stopped"});
     let server = &mut cluster.server;
     server.update_status("virt-controller", "VirtualMachineInstance", "web", ended);

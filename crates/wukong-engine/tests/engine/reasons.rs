@@ -158,9 +158,9 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             json!({"printableStatus": "Stopped", "conditions": [{"type": "Failure", "status": "True", "reason": "FailedCreate",
                    "message": "error creating VMI: admission webhook denied the request: label value too long"}]}),
         ).without_instance(),
-        R::Migrating => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "node-1",
+        R::Migrating => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "worker-1",
             "migrationState": {"startTimestamp": "2025-11-22T12:00:00Z", "targetNode": "node-2"}})),
-        R::AgentNotReady => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "node-1"})),
+        R::AgentNotReady => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "nodeName": "worker-1"})),
         R::AgentVersionNotSupported => changed("cpu: 1", "VirtualMachineInstance", "web", json!({"phase": "Running", "conditions": [
             {"type": "AgentConnected", "status": "True"},
             {"type": "AgentVersionNotSupported", "status": "True", "message": "This guest agent doesn't support required public key commands"}]})),
@@ -225,7 +225,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster
         }
         R::SecretNotFound => waiting_with("FailedMount", "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found"),
-        R::InvalidUserData => changed("userDataSecret: mine", "VirtualMachineInstance", "web", json!({"phase": "Scheduled", "nodeName": "node-1",
+        R::InvalidUserData => changed("userDataSecret: mine", "VirtualMachineInstance", "web", json!({"phase": "Scheduled", "nodeName": "worker-1",
             "conditions": all(&[("Synchronized", "False", "Synchronizing with the Domain failed.",
                 "server error. command SyncVMI failed: \"ReadCloudInitVolumeDataSource failed: no cloud-init data-source found at volume: cloudinit\"")])})),
         R::PlainTextPassword => Cluster::new("cloudInitUser: {name: me, password: hello}"),
@@ -238,6 +238,42 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::PodNetworkBridge => migratable("False", "InterfaceNotLiveMigratable"),
         R::HostDevices => migratable("False", "HostDeviceNotLiveMigratable"),
         R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
+
+        // What is missing, ends, or waits for another program.
+        R::NodeLost => Cluster::running(IMAGE).within(&environment::Cluster::healthy().change("Node", "worker-1", |node| {
+            node["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+                "message": "Kubelet stopped posting node status."}]);
+        })),
+        R::PodTerminating => running_with(json!({"conditions": all(&[("Ready", "False", "PodTerminating", "virt-launcher pod is terminating")])})),
+        R::NotReady => running_with(json!({"conditions": all(&[("Ready", "False", "GuestNotRunning", "Guest VM is not reported as running")])})),
+        R::DiskNotAttached => running_with(json!({"volumeStatus": [
+            {"name": "root", "phase": "AttachedToNode", "hotplugVolume": {"attachPodName": "hp-volume-x"}}]})),
+        R::MigrationFailed => running_with(json!({"migrationState": {"failed": true, "failureReason": "target pod is down"}})),
+        R::NamespaceTerminating => refused("cpu: 1", "VirtualMachine/web", FailureKind::Denied,
+            "virtualmachines.kubevirt.io \"web\" is forbidden: unable to create new content in namespace default because it is being terminated"),
+        R::AwaitingFinalizer => {
+            let mut cluster = Cluster::running(IMAGE);
+            for (kind, finalizer) in [
+                ("Wukong", "foregroundDeletion"),
+                ("VirtualMachine", "backup.example.org/protect"),
+            ] {
+                cluster.server.update("backup", kind, "web", |object| {
+                    object["metadata"]["finalizers"] = json!([finalizer]);
+                });
+                cluster.server.delete(kind, "web");
+            }
+            cluster.server.delete("VirtualMachineInstance", "web");
+            cluster
+        }
+        R::OperationInProgress => {
+            let mut cluster = Cluster::running(IMAGE);
+            let mut status = cluster.vm()["status"].clone();
+            status["snapshotInProgress"] = json!("before-upgrade");
+            cluster.server.update_status("virt-controller", "VirtualMachine", "web", status);
+            cluster
+        }
+        // Only a reader that is not the operator gives it.
+        R::OperatorNotReady => return None,
 
         // What the rules about the environment say: see the tests of those.
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
@@ -252,7 +288,8 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
 #[test]
 fn no_reason_is_reached_nowhere() {
     for reason in Reason::iter() {
-        let elsewhere = environment::OF_THE_CLUSTER.contains(&reason);
+        let elsewhere =
+            environment::OF_THE_CLUSTER.contains(&reason) || reason == Reason::OperatorNotReady;
         assert!(elsewhere || cluster_with(reason).is_some(), "{reason}");
     }
 }
@@ -287,7 +324,8 @@ fn deleted(fields: &str) -> Cluster {
 
 fn migratable(status: &str, reason: &str) -> Cluster {
     let condition = [("LiveMigratable", status, reason, "cannot migrate VMI")];
-    let running = json!({"phase": "Running", "nodeName": "node-1", "conditions": all(&condition)});
+    let running =
+        json!({"phase": "Running", "nodeName": "worker-1", "conditions": all(&condition)});
     changed("cpu: 1", "VirtualMachineInstance", "web", running)
 }
 
@@ -295,7 +333,7 @@ fn migratable(status: &str, reason: &str) -> Cluster {
 pub fn waiting_with(event: &str, message: &str) -> Cluster {
     let mut cluster = instance("Scheduling", "Starting", &[]);
     let pod = "virt-launcher-web-x7k2p";
-    cluster.children.hear(vec![Fact::project(&json!({
+    cluster.children.replace_events(vec![Fact::project(&json!({
         "metadata": {"name": "e", "namespace": NAMESPACE, "uid": "e"},
         "type": "Warning", "reason": event, "message": message, "count": 3,
         "lastTimestamp": "2025-11-22T12:00:00Z", "involvedObject": {"kind": "Pod", "name": pod},
@@ -310,6 +348,16 @@ pub fn waiting_with(event: &str, message: &str) -> Cluster {
     cluster.pass();
     cluster.settle();
     cluster
+}
+
+/// One that runs, with this in the status of its instance.
+fn running_with(more: Value) -> Cluster {
+    let mut status = json!({"phase": "Running", "nodeName": "worker-1"});
+    status
+        .as_object_mut()
+        .unwrap()
+        .extend(more.as_object().unwrap().clone());
+    changed(IMAGE, "VirtualMachineInstance", "web", status)
 }
 
 fn edited(before: &str, after: &str) -> Cluster {

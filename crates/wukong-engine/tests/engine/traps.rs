@@ -55,7 +55,7 @@ fn an_unbound_claim_is_a_matter_of_storage() {
         "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     );
     cluster.edit("cpu: 1");
-    assert_eq!(said(cluster).blocker.unwrap().reason, "Unschedulable");
+    assert_eq!(said(cluster).blocker.unwrap().reason, "ProvisionerNotReady");
 }
 
 /// After a stop the VM keeps the condition of the pod that it no longer has.

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use serde_json::json;
 use wukong_api::{ValidatedWukong, Wukong};
+use wukong_engine::diagnosis::{CheckStatus, preflight};
+use wukong_engine::environment::Environment;
 use wukong_engine::environment::addresses::{Addresses, WukongName};
-use wukong_engine::environment::{CheckStatus, Environment, preflight};
 
 use crate::cluster::NOW;
 

@@ -4,8 +4,9 @@ use kube::CustomResourceExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wukong_api::{OperatorSettings, Reason, ValidatedWukong, Wukong, WukongSpec};
+use wukong_engine::diagnosis::{Check, CheckStatus, environment_verdict, preflight};
+use wukong_engine::environment::Environment;
 use wukong_engine::environment::addresses::Addresses;
-use wukong_engine::environment::{Check, CheckStatus, Environment, environment_verdict, preflight};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Presence, Store};
 
@@ -14,7 +15,7 @@ pub const NOW: &str = "2026-08-01T12:00:00Z";
 
 /// Reasons that the tests of the rules reach. All others follow from the objects of a VM: those are reached in the tests of the decisions
 /// (`engine/reasons.rs`), which see that no reason is in neither.
-pub const OF_THE_CLUSTER: [Reason; 26] = [
+pub const OF_THE_CLUSTER: [Reason; 25] = [
     Reason::Available,
     Reason::BindingNotRegistered,
     Reason::BridgeMissingOnNodes,
@@ -36,7 +37,6 @@ pub const OF_THE_CLUSTER: [Reason; 26] = [
     Reason::PlainTextPassword,
     Reason::PodNetworkBridge,
     Reason::ProvisionerNotReady,
-    Reason::SecretNotFound,
     Reason::SingleNode,
     Reason::StorageProfileIncomplete,
     Reason::VirtHandlerNotReady,
@@ -54,6 +54,16 @@ impl Cluster {
     pub fn healthy() -> Self {
         Self {
             objects: serde_json::from_str(include_str!("fixtures/healthy.json")).unwrap(),
+            settings: OperatorSettings::default(),
+            presences: Vec::new(),
+        }
+    }
+
+    /// A cluster of these objects.
+    #[allow(dead_code)] // Used by the cases.
+    pub fn of(objects: Vec<Value>) -> Self {
+        Self {
+            objects,
             settings: OperatorSettings::default(),
             presences: Vec::new(),
         }
@@ -206,8 +216,8 @@ impl Cluster {
     }
 
     pub fn environment(&self) -> Environment {
-        use wukong_engine::environment::facts::{DaemonSetFact, PodFact};
         use wukong_engine::environment::{is_multus, is_provisioner};
+        use wukong_engine::facts::{DaemonSetFact, PodFact};
         Environment {
             virtual_machines: self.seen("VirtualMachine"),
             data_volumes: self.seen("DataVolume"),

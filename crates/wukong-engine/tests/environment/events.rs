@@ -1,14 +1,10 @@
-//! Pods and events of a VM's children, as kubelets, controllers and CDI write them.
+//! The pods and events of a Wukong, as kubelets, controllers and CDI write them, and KubeVirt's word on migration.
 
 use serde_json::{Value, json};
-use wukong_api::ConditionType::{
-    self, DependenciesResolved, EnvironmentReady, Running, Scheduled, VolumesBound,
-};
-use wukong_api::{Reason, Wukong, WukongSpec};
-use wukong_engine::environment::events::{Children, RelatedNames, of_event, of_pod};
-use wukong_engine::environment::facts::{EventFact, PodFact};
-use wukong_engine::environment::{Check, CheckStatus, Platform, migration};
-use wukong_engine::facts::{ConditionFact, Fact};
+use wukong_api::{ConditionType, Reason, Wukong, WukongSpec};
+use wukong_engine::diagnosis::{Check, CheckStatus, migration};
+use wukong_engine::facts::{ConditionFact, EventFact, Fact};
+use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::world::World;
 
 fn event(kind: &str, reason: &str, message: &str) -> Value {
@@ -20,148 +16,18 @@ fn event(kind: &str, reason: &str, message: &str) -> Value {
     })
 }
 
-const EVENTS: &[(&str, &str, ConditionType, Reason)] = &[
-    (
-        "FailedMount",
-        "MountVolume.SetUp failed for volume \"cloudinit-udata\" : secret \"web.cloud-init\" not found",
-        DependenciesResolved,
-        Reason::SecretNotFound,
-    ),
-    (
-        "FailedMount",
-        "MountVolume.SetUp failed for volume \"cloudinit-udata\" : references non-existent secret key: userdata",
-        DependenciesResolved,
-        Reason::SecretNotFound,
-    ),
-    (
-        "FailedMount",
-        "Unable to attach or mount volumes: unmounted volumes=[root], unattached volumes=[]: timed out waiting for the condition",
-        Running,
-        Reason::PodNotStarted,
-    ),
-    (
-        "FailedAttachVolume",
-        "Multi-Attach error for volume \"pvc-6f3\" Volume is already exclusively attached to one node and can't be attached to another",
-        Running,
-        Reason::PodNotStarted,
-    ),
-    (
-        "FailedCreatePodSandBox",
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox \"5f\": plugin type=\"multus\" name=\"multus-cni-network\" failed (add): Multus: [default/virt-launcher-web]: error getting pod: Unauthorized",
-        EnvironmentReady,
-        Reason::MultusUnhealthy,
-    ),
-    (
-        "FailedCreatePodSandBox",
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = plugin type=\"multus-shim\" failed (add): cannot find a network-attachment-definition (lan) in namespace (default)",
-        DependenciesResolved,
-        Reason::NADNotFound,
-    ),
-    (
-        "FailedCreatePodSandBox",
-        "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to reserve sandbox name",
-        Running,
-        Reason::PodNotStarted,
-    ),
-    (
-        "ProvisioningFailed",
-        "storageclass.storage.k8s.io \"nope\" not found",
-        DependenciesResolved,
-        Reason::StorageClassNotFound,
-    ),
-    (
-        "ProvisioningFailed",
-        "failed to provision volume with StorageClass \"ceph-block\": rpc error: code = DeadlineExceeded desc = context deadline exceeded",
-        VolumesBound,
-        Reason::ProvisionerNotReady,
-    ),
-    (
-        "ErrCreatingPVCPrime",
-        "persistentvolumeclaims \"prime-9\" is forbidden: exceeded quota: team, requested: requests.storage=20Gi, used: requests.storage=490Gi, limited: requests.storage=500Gi",
-        VolumesBound,
-        Reason::QuotaExceeded,
-    ),
-    (
-        "Failed",
-        "Failed to pull image \"quay.io/x/y:nope\": manifest unknown",
-        VolumesBound,
-        Reason::ImagePullFailed,
-    ),
-    (
-        "FailedScheduling",
-        "0/1 nodes are available: 1 Insufficient memory.",
-        Scheduled,
-        Reason::InsufficientMemory,
-    ),
-];
-
-#[test]
-fn events_are_understood() {
-    for (reason, message, condition, expected) in EVENTS {
-        let check = of_event(&EventFact::project(&event("Pod", reason, message)), None).unwrap();
-        assert_eq!(
-            (check.condition, check.reason),
-            (*condition, *expected),
-            "{message}"
-        );
-        assert!(check.message.contains(message), "{check:#?}");
-        assert_eq!(
-            check.subject.as_deref(),
-            Some("Pod/virt-launcher-web-abcde")
-        );
-        assert!(
-            check.evidence[0].contains("4 times, last at 2026-08-01T11:58:00Z"),
-            "{check:#?}"
-        );
-        assert!(check.hint.is_some());
-    }
-}
-
-#[test]
-fn progress_is_no_trouble() {
-    let mut started = event("Pod", "FailedMount", "secret \"x\" not found");
-    started["type"] = json!("Normal");
-    for event in [started, event("Pod", "Unhealthy", "Readiness probe failed")] {
-        assert_eq!(of_event(&EventFact::project(&event), None), None);
-    }
-}
-
 #[test]
 fn the_newer_form_of_events_is_read_as_well() {
     let newer = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "type": "Warning", "reason": "FailedMount",
         "note": "secret \"web.cloud-init\" not found", "metadata": {"name": "a", "namespace": "default"},
-        "regarding": {"kind": "Pod", "name": "virt-launcher-web-abcde"},
+        "regarding": {"kind": "Pod", "name": "virt-launcher-web-abcde", "uid": "p"},
         "series": {"count": 9, "lastObservedTime": "2026-08-01T11:58:00.000000Z"},
     });
-    let check = of_event(&EventFact::project(&newer), None).unwrap();
-    assert_eq!(check.reason, Reason::SecretNotFound);
-    assert!(check.evidence[0].contains("9 times"), "{check:#?}");
-}
-
-#[test]
-fn on_k3s_the_paths_of_multus_are_told() {
-    let (reason, message, ..) = EVENTS[4];
-    let fact = EventFact::project(&event("Pod", reason, message));
-    let hint = |platform| of_event(&fact, platform).unwrap().hint.unwrap();
-    assert!(hint(Some(Platform::K3s)).contains("/var/lib/rancher/k3s"));
-    assert!(!hint(Some(Platform::Gke)).contains("/var/lib/rancher/k3s"));
-}
-
-#[test]
-fn of_many_events_the_first_in_causal_order_is_named() {
-    let mut children = Children::default();
-    let facts = EVENTS
-        .iter()
-        .map(|(reason, message, ..)| EventFact::project(&event("Pod", reason, message)));
-    let mut facts: Vec<EventFact> = facts.collect();
-    for (index, fact) in facts.iter_mut().enumerate() {
-        fact.meta.name = format!("event-{index}");
-    }
-    children.hear(facts);
-    let check = children.trouble("default", None).unwrap();
-    assert_eq!(check.reason, Reason::MultusUnhealthy);
-    assert_eq!(children.trouble("other", None), None);
+    let fact = EventFact::project(&newer);
+    assert_eq!(fact.message, "secret \"web.cloud-init\" not found");
+    assert_eq!((fact.count, fact.uid.as_str()), (9, "p"));
+    assert!(fact.last.is_some());
 }
 
 #[test]
@@ -175,7 +41,7 @@ fn only_the_newest_events_are_kept() {
             .map(|last| last + jiff::SignedDuration::from_secs(index));
         fact
     });
-    children.hear(facts.collect());
+    children.replace_events(facts.collect());
     assert_eq!(children.events.len(), 200);
     assert!(
         children
@@ -183,41 +49,6 @@ fn only_the_newest_events_are_kept() {
             .in_namespace("default")
             .any(|event| event.meta.name == "event-999")
     );
-}
-
-#[test]
-fn pods_tell_what_is_wrong_with_them() {
-    let pod = |component: &str, status: Value| {
-        PodFact::project(&json!({
-            "metadata": {"name": "p", "namespace": "default", "labels": {"kubevirt.io": component}},
-            "status": {"phase": "Pending", "containerStatuses": [status]},
-        }))
-    };
-    let pulling = pod(
-        "virt-launcher",
-        json!({"name": "volumeroot", "state": {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image \"quay.io/x\""}}}),
-    );
-    assert_eq!(of_pod(&pulling).unwrap().reason, Reason::ImagePullFailed);
-    let broken = pod(
-        "virt-launcher",
-        json!({"name": "compute", "state": {"waiting": {"reason": "CreateContainerConfigError", "message": "no such key"}}}),
-    );
-    let check = of_pod(&broken).unwrap();
-    assert_eq!(
-        (check.condition, check.reason),
-        (Running, Reason::PodNotStarted)
-    );
-    assert!(
-        check
-            .message
-            .contains("CreateContainerConfigError: no such key"),
-        "{check:#?}"
-    );
-    let starting = pod(
-        "virt-launcher",
-        json!({"name": "compute", "state": {"waiting": {"reason": "ContainerCreating"}}}),
-    );
-    assert_eq!(of_pod(&starting), None);
 }
 
 /// KubeVirt's reasons for its condition `LiveMigratable`, and ours.
@@ -255,6 +86,7 @@ fn migration(status: &str, reason: &str) -> Check {
         status: status.into(),
         reason: reason.into(),
         message: "cannot migrate VMI: PVC web.root is not shared".into(),
+        since: None,
     };
     migration::live_migratable("web", &[condition]).unwrap()
 }
@@ -271,16 +103,10 @@ fn kubevirts_word_on_live_migration_is_passed_on() {
 
 /// The reasons that these tests reach.
 pub fn reached() -> Vec<Reason> {
-    let of_events = EVENTS.iter().filter_map(|(reason, message, ..)| {
-        of_event(&EventFact::project(&event("Pod", reason, message)), None)
-    });
     let of_migration = MIGRATION
         .iter()
-        .map(|(status, reason, ..)| migration(status, reason));
-    of_events
-        .chain(of_migration)
-        .map(|check| check.reason)
-        .collect()
+        .map(|(status, reason, ..)| migration(status, reason).reason);
+    of_migration.collect()
 }
 
 /// A Wukong with a disk.

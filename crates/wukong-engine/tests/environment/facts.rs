@@ -3,10 +3,8 @@
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 use wukong_api::{Bytes, Wukong};
-use wukong_engine::environment::facts::{
-    CrdFact, DaemonSetFact, KubeVirtFact, NodeFact, QuotaFact,
-};
 use wukong_engine::facts::Fact;
+use wukong_engine::facts::{CrdFact, DaemonSetFact, KubeVirtFact, NodeFact, QuotaFact};
 use wukong_engine::{Presence, Store};
 
 #[test]

@@ -3,8 +3,8 @@
 use serde_json::json;
 use wukong_api::{ConditionType, ValidatedWukong};
 use wukong_engine::Presence;
-use wukong_engine::environment::CheckStatus::{Fail, Unknown};
-use wukong_engine::environment::rules::RULES;
+use wukong_engine::diagnosis::CheckStatus::{Fail, Unknown};
+use wukong_engine::diagnosis::rules::RULES;
 
 use crate::cluster::Cluster;
 
@@ -193,7 +193,9 @@ fn what_is_wrong_with_some_nodes_is_no_failure_while_another_can_run_the_vm() {
     assert_eq!(evidence, ["Node/worker-1: no /dev/kvm"]);
     // The node that is left has another fault: that is now what stops the VM, and the first node is told beside it.
     let none = half.change("Node", "worker-2", |node| {
-        node["status"]["allocatable"]["devices.kubevirt.io/kvm"] = json!("0");
+        for device in ["kvm", "tun", "vhost-net"] {
+            node["status"]["allocatable"][format!("devices.kubevirt.io/{device}")] = json!("0");
+        }
     });
     assert_eq!(failing(&none), ["device-plugin"]);
     let check = none.check("device-plugin", None);

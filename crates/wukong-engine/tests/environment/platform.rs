@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use wukong_engine::environment::Platform;
-use wukong_engine::environment::facts::NodeFact;
 use wukong_engine::facts::Fact;
+use wukong_engine::facts::NodeFact;
 
 use crate::cluster::Cluster;
 

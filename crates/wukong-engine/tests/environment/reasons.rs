@@ -1,15 +1,18 @@
 //! Every reason is documented, and those of this module are reached.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde_json::json;
 use strum::IntoEnumIterator;
 use wukong_api::Reason;
 use wukong_engine::Presence;
-use wukong_engine::environment::rules::RULES;
-use wukong_engine::environment::{CheckStatus, Environment};
-use wukong_engine::reasons::{Tone, doc};
+use wukong_engine::World;
+use wukong_engine::diagnosis::rules::RULES;
+use wukong_engine::diagnosis::{CheckStatus, silent};
+use wukong_engine::environment::Environment;
+use wukong_engine::reasons::{Severity, doc};
 
 use crate::cases::cases;
-use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, wukong};
+use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, manifest, wukong};
 use crate::events;
 
 #[test]
@@ -21,7 +24,7 @@ fn every_reason_says_what_it_means_and_what_to_do() {
             doc.meaning.ends_with('.') && !doc.conditions.is_empty(),
             "{reason}"
         );
-        assert_eq!(doc.fix.is_empty(), doc.tone == Tone::Fine, "{reason}");
+        assert_eq!(doc.fix.is_empty(), doc.severity == Severity::Ok, "{reason}");
         let mut platforms: Vec<_> = doc.platforms.iter().map(|(platform, _)| platform).collect();
         platforms.dedup();
         assert_eq!(platforms.len(), doc.platforms.len(), "{reason}");
@@ -64,6 +67,12 @@ fn every_reason_of_the_cluster_is_reached() {
     reached.push(healthy.verdict(&wukong(json!({}))).reason);
     let hidden = healthy.presence("Node", Presence::Forbidden);
     reached.push(hidden.check("placement", None).reason);
+    let untouched = manifest(json!({}));
+    assert!(silent(&untouched, &World::default(), NOW.parse().unwrap()).is_none());
+    let mut untouched = untouched;
+    untouched.metadata.creation_timestamp = Some(Time("2026-08-01T11:00:00Z".parse().unwrap()));
+    let silent = silent(&untouched, &World::default(), NOW.parse().unwrap()).unwrap();
+    assert_eq!(silent.reason, Reason::OperatorNotReady);
     for reason in OF_THE_CLUSTER {
         assert!(reached.contains(&reason), "{reason}");
     }
@@ -72,7 +81,7 @@ fn every_reason_of_the_cluster_is_reached() {
 #[test]
 fn a_cluster_of_which_nothing_is_known_is_not_blamed() {
     let checks =
-        wukong_engine::environment::preflight(&Environment::default(), None, NOW.parse().unwrap());
+        wukong_engine::diagnosis::preflight(&Environment::default(), None, NOW.parse().unwrap());
     assert!(!checks.is_empty());
     for check in checks {
         assert_eq!(

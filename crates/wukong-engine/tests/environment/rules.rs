@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use wukong_api::Reason;
 use wukong_engine::Presence;
-use wukong_engine::environment::Check;
-use wukong_engine::environment::CheckStatus::{Fail, Pass, Unknown};
-use wukong_engine::environment::rules::RULES;
+use wukong_engine::diagnosis::Check;
+use wukong_engine::diagnosis::CheckStatus::{Fail, Pass, Unknown};
+use wukong_engine::diagnosis::rules::RULES;
 
 use crate::cases::{cases, with_bridge};
 use crate::cluster::{Cluster, amiss, wukong};

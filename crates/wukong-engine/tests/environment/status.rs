@@ -2,7 +2,7 @@
 
 use wukong_api::ConditionType;
 use wukong_api::status::WukongStatus;
-use wukong_engine::environment::{Check, CheckStatus};
+use wukong_engine::diagnosis::{Check, CheckStatus};
 use wukong_engine::facts::Fact;
 use wukong_engine::world::World;
 use wukong_engine::{Memory, Observed, Presence, Store, decide};

@@ -7,8 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use wukong_api::{FIELD_MANAGER, OperatorSettings, Wukong, WukongStatus, labels};
 use wukong_engine::environment::Environment;
-use wukong_engine::environment::events::Children;
 use wukong_engine::facts::{Fact, Meta};
+use wukong_engine::related::Children;
 use wukong_engine::{
     Apply, Called, Decision, Expand, Expect, FailureKind, Kind, Memory, Observed, Presence, Prune,
     Store, Target, World, decide,
@@ -358,8 +358,14 @@ impl Cluster {
     fn refused(&mut self, target: &Target, hash: String, kind: FailureKind, message: &str) {
         self.done.push(format!("refused {target}"));
         let retry_at = self.now + PAUSE;
-        self.memory
-            .record_failure(target.clone(), hash, kind, message.into(), retry_at);
+        self.memory.record_failure(
+            target.clone(),
+            hash,
+            kind,
+            message.into(),
+            self.now,
+            retry_at,
+        );
     }
 
     fn expand(&mut self, expand: &Expand) {

@@ -13,7 +13,7 @@ pub type FieldSet = BTreeSet<Path>;
 /// Schemas of the kinds that have one; other kinds are taken as maps of maps with atomic lists.
 static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     let crds: Value = serde_json::from_str(include_str!(
-        "../../../../bins/wukong-lab/schemas/upstream-crds.json"
+        "../../../../crates/wukong-sim/schemas/upstream-crds.json"
     ))
     .unwrap();
     let schema = |crd: &Value| {

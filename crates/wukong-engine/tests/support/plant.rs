@@ -256,7 +256,7 @@ fn instance_status(phase: &str, vm: &Value) -> Value {
                    "interfaceName": format!("eth{index}"), "infoSource": "domain, guest-agent"})
         })
         .collect();
-    json!({"phase": phase, "nodeName": "node-1", "interfaces": interfaces,
+    json!({"phase": phase, "nodeName": "worker-1", "interfaces": interfaces,
            "conditions": [{"type": "AgentConnected", "status": "True"}]})
 }
 

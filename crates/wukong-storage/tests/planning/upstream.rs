@@ -6,7 +6,7 @@ use serde_json::Value;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let crds: Value = serde_json::from_str(include_str!(
-        "../../../../bins/wukong-lab/schemas/upstream-crds.json"
+        "../../../../crates/wukong-sim/schemas/upstream-crds.json"
     ))
     .unwrap();
     let crd = crds["items"]

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-const CRDS: &str = include_str!("../../../../bins/wukong-lab/schemas/upstream-crds.json");
+const CRDS: &str = include_str!("../../../../crates/wukong-sim/schemas/upstream-crds.json");
 
 /// Everything in which `object`, a custom resource with `apiVersion` and `kind`, departs from the schema of its kind.
 pub fn problems(object: &impl Serialize) -> Vec<String> {

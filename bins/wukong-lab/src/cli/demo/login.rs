@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use tokio::process::Command;
 use wukong_api::Wukong;
 
-use crate::wait::eventually;
+use crate::cluster::wait::eventually;
 use crate::{Lab, Progress};
 
 /// The default user of the lab's image.

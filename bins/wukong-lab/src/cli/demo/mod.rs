@@ -23,7 +23,7 @@ use self::screen::Screen;
 use super::cluster::{Cluster, ClusterArgs};
 use super::interrupted;
 use super::state::State;
-use crate::manifests::{self, repository};
+use crate::cluster::manifests::{self, repository};
 use crate::{BootImages, Lab, Progress};
 
 const NAME: &str = "demo";

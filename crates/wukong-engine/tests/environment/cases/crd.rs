@@ -1,7 +1,7 @@
 //! What is amiss with the CustomResourceDefinition of the Wukongs.
 
 use wukong_api::Reason;
-use wukong_engine::environment::CheckStatus::Warn;
+use wukong_engine::diagnosis::CheckStatus::Warn;
 
 use super::{Case, plain};
 use crate::cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wukong_api::Reason;
-use wukong_engine::environment::CheckStatus::{Fail, Warn};
+use wukong_engine::diagnosis::CheckStatus::{Fail, Warn};
 
 use super::{Case, plain};
 use crate::cluster::Cluster;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wukong_api::Reason;
-use wukong_engine::environment::CheckStatus::Warn;
+use wukong_engine::diagnosis::CheckStatus::Warn;
 
 use super::Case;
 use crate::cluster::Cluster;

@@ -10,7 +10,7 @@ mod storage;
 
 use serde_json::{Value, json};
 use wukong_api::Reason;
-use wukong_engine::environment::CheckStatus;
+use wukong_engine::diagnosis::CheckStatus;
 
 use crate::cluster::Cluster;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use wukong_api::Reason;
-use wukong_engine::environment::CheckStatus::{Fail, Warn};
+use wukong_engine::diagnosis::CheckStatus::{Fail, Warn};
 
 use super::{Case, plain};
 use crate::cluster::Cluster;
@@ -152,11 +152,27 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "device-plugin",
-        cluster: || Cluster::healthy().device("kvm", Some("1k"), Some("0")),
+        // The kubelet gives out none: the files may be missing, or the plugins may not work.
+        cluster: || {
+            ["kvm", "tun", "vhost-net"]
+                .into_iter()
+                .fold(Cluster::healthy(), |cluster, device| {
+                    cluster.device(device, Some("1k"), Some("0"))
+                })
+        },
         wish: plain,
         status: Fail,
         reason: Reason::DevicePluginUnhealthy,
-        words: &["devices.kubevirt.io/kvm is there, but not allocatable"],
+        words: &["devices.kubevirt.io/kvm", "cannot be allocated"],
+    },
+    Case {
+        // A missing file, as a real node shows it: the kubelet counts the device, and gives none out.
+        rule: "kvm-device",
+        cluster: || Cluster::healthy().device("kvm", Some("1k"), Some("0")),
+        wish: plain,
+        status: Fail,
+        reason: Reason::NoVirtualizationDevices,
+        words: &["/dev/kvm"],
     },
     Case {
         rule: "machine-type",

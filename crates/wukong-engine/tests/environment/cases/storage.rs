@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wukong_api::Reason;
 use wukong_engine::Presence;
-use wukong_engine::environment::CheckStatus::{Fail, Warn};
+use wukong_engine::diagnosis::CheckStatus::{Fail, Warn};
 
 use super::{Case, plain};
 use crate::cluster::Cluster;

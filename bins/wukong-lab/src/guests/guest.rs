@@ -1,0 +1,304 @@
+//! One guest: from its disks to the end of its process.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::agent::Agent;
+use super::machine::{Content, Firmware, Machine};
+use super::qemu::{self, Places};
+use super::qmp::{Event, Qmp};
+use super::{Settings, disks, handle, tools};
+use crate::cluster::control_plane::free_ports;
+use crate::cluster::process::{Process, Spawn};
+use wukong_sim::reality::{Guest, Report, State};
+
+/// How often the guest agent is asked.
+const ASK_AGENT: Duration = Duration::from_secs(5);
+/// How long QEMU may take from its start until it can be controlled.
+const START: Duration = Duration::from_secs(60);
+
+/// What shall be with a guest. When nobody wishes any more, it is killed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    pub power: Power,
+    /// The bytes of each disk with a claim, by its position.
+    pub sizes: Vec<(usize, i64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Power {
+    Run,
+    Pause,
+    /// By ACPI, and by force after this time.
+    ShutDown(Duration),
+}
+
+/// Runs the machine until its end, and tells all that is seen of it.
+pub async fn run(
+    machine: Machine,
+    settings: &Settings,
+    segments: Vec<Option<PathBuf>>,
+    wish: watch::Receiver<Wish>,
+    tell: impl Fn(Guest),
+) {
+    let about = format!("{}/{}", machine.namespace, machine.name);
+    tell(Guest {
+        state: State::Starting,
+        agent: None,
+    });
+    let state = match live(&machine, settings, segments, wish, &tell).await {
+        Ok(state) => state,
+        Err(error) => {
+            tracing::error!(guest = about, "{error:#}");
+            ended("Failed", &format!("{error:#}"))
+        }
+    };
+    tell(Guest { state, agent: None });
+}
+
+pub fn ended(phase: &'static str, reason: &str) -> State {
+    State::Ended {
+        phase,
+        reason: reason.to_owned(),
+    }
+}
+
+async fn live(
+    machine: &Machine,
+    settings: &Settings,
+    segments: Vec<Option<PathBuf>>,
+    wish: watch::Receiver<Wish>,
+    tell: &impl Fn(Guest),
+) -> Result<State> {
+    let dir = handle::dir_of(&settings.dir, &machine.uid);
+    let places = prepare(machine, settings, &dir, segments).await?;
+    let log = dir.join("qemu.log");
+    let process = Process::start(Spawn {
+        name: format!("the guest {}/{}", machine.namespace, machine.name),
+        shim: settings.shim.clone(),
+        log: log.clone(),
+        // Asked for a clean end is the guest, not QEMU.
+        grace: Duration::ZERO,
+        program: tools::QEMU.into(),
+        args: qemu::arguments(machine, settings.accel, &places)
+            .into_iter()
+            .map(Into::into)
+            .collect(),
+        env: Vec::new(),
+    })?;
+    handle::announce(&dir, machine, &places, process.pid())?;
+    let qmp = tokio::time::timeout(START, connect(&process, &places.qmp))
+        .await
+        .context("QEMU does not open its control socket")??;
+    let mut session = Session {
+        qmp,
+        wish,
+        agent_socket: places.agent,
+        guest: Guest {
+            state: State::Running,
+            agent: None,
+        },
+        sizes: machine.sizes(),
+        power: if machine.paused {
+            Power::Pause
+        } else {
+            Power::Run
+        },
+        deadline: None,
+    };
+    let end = session.follow(tell).await;
+    process.kill().await?;
+    Ok(end)
+}
+
+/// Disks, seed, firmware variables and sockets.
+async fn prepare(
+    machine: &Machine,
+    settings: &Settings,
+    dir: &Path,
+    segments: Vec<Option<PathBuf>>,
+) -> Result<Places> {
+    std::fs::create_dir_all(dir)?;
+    let mut images = Vec::new();
+    for (index, disk) in machine.disks.iter().enumerate() {
+        images.push(match &disk.content {
+            Content::Claim { uid, bytes } => {
+                let image = disks::image(&settings.dir, uid);
+                disks::provide(&image, *bytes).await?;
+                (image, "qcow2")
+            }
+            Content::Empty { bytes } => {
+                let image = dir.join(format!("empty{index}.qcow2"));
+                disks::provide(&image, *bytes).await?;
+                (image, "qcow2")
+            }
+            Content::Seed => (dir.join("seed.iso"), "raw"),
+        });
+    }
+    if let Some(seed) = &machine.seed {
+        seed.write(&dir.join("seed"), &dir.join("seed.iso")).await?;
+    }
+    let firmware = match machine.firmware {
+        Firmware::Bios => None,
+        Firmware::Efi { secure } => {
+            let (code, variables) = tools::firmware(secure);
+            let own = dir.join("variables.fd");
+            std::fs::copy(&variables, &own)
+                .with_context(|| format!("copying {}", variables.display()))?;
+            Some((code, own))
+        }
+    };
+    let [ssh] = free_ports()?;
+    Ok(Places {
+        qmp: dir.join("qmp.sock"),
+        agent: dir.join("agent.sock"),
+        console: dir.join("console.log"),
+        terminal: dir.join("console.sock"),
+        firmware,
+        disks: images,
+        segments,
+        ssh,
+    })
+}
+
+async fn connect(process: &Process, socket: &Path) -> Result<Qmp> {
+    let gone = async {
+        while process.exited().is_none() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        qmp = Qmp::connect(socket) => qmp,
+        () = gone => bail!("QEMU does not start: {}", process.last_words()),
+    }
+}
+
+/// A running QEMU.
+struct Session {
+    qmp: Qmp,
+    wish: watch::Receiver<Wish>,
+    agent_socket: PathBuf,
+    guest: Guest,
+    sizes: Vec<(usize, i64)>,
+    power: Power,
+    /// When a guest that was asked to shut down is killed.
+    deadline: Option<Instant>,
+}
+
+impl Session {
+    /// Returns how the guest ended.
+    async fn follow(&mut self, tell: &impl Fn(Guest)) -> State {
+        // Without a word about it, QEMU was killed or crashed.
+        let mut end = ended("Failed", "Crashed");
+        let mut connected = false;
+        let mut questions: JoinSet<Result<Report>> = JoinSet::new();
+        let mut ask = tokio::time::interval(ASK_AGENT);
+        ask.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        tell(self.guest.clone());
+        if self.obey().await.is_err() {
+            return end;
+        }
+        loop {
+            let overdue = async {
+                match self.deadline {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                event = self.qmp.event() => {
+                    let Some(event) = event else { return end };
+                    if let Some(state) = how_it_ends(&event) {
+                        end = state;
+                    }
+                    if let Some(open) = agent_channel(&event) {
+                        connected = open;
+                        questions.abort_all();
+                        self.guest.agent = open.then(Report::default);
+                        tell(self.guest.clone());
+                        ask.reset_immediately();
+                    }
+                }
+                changed = self.wish.changed() => {
+                    if changed.is_err() || self.obey().await.is_err() {
+                        return end;
+                    }
+                }
+                _ = ask.tick(), if connected && questions.is_empty() && self.power == Power::Run => {
+                    let socket = self.agent_socket.clone();
+                    questions.spawn(async move { Agent::connect(&socket).await?.report().await });
+                }
+                Some(answer) = questions.join_next(), if !questions.is_empty() => {
+                    if let (true, Ok(Ok(report))) = (connected, answer)
+                        && self.guest.agent.as_ref() != Some(&report)
+                    {
+                        self.guest.agent = Some(report);
+                        tell(self.guest.clone());
+                    }
+                }
+                () = overdue => {
+                    self.deadline = None;
+                    if self.qmp.send("quit", json!({})).await.is_err() {
+                        return end;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what has changed in the wish.
+    async fn obey(&mut self) -> Result<()> {
+        let wish = self.wish.borrow_and_update().clone();
+        if wish.power != self.power {
+            let was = std::mem::replace(&mut self.power, wish.power);
+            match wish.power {
+                Power::Run => self.qmp.send("cont", json!({})).await?,
+                Power::Pause => self.qmp.send("stop", json!({})).await?,
+                Power::ShutDown(grace) => {
+                    if !matches!(was, Power::ShutDown(_)) {
+                        self.qmp.send("system_powerdown", json!({})).await?;
+                    }
+                    self.deadline = Some(Instant::now() + grace);
+                }
+            }
+        }
+        for (disk, bytes) in wish.sizes {
+            let grown = self
+                .sizes
+                .iter_mut()
+                .find(|(known, size)| *known == disk && *size < bytes);
+            if let Some((_, size)) = grown {
+                *size = bytes;
+                let arguments = json!({"node-name": format!("disk{disk}"), "size": bytes});
+                self.qmp.send("block_resize", arguments).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What QEMU says of the end, as KubeVirt sees it: a domain that was destroyed counts as one that shut down.
+fn how_it_ends(event: &Event) -> Option<State> {
+    if event.name != "SHUTDOWN" {
+        return None;
+    }
+    let reason = event.data.get("reason").and_then(Value::as_str);
+    Some(match reason {
+        Some("guest-panic" | "host-error" | "host-signal") => ended("Failed", "Crashed"),
+        _ => ended("Succeeded", ""),
+    })
+}
+
+/// Whether the guest agent has just come or gone.
+fn agent_channel(event: &Event) -> Option<bool> {
+    let ours = event.name == "VSERPORT_CHANGE"
+        && event.data.get("id").and_then(Value::as_str) == Some("agent");
+    ours.then(|| event.data.get("open").and_then(Value::as_bool))
+        .flatten()
+}

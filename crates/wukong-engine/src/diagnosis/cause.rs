@@ -1,0 +1,227 @@
+//! Causes: what the evidence means, in order.
+
+use std::cmp::Reverse;
+
+use jiff::Timestamp;
+use wukong_api::{ConditionType, Reason};
+
+use super::evidence::{Evidence, Role, Source};
+use super::matching;
+use super::signature::{self, Permanence, Place};
+use crate::environment::Platform;
+use crate::facts::words::innermost;
+
+/// Why a condition does not hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    pub condition: ConditionType,
+    pub reason: Reason,
+    /// What is not as it should be, without why.
+    pub state: String,
+    /// One word for the cause.
+    pub detail: &'static str,
+    /// Why.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+    pub rank: Rank,
+    pub evidence: Evidence,
+}
+
+/// The order of two causes of one condition: known before unknown texts, lasting before passing failures, the newest
+/// first, then by object and text, so that the order of arrival does not matter.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct Rank {
+    unknown: bool,
+    permanence: Permanence,
+    last: Reverse<Option<Timestamp>>,
+    object: String,
+    text: String,
+}
+
+impl Rank {
+    /// Whether no signature knows the text.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.unknown
+    }
+
+    /// Whether it follows from another failure.
+    pub(crate) fn is_consequence(&self) -> bool {
+        self.permanence == Permanence::Consequence
+    }
+}
+
+impl Cause {
+    /// The cause under the condition that an object of its role keeps from being true.
+    pub(super) fn placed(self) -> Self {
+        let (condition, reason) = placed(self.evidence.role, self.condition, self.reason);
+        Self {
+            condition,
+            reason,
+            ..self
+        }
+    }
+
+    /// What the evidence means; `None` for texts that nobody can act on.
+    pub(crate) fn of(
+        evidence: &Evidence,
+        place: &Place,
+        platform: Option<Platform>,
+    ) -> Option<Self> {
+        if let Some(found) = matching::find(evidence, place, platform) {
+            let row = found.signature;
+            let (condition, reason) = placed(evidence.role, row.condition, row.reason);
+            return Some(Self {
+                condition,
+                reason,
+                state: state(evidence, condition),
+                detail: row.detail,
+                message: found.message,
+                hint: found.hint,
+                rank: rank(evidence, false, row.permanence),
+                evidence: evidence.clone(),
+            });
+        }
+        let (condition, reason, hint) = unknown(evidence)?;
+        let (condition, reason) = placed(evidence.role, condition, reason);
+        let text = match evidence.text.as_str() {
+            "" => evidence.state.clone(),
+            text => innermost(text).to_owned(),
+        };
+        Some(Self {
+            condition,
+            reason,
+            state: state(evidence, condition),
+            detail: "",
+            message: text,
+            hint: signature::filled(hint, None, evidence, place),
+            rank: rank(evidence, true, Permanence::Transient),
+            evidence: evidence.clone(),
+        })
+    }
+}
+
+pub(super) fn rank(evidence: &Evidence, unknown: bool, permanence: Permanence) -> Rank {
+    Rank {
+        unknown,
+        permanence,
+        last: Reverse(evidence.last),
+        object: evidence.object.clone(),
+        text: evidence.text.clone(),
+    }
+}
+
+/// The condition and reason for an object of this role: what keeps a pod of a disk from starting keeps the disk from
+/// being filled, and what keeps an attachment pod from starting keeps the disk from being attached.
+fn placed(role: Role, condition: ConditionType, reason: Reason) -> (ConditionType, Reason) {
+    let of_pod = matches!(condition, ConditionType::Scheduled | ConditionType::Running);
+    match role {
+        Role::Attachment => (ConditionType::VolumesBound, Reason::DiskNotAttached),
+        Role::Disk if of_pod => match reason {
+            Reason::QuotaExceeded | Reason::PolicyViolation | Reason::AdmissionDenied => {
+                (ConditionType::VolumesBound, reason)
+            }
+            _ => (ConditionType::VolumesBound, Reason::ImportFailed),
+        },
+        Role::Disk | Role::Guest | Role::Write => (condition, reason),
+    }
+}
+
+/// What is not as it should be, in words that begin a message.
+fn state(evidence: &Evidence, condition: ConditionType) -> String {
+    let disk = evidence.disk.as_deref().unwrap_or("?");
+    match (evidence.role, condition) {
+        (Role::Attachment, _) => format!("disk {disk} is not attached to the running VM"),
+        (Role::Disk, ConditionType::DependenciesResolved) => format!("disk {disk}"),
+        (Role::Disk, _) => match evidence.source {
+            Source::Event | Source::Claim if evidence.object.starts_with("Persistent") => {
+                format!(
+                    "disk {disk}: claim {} has no volume",
+                    evidence.object.trim_start_matches("PersistentVolumeClaim/")
+                )
+            }
+            _ => format!("disk {disk}: import failed"),
+        },
+        (Role::Write, _) => format!("The API server rejects {}", evidence.object),
+        (Role::Guest, ConditionType::DependenciesResolved) => {
+            "The pod of the VM cannot start".into()
+        }
+        (Role::Guest, _) => match evidence.source {
+            Source::VmFailure => "KubeVirt cannot create the instance".into(),
+            Source::Synchronized => "KubeVirt cannot start the guest".into(),
+            Source::Migration => "The migration failed".into(),
+            Source::Instance => "The guest does not run".into(),
+            _ => match &evidence.node {
+                Some(node) => format!("The pod of the VM cannot start on {node}"),
+                None => "The pod of the VM cannot start".into(),
+            },
+        },
+    }
+}
+
+/// Condition, reason and next command for a text that no signature knows.
+fn unknown(evidence: &Evidence) -> Option<(ConditionType, Reason, &'static str)> {
+    use ConditionType::{
+        Created, LiveMigratable, NodeNetworkReady, Running, Scheduled, VolumesBound,
+    };
+    const POD: &str = "kubectl describe pod {pod} -n {namespace}";
+    const LOG: &str = "kubectl logs {pod} -n {namespace} --all-containers --previous";
+    const VOLUME: &str = "kubectl describe datavolume {claim} -n {namespace}";
+    const CLAIM: &str =
+        "kubectl describe {object} -n {namespace}; then read the log of the driver's provisioner";
+    const GUEST: &str = "kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers; kubectl describe vmi {name} -n {namespace}";
+    let events = [
+        "FailedMount",
+        "FailedAttachVolume",
+        "FailedMapVolume",
+        "FailedCreatePodSandBox",
+        "FailedCreatePodSandbox",
+        "NetworkNotReady",
+        "Failed",
+        "FailedKillPod",
+        "FailedPostStartHook",
+    ];
+    Some(match evidence.source {
+        Source::Importer if evidence.pod().is_some() => (VolumesBound, Reason::ImportFailed, LOG),
+        Source::Importer => (VolumesBound, Reason::ImportFailed, VOLUME),
+        Source::DataVolume => (VolumesBound, Reason::ImportFailed, VOLUME),
+        Source::Claim => (VolumesBound, Reason::ResizeRefused, CLAIM),
+        Source::Snapshot => (
+            ConditionType::DependenciesResolved,
+            Reason::SnapshotNotReady,
+            "kubectl describe {object} -n {namespace}",
+        ),
+        Source::Event if evidence.reason == "ProvisioningFailed" => {
+            (VolumesBound, Reason::ProvisionerNotReady, CLAIM)
+        }
+        Source::Event if events.contains(&evidence.reason.as_str()) => {
+            (Running, Reason::PodNotStarted, POD)
+        }
+        Source::Event => return None,
+        Source::PodWaiting if evidence.reason.contains("ImagePull") => {
+            (VolumesBound, Reason::ImagePullFailed, POD)
+        }
+        Source::PodWaiting | Source::PodStatus => (Running, Reason::PodNotStarted, POD),
+        Source::PodTerminated => (Running, Reason::PodNotStarted, LOG),
+        Source::Scheduler => (Scheduled, Reason::Unschedulable, POD),
+        Source::Synchronized | Source::Instance | Source::VmFailure => {
+            (Running, Reason::InternalError, GUEST)
+        }
+        Source::RejectedWrite => (
+            Created,
+            Reason::AdmissionDenied,
+            "kubectl get events -n {namespace} --field-selector involvedObject.name={name}; correct the spec or the policy that the message names",
+        ),
+        Source::Migration => (
+            LiveMigratable,
+            Reason::MigrationFailed,
+            "kubectl describe vmim -n {namespace}",
+        ),
+        Source::NodeNetwork => (
+            NodeNetworkReady,
+            Reason::Degraded,
+            "kubectl get nnce; kubectl describe {object}",
+        ),
+        Source::Component => return None,
+    })
+}

@@ -1,0 +1,353 @@
+//! Explains conditions: a condition that states what is wrong gets the cause from the checks and the evidence.
+
+use std::collections::BTreeMap;
+
+use wukong_api::{ConditionType, Reason};
+
+use super::cause::Cause;
+use super::evidence::{Evidence, Role, Source};
+use super::rules::RULES;
+use super::signature::Place;
+use super::{Check, CheckStatus, chain, collect, scheduler};
+use crate::condition::{Condition, Status};
+use crate::conditions::environment::Life;
+use crate::environment::Platform;
+use crate::situation::Situation;
+use crate::status;
+
+/// Names the causes in the conditions, and returns the findings that have no place there, because another one has it.
+/// `checks` are the results of the rules, and `waits` tells whether the pods and events were queried for this.
+pub(crate) fn explain(
+    situation: &Situation,
+    life: Life,
+    checks: &[Check],
+    waits: bool,
+    conditions: &mut Vec<Condition>,
+) -> Vec<Check> {
+    let mut others = Vec::new();
+    let unsettled = life == Life::Rises || conditions.iter().any(|condition| condition.open);
+    if !unsettled {
+        return others;
+    }
+    if life == Life::Rises {
+        let failed = checks
+            .iter()
+            .filter(|check| check.status == CheckStatus::Fail && !is_past(situation, check));
+        for check in failed {
+            take_in(conditions, check.clone(), &mut others);
+        }
+    }
+    for cause in causes(situation, life, conditions) {
+        name(situation, conditions, &cause, &mut others);
+    }
+    for condition in conditions.iter_mut() {
+        recall(situation, condition);
+        close(condition);
+    }
+    remember(situation, waits, conditions);
+    place(situation, conditions);
+    others.dedup_by(|one, other| one.message == other.message);
+    others
+}
+
+/// State and cause of the first of these texts, in order of their rank.
+pub(crate) fn told(situation: &Situation, state: &str, words: &[Evidence]) -> Option<String> {
+    let environment = &situation.observed.world.environment;
+    let identity = &situation.wukong.identity;
+    let place = Place::of(environment, &identity.namespace, &identity.name);
+    let platform = Platform::of(environment);
+    let causes = words
+        .iter()
+        .filter_map(|one| Cause::of(one, &place, platform));
+    let first = causes.min_by_key(|cause| cause.rank.clone())?;
+    Some(message(state, &first))
+}
+
+/// The causes of the evidence, of each condition the first in order, and behind them those that another object adds.
+fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Cause> {
+    let environment = &situation.observed.world.environment;
+    let identity = &situation.wukong.identity;
+    let place = Place::of(environment, &identity.namespace, &identity.name);
+    let platform = Platform::of(environment);
+    let own = conditions.iter().filter(|condition| condition.open);
+    let mut evidence: Vec<Evidence> = own.flat_map(|condition| condition.words.clone()).collect();
+    evidence.extend(collect::collect(situation).into_iter().filter(|evidence| {
+        // Of a VM that runs, only what is being attached to it is in question.
+        life != Life::Runs || evidence.role == Role::Attachment
+    }));
+    let mut causes: Vec<Cause> = Vec::new();
+    for one in &evidence {
+        if one.source == Source::Scheduler {
+            causes.extend(scheduler::cause(situation, one, &place, platform));
+        } else {
+            causes.extend(Cause::of(one, &place, platform));
+        }
+    }
+    let rank = |cause: &Cause| (cause.condition, cause.rank.clone());
+    causes.sort_by_key(rank);
+    let mut named: BTreeMap<ConditionType, Vec<Reason>> = BTreeMap::new();
+    causes.retain(|cause| {
+        let reasons = named.entry(cause.condition).or_default();
+        let first = !reasons.contains(&cause.reason);
+        if first {
+            reasons.push(cause.reason);
+        }
+        first
+    });
+    causes
+}
+
+/// Whether the check asks if something can be made that is there already, and that it counts itself.
+fn is_past(situation: &Situation, check: &Check) -> bool {
+    match check.id {
+        "storage-quota" => situation.disks.iter().any(|seen| seen.claim.is_some()),
+        "pod-quota" | "pod-limit" => situation.instance.is_some(),
+        _ => false,
+    }
+}
+
+/// Takes in what a rule finds.
+fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check>) {
+    let Some(condition) = conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == check.condition)
+    else {
+        return insert(conditions, check.into());
+    };
+    let waits = match condition.status {
+        Status::Progressing | Status::Unknown => !matches!(
+            condition.reason,
+            Reason::Importing | Reason::Resizing | Reason::Stopping
+        ),
+        // The VM is its claim's first consumer, and no provisioner serves it.
+        Status::True => check.reason == Reason::ProvisionerNotReady,
+        Status::False | Status::Intended => false,
+    };
+    if waits {
+        *condition = check.into();
+    } else if condition.status != Status::False || condition.message == check.message {
+        // What has happened already cannot be prevented by what a check finds.
+    } else if condition.reason == check.reason {
+        condition.evidence.extend(check.evidence);
+        condition.hint = condition.hint.take().or(check.hint);
+    } else {
+        others.push(check);
+    }
+}
+
+/// Whether a cause of this type changes the conditions that say that all is well: facts tell that objects are there, not
+/// that pods get at them.
+fn may_overrule(type_: ConditionType) -> bool {
+    matches!(
+        type_,
+        ConditionType::EnvironmentReady
+            | ConditionType::DependenciesResolved
+            | ConditionType::VolumesBound
+    )
+}
+
+/// Names the cause in its condition.
+fn name(
+    situation: &Situation,
+    conditions: &mut Vec<Condition>,
+    cause: &Cause,
+    others: &mut Vec<Check>,
+) {
+    let type_ = type_of(conditions, cause);
+    let chain = chain::to(situation, &cause.evidence);
+    let known = conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == type_);
+    let named = |state: &str| Condition {
+        chain: chain.clone(),
+        ..Condition::bad(type_, cause.reason, message(state, cause))
+            .about(cause.evidence.object.clone())
+            .hint(cause.hint.clone())
+    };
+    let Some(condition) = known else {
+        return insert(conditions, named(&cause.state));
+    };
+    let own = condition.words.contains(&cause.evidence);
+    match condition.status {
+        Status::False if condition.open => {
+            let state = condition.message.clone();
+            // That a write is denied, or merely fails, is known from the HTTP status.
+            let general = cause.rank.is_unknown() || cause.reason == Reason::AdmissionDenied;
+            let kept = (own && general).then_some(condition.reason);
+            let own_hint = condition
+                .hint
+                .take()
+                .filter(|_| own && cause.rank.is_unknown());
+            *condition = named(&state);
+            condition.reason = kept.unwrap_or(condition.reason);
+            condition.hint = own_hint.or(condition.hint.take());
+        }
+        // A condition with a hint says more than what merely follows from it.
+        Status::Progressing if condition.hint.is_some() && cause.rank.is_consequence() => {}
+        Status::Progressing | Status::Unknown if condition.open && !is_fluke(cause) => {
+            *condition = named(&cause.state);
+        }
+        Status::True if may_overrule(type_) && !cause.rank.is_unknown() => {
+            *condition = named(&cause.state);
+        }
+        Status::Intended => {}
+        _ => {
+            let other: Check = named(&cause.state).into();
+            if condition.message != other.message && !condition.message.contains(&cause.message) {
+                others.push(other);
+            }
+        }
+    }
+}
+
+/// The condition that a cause is told in. What a program says about a stage stays with the condition of that stage, as long
+/// as the signature does not lead to an earlier one that says more.
+fn type_of(conditions: &[Condition], cause: &Cause) -> ConditionType {
+    let late = |type_| type_ >= ConditionType::Created;
+    let owner = conditions
+        .iter()
+        .find(|condition| condition.open && condition.words.contains(&cause.evidence));
+    match owner {
+        // What the API server rejects is not created, whatever the reason.
+        Some(owner) if cause.evidence.role == Role::Write => owner.type_,
+        Some(owner) if late(owner.type_) && late(cause.condition) => owner.type_,
+        _ => cause.condition,
+    }
+}
+
+/// Whether something that may heal by itself is said of something that merely takes its time.
+fn is_fluke(cause: &Cause) -> bool {
+    cause.rank.is_unknown()
+        && cause.evidence.source == Source::Event
+        && cause.evidence.last.is_none()
+}
+
+/// State and cause.
+fn message(state: &str, cause: &Cause) -> String {
+    match cause.detail {
+        "" => format!("{state}: {}", cause.message),
+        detail => format!("{state} ({detail}): {}", cause.message),
+    }
+}
+
+/// Words come and go while a program retries: until there are new ones, the status keeps the cause that it names.
+fn recall(situation: &Situation, condition: &mut Condition) {
+    if !condition.open || condition.status != Status::False || !condition.chain.is_empty() {
+        return;
+    }
+    let before = status::said_before(situation.observed.wukong, condition.type_);
+    let same = before.filter(|before| {
+        before.reason == condition.reason
+            && !before.chain.is_empty()
+            && before.message.starts_with(&condition.message)
+    });
+    if let Some(same) = same {
+        *condition = same;
+    }
+}
+
+/// A condition without a known cause says the words that it has.
+fn close(condition: &mut Condition) {
+    condition.open = false;
+    condition.words.clear();
+}
+
+/// Keeps the causal order.
+fn insert(conditions: &mut Vec<Condition>, condition: Condition) {
+    let place = conditions
+        .iter()
+        .position(|known| known.type_ > condition.type_)
+        .unwrap_or(conditions.len());
+    conditions.insert(place, condition);
+}
+
+/// A launcher pod that cannot start has a node: kubelet and volume controllers speak of no others. KubeVirt says so only
+/// when the pod runs.
+fn place(situation: &Situation, conditions: &mut [Condition]) {
+    let namespace = &situation.wukong.identity.namespace;
+    let children = &situation.observed.memory.queried.children;
+    let launcher = children
+        .pods
+        .in_namespace(namespace)
+        .find(|pod| collect::role(&pod.meta.name) == Role::Guest && !pod.meta.deleting);
+    let is_launcher = |object: &String| object.starts_with("Pod/virt-launcher-");
+    let stands_still = conditions.iter().any(|condition| {
+        condition.status == Status::False
+            && condition.type_ != ConditionType::Scheduled
+            && condition.object.as_ref().is_some_and(is_launcher)
+    });
+    let node = launcher.and_then(|pod| pod.node.as_deref());
+    let Some(unplaced) = conditions
+        .iter_mut()
+        .find(|condition| condition.reason == Reason::Scheduling)
+        .filter(|_| stands_still || node.is_some())
+    else {
+        return;
+    };
+    *unplaced = Condition::ok(
+        ConditionType::Scheduled,
+        Reason::Scheduled,
+        format!("The VM's pod is on {}", node.unwrap_or("a node")),
+    );
+    let running = conditions
+        .iter_mut()
+        .find(|condition| condition.reason == Reason::Starting);
+    if let (Some(running), Some(node), Some(pod)) = (running, node, launcher) {
+        let name = &pod.meta.name;
+        *running = Condition::progressing(
+            ConditionType::Running,
+            Reason::Starting,
+            format!("The containers of the VM's pod are starting on {node}"),
+        )
+        .about(format!("Pod/{name}"))
+        .hint(format!("if it stays so, check virt-handler on {node}: kubectl get pods -A -l kubevirt.io=virt-handler -o wide; kubectl describe pod {name} -n {namespace}"));
+    }
+}
+
+/// A restart of the operator forgets what was queried, and does not make it less true: until it is queried again, the
+/// status keeps what it says.
+fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>) {
+    let observed = situation.observed;
+    let heard = observed.world.environment.is_heard();
+    let queried = !waits || observed.memory.queried.at.is_some();
+    if heard && queried {
+        return;
+    }
+    let said = observed.wukong.status.iter();
+    for condition in said.flat_map(|status| &status.conditions) {
+        let type_ = condition.type_.parse();
+        let Some(type_) = type_.ok().filter(|type_| *type_ != ConditionType::Ready) else {
+            continue;
+        };
+        let Some(before) = status::said_before(observed.wukong, type_) else {
+            continue;
+        };
+        let of_cluster = matches!(
+            type_,
+            ConditionType::EnvironmentReady
+                | ConditionType::NodeNetworkReady
+                | ConditionType::LiveMigratable
+        );
+        let found = RULES
+            .iter()
+            .any(|rule| rule.condition == type_ && rule.reason == before.reason);
+        let bad = before.status == Status::False;
+        let now = conditions
+            .iter_mut()
+            .find(|condition| condition.type_ == type_);
+        let better = now.as_ref().is_none_or(|now| now.status != Status::False);
+        let unknown = now
+            .as_ref()
+            .is_none_or(|now| now.reason == Reason::NotObserved);
+        let told = !before.chain.is_empty() || before.reason == Reason::ProvisionerNotReady;
+        let unheard = !heard && ((of_cluster && unknown) || (found && bad && better));
+        let unqueried = !queried && told && bad && better;
+        if !unheard && !unqueried {
+            continue;
+        }
+        match now {
+            Some(now) => *now = before,
+            None => insert(conditions, before),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! `LiveMigratable`: what KubeVirt says about moving a VM that runs.
+
+use wukong_api::{ConditionType, Reason};
+
+use super::check::{Check, CheckStatus, anchor};
+use crate::facts::{ConditionFact, find_condition};
+
+/// KubeVirt's reasons for its condition `LiveMigratable` (`staging/src/kubevirt.io/api/core/v1/types.go`), ours, and
+/// what to do.
+const REASONS: [(&str, Reason, &str); 3] = [
+    (
+        "DisksNotLiveMigratable",
+        Reason::DisksNotShared,
+        "use a StorageClass with ReadWriteMany",
+    ),
+    (
+        "InterfaceNotLiveMigratable",
+        Reason::PodNetworkBridge,
+        "use masquerade on the pod network (the Wukong's default)",
+    ),
+    (
+        "HostDeviceNotLiveMigratable",
+        Reason::HostDevices,
+        "give the device back, or stop the VM before its node is drained",
+    ),
+];
+
+/// The condition `LiveMigratable` from the conditions of a VirtualMachineInstance; `None` while KubeVirt says nothing.
+pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check> {
+    let said = find_condition(conditions, "LiveMigratable")?;
+    let check = |status, reason, message: String, hint: Option<&str>| Check {
+        id: "live-migratable",
+        condition: ConditionType::LiveMigratable,
+        reason,
+        status,
+        subject: Some(format!("VirtualMachineInstance/{name}")),
+        message,
+        hint: hint.map(Into::into),
+        anchor: anchor(reason),
+        evidence: Vec::new(),
+        chain: Vec::new(),
+    };
+    Some(match said.status.as_str() {
+        "True" => check(
+            CheckStatus::Pass,
+            Reason::Migratable,
+            "The VM can move to another node while it runs".into(),
+            None,
+        ),
+        "False" => {
+            let (reason, hint) = REASONS
+                .iter()
+                .find(|(known, _, _)| *known == said.reason)
+                .map_or(
+                    (Reason::NotMigratable, "see what the message says"),
+                    |(_, reason, hint)| (*reason, *hint),
+                );
+            let message = format!("The VM cannot move while it runs: {}", said.message);
+            check(CheckStatus::Fail, reason, message, Some(hint))
+        }
+        _ => return None,
+    })
+}

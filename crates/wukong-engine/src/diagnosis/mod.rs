@@ -1,0 +1,35 @@
+//! Diagnosis: from facts to the one cause for which a VM does not run.
+//!
+//! ```text
+//! rules      facts of the cluster ──────────────────────────> checks
+//! conditions facts of the VM's objects ─> state, with words ─┐
+//! collect    pods and events ─> evidence ────────────────────┤
+//!                                                            v
+//!                                     signature ─> cause ─> explain ─> conditions, with chains
+//! ```
+//!
+//! [`preflight`] judges a cluster, or a VM that is not applied yet, by the table of [`rules`] alone. A VM that waits is
+//! explained by its evidence, too: texts of other programs, each with its object, held against the table of [`signatures`].
+//! A settled VM is not matched against anything.
+
+mod cause;
+mod chain;
+mod check;
+mod collect;
+pub mod evidence;
+mod explain;
+pub mod matching;
+pub mod migration;
+mod operator;
+mod policies;
+pub mod rules;
+pub mod scheduler;
+pub mod signature;
+pub mod signatures;
+
+pub use check::{Check, CheckStatus, environment_verdict, preflight};
+pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
+pub(crate) use collect::about;
+pub(crate) use explain::{explain, told};
+pub use operator::silent;
+pub use policies::policies;

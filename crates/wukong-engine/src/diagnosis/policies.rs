@@ -1,0 +1,47 @@
+//! What WukongPolicies say of a Wukong, as a check before the others.
+
+use wukong_api::validate::Problem;
+use wukong_api::{ConditionType, Reason};
+
+use super::Check;
+use super::check::{CheckStatus, anchor};
+use crate::store::Presence;
+
+/// The check of a Wukong against the WukongPolicies that are about its namespace: `problems` is what they do not allow.
+/// `None` where there are no such policies to speak of, because the cluster does not know the kind or was not asked.
+pub fn policies(presence: Presence, problems: &[Problem]) -> Option<Check> {
+    let check = Check {
+        id: "policies",
+        condition: ConditionType::SpecValid,
+        reason: Reason::PolicyViolation,
+        status: CheckStatus::Pass,
+        subject: None,
+        message: "No WukongPolicy forbids it".into(),
+        hint: None,
+        anchor: anchor(Reason::PolicyViolation),
+        evidence: Vec::new(),
+        chain: Vec::new(),
+    };
+    match (presence, problems) {
+        (Presence::Missing | Presence::Unknown, _) => None,
+        (Presence::Forbidden, _) => Some(Check {
+            reason: Reason::NotPermitted,
+            status: CheckStatus::Unknown,
+            message: "WukongPolicies cannot be judged without permission to read them".into(),
+            hint: Some("apply the manifest: the API server holds it to them; or name them with --policy".into()),
+            anchor: anchor(Reason::NotPermitted),
+            ..check
+        }),
+        (Presence::Served, []) => Some(check),
+        (Presence::Served, [first, more @ ..]) => Some(Check {
+            status: CheckStatus::Fail,
+            message: match more.len() {
+                0 => first.to_string(),
+                number => format!("{first}; and {number} more"),
+            },
+            hint: Some("ask for what the policy allows, or have whoever administers the cluster change it; kubectl explain wukongpolicy.spec tells what it can say".into()),
+            evidence: problems.iter().map(ToString::to_string).collect(),
+            ..check
+        }),
+    }
+}

@@ -1,0 +1,196 @@
+//! The rules: what can be wrong with a cluster, as data.
+
+mod crd;
+mod kubevirt;
+mod limits;
+mod manifest;
+mod network;
+mod nodes;
+mod storage;
+mod table;
+
+use jiff::Timestamp;
+use wukong_api::{ConditionType, Reason, ValidatedWukong};
+
+use crate::environment::nodes::Nodes;
+use crate::environment::{Environment, Platform};
+use crate::facts::PodFact;
+use crate::facts::words::{NAMES_MAX, listed};
+use crate::store::{Presence, Store};
+
+pub(crate) use crd::outdated;
+pub use table::RULES;
+
+/// One thing that can be wrong.
+#[derive(Debug)]
+pub struct Rule {
+    /// Its name.
+    pub id: &'static str,
+    /// The condition that it is about.
+    pub condition: ConditionType,
+    /// The reason of that condition when something is wrong.
+    pub reason: Reason,
+    /// How bad that is.
+    pub severity: Severity,
+    /// Rules that have to hold, or be judged at all, before this one is: what they find would cause what this one finds.
+    pub after: &'static [&'static str],
+    /// Whether it looks at the manifest only.
+    pub(super) of_manifest: bool,
+    /// What to say when all is well.
+    pub holds: &'static str,
+    /// What to do otherwise. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and `{namespace}` for its
+    /// namespace: see [`Rule::advice`].
+    pub hint: &'static str,
+    /// What to do instead on platforms where that differs.
+    pub platforms: &'static [(Platform, &'static str)],
+    /// Looks for it.
+    pub(super) judge: fn(&RuleInput) -> Finding,
+}
+
+impl Rule {
+    /// What to do, with the KubeVirt resource of a cluster filled in.
+    pub fn advice(text: &str, name: &str, namespace: &str) -> String {
+        text.replace("{kubevirt}", &format!("{name} -n {namespace}"))
+            .replace("{namespace}", namespace)
+    }
+}
+
+/// How bad it is when a rule does not hold.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Severity {
+    /// The VM does not run.
+    Fail,
+    /// The VM runs, and yet it is worth saying.
+    Warn,
+}
+
+/// What a rule looks at.
+pub(super) struct RuleInput<'a> {
+    pub(super) environment: &'a Environment,
+    /// Pods of the provisioners that are no CSI drivers.
+    pub(super) provisioners: &'a Store<PodFact>,
+    pub(super) wukong: Option<&'a ValidatedWukong>,
+    pub(super) nodes: Nodes<'a>,
+    pub(super) now: Timestamp,
+    /// Whether it is wanted to know what is amiss besides, too.
+    pub(super) thorough: bool,
+}
+
+/// What a rule found.
+pub(super) enum Finding {
+    /// It does not concern this Wukong.
+    Irrelevant,
+    /// All is well; with what is worth knowing.
+    Holds(Vec<String>),
+    /// It does not hold.
+    Found(Found),
+    /// We may not read this kind.
+    NotPermitted(&'static str),
+    /// This kind was not heard of yet.
+    NotObserved(&'static str),
+    /// What is wrong follows from what this other check finds.
+    Consequence(&'static str),
+}
+
+/// What is wrong.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The object that it is about, as `Kind/name`.
+    pub(super) subject: Option<String>,
+    /// What is the matter, in one sentence.
+    pub(super) message: String,
+    /// What to do, where that differs from the hint of the rule.
+    pub(super) hint: Option<String>,
+    /// What that rests on.
+    pub(super) evidence: Vec<String>,
+    /// Whether the VM runs all the same.
+    pub(super) mild: bool,
+}
+
+impl Finding {
+    fn holds() -> Self {
+        Self::Holds(Vec::new())
+    }
+
+    fn found(message: impl Into<String>) -> Self {
+        Self::Found(Found {
+            message: message.into(),
+            ..Found::default()
+        })
+    }
+
+    fn about(self, subject: impl Into<String>) -> Self {
+        self.with(|found| found.subject = Some(subject.into()))
+    }
+
+    fn hint(self, hint: Option<String>) -> Self {
+        self.with(|found| found.hint = hint)
+    }
+
+    fn evidence(self, evidence: Vec<String>) -> Self {
+        self.with(|found| found.evidence = evidence)
+    }
+
+    fn mild(self, mild: bool) -> Self {
+        self.with(|found| found.mild = mild)
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Found)) -> Self {
+        if let Self::Found(found) = &mut self {
+            change(found);
+        }
+        self
+    }
+}
+
+/// Why a kind cannot be judged; `None` when it is known, be it that it is not served.
+fn gap(presence: Presence, kind: &'static str) -> Option<Finding> {
+    match presence {
+        Presence::Unknown => Some(Finding::NotObserved(kind)),
+        Presence::Forbidden => Some(Finding::NotPermitted(kind)),
+        Presence::Missing | Presence::Served => None,
+    }
+}
+
+/// `the VM` in the words of a check with a Wukong, and of one without.
+fn a_vm(input: &RuleInput) -> &'static str {
+    if input.wukong.is_some() {
+        "this VM"
+    } else {
+        "a VM"
+    }
+}
+
+/// Most lines of evidence that list nodes.
+const EVIDENCE_MAX: usize = 20;
+
+/// Nodes with what is the matter with them, those of one cause together: `a, b: cordoned; c: not ready`.
+fn grouped(causes: &[(&str, String)]) -> String {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    for (node, cause) in causes {
+        match groups.iter_mut().find(|(known, _)| known == cause) {
+            Some((_, nodes)) => nodes.push(node),
+            None => groups.push((cause, vec![node])),
+        }
+    }
+    let shown: Vec<String> = groups
+        .iter()
+        .take(NAMES_MAX)
+        .map(|(cause, nodes)| format!("{}: {cause}", listed(nodes.iter().copied())))
+        .collect();
+    match groups.len().saturating_sub(shown.len()) {
+        0 => shown.join("; "),
+        more => format!("{}; and {more} more causes", shown.join("; ")),
+    }
+}
+
+/// The same as lines of evidence.
+fn lines(causes: &[(&str, String)]) -> Vec<String> {
+    let more = causes.len().saturating_sub(EVIDENCE_MAX);
+    causes
+        .iter()
+        .take(EVIDENCE_MAX)
+        .map(|(node, cause)| format!("Node/{node}: {cause}"))
+        .chain((more > 0).then(|| format!("and {more} more nodes")))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! Rules about secondary networks: Multus, NMState, bridges and addresses.
+
+use wukong_api::ConditionType::{EnvironmentReady, NetworksConfigured, NodeNetworkReady};
+use wukong_api::Reason;
+
+use crate::diagnosis::rules::{Rule, Severity, network};
+use crate::environment::Platform::{DockerDesktop, Gke, K3s, Kind, OpenShift};
+
+/// What a Multus that does not work on k3s needs most often.
+pub(super) const MULTUS_ON_K3S: &str = "Multus needs the paths of k3s: /var/lib/rancher/k3s/agent/etc/cni/net.d for configuration and kubeconfig, /var/lib/rancher/k3s/data/cni for plugins; correct the hostPath volumes of its daemonset";
+
+pub(super) const MULTUS_INSTALLED: Rule = Rule {
+    id: "multus-installed",
+    condition: EnvironmentReady,
+    reason: Reason::MultusNotInstalled,
+    severity: Severity::Fail,
+    after: &[],
+    of_manifest: false,
+    holds: "Multus is installed",
+    hint: "install Multus (the thick plugin of a release); NICs that were left out are planned when it is there",
+    platforms: &[
+        (
+            K3s,
+            "install Multus with the paths of k3s (chart rke2-multus with config.cni_conf: confDir /var/lib/rancher/k3s/agent/etc/cni/net.d, binDir /var/lib/rancher/k3s/data/cni, kubeconfig in confDir/multus.d): with the usual paths no pod starts any more",
+        ),
+        (
+            OpenShift,
+            "Multus is part of OpenShift: see kubectl get network.operator cluster",
+        ),
+    ],
+    judge: network::multus_installed,
+};
+
+pub(super) const MULTUS_HEALTHY: Rule = Rule {
+    id: "multus-healthy",
+    condition: EnvironmentReady,
+    reason: Reason::MultusUnhealthy,
+    severity: Severity::Fail,
+    after: &["multus-installed"],
+    of_manifest: false,
+    holds: "Multus runs",
+    hint: "see why its pods do not run: kubectl describe daemonset and kubectl logs of Multus; it often needs more memory than its manifest allows",
+    platforms: &[(K3s, MULTUS_ON_K3S)],
+    judge: network::multus_healthy,
+};
+
+pub(super) const NMSTATE_INSTALLED: Rule = Rule {
+    id: "nmstate-installed",
+    condition: EnvironmentReady,
+    reason: Reason::NMStateNotInstalled,
+    severity: Severity::Fail,
+    after: &[],
+    of_manifest: false,
+    holds: "NMState is installed",
+    hint: "install kubernetes-nmstate (operator and NMState resource); or make the bridge yourself and drop nodeNetwork",
+    platforms: &[
+        (
+            OpenShift,
+            "install the operator Kubernetes NMState from OperatorHub, and create its NMState resource",
+        ),
+        (
+            DockerDesktop,
+            "NMState needs NetworkManager on the nodes, which Docker Desktop has not: drop nodeNetwork",
+        ),
+        (
+            Kind,
+            "NMState needs NetworkManager on the nodes, which kind nodes have not: drop nodeNetwork",
+        ),
+        (
+            Gke,
+            "NMState needs NetworkManager on the nodes, which GKE's images have not: drop nodeNetwork",
+        ),
+    ],
+    judge: network::nmstate_installed,
+};
+
+pub(super) const NODE_POLICY: Rule = Rule {
+    id: "node-policy",
+    condition: NodeNetworkReady,
+    reason: Reason::ApplyConflict,
+    severity: Severity::Fail,
+    after: &["nmstate-installed"],
+    of_manifest: false,
+    holds: "Nobody else makes these bridges in another way",
+    hint: "ask for the bridge as that policy makes it, or for another bridgeName; or, when it is not needed any more, kubectl delete nncp NAME, which changes nothing on the nodes",
+    platforms: &[],
+    judge: network::one_policy,
+};
+
+pub(super) const NODE_ISOLATION: Rule = Rule {
+    id: "node-isolation",
+    condition: NodeNetworkReady,
+    reason: Reason::WouldIsolateNode,
+    severity: Severity::Fail,
+    after: &["nmstate-installed"],
+    of_manifest: false,
+    holds: "No node loses its own address to a bridge",
+    hint: "name a NIC of the nodes as uplink that carries nothing of their own, or leave these nodes out with nodeNetwork.nodeSelector; or make the bridge yourself, with the addresses moved to it, and drop nodeNetwork",
+    platforms: &[],
+    judge: network::isolation,
+};
+
+pub(super) const NODE_ENACTMENT: Rule = Rule {
+    id: "node-enactment",
+    condition: NodeNetworkReady,
+    reason: Reason::Degraded,
+    severity: Severity::Fail,
+    after: &["nmstate-installed"],
+    of_manifest: false,
+    holds: "NMState has failed on no node",
+    hint: "see what NMState says: kubectl get nnce; it has put the node's network back as it was, and tries again when the policy or the node changes",
+    platforms: &[],
+    judge: network::degraded,
+};
+
+pub(super) const BRIDGES: Rule = Rule {
+    id: "bridges",
+    condition: NodeNetworkReady,
+    reason: Reason::BridgeMissingOnNodes,
+    severity: Severity::Fail,
+    after: &["placement"],
+    of_manifest: false,
+    holds: "The bridges are on the nodes",
+    hint: "make the bridge on these nodes with the right uplink; or let NMState make it: nodeNetwork: {uplink: ...}; or keep the VM away from them with spec.highAvailability.nodeSelector",
+    platforms: &[],
+    judge: network::bridges,
+};
+
+pub(super) const NODE_NETWORK: Rule = Rule {
+    id: "node-network",
+    condition: NodeNetworkReady,
+    reason: Reason::NotManaged,
+    severity: Severity::Warn,
+    after: &[],
+    of_manifest: true,
+    holds: "The operator makes the bridges that are asked for",
+    hint: "have the operator run with --manage-node-networks, see docs/install.md; or make the bridge with its uplink on the nodes yourself, for instance by a NodeNetworkConfigurationPolicy",
+    platforms: &[],
+    judge: network::not_managed,
+};
+
+pub(super) const MAC_ADDRESSES: Rule = Rule {
+    id: "mac-addresses",
+    condition: NetworksConfigured,
+    reason: Reason::MACConflict,
+    severity: Severity::Fail,
+    after: &[],
+    of_manifest: false,
+    holds: "No other Wukong asks for these MACs on these networks",
+    hint: "give one of the two another macAddress, or none: a derived one is nobody else's",
+    platforms: &[],
+    judge: network::macs,
+};
+
+pub(super) const STATIC_ADDRESSES: Rule = Rule {
+    id: "static-addresses",
+    condition: NetworksConfigured,
+    reason: Reason::IPConflict,
+    severity: Severity::Fail,
+    after: &[],
+    of_manifest: false,
+    holds: "No other Wukong asks for these addresses on these networks",
+    hint: "give one of the two another address in ipConfig",
+    platforms: &[],
+    judge: network::static_addresses,
+};

@@ -1,0 +1,180 @@
+//! Signatures: what is known of the error texts of other programs, one row a failure.
+
+use regex_lite::Captures;
+use wukong_api::{ConditionType, Reason};
+
+use super::evidence::{Evidence, Source};
+use crate::environment::{Environment, Platform};
+
+/// A text that a program prints when something fails, and what that means.
+#[derive(Debug)]
+pub struct Signature {
+    /// Its name; it begins with its area.
+    pub id: &'static str,
+    /// Where the text appears.
+    pub sources: &'static [Source],
+    /// Reasons of the events that have the text; empty: any.
+    pub reasons: &'static [&'static str],
+    /// A part of the text that is the same in every version of the program.
+    pub needle: &'static str,
+    /// A regular expression over the text whose named groups are the captures; empty: the needle suffices.
+    pub pattern: &'static str,
+    /// The condition that it keeps from being true.
+    pub condition: ConditionType,
+    /// The reason of that condition.
+    pub reason: Reason,
+    /// One word that stands behind the state in the message, such as `DNS`; empty: none.
+    pub detail: &'static str,
+    /// What went wrong. `{host}` and the like stand for captures and for the words of [`PLACES`].
+    pub message: &'static str,
+    /// What to do, with the same placeholders.
+    pub hint: &'static str,
+    /// What to do instead on platforms where that differs.
+    pub platforms: &'static [(Platform, &'static str)],
+    /// Whether it heals by itself.
+    pub permanence: Permanence,
+    /// The programs that print the text, and the version whose source was read.
+    pub source: &'static str,
+    /// What it means, for the troubleshooting guide.
+    pub doc: &'static str,
+}
+
+/// Whether a failure goes away by itself. Of two causes of one condition, the earlier in this order is named.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Permanence {
+    /// It never heals: the object has to be made again.
+    Fatal,
+    /// It lasts until a person acts.
+    Person,
+    /// It may heal by itself.
+    Transient,
+    /// It follows from another failure, and is named only while nothing tells that one.
+    Consequence,
+}
+
+/// Where the API server's answer to a rejected write appears: in the operator's own writes, and in what KubeVirt and CDI say of
+/// theirs.
+pub(crate) const REJECTIONS: &[Source] = &[
+    Source::RejectedWrite,
+    Source::VmFailure,
+    Source::Synchronized,
+    Source::Event,
+    Source::DataVolume,
+];
+
+/// Words that every message and hint may use besides the captures of its signature.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Place<'a> {
+    /// Namespace of the Wukong.
+    pub namespace: &'a str,
+    /// Name of the Wukong.
+    pub name: &'a str,
+    /// The KubeVirt resource, as kubectl takes it.
+    pub kubevirt: String,
+    /// Namespace of KubeVirt.
+    pub kubevirt_namespace: &'a str,
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn of(environment: &'a Environment, namespace: &'a str, name: &'a str) -> Self {
+        let (resource, kubevirt_namespace) = environment.kubevirt_name();
+        Self {
+            namespace,
+            name,
+            kubevirt: format!("{resource} -n {kubevirt_namespace}"),
+            kubevirt_namespace,
+        }
+    }
+}
+
+/// What a placeholder stands for when nothing is known.
+const UNNAMED: [(&str, &str); 6] = [
+    ("node", "the node"),
+    ("disk", "the disk"),
+    ("claim", "the claim"),
+    ("pod", "the pod"),
+    ("host", "the host"),
+    ("driver", "the driver"),
+];
+
+/// Placeholders that are known everywhere, for the test of the table.
+pub const PLACES: [&str; 9] = [
+    "namespace",
+    "name",
+    "kubevirt",
+    "kubevirt_namespace",
+    "object",
+    "disk",
+    "claim",
+    "pod",
+    "node",
+];
+
+/// The template with its placeholders replaced.
+pub(crate) fn filled(
+    template: &str,
+    captures: Option<&Captures>,
+    evidence: &Evidence,
+    place: &Place,
+) -> String {
+    let mut out = String::with_capacity(template.len() + 32);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let Some((name, after)) = after.split_once('}') else {
+            out.push('{');
+            rest = after;
+            continue;
+        };
+        match word(name, captures, evidence, place) {
+            Some(word) => out.push_str(word.trim()),
+            // A capture of a part of the text that is not always there.
+            None if captures.is_some() && is_word(name) => {
+                let kept = out.trim_end().len();
+                out.truncate(kept);
+            }
+            // JSON in a hint, and the like.
+            None => {
+                out.push('{');
+                out.push_str(name);
+                out.push('}');
+            }
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+}
+
+fn word<'a>(
+    name: &str,
+    captures: Option<&'a Captures>,
+    evidence: &'a Evidence,
+    place: &'a Place,
+) -> Option<&'a str> {
+    let captured = captures
+        .and_then(|captures| captures.name(name))
+        .map(|group| group.as_str());
+    let known = captured.or(match name {
+        "namespace" => Some(place.namespace),
+        "name" => Some(place.name),
+        "kubevirt" => Some(&place.kubevirt),
+        "kubevirt_namespace" => Some(place.kubevirt_namespace),
+        "object" => Some(&evidence.object),
+        "disk" => evidence.disk.as_deref(),
+        "claim" => evidence.claim.as_deref(),
+        "pod" => evidence.pod(),
+        "node" => evidence.node.as_deref(),
+        _ => None,
+    });
+    known.filter(|word| !word.is_empty()).or_else(|| {
+        UNNAMED
+            .iter()
+            .find(|(unnamed, _)| *unnamed == name)
+            .map(|(_, words)| *words)
+    })
+}

@@ -1,0 +1,12 @@
+//! Signatures of network errors.
+
+mod cluster;
+mod ipam;
+mod multus;
+mod plugins;
+
+use crate::diagnosis::signature::Signature;
+
+/// The rows by family; of two that match, the first is meant.
+pub(super) const FAMILIES: &[&[Signature]] =
+    &[multus::ROWS, ipam::ROWS, plugins::ROWS, cluster::ROWS];

@@ -1,0 +1,72 @@
+//! Facts of events, looked up only while something is stuck.
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::facts::json::{number, text, time};
+use crate::facts::{Fact, Meta, bounded};
+
+/// An event.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EventFact {
+    /// Who it is.
+    pub meta: Meta,
+    /// Whether it warns.
+    pub warning: bool,
+    /// Its reason, such as `FailedMount`.
+    pub reason: String,
+    /// Its message, shortened to a bounded length.
+    pub message: String,
+    /// Kind of the object that it is about.
+    pub kind: String,
+    /// Name of that object.
+    pub name: String,
+    /// Uid of that object; empty where the event does not tell.
+    pub uid: String,
+    /// When it happened first.
+    pub first: Option<Timestamp>,
+    /// How often it happened.
+    pub count: u64,
+    /// When it happened last.
+    pub last: Option<Timestamp>,
+}
+
+impl Fact for EventFact {
+    /// Takes both forms: `v1` and `events.k8s.io/v1`.
+    fn project(object: &Value) -> Self {
+        let first = |pointers: [&str; 2]| {
+            pointers
+                .iter()
+                .map(|pointer| text(object, pointer))
+                .find(|text| !text.is_empty())
+                .unwrap_or_default()
+        };
+        let last = [
+            "/series/lastObservedTime",
+            "/lastTimestamp",
+            "/deprecatedLastTimestamp",
+            "/eventTime",
+            "/metadata/creationTimestamp",
+        ];
+        Self {
+            meta: Meta::project(object),
+            warning: text(object, "/type") == "Warning",
+            reason: text(object, "/reason"),
+            message: bounded(&first(["/message", "/note"])),
+            kind: first(["/involvedObject/kind", "/regarding/kind"]),
+            name: first(["/involvedObject/name", "/regarding/name"]),
+            uid: first(["/involvedObject/uid", "/regarding/uid"]),
+            first: ["/firstTimestamp", "/deprecatedFirstTimestamp", "/eventTime"]
+                .iter()
+                .find_map(|pointer| time(object, pointer)),
+            count: number(object, "/count")
+                .max(number(object, "/series/count"))
+                .max(1),
+            last: last.iter().find_map(|pointer| time(object, pointer)),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}

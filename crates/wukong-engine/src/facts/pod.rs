@@ -1,0 +1,218 @@
+//! Facts of pods: KubeVirt's own, provisioners', and, while something is stuck, those of a VM's children.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::words::last_words;
+use crate::facts::json::{flag, list, number, optional_text, text, text_map, time};
+use crate::facts::{ConditionFact, Fact, Meta, bounded, conditions};
+
+/// Labels that tell which component a pod is of, the most telling first.
+const COMPONENT_LABELS: [&str; 5] = [
+    "/metadata/labels/kubevirt.io",
+    "/metadata/labels/cdi.kubevirt.io",
+    "/metadata/labels/app",
+    "/metadata/labels/app.kubernetes.io~1name",
+    "/metadata/labels/k8s-app",
+];
+/// Most containers that are kept of one pod.
+const CONTAINERS_MAX: usize = 16;
+
+/// A pod.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct PodFact {
+    /// Who it is and whose.
+    pub meta: Meta,
+    /// What it is part of, by its labels: `virt-handler`, `importer`, ...
+    pub component: String,
+    /// Node that it is on.
+    pub node: Option<String>,
+    /// `spec.nodeSelector`.
+    pub node_selector: BTreeMap<String, String>,
+    /// `status.phase`.
+    pub phase: String,
+    /// `status.reason`, such as `Evicted`.
+    pub reason: String,
+    /// `status.message`.
+    pub message: String,
+    /// Conditions `Ready` and `PodScheduled`.
+    pub conditions: Vec<ConditionFact>,
+    /// Its containers, those for initialization first.
+    pub containers: Vec<ContainerFact>,
+}
+
+/// A container of a pod.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ContainerFact {
+    /// Its name.
+    pub name: String,
+    /// Whether it is ready.
+    pub ready: bool,
+    /// How often it was restarted.
+    pub restarts: u64,
+    /// Why it waits, such as `CrashLoopBackOff`; `None` when it does not.
+    pub waiting: Option<String>,
+    /// What is said about its waiting.
+    pub waiting_message: String,
+    /// How it ended last.
+    pub terminated: Option<Terminated>,
+    /// Since when it runs.
+    pub running_since: Option<Timestamp>,
+}
+
+/// How a container ended.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Terminated {
+    /// Reason, such as `Error` or `OOMKilled`.
+    pub reason: String,
+    /// Its exit code.
+    pub exit_code: i64,
+    /// Its last words.
+    pub message: String,
+    /// When it ended.
+    pub at: Option<Timestamp>,
+}
+
+impl Fact for PodFact {
+    fn project(object: &Value) -> Self {
+        let component = COMPONENT_LABELS
+            .iter()
+            .find_map(|label| optional_text(object, label));
+        let containers = list(object, "/status/initContainerStatuses")
+            .chain(list(object, "/status/containerStatuses"));
+        Self {
+            meta: Meta::project(object),
+            component: component.unwrap_or_default(),
+            node: optional_text(object, "/spec/nodeName"),
+            node_selector: text_map(object, "/spec/nodeSelector"),
+            phase: text(object, "/status/phase"),
+            reason: text(object, "/status/reason"),
+            message: bounded(&text(object, "/status/message")),
+            conditions: conditions(object, &["Ready", "PodScheduled"]),
+            containers: containers.take(CONTAINERS_MAX).map(container).collect(),
+        }
+    }
+
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// A container that is started again and again says the same each time.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let says = |pod: &Self| {
+            (
+                pod.component.clone(),
+                pod.node.clone(),
+                pod.is_ready(),
+                pod.failure(),
+            )
+        };
+        says(self) == says(other)
+    }
+}
+
+/// The text at a pointer as it is, with its line breaks.
+fn raw<'a>(object: &'a Value, pointer: &str) -> &'a str {
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+fn container(status: &Value) -> ContainerFact {
+    let ended = ["/state/terminated", "/lastState/terminated"]
+        .iter()
+        .find_map(|pointer| status.pointer(pointer));
+    ContainerFact {
+        name: text(status, "/name"),
+        ready: flag(status, "/ready"),
+        restarts: number(status, "/restartCount"),
+        waiting: optional_text(status, "/state/waiting/reason"),
+        waiting_message: bounded(&text(status, "/state/waiting/message")),
+        terminated: ended.map(|ended| Terminated {
+            reason: text(ended, "/reason"),
+            exit_code: ended
+                .get("exitCode")
+                .and_then(Value::as_i64)
+                .unwrap_or_default(),
+            message: bounded(last_words(raw(ended, "/message"))),
+            at: time(ended, "/finishedAt"),
+        }),
+        running_since: time(status, "/state/running/startedAt"),
+    }
+}
+
+impl PodFact {
+    /// Whether its containers are ready.
+    pub fn is_ready(&self) -> bool {
+        crate::facts::is_true(&self.conditions, "Ready")
+    }
+
+    /// How often its containers were restarted.
+    pub fn restarts(&self) -> u64 {
+        self.containers
+            .iter()
+            .map(|container| container.restarts)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// What is wrong with it, in words; `None` while it runs or merely starts.
+    pub fn failure(&self) -> Option<String> {
+        if self.is_ready() {
+            return None;
+        }
+        let scheduled = crate::facts::find_condition(&self.conditions, "PodScheduled");
+        self.containers
+            .iter()
+            .find_map(ContainerFact::failure)
+            .or_else(|| {
+                let scheduled = scheduled.filter(|scheduled| {
+                    scheduled.status == "False" && !scheduled.message.is_empty()
+                });
+                scheduled.map(|scheduled| format!("it has no node: {}", scheduled.message))
+            })
+            .or_else(|| (self.phase == "Failed").then(|| "it failed".to_owned()))
+    }
+}
+
+impl ContainerFact {
+    /// What is wrong with it; a container that is merely being created is not wrong. The words stay the same while it
+    /// is started again and again: they end up in a status, which must not change with every attempt.
+    fn failure(&self) -> Option<String> {
+        let name = &self.name;
+        let ended = self
+            .terminated
+            .as_ref()
+            .filter(|ended| ended.exit_code != 0 || ended.reason == "OOMKilled");
+        let colon = |words: &str| match words {
+            "" => String::new(),
+            words => format!(": {words}"),
+        };
+        match (self.waiting.as_deref(), ended) {
+            (Some("ErrImagePull" | "ImagePullBackOff"), _) => Some(format!(
+                "container {name} cannot pull its image{}",
+                colon(&self.waiting_message)
+            )),
+            (waiting, Some(ended)) if !self.ready => {
+                let state = if self.restarts > 0 || waiting == Some("CrashLoopBackOff") {
+                    "is in CrashLoopBackOff, it ends with"
+                } else {
+                    "ended with"
+                };
+                Some(format!(
+                    "container {name} {state} {} (exit code {}){}",
+                    ended.reason,
+                    ended.exit_code,
+                    colon(&ended.message)
+                ))
+            }
+            (Some("ContainerCreating" | "PodInitializing") | None, _) => None,
+            (Some(reason), _) => Some(format!(
+                "container {name} is in {reason}{}",
+                colon(&self.waiting_message)
+            )),
+        }
+    }
+}
