@@ -30,7 +30,7 @@ pub enum ConditionType {
     NetworksConfigured,
     /// The disks have their content.
     VolumesBound,
-    /// Cloud-init can set the guest up as asked.
+    /// cloud-init can configure the guest.
     ProvisioningReady,
     /// The objects of the VM exist.
     Created,
@@ -40,13 +40,13 @@ pub enum ConditionType {
     Running,
     /// The guest answers.
     GuestReady,
-    /// The running VM is what the manifest says.
+    /// The running VM has the configuration of the spec.
     ConfigurationApplied,
     /// The VM can move to another node while it runs.
     LiveMigratable,
     /// The objects of a Wukong that is being deleted are gone.
     Deleting,
-    /// The VM runs as asked, or is stopped as asked.
+    /// The VM has the power state that the spec requires.
     Ready,
 }
 

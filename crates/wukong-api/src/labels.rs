@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-/// Says that we made the object. Its value is [`MANAGER`]. (CDI overwrites it on claims: select by [`WUKONG`].)
+/// Label of the objects that the operator created. Its value is [`MANAGER`]. (CDI overwrites it on claims: select by
+/// [`WUKONG`].)
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Value of [`MANAGED_BY`].
 pub const MANAGER: &str = "wukong-operator";
@@ -16,16 +17,16 @@ pub const NETWORK: &str = "vm.novasphere.dev/network";
 pub const GROUP: &str = "vm.novasphere.dev/group";
 /// The default of `highAvailability.group`.
 pub const APP_NAME: &str = "app.kubernetes.io/name";
-/// Annotation on the VirtualMachine: the power wish that was last asserted. While the wish stays the same, the power
-/// state is left to whoever starts and stops the VM.
+/// Annotation on the VirtualMachine: the power state that the operator enforced last. While the desired power state
+/// stays the same, users start and stop the VM freely.
 pub const POWER_WISH: &str = "vm.novasphere.dev/power-wish";
 /// Annotation on the VirtualMachine: hash of the cloud-init Secret that was applied before it. The operator has no
 /// right to read Secrets, so this is how it knows.
 pub const CLOUD_INIT_HASH: &str = "vm.novasphere.dev/cloud-init-hash";
 
-/// Annotation on a claim: the size, as the guest sees it, that its request stands for. CDI copies it from the DataVolume,
-/// and growing the claim writes it anew. (Absent: the size that the claim was made with.) The request itself is larger by
-/// CDI's file system overhead.
+/// Annotation on a claim: the size, as the guest sees it, that its request stands for. CDI copies it from the
+/// DataVolume, and each expansion of the claim updates it. (Absent: the size at creation.) The request itself is larger
+/// by CDI's file system overhead.
 pub const GUEST_SIZE: &str = "vm.novasphere.dev/guest-size";
 
 /// The labels of every child of a Wukong.

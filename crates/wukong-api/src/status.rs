@@ -1,4 +1,5 @@
-//! `status`: what became of the wish.
+//! `status`: the observed state of a virtual machine. The documentation here is what `kubectl explain wukong.status`
+//! shows.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +9,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use strum::{AsRefStr, Display};
 
-/// What became of the wish.
+/// Observed state of the virtual machine.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[schemars(transform = crate::schema::kubernetes_formats)]
 pub struct WukongStatus {
-    /// Generation of the spec that this status speaks of.
+    /// Generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// One word for the conditions below.
+    /// Summary of the conditions in one word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// Name of the VirtualMachine.
@@ -25,46 +26,46 @@ pub struct WukongStatus {
     /// Node that the VM runs on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_name: Option<String>,
-    /// What holds, in causal order.
+    /// Conditions in causal order: a later one depends on the earlier ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
-    /// The one cause for which the VM is not as asked; absent when it is.
+    /// Cause that keeps the VM from the state in the spec. Absent when nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocker: Option<Blocker>,
-    /// The NICs, the one on the pod network first.
+    /// NICs of the VM, the one on the pod network first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub networks: Vec<NetworkStatus>,
-    /// The disks.
+    /// Disks of the VM, in the order of the spec.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<VolumeStatus>,
     /// Changes of the spec that the running VM does not have yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending_changes: Vec<PendingChange>,
-    /// The objects that were made.
+    /// Objects that the operator created for this Wukong.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub resources: Vec<ResourceStatus>,
-    /// What the instance was started with: whatever differs by now waits for a restart.
+    /// Configuration that the running instance was started with. Differences from the spec wait for a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_with: Option<StartedWith>,
-    /// What the guest was told on its first boot: cloud-init heeds nothing that comes later.
+    /// Settings that cloud-init applied on the first boot. Later changes of them do not reach the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_boot: Option<FirstBoot>,
-    /// When the VM reached its milestones for the first time.
+    /// Times at which the VM first reached each milestone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timings: Option<Timings>,
 }
 
-/// One word for the conditions.
+/// Summary of the conditions in one word.
 #[derive(
     AsRefStr, JsonSchema, Clone, Copy, Debug, Deserialize, Display, Eq, PartialEq, Serialize,
 )]
 pub enum Phase {
-    /// Nothing was made yet: the manifest or something that it names stands in the way.
+    /// No object exists yet: the spec is invalid, or an object that it names is missing.
     Pending,
-    /// Disks and networks are being made.
+    /// The operator creates disks and networks.
     Creating,
     /// The VM is being started.
     Starting,
@@ -74,32 +75,32 @@ pub enum Phase {
     Paused,
     /// The guest is being shut down.
     Stopping,
-    /// The guest does not run, as asked.
+    /// The guest is off, as the spec requires.
     Stopped,
     /// The guest moves to another node.
     Migrating,
-    /// Something failed that does not mend itself.
+    /// A failure needs a user or an administrator.
     Error,
     /// The Wukong is being deleted.
     Deleting,
 }
 
-/// The one cause for which the VM is not as asked.
+/// Cause that keeps the VM from the state in the spec.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Blocker {
-    /// The condition that it keeps from being true.
+    /// Type of the condition that is not true.
     pub condition: String,
-    /// The reason of that condition.
+    /// Reason of that condition.
     pub reason: String,
-    /// The object that it is about, as `Kind/name`.
+    /// Object concerned, as `Kind/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
-    /// What is the matter.
+    /// State and cause, with the original error text where there is one.
     pub message: String,
-    /// What to do next.
+    /// Instruction that resolves the cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Since when.
+    /// Time since which the cause has existed.
     pub since: Time,
     /// The chain from the Wukong to the cause, outermost object first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -121,48 +122,48 @@ pub struct EvidenceLink {
     pub since: Option<Time>,
 }
 
-/// A NIC as it is now.
+/// Observed state of a NIC.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkStatus {
     /// Name of the NIC.
     pub name: String,
-    /// Its name in the guest.
+    /// Name of the interface in the guest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interface: Option<String>,
-    /// Its first address, without prefix length.
+    /// First address of the NIC, without prefix length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
-    /// All its addresses.
+    /// All addresses of the NIC, without prefix length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ip_addresses: Vec<String>,
-    /// The addresses that the spec asks for, with prefix length.
+    /// Addresses of `ipConfig`, with prefix length.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intended: Vec<String>,
-    /// Its MAC address.
+    /// MAC address of the NIC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac_address: Option<String>,
-    /// Its NetworkAttachmentDefinition.
+    /// Name of the NetworkAttachmentDefinition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nad_name: Option<String>,
-    /// Who told the addresses: `domain`, `guest-agent`, `multus-status`, as KubeVirt says.
+    /// Origin of the addresses, as KubeVirt reports it: `domain`, `guest-agent`, `multus-status`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
 
-/// A disk as it is now.
+/// Observed state of a disk.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeStatus {
     /// Name of the disk.
     pub name: String,
-    /// Its claim.
+    /// Name of the PersistentVolumeClaim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pvc_name: Option<String>,
     /// Whether the claim is bound.
     #[serde(default)]
     pub bound: bool,
-    /// Size as the spec asks for it, a quantity of bytes.
+    /// Size in the spec, a quantity of bytes. Absent for an existing claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<String>,
     /// Phase of the DataVolume, or of the claim where there is none.
@@ -171,82 +172,82 @@ pub struct VolumeStatus {
     /// Progress of the import, such as `42.0%`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<String>,
-    /// Size that the claim requests, a quantity of bytes; CDI adds the overhead of a file system.
+    /// Size that the claim requests, a quantity of bytes. It includes the file system overhead that CDI adds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested: Option<String>,
-    /// Size that the claim has, a quantity of bytes.
+    /// Capacity of the bound volume, a quantity of bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity: Option<String>,
-    /// What the importer said when it failed, kept while it is restarted.
+    /// Last error of the importer. It stays while the importer restarts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// What happens to the data when the Wukong is deleted.
+    /// Effective reclaim policy: `Delete` or `Retain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<String>,
 }
 
-/// A change of the spec that the running VM does not have yet.
+/// Difference between the spec and the running VM.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct PendingChange {
     /// Field of the spec.
     pub path: String,
-    /// What the running VM has.
+    /// Value in the running VM. Absent for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<String>,
-    /// What the spec says.
+    /// Value in the spec. Absent for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<String>,
-    /// What it takes: `in place`, `hot-plug`, `needs restart`, `power off`, `first boot only`, `refused` or
-    /// `destroys data`.
+    /// How the change takes effect: `in place`, `hot-plug`, `needs restart`, `power off`, `first boot only`, `refused`
+    /// or `destroys data`.
     pub effect: String,
 }
 
-/// What an instance was started with.
+/// Configuration that an instance was started with.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct StartedWith {
     /// Uid of the VirtualMachineInstance.
     pub instance: String,
-    /// Hash over the VirtualMachine's template and its networks; empty when it was not known.
+    /// Hash over the template and the networks of the VirtualMachine. Empty when unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub configuration: String,
-    /// Hash over what its pod asks of a node.
+    /// Hash over the resources and placement that its pod requires of a node.
     pub placement: String,
-    /// Hash over the NetworkAttachmentDefinition of each NIC, as it was when the pod was attached to it.
+    /// Hash over the NetworkAttachmentDefinition of each NIC at the time when the pod was attached, by NIC.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub networks: BTreeMap<String, String>,
 }
 
-/// What a guest was told on its first boot.
+/// Settings that cloud-init applied on the first boot.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct FirstBoot {
     /// Uid of the claim that it booted from.
     pub disk: String,
-    /// Hash over each field of the spec that cloud-init carries out.
+    /// Hash over each field of the spec that cloud-init applies, by path.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fields: BTreeMap<String, String>,
 }
 
-/// An object that was made.
+/// Object that the operator created.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct ResourceStatus {
-    /// Its kind.
+    /// Kind of the object.
     pub kind: String,
-    /// Its name.
+    /// Name of the object.
     pub name: String,
-    /// Hash over what was asked for.
+    /// Hash over the fields that the operator applied.
     pub hash: String,
 }
 
-/// When the VM reached its milestones for the first time.
+/// Times at which the VM first reached each milestone.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct Timings {
-    /// All objects existed.
+    /// Time when all objects existed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created: Option<Time>,
-    /// The guest ran.
+    /// Time when the guest ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<Time>,
-    /// The Wukong was ready.
+    /// Time when the Wukong was ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready: Option<Time>,
 }

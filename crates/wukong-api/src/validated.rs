@@ -1,7 +1,8 @@
 //! A Wukong after every rule has been checked: the only input of the planners.
 //!
-//! None of these types can be made outside this crate, so whoever holds one knows that its rules hold: names are names,
-//! quantities are bytes, exactly one disk boots, every reference is of the same namespace.
+//! These types cannot be constructed outside this crate, so every value satisfies the rules: names are names,
+//! quantities are bytes, exactly one disk boots first, every reference is of the same namespace unless it names another
+//! one.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,7 +12,7 @@ use ipnet::IpNet;
 use crate::spec::{
     AccessMode, Architecture, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware,
     HugepageSize, IpFamily, NetworkType, NicModel, OnMissingMultus, PowerState, PullMethod,
-    ReclaimPolicy, RestartApproval, RunStrategy, Toleration, Tpm, VolumeMode,
+    ReclaimPolicy, RestartApproval, RunStrategy, Toleration, Tpm, UserDataFormat, VolumeMode,
 };
 use crate::{Bytes, Mac, names};
 
@@ -41,8 +42,10 @@ pub struct ValidatedWukong {
     pub pod_dns_servers: Vec<IpAddr>,
     /// Secondary NICs in order.
     pub nics: Vec<Nic>,
-    /// What cloud-init is told.
+    /// Source of the user data of cloud-init.
     pub login: Login,
+    /// Reader of the user data in the guest.
+    pub user_data_format: UserDataFormat,
     /// Secret with public keys of the login user.
     pub ssh_key_secret: Option<String>,
     /// Placement.
@@ -51,9 +54,9 @@ pub struct ValidatedWukong {
     pub run_strategy: RunStrategy,
     /// Whether a VM of strategy `Manual` is started when it is first created.
     pub auto_start: bool,
-    /// Today's wish.
+    /// Power state to enforce; `None`: the run strategy decides.
     pub power_state: Option<PowerState>,
-    /// Who restarts the VM when a change needs it.
+    /// Restart of the VM when a change needs one.
     pub restart_approval: RestartApproval,
     /// Firmware of the guest; `None`: the default of KubeVirt for the architecture.
     pub firmware: Option<Firmware>,
@@ -79,7 +82,7 @@ pub struct Machine {
     pub tpm: Option<Tpm>,
 }
 
-/// Whose objects are planned.
+/// Identity of the Wukong that the objects belong to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub struct Identity {
@@ -93,7 +96,7 @@ pub struct Identity {
     pub group: String,
 }
 
-/// What cloud-init is told.
+/// Source of the user data of cloud-init.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Login {
@@ -124,7 +127,7 @@ pub struct User {
 }
 
 impl std::fmt::Debug for User {
-    /// Leaves the password out, so that no log line can show it.
+    /// Omits the password, so that no log line shows it.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("User")
             .field("name", &self.name)
@@ -153,17 +156,17 @@ pub struct Disk {
     pub storage_class: Option<String>,
     /// Whether the VM boots from it.
     pub boot: bool,
-    /// Where the content comes from.
+    /// Source of the content.
     pub source: Source,
-    /// Access modes; empty: what the StorageProfile says.
+    /// Access modes; empty: those of the StorageProfile.
     pub access_modes: Vec<AccessMode>,
-    /// Volume mode; `None`: what the StorageProfile says.
+    /// Volume mode; `None`: that of the StorageProfile.
     pub volume_mode: Option<VolumeMode>,
     /// Bus in the guest.
     pub bus: DiskBus,
     /// Kind of device in the guest.
     pub kind: DiskKind,
-    /// What happens on deletion of the Wukong.
+    /// Data after deletion of the Wukong.
     pub reclaim_policy: ReclaimPolicy,
     /// Host cache mode; `None`: KubeVirt's default.
     pub cache: Option<DiskCache>,
@@ -175,10 +178,10 @@ pub struct Disk {
     pub serial: String,
 }
 
-/// Where a disk's content comes from.
+/// Source of a disk's content.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Source {
-    /// Nowhere: it starts empty.
+    /// None: the disk starts empty.
     Blank,
     /// A file on a web server.
     Http {
@@ -195,7 +198,7 @@ pub enum Source {
     Registry {
         /// `docker` or `oci-archive` URL.
         url: String,
-        /// Who pulls it; `None`: CDI's default.
+        /// Puller of the image; `None`: CDI's default.
         pull_method: Option<PullMethod>,
         /// Secret with user and password.
         secret: Option<String>,
@@ -249,7 +252,7 @@ pub struct Nic {
     pub bridge: Option<String>,
     /// MAC address.
     pub mac: Mac,
-    /// Whether the manifest names the MAC address; otherwise it is derived, and nobody else's.
+    /// Whether the manifest gives the MAC address. A derived one is unique.
     pub mac_given: bool,
     /// MTU in bytes.
     pub mtu: Option<u16>,
@@ -263,7 +266,7 @@ pub struct Nic {
     pub primary: bool,
     /// VLANs that the guest tags on it.
     pub guest_vlans: Vec<GuestVlan>,
-    /// What to do while Multus is not installed.
+    /// Behaviour while Multus is not installed.
     pub on_missing_multus: OnMissingMultus,
     /// Whether NMState makes the bridge.
     pub node_network: Option<NodeNetwork>,
@@ -272,9 +275,9 @@ pub struct Nic {
 /// The NetworkAttachmentDefinition of a NIC, in the namespace of the Wukong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Attachment {
-    /// Somebody else made it.
+    /// It exists already.
     Existing(String),
-    /// We make it.
+    /// The operator creates it.
     Planned(String),
 }
 
@@ -295,7 +298,7 @@ pub struct NodeNetwork {
     pub uplink: String,
     /// Labels of the nodes; empty: every node.
     pub node_selector: BTreeMap<String, String>,
-    /// Whether the operator's settings let it be carried out.
+    /// Whether the operator's settings allow it.
     pub managed: bool,
 }
 
@@ -348,12 +351,12 @@ pub struct Placement {
     pub node_selector: BTreeMap<String, String>,
     /// Taints that are tolerated.
     pub tolerations: Vec<Toleration>,
-    /// What happens when the node is drained.
+    /// Behaviour at a node drain.
     pub eviction_strategy: EvictionStrategy,
 }
 
 impl ValidatedWukong {
-    /// The run strategy that the VirtualMachine gets for today's wish.
+    /// Returns the run strategy of the VirtualMachine for the desired power state.
     pub fn desired_run_strategy(&self) -> RunStrategy {
         match self.power_state {
             None => self.run_strategy,

@@ -98,6 +98,10 @@ fn edits() -> Vec<Edit> {
         ("networks[].ipConfig.gatewayOnLink", vec![("/networks/0/ipConfig", json!({"address": "10.0.0.5/24", "gateway": "10.9.0.1", "gatewayOnLink": true}))]),
         ("networks[].model", vec![("/networks/0/model", json!("e1000"))]),
         ("networks[].primary", vec![("/podNetwork", json!("None")), ("/networks/0/primary", json!(true))]),
+        ("userDataFormat", vec![
+            ("/userDataFormat", json!("Ignition")), ("/userDataSecret", json!("mine")), ("/cloudInitUser", Value::Null),
+            ("/sshKeySecret", Value::Null), ("/networks/0/ipConfig", Value::Null), ("/networks/0/guestVlans", Value::Null),
+            ("/podNetworkIpFamily", Value::Null), ("/podNetworkDnsServers", Value::Null)]),
         ("podNetworkIpFamily", vec![("/podNetworkIpFamily", json!("DualStack"))]),
         ("podNetworkDnsServers[]", vec![("/podNetworkDnsServers", json!(["10.0.0.1"]))]),
         ("networks[].guestVlans[].id", vlan(json!({"id": 5}))),

@@ -1,4 +1,4 @@
-//! NetworkAttachmentDefinitions, which tell Multus how to attach a NIC.
+//! NetworkAttachmentDefinitions, the instructions by which Multus attaches a NIC.
 
 use std::collections::BTreeMap;
 

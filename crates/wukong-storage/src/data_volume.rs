@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wukong_api::spec::{AccessMode, PullMethod, VolumeMode};
 use wukong_api::validated;
 
-/// A claim and what it is filled with. CDI lets nobody change it once it exists.
+/// Claim and the source of its content. CDI refuses every change of it.
 #[derive(CustomResource, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[kube(
     group = "cdi.kubevirt.io",
@@ -17,7 +17,7 @@ use wukong_api::validated;
     derive = "PartialEq"
 )]
 pub struct DataVolumeSpec {
-    /// Where the content comes from.
+    /// Source of the content.
     #[serde(flatten)]
     pub content: Content,
     /// The claim.
@@ -34,11 +34,11 @@ pub enum Content {
     SourceRef(SourceRef),
 }
 
-/// Where the content comes from.
+/// Source of the content.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Source {
-    /// Nowhere: CDI makes an empty image.
+    /// None: CDI makes an empty image.
     Blank {},
     /// A file on a web server.
     Http {
@@ -58,7 +58,7 @@ pub enum Source {
     Registry {
         /// `docker` or `oci-archive` URL.
         url: String,
-        /// Who pulls.
+        /// Puller of the image.
         #[serde(skip_serializing_if = "Option::is_none")]
         pull_method: Option<PullMethod>,
         /// Secret with `accessKeyId` and `secretKey`.
@@ -93,7 +93,7 @@ pub enum Source {
     Snapshot(ObjectRef),
 }
 
-/// An object with its namespace, which CDI wants to be written out.
+/// Object with its namespace, which CDI requires.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct ObjectRef {
     /// Its name.
@@ -113,12 +113,12 @@ pub struct SourceRef {
     pub namespace: String,
 }
 
-/// The claim, with CDI to fill in what is left out from the StorageProfile of the class, and to add the overhead of a
-/// file system to the size.
+/// Claim. CDI completes missing fields from the StorageProfile of the class, and adds the file system overhead to the
+/// size.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Storage {
-    /// Access modes; empty: what the StorageProfile says.
+    /// Access modes; empty: those of the StorageProfile.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub access_modes: Vec<AccessMode>,
     /// `requests.storage`: the size as the guest sees it.
@@ -126,7 +126,7 @@ pub struct Storage {
     /// StorageClass; absent: the default class for virtual machines, else the default class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub storage_class_name: Option<String>,
-    /// Volume mode; absent: what the StorageProfile says.
+    /// Volume mode; absent: that of the StorageProfile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub volume_mode: Option<VolumeMode>,
 }

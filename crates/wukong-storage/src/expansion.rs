@@ -4,8 +4,8 @@ use wukong_api::validated::Disk;
 use wukong_api::{Bytes, ValidatedWukong};
 
 /// Growth of a claim, as an action of its own: a merge patch of the claim's `spec.resources.requests.storage`, together
-/// with the annotation [`GUEST_SIZE`](wukong_api::labels::GUEST_SIZE). Nothing is ever patched on the DataVolume, whose
-/// spec CDI lets nobody change.
+/// with the annotation [`GUEST_SIZE`](wukong_api::labels::GUEST_SIZE). The DataVolume stays as it is, because CDI
+/// refuses every change of its spec.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Expansion {
     /// Name of the disk.
@@ -20,7 +20,7 @@ pub struct Expansion {
     pub guest_size: Bytes,
 }
 
-/// The growth that a claim needs, if any.
+/// Returns the growth that a claim needs, if any.
 ///
 /// `claim_request` is what the claim requests. `stands_for` is the size, as the guest sees it, behind that request: the
 /// claim's annotation `GUEST_SIZE`, else the size that the DataVolume or the claim was created with. The request

@@ -14,7 +14,7 @@ use wukong_api::{Bytes, ValidatedWukong, labels};
 
 use crate::data_volume::{Content, DataVolume, DataVolumeSpec, Storage};
 
-/// What is there already under the name of a disk's claim.
+/// Objects that exist under the name of a disk's claim.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Existing {
     /// Neither a DataVolume nor a claim.
@@ -34,12 +34,12 @@ pub enum Existing {
     },
 }
 
-/// What planning depends on beside the Wukong.
+/// Inputs of planning besides the Wukong.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// Whether CDI is installed.
     pub cdi: bool,
-    /// What is there, by name of the disk; an absent name means [`Existing::Nothing`].
+    /// Existing objects by name of the disk; an absent name means [`Existing::Nothing`].
     pub existing: &'a BTreeMap<String, Existing>,
 }
 
@@ -110,8 +110,8 @@ pub fn plan<'a>(wukong: &'a ValidatedWukong, context: &Context<'_>) -> Vec<Plann
 
 /// The DataVolume of a disk.
 ///
-/// It carries [`labels::GUEST_SIZE`], which CDI copies to the claim: so the claim of a retained disk says what its
-/// request stands for when the DataVolume is long gone.
+/// It carries [`labels::GUEST_SIZE`], which CDI copies to the claim. The claim of a retained disk keeps it after the
+/// DataVolume is gone.
 ///
 /// It never asks CDI to bind at once (`cdi.kubevirt.io/storage.bind.immediate.requested`), not even for a VM that is not
 /// started: a class that waits for the first consumer would then choose a node without regard to what the VM asks of

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wukong_api::spec::{DiskBus, DiskKind};
+use wukong_api::spec::{DiskBus, DiskKind, UserDataFormat};
 use wukong_api::validated::{self, Source};
 use wukong_api::{ValidatedWukong, names};
 
@@ -93,13 +93,17 @@ fn device(disk: &validated::Disk, boot_order: Option<u32>) -> Disk {
 
 fn seed(wukong: &ValidatedWukong) -> (Disk, Volume) {
     let name = names::cloud_init_volume(wukong.disks.iter().map(|disk| disk.name.as_str()));
-    let content = VolumeContent::CloudInitNoCloud {
-        secret_ref: SecretReference {
-            name: secret::user_data_secret(wukong),
+    let secret_ref = SecretReference {
+        name: secret::user_data_secret(wukong),
+    };
+    let content = match wukong.user_data_format {
+        UserDataFormat::CloudInit => VolumeContent::CloudInitNoCloud {
+            secret_ref,
+            network_data_secret_ref: SecretReference {
+                name: secret::network_data_secret(wukong),
+            },
         },
-        network_data_secret_ref: SecretReference {
-            name: secret::network_data_secret(wukong),
-        },
+        UserDataFormat::Ignition => VolumeContent::CloudInitConfigDrive { secret_ref },
     };
     (virtio(&name, Some(true)), volume(&name, content))
 }

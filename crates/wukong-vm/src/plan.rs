@@ -17,7 +17,7 @@ use crate::virtual_machine::{
     TemplateMetadata, VirtualMachine, VirtualMachineSpec,
 };
 
-/// What the plan of a VirtualMachine needs beyond the Wukong.
+/// Inputs of the plan besides the Wukong.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
     /// Secondary NICs that the VM gets, in order.
@@ -26,7 +26,7 @@ pub struct Inputs<'a> {
     pub volumes: &'a BTreeMap<String, VolumeSource>,
     /// The run strategy.
     pub run_strategy: RunStrategy,
-    /// The power wish that this object asserts: value of the annotation [`labels::POWER_WISH`].
+    /// Power state that this object enforces: value of the annotation [`labels::POWER_WISH`].
     pub power_wish: &'a str,
     /// Hash of the cloud-init Secret that goes with this object: value of the annotation [`labels::CLOUD_INIT_HASH`].
     pub cloud_init_hash: &'a str,

@@ -12,9 +12,9 @@ use wukong_api::{ValidatedWukong, labels, names};
 
 use crate::user_data::user_data;
 
-/// Key of the user data, as KubeVirt looks for it.
+/// Key of the user data that KubeVirt reads.
 const USER_DATA: &str = "userdata";
-/// Key of the network data, as KubeVirt looks for it.
+/// Key of the network data that KubeVirt reads.
 const NETWORK_DATA: &str = "networkdata";
 
 /// The Secret that the VirtualMachine's cloud-init volume reads: `userdata`, unless the user brings it in a Secret of
@@ -60,12 +60,13 @@ pub(crate) fn network_data_secret(wukong: &ValidatedWukong) -> String {
     }
 }
 
-/// Whether the guest's network data is ours.
+/// Returns whether the operator generates the guest's network data.
 ///
-/// A user who brings a Secret may put `networkdata` into it, and we cannot look. KubeVirt takes one source only, and
-/// when that Secret lacks the key, the guest boots with the image's own default: DHCP on the first NIC
-/// (`resolveNoCloudSecrets` of KubeVirt, `pkg/cloud-init`). So theirs it is, unless the Wukong itself asks for
-/// addresses (`ipConfig`, `guestVlans`, `podNetworkIpFamily`, `podNetworkDnsServers`), which would be lost that way.
+/// The user's Secret may hold `networkdata`, and the operator cannot read it. KubeVirt takes one source only, and when
+/// that Secret lacks the key, the guest boots with the default of the image: DHCP on the first NIC
+/// (`resolveNoCloudSecrets` of KubeVirt, `pkg/cloud-init`). So the user's Secret is the source, unless the Wukong
+/// itself has addresses (`ipConfig`, `guestVlans`, `podNetworkIpFamily`, `podNetworkDnsServers`), which would be lost
+/// that way.
 fn owns_network_data(wukong: &ValidatedWukong) -> bool {
     let of_nic = |nic: &Nic| nic.ip.is_some() || !nic.guest_vlans.is_empty();
     !matches!(wukong.login, Login::Secret(_))

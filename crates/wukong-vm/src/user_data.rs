@@ -4,7 +4,7 @@ use serde::Serialize;
 use wukong_api::ValidatedWukong;
 use wukong_api::validated::{Login, Password, User};
 
-/// The superuser, whom cloud-init forbids to log in by SSH unless told otherwise.
+/// Superuser. cloud-init forbids its SSH login by default.
 const ROOT: &str = "root";
 
 /// The cloud-init user data that a Wukong stands for; `None` when the user brings a Secret with their own.

@@ -1,7 +1,7 @@
 //! The part of KubeVirt's `VirtualMachine` that we plan.
 //!
-//! Whatever is not here is left to KubeVirt's defaults and to whoever else writes the object: we own only the fields
-//! that we send. Where KubeVirt takes exactly one of several fields, an enum takes their place.
+//! KubeVirt's defaults and other writers decide all other fields: we own only the fields that we send. Where KubeVirt
+//! takes exactly one of several fields, an enum takes their place.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use wukong_api::spec::{
     Toleration, Tpm,
 };
 
-/// What the VM is, and whether it runs.
+/// Configuration of the VM and its run strategy.
 #[derive(CustomResource, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[kube(
@@ -27,13 +27,13 @@ use wukong_api::spec::{
     doc = "A virtual machine of KubeVirt."
 )]
 pub struct VirtualMachineSpec {
-    /// Who starts the VM, and when.
+    /// Run strategy: when KubeVirt starts the VM.
     pub run_strategy: RunStrategy,
-    /// What a running instance is made from.
+    /// Template of the running instance.
     pub template: Template,
 }
 
-/// What a running instance is made from.
+/// Template of the running instance.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Template {
     /// Labels of the instance and its pods.
@@ -73,7 +73,7 @@ pub struct InstanceSpec {
     /// Labels that the node must have.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
-    /// Pods to stay away from.
+    /// Pods to avoid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub affinity: Option<Affinity>,
     /// Spread over the cluster.
@@ -82,7 +82,7 @@ pub struct InstanceSpec {
     /// Taints that are tolerated.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tolerations: Vec<Toleration>,
-    /// What happens when the node is drained.
+    /// Behaviour at a node drain.
     pub eviction_strategy: EvictionStrategy,
     /// Seconds for a clean shutdown.
     pub termination_grace_period_seconds: i64,
@@ -167,7 +167,7 @@ pub enum Bootloader {
 /// Features of the platform.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Features {
-    /// ACPI, through which a guest is asked to shut down.
+    /// ACPI, which carries shutdown requests to the guest.
     pub acpi: Feature,
     /// System management mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -324,12 +324,12 @@ pub enum NetworkSource {
 pub struct Volume {
     /// Name of the volume and of its disk.
     pub name: String,
-    /// What is in it.
+    /// Content of the volume.
     #[serde(flatten)]
     pub content: VolumeContent,
 }
 
-/// What is in a volume.
+/// Content of a volume.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum VolumeContent {
@@ -347,6 +347,11 @@ pub enum VolumeContent {
     ContainerDisk {
         /// Registry reference.
         image: String,
+    },
+    /// A config drive, which Ignition reads.
+    CloudInitConfigDrive {
+        /// Secret with the key `userdata`.
+        secret_ref: SecretReference,
     },
     /// A seed for cloud-init.
     CloudInitNoCloud {
@@ -376,13 +381,13 @@ pub struct AccessCredential {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SshPublicKey {
-    /// Where the keys are.
+    /// Source of the keys.
     pub source: KeySource,
-    /// How they reach the guest.
+    /// Way of the keys into the guest.
     pub propagation_method: PropagationMethod,
 }
 
-/// Where the keys are.
+/// Source of the keys.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum KeySource {
@@ -393,7 +398,7 @@ pub enum KeySource {
     },
 }
 
-/// How the keys reach the guest.
+/// Way of the keys into the guest.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum PropagationMethod {

@@ -37,11 +37,11 @@ pub use selector::Namespace;
     doc = "What the Wukongs of some namespaces may use: bridges and VLANs of the nodes, storage classes, image hosts, sizes, node labels and tolerations. The API server refuses a Wukong that asks for more."
 )]
 pub struct WukongPolicySpec {
-    /// The namespaces that it is about. Absent: every namespace.
+    /// Namespaces that the policy covers. Default: every namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace_selector: Option<NamespaceSelector>,
 
-    /// The most that one Wukong may ask for.
+    /// Upper bounds for one Wukong. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
 
@@ -57,10 +57,10 @@ pub struct WukongPolicySpec {
     )]
     pub storage_classes: Option<Vec<String>>,
 
-    /// Hosts that images may come from, without port: `quay.io`, `*.example.org` for the subdomains of a domain, `*` for
-    /// all. A registry reference without a host comes from `docker.io`, an `s3://` URL from
-    /// `s3.us-east-1.amazonaws.com`, and a `gs://` URL from `storage.googleapis.com`. Short names such as `ubuntu:24.04`
-    /// are always allowed: the operator's settings say where they lead.
+    /// Hosts of images, without port: `quay.io`, `*.example.org` for the subdomains of a domain, `*` for all. A
+    /// registry reference without a host counts as `docker.io`, an `s3://` URL as `s3.us-east-1.amazonaws.com`, and a
+    /// `gs://` URL as `storage.googleapis.com`. Short names such as `ubuntu:24.04` are always allowed: the operator's
+    /// settings complete them. Default: any host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(max = 64),
@@ -71,17 +71,17 @@ pub struct WukongPolicySpec {
     )]
     pub image_hosts: Option<Vec<String>>,
 
-    /// Node labels that `highAvailability.nodeSelector` may ask for.
+    /// Node labels that `highAvailability.nodeSelector` may use. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub node_selector: Option<Vec<AllowedLabel>>,
 
-    /// Taints that `highAvailability.tolerations` may tolerate.
+    /// Taints that `highAvailability.tolerations` may tolerate. Default: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub tolerations: Option<Vec<AllowedToleration>>,
 
-    /// What becomes of a password in plain text, `cloudInitUser.password`. Default `Warn`.
+    /// Reaction to a plain-text password (`cloudInitUser.password`): `Warn` or `Deny`. Default `Warn`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plain_text_passwords: Option<PlainTextPasswords>,
 }
@@ -222,7 +222,7 @@ pub struct VlanRange {
     pub to: Option<u16>,
 }
 
-/// A node label that may be asked for.
+/// Node label that a node selector may use.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[schemars(transform = without_null)]
 pub struct AllowedLabel {
@@ -262,7 +262,7 @@ pub struct AllowedToleration {
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = crate::spec::without_description)]
 pub enum PlainTextPasswords {
-    /// Whoever writes it is warned.
+    /// The API server warns the user.
     #[default]
     Warn,
     /// It is refused.

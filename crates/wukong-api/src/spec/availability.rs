@@ -1,4 +1,4 @@
-//! Placement, restart and power.
+//! Placement, restart and power of a VM.
 
 use std::collections::BTreeMap;
 
@@ -6,30 +6,32 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Placement and restart.
+/// Placement, restart and eviction of a VM.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HighAvailability {
-    /// What happens when the guest stops by itself: `Always` restarts it, `OnFailure` restarts it after a failure,
-    /// `Never` leaves it. `startStrategy.runStrategy` wins over it. Default `Always`.
+    /// Restart of a guest that stops by itself: `Always` restarts it, `OnFailure` restarts it after a failure, `Never`
+    /// leaves it off. `startStrategy.runStrategy` takes precedence. Default `Always`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_policy: Option<RestartPolicy>,
 
-    /// Keeps the VMs of one `group` on different nodes. Default false.
+    /// Requires different nodes for the VMs of one `group` in this namespace. A VM without a free node waits. Default
+    /// false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anti_affinity: Option<bool>,
 
-    /// Spreads the VMs of one `group` over zones. Default false.
+    /// Prefers to spread the VMs of one `group` in this namespace over zones (`topology.kubernetes.io/zone`). Default
+    /// false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology_spread: Option<bool>,
 
-    /// Name of the group that `antiAffinity` and `topologySpread` speak of. Default: the label
-    /// `app.kubernetes.io/name` of this Wukong, else its own name.
+    /// Group for `antiAffinity` and `topologySpread`, a label value of at most 63 characters. Default: the label
+    /// `app.kubernetes.io/name` of this Wukong, else its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub group: Option<String>,
 
-    /// Node labels that a node must have.
+    /// Labels that the node must have, at most 32.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
         "maxProperties" = 32,
@@ -37,17 +39,19 @@ pub struct HighAvailability {
     ))]
     pub node_selector: BTreeMap<String, String>,
 
-    /// Node taints that this VM tolerates.
+    /// Taints that the VM tolerates, at most 32.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub tolerations: Vec<Toleration>,
 
-    /// What happens when the node is drained. Default `LiveMigrateIfPossible`.
+    /// Behaviour at a node drain: `LiveMigrate` migrates and blocks the drain while that is impossible,
+    /// `LiveMigrateIfPossible` migrates or shuts down, `None` shuts down, `External` leaves it to another controller.
+    /// Default `LiveMigrateIfPossible`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub eviction_strategy: Option<EvictionStrategy>,
 }
 
-/// What happens when the guest stops by itself.
+/// Restart of a guest that stops by itself.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum RestartPolicy {
@@ -60,7 +64,7 @@ pub enum RestartPolicy {
     Never,
 }
 
-/// What happens when the node is drained.
+/// Behaviour at a node drain.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum EvictionStrategy {
@@ -75,34 +79,34 @@ pub enum EvictionStrategy {
     External,
 }
 
-/// A taint that the VM tolerates, as in a pod.
+/// Taint that the VM tolerates, as in a pod.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Toleration {
-    /// Taint key; absent with operator `Exists`: every taint.
+    /// Key of the taint. Absent with `operator: Exists`: every taint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 317))]
     pub key: Option<String>,
 
-    /// `Equal` (default) or `Exists`.
+    /// Comparison: `Equal` compares the value, `Exists` only the key. Default `Equal`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operator: Option<TolerationOperator>,
 
-    /// Taint value, with operator `Equal`.
+    /// Value of the taint, for `operator: Equal` only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub value: Option<String>,
 
-    /// Taint effect; absent: every effect.
+    /// Effect of the taint: `NoSchedule`, `PreferNoSchedule` or `NoExecute`. Absent: every effect.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<TaintEffect>,
 
-    /// Seconds that a `NoExecute` taint is tolerated; absent: for ever.
+    /// Time in seconds for which a `NoExecute` taint is tolerated. Needs `effect: NoExecute`. Absent: for ever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub toleration_seconds: Option<i64>,
 }
 
-/// How a toleration compares.
+/// Comparison of a toleration.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum TolerationOperator {
@@ -116,15 +120,15 @@ pub enum TolerationOperator {
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum TaintEffect {
-    /// New pods stay away.
+    /// The scheduler places no new pods.
     NoSchedule,
-    /// New pods stay away if they can.
+    /// The scheduler avoids the node.
     PreferNoSchedule,
-    /// Running pods leave.
+    /// Kubernetes evicts running pods.
     NoExecute,
 }
 
-/// What happens to the VM when it is created, and when its guest stops.
+/// Start of the VM after its creation and after its guest stops.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -132,16 +136,17 @@ pub enum TaintEffect {
         .message("runStrategy: Always starts the VM at once, autoStart: false does not: drop one of the two, or use runStrategy: Manual")
 )]
 pub struct StartStrategy {
-    /// KubeVirt's run strategy. Wins over `highAvailability.restartPolicy`.
+    /// Run strategy of KubeVirt: `Always`, `RerunOnFailure`, `Manual`, `Halted` or `Once`. Takes precedence over
+    /// `highAvailability.restartPolicy`. Default: derived from `restartPolicy`, or `Halted` with `autoStart: false`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_strategy: Option<RunStrategy>,
 
-    /// Starts the VM when it is created. Default true.
+    /// Starts the VM when it is created. `false` excludes `runStrategy: Always`. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_start: Option<bool>,
 }
 
-/// KubeVirt's run strategy.
+/// Run strategy of KubeVirt.
 #[derive(
     JsonSchema,
     Clone,
@@ -160,7 +165,7 @@ pub enum RunStrategy {
     Always,
     /// The VM is restarted after a failure, not after a shutdown from inside.
     RerunOnFailure,
-    /// The VM is started and stopped by hand only; with `autoStart` it is started once, when it is first created.
+    /// Only users start and stop the VM. With `autoStart`, the operator starts it once, after its creation.
     Manual,
     /// The VM does not run.
     Halted,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Quantity;
 
-/// A disk and where its content comes from. A disk without `image` and `source` starts empty.
+/// Disk and the source of its content. A disk without `image`, `source` and `claim` starts empty.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -15,7 +15,7 @@ use super::Quantity;
         .message("a disk has either a size or a claim: size makes a new claim, claim uses an existing one")
 )]
 pub struct Disk {
-    /// Name of the disk, its serial in the guest, and the second part of its claim's name.
+    /// Name of the disk, a DNS label, and the default of its serial in the guest. The claim is named `<wukong>.<disk>`.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -34,52 +34,59 @@ pub struct Disk {
     #[schemars(length(min = 1, max = 253))]
     pub claim: Option<String>,
 
-    /// StorageClass. Absent: the cluster's default class.
+    /// Name of the StorageClass. Default: the default class of the cluster. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub storage_class_name: Option<String>,
 
-    /// Marks the boot disk. With no disk marked, the first with an image boots, else the first.
+    /// Marks the disk that boots first, and that `osImage` fills. At most one. Default: the first disk (no CD-ROM) with
+    /// an image, else the first disk that is no CD-ROM. After it, the VM tries the other disks with content in their
+    /// order, so an installer CD boots while the disk is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<bool>,
 
     /// Short form of `source`: an `http(s)://`, `docker://`, `oci-archive://`, `s3://` or `gs://` URL, or a registry
-    /// reference. What needs a Secret or certificates is written as `source`.
+    /// reference. Use `source` for Secrets and certificates. Excludes `source` and `claim`. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub image: Option<String>,
 
-    /// Where the content comes from; exactly one of its fields.
+    /// Source of the content; exactly one of its fields. Excludes `image` and `claim`. Default: empty, or `osImage` for
+    /// the boot disk. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<DiskSource>,
 
-    /// Access modes of the claim. Default: what the StorageProfile of the class says.
+    /// Access modes of the claim. Default: those of the StorageProfile of the class. Immutable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub access_modes: Vec<AccessMode>,
 
-    /// Volume mode of the claim. Default: what the StorageProfile of the class says; `Block` for a `lun`.
+    /// Volume mode of the claim: `Filesystem` or `Block`. Default: that of the StorageProfile of the class; `Block` for
+    /// `kind: lun`, which excludes `Filesystem`. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_mode: Option<VolumeMode>,
 
-    /// Bus in the guest. Default `virtio`; `sata` for a `cdrom`, `scsi` for a `lun`.
+    /// Bus in the guest: `virtio`, `scsi`, `sata` or `usb`. Default `virtio`; `sata` for a `cdrom` (`scsi` with
+    /// `architecture` arm64 or s390x); `scsi` for a `lun`. A `cdrom` excludes `virtio`, a `lun` excludes `sata` and
+    /// `usb`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bus: Option<DiskBus>,
 
-    /// Kind of device in the guest. Default `disk`.
+    /// Device in the guest: `disk`, `cdrom` or `lun` (a SCSI device passed through). Default `disk`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<DiskKind>,
 
-    /// What happens to the data when the Wukong is deleted. Default: `Delete` for a disk with a source, `Retain` for
-    /// an empty one.
+    /// Data after deletion of the Wukong: `Delete` deletes it, `Retain` keeps it and attaches it again to a Wukong of
+    /// the same name with a disk of the same name. Default `Delete` for a disk with a source, `Retain` for an empty
+    /// one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<ReclaimPolicy>,
 
-    /// Host cache mode.
+    /// Cache mode on the host: `none`, `writethrough` or `writeback`. Default: the choice of KubeVirt for the volume.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<DiskCache>,
 
-    /// Gives the disk an IO thread of its own; on the `virtio` bus only.
+    /// Gives the disk an IO thread of its own. Needs `bus: virtio`. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[serde(rename = "dedicatedIOThread")]
     pub dedicated_io_thread: Option<bool>,
@@ -90,8 +97,8 @@ pub struct Disk {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shareable: Option<bool>,
 
-    /// Serial number in the guest, of `[A-Za-z0-9_.+-]`. Default: the disk's name. A `cdrom` and a
-    /// `lun` have none.
+    /// Serial number in the guest, at most 256 of `A-Z a-z 0-9 _ . + -`. Unique among the disks. Only for `kind: disk`.
+    /// Default: the name of the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     pub serial: Option<String>,
@@ -106,7 +113,7 @@ pub struct Disk {
         .message("source needs exactly one of http, registry, s3, gcs, pvc, snapshot, dataSource, blank")
 )]
 pub struct DiskSource {
-    /// A file on a web server: raw or qcow2, plain or compressed.
+    /// File on a web server: raw or qcow2, plain or compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpSource>,
     /// A container disk in a registry.
@@ -118,16 +125,16 @@ pub struct DiskSource {
     /// An object in Google Cloud Storage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gcs: Option<GcsSource>,
-    /// A copy of another claim.
+    /// Copy of another claim.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pvc: Option<NamedSource>,
-    /// A copy of a VolumeSnapshot.
+    /// Copy of a VolumeSnapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<NamedSource>,
-    /// A copy of what a CDI DataSource points to.
+    /// Copy of the volume that a CDI DataSource points to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_source: Option<DataSourceSource>,
-    /// Nothing: an empty disk.
+    /// No content: an empty disk, also for the boot disk of a Wukong with `osImage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blank: Option<BlankSource>,
 }
@@ -136,18 +143,18 @@ pub struct DiskSource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpSource {
-    /// `http://` or `https://` URL.
+    /// URL with the scheme `http` or `https`, without user and password.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Secret with the keys `accessKeyId` and `secretKey`: user and password.
+    /// Name of a Secret with the keys `accessKeyId` (user) and `secretKey` (password). Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
-    /// ConfigMap with the certificates of the server's authority.
+    /// Name of a ConfigMap with the CA certificates of the server. Default: the CA certificates of the importer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub cert_config_map: Option<String>,
-    /// Digest of the file, such as `sha256:<64 hex digits>`.
+    /// Expected digest of the file: `md5:`, `sha1:`, `sha256:` or `sha512:` and the hex digits. Default: not checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 160))]
     pub checksum: Option<String>,
@@ -157,17 +164,17 @@ pub struct HttpSource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegistrySource {
-    /// `docker://` or `oci-archive://` URL, or a registry reference.
+    /// URL with the scheme `docker` or `oci-archive`, or a registry reference.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Who pulls: CDI's importer (`pod`) or the node's container runtime (`node`).
+    /// Puller of the image: the importer of CDI (`pod`) or the container runtime of the node (`node`). Default `pod`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_method: Option<PullMethod>,
-    /// Secret with the keys `accessKeyId` and `secretKey`: user and password.
+    /// Name of a Secret with the keys `accessKeyId` (user) and `secretKey` (password). Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
-    /// ConfigMap with the certificates of the registry's authority.
+    /// Name of a ConfigMap with the CA certificates of the registry. Default: the CA certificates of the importer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub cert_config_map: Option<String>,
@@ -177,10 +184,10 @@ pub struct RegistrySource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GcsSource {
-    /// `gs://bucket/object`, or `https://endpoint/bucket/object`.
+    /// URL `gs://bucket/object` or `https://endpoint/bucket/object`.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Secret with the account's key file under the key `credentials.json`.
+    /// Name of a Secret with the key file of the account under the key `credentials.json`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
@@ -190,23 +197,23 @@ pub struct GcsSource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct S3Source {
-    /// `https://endpoint/bucket/object`, or short `s3://bucket/object` when the bucket is Amazon's and in us-east-1.
+    /// URL `https://endpoint/bucket/object`, or `s3://bucket/object` for a bucket of Amazon in us-east-1.
     #[schemars(length(min = 1, max = 2048))]
     pub url: String,
-    /// Secret with the keys `accessKeyId` and `secretKey`.
+    /// Name of a Secret with the keys `accessKeyId` and `secretKey`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub secret_ref: Option<String>,
-    /// ConfigMap with the certificates of the store's authority.
+    /// Name of a ConfigMap with the CA certificates of the store. Default: the CA certificates of the importer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub cert_config_map: Option<String>,
 }
 
-/// An object of the same namespace.
+/// Object of the same namespace.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct NamedSource {
-    /// Its name.
+    /// Name of the object.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }
@@ -228,7 +235,7 @@ pub struct DataSourceSource {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct BlankSource {}
 
-/// Who pulls a container disk.
+/// Puller of a container disk.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = super::without_description)]
@@ -300,13 +307,13 @@ pub enum DiskKind {
     Lun,
 }
 
-/// What happens to a disk's data when the Wukong is deleted.
+/// Data of a disk after deletion of its Wukong.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum ReclaimPolicy {
     /// It is deleted.
     Delete,
-    /// It stays, and is attached again when a Wukong of that name and disk name comes back.
+    /// The data stays. A Wukong of the same name with a disk of the same name gets it again.
     Retain,
 }
 

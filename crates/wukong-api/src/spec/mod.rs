@@ -1,4 +1,4 @@
-//! `spec`: what the user asks for. The documentation here is what `kubectl explain wukong.spec` shows.
+//! `spec`: the desired virtual machine. The documentation here is what `kubectl explain wukong.spec` shows.
 
 mod availability;
 mod compute;
@@ -62,11 +62,13 @@ use crate::status::WukongStatus;
         .message("at most one disk can have boot: true")
 )]
 pub struct WukongSpec {
-    /// Virtual CPUs, as sockets of one core each, so that more can be hot-plugged.
+    /// Number of vCPUs, 1 to 512, as sockets of one core each. On amd64, KubeVirt plugs more sockets into a running VM,
+    /// up to 4 times the number at boot; fewer need a restart.
     #[schemars(range(min = 1, max = 512))]
     pub cpu: u32,
 
-    /// Guest memory as a Kubernetes quantity, at least 64Mi.
+    /// Guest memory, a Kubernetes quantity of 64Mi to 64Ti. On amd64, KubeVirt plugs more memory into a running VM of
+    /// at least 1Gi, in steps of 2Mi and up to 4 times the size at boot; less needs a restart.
     pub memory: Quantity,
 
     /// Labels of the VirtualMachine, its instance and its pod, for Services, NetworkPolicies and cost reports. At most 32.
@@ -116,35 +118,46 @@ pub struct WukongSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tpm: Option<Tpm>,
 
-    /// Image of the boot disk when that disk names none: a URL (`http`, `https`, `docker`, `oci-archive`, `s3`, `gs`),
-    /// a registry reference with a `/`, or a short name such as `ubuntu:24.04`, which the operator looks up under its
-    /// image prefix.
+    /// Image of the boot disk, if that disk has no `image`, `source` or `claim`: a URL (`http`, `https`, `docker`,
+    /// `oci-archive`, `s3`, `gs`), a registry reference with a `/`, or a short name such as `ubuntu:24.04`, which the
+    /// operator completes with its image prefix. Without `disks`, the VM runs from this container image and keeps no
+    /// data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     pub os_image: Option<String>,
 
-    /// Secret of the same namespace whose values are OpenSSH public keys for the login user.
+    /// Name of a Secret of the same namespace with OpenSSH public keys as values, at most 51 characters. cloud-init
+    /// gives the keys to the login user on the first boot. Excludes `userDataFormat: Ignition`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 51))]
     pub ssh_key_secret: Option<String>,
 
-    /// The login user, made on first boot by cloud-init.
+    /// Login user, created by cloud-init on the first boot. Excludes `userDataSecret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_init_user: Option<CloudInitUser>,
 
-    /// Secret of the same namespace with the key `userdata` (and optionally `networkdata`), used instead of the
-    /// generated cloud-init data. When a network has an `ipConfig`, the generated network data are used.
+    /// Name of a Secret of the same namespace with the key `userdata` and optionally `networkdata`. It replaces the
+    /// generated cloud-init data. The operator still generates the network data if a network has an `ipConfig` or
+    /// `guestVlans`, or with `podNetworkIpFamily` or `podNetworkDnsServers`. Excludes `cloudInitUser`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub user_data_secret: Option<String>,
 
-    /// Secondary NICs, in order, after the NIC on the pod network.
+    /// Reader of the user data in the guest: `CloudInit`, or `Ignition` for Flatcar and CoreOS, which read `userdata` from a
+    /// config drive. `Ignition` needs `userDataSecret` and excludes `sshKeySecret`, `ipConfig`, `guestVlans`,
+    /// `podNetworkIpFamily` and `podNetworkDnsServers`: write keys and addresses into the Ignition config. Default
+    /// `CloudInit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_data_format: Option<UserDataFormat>,
+
+    /// Secondary NICs, in order, after the NIC on the pod network. At most 31.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 31))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub networks: Vec<Network>,
 
-    /// The first NIC, `pod-network`. `None` needs at least one entry in `networks`. Default `Masquerade`.
+    /// First NIC, `pod-network`: `Masquerade` connects it to the pod network behind NAT, `None` leaves it out and needs
+    /// at least one entry in `networks`. Default `Masquerade`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_network: Option<PodNetwork>,
 
@@ -160,21 +173,23 @@ pub struct WukongSpec {
     #[schemars(length(max = 8), inner(length(min = 1, max = 45)))]
     pub pod_network_dns_servers: Vec<String>,
 
-    /// Disks, in order.
+    /// Disks, in order. At most 64. Removing a disk detaches it and keeps its claim. Without disks, the VM runs from
+    /// `osImage` and keeps no data.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub disks: Vec<Disk>,
 
-    /// Placement and restart.
+    /// Placement, restart and eviction of the VM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_availability: Option<HighAvailability>,
 
-    /// What happens to the VM when it is created, and when its guest stops.
+    /// Start of the VM after its creation and after its guest stops.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_strategy: Option<StartStrategy>,
 
-    /// Today's wish. Absent: what `startStrategy` says.
+    /// Power state to enforce: `Running`, `Stopped` or `Paused`. The operator enforces it once per change, so `virtctl
+    /// start` and `stop` stay possible. Default: `startStrategy` decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_state: Option<PowerState>,
 
@@ -182,7 +197,8 @@ pub struct WukongSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running: Option<bool>,
 
-    /// Who restarts the VM when a change needs a restart. Default `Manual`.
+    /// Restart of the VM when a change needs one: `Manual` leaves it to a user, `Automatic` lets the operator restart
+    /// it at once. Default `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart_approval: Option<RestartApproval>,
 
@@ -191,13 +207,24 @@ pub struct WukongSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firmware: Option<Firmware>,
 
-    /// Seconds that the guest gets for a clean shutdown. Default 180.
+    /// Time for a clean shutdown of the guest in seconds, 0 to 86400. Default 180.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 86400))]
     pub termination_grace_period_seconds: Option<i64>,
 }
 
-/// The NIC on the pod network.
+/// Reader of the user data in the guest.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = without_description)]
+pub enum UserDataFormat {
+    /// cloud-init.
+    #[default]
+    CloudInit,
+    /// Ignition.
+    Ignition,
+}
+
+/// NIC on the pod network.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = without_description)]
 pub enum PodNetwork {
@@ -223,7 +250,7 @@ pub enum IpFamily {
     DualStack,
 }
 
-/// The power state that the user wants now.
+/// Power state to enforce.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = without_description)]
 pub enum PowerState {
@@ -235,14 +262,14 @@ pub enum PowerState {
     Paused,
 }
 
-/// Who restarts the VM when a change needs a restart.
+/// Restart of the VM when a change needs one.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = without_description)]
 pub enum RestartApproval {
-    /// A person does; the status says that a restart is needed.
+    /// A user restarts it. The status shows the pending changes.
     #[default]
     Manual,
-    /// The operator does, at once.
+    /// The operator restarts it at once.
     Automatic,
 }
 
@@ -261,7 +288,7 @@ pub enum Firmware {
     UefiSecureBoot,
 }
 
-/// Drops the description of a type from the schema, so that the field of that type shows its own.
+/// Removes the description of a type from the schema, so that a field of that type shows its own.
 pub(crate) fn without_description(schema: &mut schemars::Schema) {
     schema.remove("description");
 }

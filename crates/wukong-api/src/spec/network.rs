@@ -6,7 +6,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A secondary NIC and the network that it is attached to.
+/// Secondary NIC and its network.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -19,7 +19,8 @@ use serde::{Deserialize, Serialize};
         .message("macvlan has no bridge: drop bridgeName, or use type: bridge")
 )]
 pub struct Network {
-    /// Name of the NIC everywhere: in the VM, in the status and in the NetworkAttachmentDefinition's name.
+    /// Name of the NIC, a DNS label: in the VM, in the status and in the name of the NetworkAttachmentDefinition.
+    /// `pod-network` is reserved.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -31,31 +32,34 @@ pub struct Network {
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub type_: Option<NetworkType>,
 
-    /// Uses this NetworkAttachmentDefinition of the same namespace; none is created.
+    /// Name of an existing NetworkAttachmentDefinition of the same namespace. Default: the operator creates one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub nad_name: Option<String>,
 
-    /// VLAN of the NIC.
+    /// VLAN of the port, 1 to 4094. The guest sees untagged frames. Excludes `guestVlans`. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 4094))]
     pub vlan_id: Option<u16>,
 
-    /// Bridge on the node, at most 15 bytes. Default `br-<name>`.
+    /// Name of the bridge on the node, at most 15 bytes. For `bridge` and `ovs` only. Default `br-<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 15))]
     pub bridge_name: Option<String>,
 
-    /// Addresses of the NIC, configured in the guest by cloud-init. Absent: the NIC is up without an address.
+    /// Addresses of the NIC, configured in the guest by cloud-init on the first boot. Default: the NIC is up without an
+    /// address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_config: Option<IpConfig>,
 
-    /// Unicast MAC address. Default: derived from the Wukong and the NIC's name, stable.
+    /// Unicast MAC address, unique in the Wukong. Default: derived from the uid of the Wukong and the name of the NIC,
+    /// and stable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 12, max = 17))]
     pub mac_address: Option<String>,
 
-    /// MTU in bytes.
+    /// MTU of the network and of the guest's interface in bytes, 576 to 9216; at least 1280 with IPv6. Default: that of
+    /// the bridge or device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 576, max = 9216))]
     pub mtu: Option<u16>,
@@ -87,19 +91,21 @@ pub struct Network {
     #[schemars(length(max = 253))]
     pub node_ip: Option<String>,
 
-    /// Device-plugin resource of an `sriov` NIC, or the marker resource of a bridge, such as
-    /// `bridge.network.kubevirt.io/br-lan`, which makes the scheduler choose nodes that have the bridge.
+    /// Device-plugin resource of the NIC. Required for `sriov` without `nadName`. For `bridge` it is a marker such as
+    /// `bridge.network.kubevirt.io/br-lan`, which limits the VM to nodes with that bridge. Default for `macvlan`:
+    /// `macvtap.network.kubevirt.io/<name>`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 317))]
     pub resource_name: Option<String>,
 
-    /// What to do while Multus is not installed. Default `PodNetwork`: start with the pod network only and say so.
+    /// Behaviour while Multus is not installed: `PodNetwork` starts the VM without this NIC and attaches it when Multus
+    /// appears, `Block` waits for Multus. Default `PodNetwork`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub on_missing_multus: Option<OnMissingMultus>,
 
-    /// Has the bridge made on the nodes by NMState, where the operator runs with `--manage-node-networks`; else the
-    /// condition `NodeNetworkReady` says that it is not. Absent: no node is ever touched. The bridge is shared by all who
-    /// ask for the same one, in whatever namespace, and stays when the last of them goes.
+    /// Creates the bridge on the nodes through NMState. Needs an operator with `--manage-node-networks`; otherwise the
+    /// condition `NodeNetworkReady` is false. All Wukongs that name the same bridge share it, in every namespace, and
+    /// the operator never removes it. For `bridge` and `ovs` only. Default: nodes stay unchanged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_network: Option<NodeNetwork>,
 }
@@ -154,7 +160,7 @@ pub struct GuestVlan {
     pub ip_config: Option<IpConfig>,
 }
 
-/// What to do while Multus is not installed.
+/// Behaviour while Multus is not installed.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = super::without_description)]
 pub enum OnMissingMultus {
@@ -169,12 +175,12 @@ pub enum OnMissingMultus {
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeNetwork {
-    /// The node's NIC that becomes the bridge's port. One that carries an address or the default route of a node is
-    /// refused: the node would be cut off.
+    /// NIC of the node that becomes the port of the bridge, at most 15 bytes. A NIC with an address or the default
+    /// route of a node is refused, because the node would lose its connection.
     #[schemars(length(min = 1, max = 15))]
     pub uplink: String,
 
-    /// Labels of the nodes that get the bridge. Absent: every node.
+    /// Labels of the nodes that get the bridge, at most 32. Default: every node.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend(
         "maxProperties" = 32,
@@ -183,7 +189,7 @@ pub struct NodeNetwork {
     pub node_selector: BTreeMap<String, String>,
 }
 
-/// Addresses of a NIC, as the guest configures them.
+/// Addresses of a NIC in the guest.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -193,7 +199,8 @@ pub struct NodeNetwork {
         .message("mode: dhcp gets its address from the network: drop address, or use mode: static")
 )]
 pub struct IpConfig {
-    /// `static` or `dhcp`. Default: `static` when an address is given, else `dhcp`.
+    /// Source of the addresses: `static` needs `address` or `addresses`, `dhcp` excludes them. Default `static` with an
+    /// address, else `dhcp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<IpMode>,
 
@@ -202,12 +209,13 @@ pub struct IpConfig {
     #[schemars(length(min = 1, max = 49))]
     pub address: Option<String>,
 
-    /// More addresses with prefix length, for instance the IPv6 one of a dual-stack NIC.
+    /// More addresses with prefix length, such as the IPv6 address of a dual-stack NIC. At most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 49)))]
     pub addresses: Vec<String>,
 
-    /// Default gateway. It takes the default route away from the pod network.
+    /// Default gateway, inside the prefix of an address unless `gatewayOnLink` is set. It takes precedence over the
+    /// default route of the pod network. Default: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 45))]
     pub gateway: Option<String>,
@@ -217,23 +225,23 @@ pub struct IpConfig {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gateway_on_link: Option<bool>,
 
-    /// Name servers.
+    /// Name servers of the guest, at most 8.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(min = 1, max = 45)))]
     pub dns_servers: Vec<String>,
 
-    /// Domains in which short names are looked up.
+    /// DNS search domains of the guest, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub search_domains: Vec<String>,
 
-    /// Static routes.
+    /// Static routes, at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub routes: Vec<Route>,
 }
 
-/// How a NIC gets its addresses.
+/// Source of the addresses of a NIC.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[schemars(transform = super::without_description)]
@@ -250,7 +258,7 @@ pub struct Route {
     /// Destination with prefix length, or `default`.
     #[schemars(length(min = 1, max = 49))]
     pub to: String,
-    /// Next hop.
+    /// Address of the next hop, inside the prefix of an address unless `gatewayOnLink` is set.
     #[schemars(length(min = 1, max = 45))]
     pub via: String,
 }

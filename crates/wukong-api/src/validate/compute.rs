@@ -116,7 +116,7 @@ pub(super) fn size(quantity: &Quantity, min: Bytes, max: Bytes) -> Result<Bytes,
     Ok(bytes)
 }
 
-/// The unit that somebody had in mind who wrote a number without one.
+/// Likely unit of a number without one.
 fn likely_unit(number: Bytes) -> &'static str {
     match number.0 {
         ..256 => "Gi",

@@ -130,7 +130,7 @@ pub(super) fn ip(written: &str) -> Result<IpAddr, String> {
         .map_err(|_| format!("{} is not an IP address", text::quoted(written)))
 }
 
-/// A domain in which names are looked up. DNS does not tell upper case from lower.
+/// Checks a DNS search domain. DNS ignores case.
 fn domain_name(written: &str) -> Result<(), String> {
     let labels = written.to_ascii_lowercase();
     if written.len() <= DOMAIN_MAX

@@ -1,4 +1,4 @@
-//! What a manifest asks for and does not get, because something else in it decides.
+//! Fields without effect, because another field of the manifest decides.
 //!
 //! Manifests with such fields exist and work, so they are accepted, and the fields are named.
 
@@ -6,7 +6,7 @@ use super::Problem;
 use crate::spec::{Network, NetworkType, RunStrategy, Wukong, WukongSpec};
 
 impl Wukong {
-    /// Fields that have no effect beside others, each with its path and with what decides instead.
+    /// Returns the fields without effect, each with its path and the field that decides instead.
     pub fn ignored_fields(&self) -> Vec<Problem> {
         let networks = self.spec.networks.iter().enumerate();
         networks

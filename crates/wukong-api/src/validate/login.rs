@@ -1,7 +1,7 @@
 //! The login user and the Secrets that cloud-init gets.
 
 use super::{Problems, text};
-use crate::spec::{CloudInitUser, WukongSpec};
+use crate::spec::{CloudInitUser, UserDataFormat, WukongSpec};
 use crate::validated::{Login, Password, User};
 
 /// KubeVirt mounts the Secret as the volume `<name>-access-cred`, whose name is a DNS label.
@@ -123,4 +123,47 @@ fn account_name(name: &str) -> Result<(), String> {
         "{} is not an account name: use at most 32 letters, digits, '-', '_' and '.', with a letter or '_' first",
         text::quoted(name)
     ))
+}
+
+/// The reader of the user data. Ignition knows nothing of cloud-init's keys and network data.
+pub(super) fn user_data_format(spec: &WukongSpec, problems: &mut Problems) -> UserDataFormat {
+    let format = spec.user_data_format.unwrap_or_default();
+    if format != UserDataFormat::Ignition {
+        return format;
+    }
+    if spec.user_data_secret.is_none() {
+        problems.add(
+            "spec.userDataFormat",
+            "Ignition needs userDataSecret: name the Secret with the Ignition config",
+        );
+    }
+    let networks = spec.networks.iter().enumerate();
+    let of_networks = networks.flat_map(|(index, network)| {
+        let path = format!("spec.networks[{index}]");
+        [
+            (format!("{path}.ipConfig"), network.ip_config.is_some()),
+            (
+                format!("{path}.guestVlans"),
+                !network.guest_vlans.is_empty(),
+            ),
+        ]
+    });
+    let others = [
+        ("sshKeySecret", spec.ssh_key_secret.is_some()),
+        ("podNetworkIpFamily", spec.pod_network_ip_family.is_some()),
+        (
+            "podNetworkDnsServers",
+            !spec.pod_network_dns_servers.is_empty(),
+        ),
+    ];
+    let others = others
+        .into_iter()
+        .map(|(field, given)| (format!("spec.{field}"), given));
+    for (path, _) in others.chain(of_networks).filter(|(_, given)| *given) {
+        problems.add(
+            path,
+            "is set up by cloud-init, which userDataFormat: Ignition excludes: write it into the Ignition config",
+        );
+    }
+    format
 }

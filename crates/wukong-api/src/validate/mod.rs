@@ -20,7 +20,7 @@ use crate::spec::Wukong;
 use crate::validated::{Identity, Source, ValidatedWukong};
 use crate::{labels, names};
 
-/// What the operator's settings allow.
+/// Operator settings that validation depends on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OperatorSettings {
     /// Put before a short image name such as `ubuntu:24.04`.
@@ -28,7 +28,7 @@ pub struct OperatorSettings {
     /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and
     /// [`SINGLE_LABEL`] for all names without a dot.
     pub denied_hosts: Vec<String>,
-    /// Whether bridges are made on nodes for Wukongs that ask for it (`nodeNetwork`).
+    /// Whether the operator creates bridges on nodes for Wukongs with `nodeNetwork`.
     pub manage_node_networks: bool,
 }
 
@@ -57,12 +57,12 @@ impl Default for OperatorSettings {
     }
 }
 
-/// One thing that is wrong with a manifest.
+/// Problem of a manifest.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
     /// Path of the field, such as `spec.disks[1].size`.
     pub path: String,
-    /// What is wrong and what to write instead.
+    /// Rule that is broken, and the value to write instead.
     pub message: String,
 }
 
@@ -72,7 +72,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Everything that is wrong with a manifest, in the order of its fields.
+/// All problems of a manifest, in the order of its fields.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub struct InvalidWukong {
     /// Never empty.
@@ -124,9 +124,9 @@ impl ValidatedWukong {
         Self::validate_existing(wukong, settings, &BTreeMap::new())
     }
 
-    /// The same for a Wukong some of whose disks exist: `made` is what they were made from, by disk. Settings of the
-    /// operator that changed since then (another prefix of short image names, another denied host) do not count for
-    /// a disk whose image is the same.
+    /// Validates a Wukong with existing disks. `made` holds the source of each existing disk. Operator settings that
+    /// changed later (another prefix of short image names, another denied host) do not apply to a disk with an
+    /// unchanged image.
     ///
     /// # Errors
     /// As [`ValidatedWukong::validate`].
@@ -147,6 +147,7 @@ impl ValidatedWukong {
         let (pod_nic, nics) = networks::check(spec, &identity, settings, &mut problems);
         let (pod_ip_family, pod_dns_servers) = networks::pod_network(spec, &mut problems);
         let login = login::check(spec, &mut problems);
+        let user_data_format = login::user_data_format(spec, &mut problems);
         let ssh_key_secret = login::ssh_key_secret(spec, &mut problems);
         let placement = placement::check(spec, &mut problems);
         let (run_strategy, auto_start) = placement::run_strategy(spec, &mut problems);
@@ -176,6 +177,7 @@ impl ValidatedWukong {
             pod_dns_servers,
             nics,
             login,
+            user_data_format,
             ssh_key_secret,
             placement,
             run_strategy,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use wukong_api::ValidatedWukong;
-use wukong_api::spec::IpFamily;
+use wukong_api::spec::{IpFamily, UserDataFormat};
 use wukong_api::validated::{Login, Password, User};
 
 use super::{list, nics, written};
@@ -34,6 +34,10 @@ pub fn first_boot(wukong: &ValidatedWukong) -> Vec<FirstBootField> {
     };
     if let Some(name) = &wukong.ssh_key_secret {
         add("spec.sshKeySecret", Some(name.clone()), json!(name));
+    }
+    if wukong.user_data_format != UserDataFormat::CloudInit {
+        let format = written(&wukong.user_data_format);
+        add("spec.userDataFormat", format.clone(), json!(format));
     }
     match &wukong.login {
         Login::Secret(name) => add("spec.userDataSecret", Some(name.clone()), json!(name)),

@@ -14,6 +14,13 @@ pub(super) fn login(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut 
         Class::FirstBootOnly,
         FIRST_BOOT,
     );
+    changes.field(
+        "spec.userDataFormat",
+        &old.user_data_format,
+        &new.user_data_format,
+        Class::FirstBootOnly,
+        FIRST_BOOT,
+    );
     match (&old.login, &new.login) {
         (Login::User(old), Login::User(new)) => user(old, new, changes),
         (old, new) => {

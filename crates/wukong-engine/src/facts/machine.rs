@@ -72,7 +72,9 @@ impl MachineFact {
         // Those that a Wukong does not list.
         let others: Vec<String> = volumes()
             .filter(|volume| {
-                volume.get("cloudInitNoCloud").is_some() || volume.get("containerDisk").is_some()
+                volume.get("cloudInitNoCloud").is_some()
+                    || volume.get("cloudInitConfigDrive").is_some()
+                    || volume.get("containerDisk").is_some()
             })
             .map(|volume| text(volume, "/name"))
             .collect();

@@ -62,6 +62,11 @@ const FIELDS: &[Field] = &[
         &["false", "true"],
     ),
     ("podNetwork", NIC, &["Masquerade", "None"]),
+    (
+        "userDataFormat",
+        "userDataSecret: a",
+        &["CloudInit", "Ignition"],
+    ),
     ("podNetworkIpFamily", "", &["IPv4", "IPv6", "DualStack"]),
     ("podNetworkDnsServers[]", "", &["-", "10.0.0.1", "10.0.0.2"]),
     (

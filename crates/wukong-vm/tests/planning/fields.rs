@@ -62,6 +62,11 @@ const OURS: &[(&str, &str, &str)] = &[
     ),
     ("userDataSecret", "", "userDataSecret: data"),
     (
+        "userDataFormat",
+        "userDataSecret: data",
+        "userDataSecret: data, userDataFormat: Ignition",
+    ),
+    (
         "networks.name",
         "networks: [{name: a, type: bridge}]",
         "networks: [{name: b, type: bridge}]",

@@ -237,3 +237,13 @@ proptest! {
         }));
     }
 }
+
+#[test]
+fn ignition_reads_the_config_drive() {
+    let wukong = wukong("userDataSecret: flat-ignition, userDataFormat: Ignition");
+    assert_eq!(
+        crate::instance(&wukong)["volumes"][0],
+        json!({"name": "cloud-init", "cloudInitConfigDrive": {"secretRef": {"name": "flat-ignition"}}})
+    );
+    assert_eq!(crate::secret(&wukong), serde_json::Value::Null);
+}
