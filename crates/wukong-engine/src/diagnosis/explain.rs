@@ -341,7 +341,9 @@ fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>)
             .is_none_or(|now| now.reason == Reason::NotObserved);
         let told = !before.chain.is_empty() || before.reason == Reason::ProvisionerNotReady;
         let unheard = !heard && ((of_cluster && unknown) || (found && bad && better));
-        let unqueried = !queried && told && bad && better;
+        // The same cause, of which the pods and events tell more.
+        let same = now.as_ref().is_some_and(|now| now.reason == before.reason);
+        let unqueried = !queried && told && bad && (better || same);
         if !unheard && !unqueried {
             continue;
         }
