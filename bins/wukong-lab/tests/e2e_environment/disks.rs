@@ -22,16 +22,16 @@ fn on_class(name: &str, class: &str, rest: Value) -> Value {
 async fn an_import_that_fails_has_one_cause_everywhere() {
     let space = &cluster().await.space("imports").await;
     let rows = [
-        ("import-dns", "ImportFailed", "i/o timeout"),
-        ("import-network", "ImportFailed", "i/o timeout"),
-        ("import-tls", "ImportFailed", "x509"),
-        ("import-auth", "ImportFailed", "401"),
-        ("import-notfound", "ImportFailed", "404"),
-        ("import-space", "ImportFailed", "too small"),
-        ("import-format", "ImportFailed", "image header"),
-        ("checksum", "ImportFailed", "checksum"),
+        ("import-dns", "ImportFailed", "(DNS)"),
+        ("import-network", "ImportFailed", "(Network)"),
+        ("import-tls", "ImportFailed", "(TLS)"),
+        ("import-auth", "ImportFailed", "(Auth)"),
+        ("import-notfound", "ImportFailed", "(NotFound)"),
+        ("import-space", "ImportFailed", "(Space)"),
+        ("import-format", "ImportFailed", "(Format)"),
+        ("checksum", "ImportFailed", "(Checksum)"),
         ("image-pull", "ImagePullFailed", "cdi-importer"),
-        ("quota", "QuotaExceeded", "exceeded quota"),
+        ("quota", "QuotaExceeded", "quota"),
     ];
     join_all(rows.map(|(scenario, reason, part)| async move {
         space

@@ -14,7 +14,7 @@ async fn a_secret_that_is_missing_is_told_by_the_pod() {
     space
         .apply(&wukong("web", json!({"userDataSecret": "mine"})))
         .await;
-    let missing = "secret \"mine\" not found";
+    let missing = "Secret mine";
     blocker("DependenciesResolved", "SecretNotFound", "*", missing)
         .is_named(&space, "web")
         .await;
@@ -28,8 +28,16 @@ async fn a_guest_that_does_not_start_has_one_cause_everywhere() {
     let theirs = json!({"userDataSecret": "mine"});
     let pod = |part| blocker("Running", "PodNotStarted", "*", part);
     let rows = [
-        ("failed-mount", json!({}), pod("MountVolume.SetUp failed")),
-        ("failed-attach", json!({}), pod("Multi-Attach error")),
+        (
+            "failed-mount",
+            json!({}),
+            pod("The pod of the VM cannot start"),
+        ),
+        (
+            "failed-attach",
+            json!({}),
+            pod("The pod of the VM cannot start"),
+        ),
         (
             "pod-sandbox",
             json!({}),
@@ -37,17 +45,17 @@ async fn a_guest_that_does_not_start_has_one_cause_everywhere() {
                 "EnvironmentReady",
                 "MultusUnhealthy",
                 "*",
-                "error waiting for pod",
+                "The pod of the VM cannot start",
             ),
         ),
         (
             "launcher-image-pull",
             json!({}),
             blocker(
-                "Scheduled",
-                "PodNotStarted",
-                "VirtualMachineInstance/NAME",
-                "image",
+                "VolumesBound",
+                "ImagePullFailed",
+                "*",
+                "cannot resolve quay.io",
             ),
         ),
         (

@@ -16,15 +16,12 @@ async fn a_node_that_cannot_run_vms_is_named_with_its_cause() {
         ("no-kvm", "NoVirtualizationDevices", "/dev/kvm"),
         ("no-tun", "NoVirtualizationDevices", "/dev/net/tun"),
         ("no-vhost-net", "NoVirtualizationDevices", "/dev/vhost-net"),
-        (
-            "device-plugin",
-            "DevicePluginUnhealthy",
-            "do not give them out",
-        ),
+        // A device plugin that gives one device out works: the file of the other one is missing.
+        ("device-plugin", "NoVirtualizationDevices", "/dev/kvm"),
         (
             "device-plugin=tun",
-            "DevicePluginUnhealthy",
-            "devices.kubevirt.io/tun",
+            "NoVirtualizationDevices",
+            "/dev/net/tun",
         ),
         (
             "handler-crash",
@@ -117,14 +114,9 @@ async fn a_vm_that_is_too_big_for_its_node_is_told_the_numbers() {
             "memory",
             json!({"memory": "2Gi"}),
             "InsufficientMemory",
-            "too little memory",
+            "of memory",
         ),
-        (
-            "cpu",
-            json!({"cpu": 4}),
-            "InsufficientCPU",
-            "too little CPU",
-        ),
+        ("cpu", json!({"cpu": 4}), "InsufficientCPU", "CPU"),
     ];
     join_all(rows.map(|(name, spec, reason, part)| async move {
         space.apply(&on_node(name, "small", spec)).await;
@@ -158,8 +150,13 @@ async fn a_full_quota_is_told_the_numbers() {
             },
         )
         .await;
-    let quota_of = "ResourceQuota/small";
-    let full = blocker("Scheduled", "QuotaExceeded", quota_of, "requests.memory");
+    let refused = "VirtualMachineInstance/NAME";
+    let full = blocker(
+        "Scheduled",
+        "QuotaExceeded",
+        refused,
+        "quota small is exceeded",
+    );
     full.is_named(space, "web").await;
     space.apply(&quota("8Gi")).await;
     space.running("web").await;

@@ -35,6 +35,9 @@ fn said(
     }
 }
 
+/// For objects with a name that is random.
+const ANY: &str = "*";
+
 /// Makes each Wukong with its scenario, looks what its status says, takes the scenario away and waits until it runs.
 async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
     let looks = rows
@@ -60,11 +63,10 @@ async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
             let blocker = &found["status"]["blocker"];
             assert_eq!(blocker["reason"], reason, "{name}: {blocker}");
             assert_eq!(blocker["condition"], type_, "{name}: {blocker}");
-            assert_eq!(
-                blocker["object"],
-                json!(object.replace("NAME", name)),
-                "{name}: {blocker}"
-            );
+            if object != ANY {
+                let object = json!(object.replace("NAME", name));
+                assert_eq!(blocker["object"], object, "{name}: {blocker}");
+            }
             let message = blocker["message"].as_str().unwrap();
             assert!(message.contains(part), "{name}: {message}");
             let hint = blocker["hint"].as_str().unwrap_or_default();
@@ -130,7 +132,7 @@ async fn the_cause_of_a_failing_import_stays_while_the_importer_restarts() {
         .await;
     let cause = |wukong: &Value| {
         let message = condition(wukong, "VolumesBound").2.to_owned();
-        (message.contains("(DNS)") && message.contains("i/o timeout")).then_some(message)
+        message.contains("(DNS)").then_some(message)
     };
     let said = space.until("Wukong", "web", "told of DNS", cause).await;
     // CDI's own words come and go with each restart of the importer.
@@ -163,7 +165,7 @@ async fn a_disk_that_cannot_be_made_says_why() {
                 "quota",
                 "quota",
                 spec(),
-                said("VolumesBound", "QuotaExceeded", "exceeded quota", volume),
+                said("VolumesBound", "QuotaExceeded", "quota", volume),
             ),
             (
                 "lost",
@@ -188,43 +190,43 @@ async fn a_vm_that_finds_no_node_says_why() {
                 "kvm",
                 "unschedulable=kvm",
                 spec(),
-                nowhere("InsufficientDevices", "devices.kubevirt.io/kvm"),
+                nowhere("InsufficientDevices", "lack the device kvm"),
             ),
             (
                 "memory",
                 "unschedulable=memory",
                 spec(),
-                nowhere("InsufficientMemory", "Insufficient memory"),
+                nowhere("InsufficientMemory", "too little memory left"),
             ),
             (
                 "cpu",
                 "unschedulable=cpu",
                 spec(),
-                nowhere("InsufficientCPU", "Insufficient cpu"),
+                nowhere("InsufficientCPU", "too little CPU left"),
             ),
             (
                 "selector",
                 "unschedulable=selector",
                 spec(),
-                nowhere("NodeSelectorMismatch", "node affinity/selector"),
+                nowhere("NodeSelectorMismatch", "labels that the pod asks for"),
             ),
             (
                 "taint",
                 "unschedulable=taint",
                 spec(),
-                nowhere("UntoleratedTaint", "untolerated taint"),
+                nowhere("UntoleratedTaint", "have a taint"),
             ),
             (
                 "cordon",
                 "unschedulable=cordon",
                 spec(),
-                nowhere("Unschedulable", "unschedulable"),
+                nowhere("Unschedulable", "are cordoned"),
             ),
             (
                 "volume",
                 "unschedulable=volume-affinity",
                 spec(),
-                nowhere("VolumeNodeAffinity", "volume node affinity"),
+                nowhere("VolumeNodeAffinity", "do not reach the volume of a disk"),
             ),
         ],
     )
@@ -242,7 +244,12 @@ async fn a_vm_that_does_not_start_says_why() {
                 "refused",
                 "vm-create-failure",
                 json!({}),
-                said("Running", "InternalError", "denied the request", vm),
+                said(
+                    "Running",
+                    "InternalError",
+                    "KubeVirt cannot start the VM",
+                    vm,
+                ),
             ),
             (
                 "crash",
@@ -255,10 +262,10 @@ async fn a_vm_that_does_not_start_says_why() {
                 "launcher-image-pull",
                 json!({}),
                 said(
-                    "Scheduled",
-                    "PodNotStarted",
-                    "image",
-                    "VirtualMachineInstance/NAME",
+                    "VolumesBound",
+                    "ImagePullFailed",
+                    "cannot resolve quay.io",
+                    ANY,
                 ),
             ),
         ],

@@ -176,7 +176,7 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
                 let patch = Patch::Merge(json!({"metadata": change}));
                 let refusal = objects.patch(name, &params, &patch).await.unwrap_err();
                 assert!(
-                    refusal.to_string().contains("only what it made"),
+                    refusal.to_string().contains("only objects that it created"),
                     "{kind} {change}: {refusal}"
                 );
             }
@@ -185,7 +185,7 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
         let refusal = objects.delete(name, &DeleteParams::default()).await;
         let refusal = refusal.unwrap_err().to_string();
         let expected = match kind.as_str() {
-            Some("NetworkAttachmentDefinition") => "only what it made",
+            Some("NetworkAttachmentDefinition") => "only objects that it created",
             _ => "cannot delete",
         };
         assert!(refusal.contains(expected), "{kind}: {refusal}");

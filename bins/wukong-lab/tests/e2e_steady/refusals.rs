@@ -120,7 +120,7 @@ async fn the_server_s_refusals_are_passed_on() {
         .await;
     let said = space.blocked("web", "QuotaExceeded").await;
     let (_, _, message) = condition(&said, "Created");
-    assert!(message.contains("exceeded quota: no-vms"), "{message}");
+    assert!(message.contains("quota no-vms is exceeded"), "{message}");
     assert_eq!(said["status"]["blocker"]["object"], "VirtualMachine/web");
     // The disk is made all the same.
     space.get("DataVolume", "web.root").await;

@@ -60,37 +60,37 @@ fn dangerous() -> Vec<(Value, Value, &'static str)> {
         (
             volume(json!({"secret": {"secretName": "theirs"}})),
             json!({}),
-            "plans no volumes",
+            "may use only claims",
         ),
         (
             volume(json!({"serviceAccount": {"serviceAccountName": "default"}})),
             json!({}),
-            "plans no volumes",
+            "may use only claims",
         ),
         (
             volume(json!({"configMap": {"name": "theirs"}})),
             json!({}),
-            "plans no volumes",
+            "may use only claims",
         ),
         (
             volume(json!({"hostDisk": {"path": "/etc", "type": "DiskOrCreate"}})),
             json!({}),
-            "plans no volumes",
+            "may use only claims",
         ),
         (
             json!({"domain": {"devices": {"hostDevices": [{"name": "x", "deviceName": "vendor.com/device"}]}}}),
             json!({}),
-            "plans no host devices",
+            "may not use host devices",
         ),
         (
             json!({"domain": {"devices": {"gpus": [{"name": "x", "deviceName": "vendor.com/gpu"}]}}}),
             json!({}),
-            "plans no host devices",
+            "may not use host devices",
         ),
         (
             json!({}),
             json!({"hooks.kubevirt.io/hookSidecars": "[]"}),
-            "plans no hook sidecars",
+            "may not use hook sidecars",
         ),
     ]
 }
@@ -114,7 +114,7 @@ async fn a_stolen_token_makes_no_machine_that_reaches_its_node_or_other_people_s
     for kind in ["instancetype", "preference"] {
         let mut vm = harmless.clone();
         vm["spec"][kind] = json!({"name": "with-a-gpu"});
-        refused.push((vm, "plans no instance types"));
+        refused.push((vm, "may not use instance types"));
     }
     for (vm, refusal) in refused {
         for (method, path) in [

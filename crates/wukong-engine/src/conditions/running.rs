@@ -122,16 +122,17 @@ fn lost(instance: &VirtualMachineInstanceFact, observed: &Observed) -> Option<Co
 
 /// A guest in phase `Running` that KubeVirt does not call ready: its pod is terminating or gone, or it does not answer.
 fn not_ready(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
+    // A guest that has just started is not reported as running for a moment.
+    const STARTING: [&str; 2] = ["GuestNotRunning", "PodNotReady"];
     let ready = find_condition(&instance.conditions, "Ready").filter(|it| it.status == "False")?;
-    if is_true(&instance.conditions, "Paused")
-        || ready.reason == "GuestNotRunning" && instance.migrating
-    {
+    let synchronized = find_condition(&instance.conditions, "Synchronized")
+        .filter(|synchronized| synchronized.status == "False");
+    let starts = STARTING.contains(&ready.reason.as_str()) && synchronized.is_none();
+    if is_true(&instance.conditions, "Paused") || starts {
         return None;
     }
     let name = &instance.meta.name;
     let object = format!("VirtualMachineInstance/{name}");
-    let synchronized = find_condition(&instance.conditions, "Synchronized")
-        .filter(|synchronized| synchronized.status == "False");
     let words = synchronized
         .into_iter()
         .map(|said| evidence(Source::Synchronized, instance, said));

@@ -34,6 +34,8 @@ pub(crate) struct Cause {
 pub(crate) struct Rank {
     unknown: bool,
     permanence: Permanence,
+    /// A state is what holds now; an event repeats it.
+    event: bool,
     last: Reverse<Option<Timestamp>>,
     object: String,
     text: String,
@@ -105,6 +107,7 @@ pub(super) fn rank(evidence: &Evidence, unknown: bool, permanence: Permanence) -
     Rank {
         unknown,
         permanence,
+        event: evidence.state.starts_with("event "),
         last: Reverse(evidence.last),
         object: evidence.object.clone(),
         text: evidence.text.clone(),

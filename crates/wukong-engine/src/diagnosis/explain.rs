@@ -71,9 +71,13 @@ fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Ca
     let platform = Platform::of(environment);
     let own = conditions.iter().filter(|condition| condition.open);
     let mut evidence: Vec<Evidence> = own.flat_map(|condition| condition.words.clone()).collect();
+    // KubeVirt repeats in the instance what the scheduler says of its pod.
+    let placing = |one: &Evidence| one.source == Source::Scheduler && one.role == Role::Guest;
+    let repeated = evidence.iter().any(placing);
     evidence.extend(collect::collect(situation).into_iter().filter(|evidence| {
         // Of a VM that runs, only what is being attached to it is in question.
-        life != Life::Runs || evidence.role == Role::Attachment
+        (life != Life::Runs || evidence.role == Role::Attachment)
+            && !(repeated && placing(evidence))
     }));
     let mut causes: Vec<Cause> = Vec::new();
     for one in &evidence {
@@ -341,7 +345,9 @@ fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>)
             .is_none_or(|now| now.reason == Reason::NotObserved);
         let told = !before.chain.is_empty() || before.reason == Reason::ProvisionerNotReady;
         let unheard = !heard && ((of_cluster && unknown) || (found && bad && better));
-        let unqueried = !queried && told && bad && better;
+        // The same cause, of which the pods and events tell more.
+        let same = now.as_ref().is_some_and(|now| now.reason == before.reason);
+        let unqueried = !queried && told && bad && (better || same);
         if !unheard && !unqueried {
             continue;
         }

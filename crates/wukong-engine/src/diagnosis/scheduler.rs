@@ -119,7 +119,7 @@ impl Known {
             None => self.phrase.text.as_str(),
         };
         match self.phrase.nodes {
-            0 => format!("all {words}"),
+            0 => words.to_owned(),
             count => format!("{count} {words}"),
         }
     }

@@ -245,7 +245,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
                 "message": "Kubelet stopped posting node status."}]);
         })),
         R::PodTerminating => running_with(json!({"conditions": all(&[("Ready", "False", "PodTerminating", "virt-launcher pod is terminating")])})),
-        R::NotReady => running_with(json!({"conditions": all(&[("Ready", "False", "GuestNotRunning", "Guest VM is not reported as running")])})),
+        R::NotReady => running_with(json!({"conditions": all(&[("Ready", "False", "PodConditionMissing", "the pod of the guest is not ready")])})),
         R::DiskNotAttached => running_with(json!({"volumeStatus": [
             {"name": "root", "phase": "AttachedToNode", "hotplugVolume": {"attachPodName": "hp-volume-x"}}]})),
         R::MigrationFailed => running_with(json!({"migrationState": {"failed": true, "failureReason": "target pod is down"}})),

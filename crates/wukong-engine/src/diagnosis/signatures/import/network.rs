@@ -312,7 +312,7 @@ pub(super) const ROWS: &[Signature] = &[
             "ChecksumError",
         ],
         needle: "dial tcp ",
-        pattern: r"dial tcp (?<addr>[^ ]+:\d+): (?:i/o timeout|connect: connection timed out)",
+        pattern: r"dial tcp (?<addr>[^ ]+): (?:i/o timeout|connect: connection timed out)",
         condition: VolumesBound,
         reason: Reason::ImportFailed,
         detail: "Network",

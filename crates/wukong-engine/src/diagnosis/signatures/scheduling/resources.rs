@@ -145,7 +145,7 @@ pub(super) const ROWS: &[Signature] = &[
         condition: VolumesBound,
         reason: Reason::ProvisionerNotReady,
         detail: "",
-        message: "wait for a claim that has no volume",
+        message: "a claim of the pod has no volume",
         hint: "find the claim that has no volume, and why: kubectl describe pvc -n {namespace}; kubectl get events -n {namespace} --field-selector reason=ProvisioningFailed",
         platforms: &[],
         permanence: Consequence,
