@@ -119,7 +119,7 @@ fn secrets_are_named_within_the_namespace() {
 #[test]
 fn ignition_takes_its_own_config_only() {
     check(
-        "{cpu: 1, memory: 1Gi, userDataFormat: Ignition, sshKeySecret: keys, networks: [{name: lan, type: bridge, ipConfig: {}}]}",
+        "userDataFormat: Ignition, sshKeySecret: keys, networks: [{name: lan, type: bridge, ipConfig: {}}]",
         &[
             "spec.userDataFormat: Ignition needs userDataSecret: name the Secret with the Ignition config",
             "spec.sshKeySecret: is set up by cloud-init, which userDataFormat: Ignition excludes: write it into the Ignition config",
