@@ -352,7 +352,7 @@ fn disk(
     }
 }
 
-/// An architecture whose machines have no SATA controller.
+/// An architecture without SATA controllers.
 fn no_sata(architecture: Option<Architecture>) -> Option<Architecture> {
     architecture.filter(|it| matches!(it, Architecture::Arm64 | Architecture::S390x))
 }

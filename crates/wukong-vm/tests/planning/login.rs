@@ -245,5 +245,5 @@ fn ignition_reads_the_config_drive() {
         crate::instance(&wukong)["volumes"][0],
         json!({"name": "cloud-init", "cloudInitConfigDrive": {"secretRef": {"name": "flat-ignition"}}})
     );
-    assert_eq!(crate::secret(&wukong), serde_json::Value::Null);
+    assert_eq!(secret(&wukong), Value::Null);
 }
