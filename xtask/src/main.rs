@@ -1,5 +1,6 @@
 //! `cargo xtask`: the chores of this repository.
 
+mod cases;
 mod ci;
 mod command;
 mod commits;
@@ -20,6 +21,7 @@ mod packages;
 mod reference;
 #[cfg(test)]
 mod security;
+mod signatures;
 mod tools;
 mod troubleshooting;
 mod upstream;
@@ -37,6 +39,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Judge every case of the diagnosis, and print how many are right.
+    Cases(cases::Args),
     /// Run every check that has to hold before a change lands.
     Ci(ci::Args),
     /// Find cycles among the top-level modules and among the files of each crate.
@@ -55,6 +59,7 @@ enum Chore {
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().chore {
+        Chore::Cases(args) => cases::run(&args),
         Chore::Ci(args) => ci::run_all(&args),
         Chore::Cycles(args) => cycles::run(&args),
         Chore::GenCrds(args) => crds::run(&args),

@@ -12,9 +12,9 @@ use wukong_engine::diagnosis::rules::{RULES, Rule};
 use wukong_engine::environment::Platform;
 use wukong_engine::reasons::{ReasonDoc, Severity, doc};
 
-use crate::generated;
+use crate::{generated, signatures};
 
-/// Write the troubleshooting guide (docs/troubleshooting.md) from the reasons and the rules of the engine.
+/// Write the troubleshooting guide and the table of known error texts (docs/signatures.md) from the engine.
 #[derive(clap::Args)]
 pub struct Args {
     /// Change nothing; fail when a file is out of date.
@@ -26,6 +26,11 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     generated::write(
         Path::new("docs/troubleshooting.md"),
         &markdown(&alerts()?),
+        args.check,
+    )?;
+    generated::write(
+        Path::new("docs/signatures.md"),
+        &signatures::markdown(),
         args.check,
     )
 }
@@ -42,7 +47,7 @@ If several problems exist, the status names the first in causal order: fix it, t
 runs the checks below before you apply a manifest. The Prometheus alerts are [at the end](#alerts).
 
 Each reason has a severity: *error* (you have to fix the cause), *waiting* (usually resolves without action), *warning* (the VM
-works, with a restriction) or *ok*.
+works, with a restriction) or *ok*. [signatures.md](signatures.md) lists the error texts that lead to a reason.
 ";
 
 const ALERTS: &str = "

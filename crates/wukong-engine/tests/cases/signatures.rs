@@ -10,6 +10,7 @@ use wukong_api::ConditionType;
 use wukong_engine::diagnosis::evidence::Source;
 use wukong_engine::diagnosis::matching;
 use wukong_engine::diagnosis::signature::{PLACES, Signature};
+use wukong_engine::diagnosis::signatures::AREAS;
 use wukong_engine::{Decision, FailureKind};
 
 use crate::scenario::{Scenario, claim, data_volume, event, filled, instance, pod, vm};
@@ -296,12 +297,14 @@ fn decision(row: &Signature, text: &str) -> Option<Decision> {
 #[test]
 fn the_status_names_the_cause_of_every_signature() {
     let update = std::env::var_os("UPDATE_CASES").is_some();
-    let mut wrong = Vec::new();
+    let mut wrong: Vec<String> = Vec::new();
+    let mut judged = Vec::new();
     for row in matching::all() {
         let mut case = case(row);
         let Some(decision) = decision(row, &case.examples[0].text) else {
             continue;
         };
+        judged.push(row.id);
         // The blocker; of a VM that runs, what else is wrong.
         let Some(found) = decision.findings.first() else {
             wrong.push(format!("{}: no finding", row.id));
@@ -325,6 +328,17 @@ fn the_status_names_the_cause_of_every_signature() {
                 "{}: expected {:#?}\n  said {said:#?}",
                 row.id, case.status
             ));
+        }
+    }
+    for (area, families) in AREAS {
+        let rows = families.iter().flat_map(|rows| rows.iter());
+        let of = rows.filter(|row| judged.contains(&row.id));
+        let (right, bad): (Vec<_>, Vec<_>) = of
+            .map(|row| format!("{}: ", row.id))
+            .partition(|id| !wrong.iter().any(|line| line.starts_with(id)));
+        let all = right.len() + bad.len();
+        if all > 0 {
+            println!("signatures, {area}: {} of {all} right", right.len());
         }
     }
     assert!(

@@ -102,7 +102,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "kubevirt pkg/virt-controller/watch/node/node.go",
-        doc: "Without virt-handler nobody watches or stops the VMs of the node.",
+        doc: "Without virt-handler no program watches or stops the VMs of the node.",
     },
     Signature {
         id: "guest-notify-server",

@@ -26,7 +26,7 @@ pub(super) const ROWS: &[Signature] = &[
         )],
         permanence: Person,
         source: "CNI library 1.3",
-        doc: "The NetworkAttachmentDefinition names a CNI plugin whose program is not on the node.",
+        doc: "The NetworkAttachmentDefinition names a CNI plugin that is not on the node.",
     },
     Signature {
         id: "network-macspoofchk",

@@ -198,7 +198,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "kubelet 1.36",
-        doc: "The kubelet is told to place a pod on one NUMA node, and none has room.",
+        doc: "The kubelet has to place a pod on one NUMA node, and none has room.",
     },
     Signature {
         id: "node-affinity",

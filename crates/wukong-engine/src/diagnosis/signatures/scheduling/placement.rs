@@ -38,7 +38,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "Kubernetes v1.36 pkg/scheduler/framework/plugins",
-        doc: "The node has a taint that somebody set to keep most pods off, and the VM does not tolerate it.",
+        doc: "The node has a taint that keeps most pods off, and the VM does not tolerate it.",
     },
     Signature {
         id: "scheduling-selector",

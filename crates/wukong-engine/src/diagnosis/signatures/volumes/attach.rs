@@ -118,7 +118,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "Kubernetes 1.36 pkg/volume/csi/csi_attacher.go:waitForVolumeAttachDetachStatus",
-        doc: "Nobody answered the VolumeAttachment within two minutes: the driver is not installed, its controller is down, or its CSIDriver wrongly says attachRequired.",
+        doc: "No attacher answered the VolumeAttachment within two minutes: the driver is not installed, its controller is down, or its CSIDriver wrongly says attachRequired.",
     },
     Signature {
         id: "volumes-attachment-deleted",

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "Kubernetes 1.36 pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go",
-        doc: "The claim was made anew with another volume mode while the pod existed.",
+        doc: "The claim was created again with another volume mode while the pod existed.",
     },
     Signature {
         id: "volumes-node-affinity",
@@ -198,7 +198,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "Linux ESTALE",
-        doc: "The server made the export or directory anew.",
+        doc: "The server created the export or directory again.",
     },
     Signature {
         id: "volumes-endpoint-not-connected",
