@@ -131,20 +131,23 @@ impl<'a> Report<'a> {
     /// What the VM waits for that should come by itself, and of which its pods and events may tell more.
     fn waiting(&self, life: Life, conditions: &[Condition]) -> Option<Waiting> {
         let first = conditions.iter().find(|condition| condition.blocks())?;
-        let waits = first.status == Status::Progressing
-            && matches!(
-                first.type_,
-                ConditionType::VolumesBound | ConditionType::Scheduled | ConditionType::Running
-            );
+        let is_late = matches!(
+            first.type_,
+            ConditionType::VolumesBound | ConditionType::Scheduled | ConditionType::Running
+        );
+        let waits = first.status == Status::Progressing && is_late;
         let mut volumes = self
             .situation
             .disks
             .iter()
             .filter_map(|seen| seen.data_volume);
         let moves = first.reason == Reason::Importing && volumes.any(DataVolumeFact::moves);
-        let untold = first.reason == Reason::ImportFailed && first.chain.is_empty();
-        let told = (waits && !moves) || untold;
-        (life == Life::Rises && told).then_some((first.type_, first.reason))
+        // CDI tells less than the pods that it starts, and of much that KubeVirt tells no signature knows the cause.
+        let untold = first.status == Status::False
+            && (first.reason == Reason::ImportFailed
+                || (first.open && is_late && !diagnosis::knows(self.situation, &first.words)));
+        let asks = (waits && !moves) || untold;
+        (life == Life::Rises && asks).then_some((first.type_, first.reason))
     }
 
     fn spec(&self) -> Condition {

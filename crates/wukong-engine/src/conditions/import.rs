@@ -35,6 +35,24 @@ const UNDER_WAY: [&str; 11] = [
     "PVCBound",
     "Upload",
 ];
+/// How events of a claim begin that tell no failure: of Kubernetes (`pkg/controller/volume/persistentvolume`), of
+/// external-provisioner and of CDI. The last is an update conflict of CDI's own.
+const IN_ORDER: [&str; 14] = [
+    "waiting for first consumer",
+    "waiting for pod ",
+    "Waiting for a volume to be created",
+    "waiting for a volume to be created",
+    "External provisioner is provisioning volume",
+    "PVC Prime created successfully",
+    "Creating scratch space",
+    "Default VolumeSnapshotClass selected",
+    "First VolumeSnapshotClass selected",
+    "VolumeSnapshotClass selected",
+    "Multistage import into PVC",
+    "Clone Complete",
+    "Successfully ",
+    "Error saving claim",
+];
 /// After this time without a byte, an import is said to stand still.
 pub(crate) const STANDS_STILL: SignedDuration = SignedDuration::from_mins(3);
 
@@ -86,12 +104,13 @@ pub(crate) fn words(situation: &Situation, volume: &DataVolumeFact) -> Vec<Evide
     words
 }
 
-/// On a CSI class the words stay in the condition `Bound`, after the name of the prime claim. So do update conflicts of CDI's own,
-/// which mean nothing.
+/// The last event of a claim that has no volume, after the name of the prime claim if CDI uses one: CDI puts it into the
+/// condition `Bound` (`UpdatePVCBoundConditionFromEvents` in its `pkg/controller/common`), whether it is a warning or not.
 fn left_in_bound(volume: &DataVolumeFact) -> Option<(&ConditionFact, &str)> {
     let bound = find_condition(&volume.conditions, "Bound")?;
-    let (_, words) = bound.message.split_once("] : ")?;
-    let says = !words.is_empty() && !words.starts_with("Error saving claim");
+    let (_, words) = bound.message.split_once(" Pending and ")?;
+    let words = words.split_once("] : ").map_or(words, |(_, words)| words);
+    let says = !words.is_empty() && !IN_ORDER.iter().any(|start| words.starts_with(start));
     says.then_some((bound, words))
 }
 

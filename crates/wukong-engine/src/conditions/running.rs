@@ -474,11 +474,16 @@ fn pod_refused(
         let message = format!("The VM's pod cannot start: {}", refused.message);
         return Condition::progressing(SCHEDULED, Reason::Scheduling, message).about(object);
     }
+    // KubeVirt repeats why a container of the pod waits (`checkForContainerImageError` in its `pkg/virt-controller`).
+    let source = match refused.reason.as_str() {
+        "ErrImagePull" | "ImagePullBackOff" => Source::PodWaiting,
+        _ => Source::Synchronized,
+    };
     Condition::bad(
         SCHEDULED,
         Reason::PodNotStarted,
         "The VM's pod cannot start",
     )
     .about(object)
-    .words([evidence(Source::Synchronized, instance, refused)])
+    .words([evidence(source, instance, refused)])
 }

@@ -8,7 +8,7 @@ use super::cause::Cause;
 use super::evidence::{Evidence, Role, Source};
 use super::rules::RULES;
 use super::signature::Place;
-use super::{Check, CheckStatus, chain, collect, scheduler};
+use super::{Check, CheckStatus, chain, collect, matching, scheduler};
 use crate::condition::{Condition, Status};
 use crate::conditions::environment::Life;
 use crate::environment::Platform;
@@ -61,6 +61,17 @@ pub(crate) fn told(situation: &Situation, state: &str, words: &[Evidence]) -> Op
         .filter_map(|one| Cause::of(one, &place, platform));
     let first = causes.min_by_key(|cause| cause.rank.clone())?;
     Some(message(state, &first))
+}
+
+/// Whether a signature knows the cause of one of these texts.
+pub(crate) fn knows(situation: &Situation, words: &[Evidence]) -> bool {
+    let environment = &situation.observed.world.environment;
+    let identity = &situation.wukong.identity;
+    let place = Place::of(environment, &identity.namespace, &identity.name);
+    let platform = Platform::of(environment);
+    words
+        .iter()
+        .any(|one| matching::find(one, &place, platform).is_some())
 }
 
 /// The causes of the evidence, of each condition the first in order, and behind them those that another object adds.

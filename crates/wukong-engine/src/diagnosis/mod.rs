@@ -30,6 +30,6 @@ pub mod signatures;
 pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub(crate) use collect::about;
-pub(crate) use explain::{explain, told};
+pub(crate) use explain::{explain, knows, told};
 pub use operator::silent;
 pub use policies::policies;

@@ -184,7 +184,9 @@ impl<'a> Demand<'a> {
     /// it may be missing because a device is, which is then the cause.
     fn is_handled(&self, node: &NodeFact) -> bool {
         let pod = self.handler(&node.meta.name);
-        if pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
+        // virt-handler runs elsewhere, and what it wrote here is old.
+        let gone = pod.is_none() && !self.handlers.is_empty();
+        if gone || pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
             return false;
         }
         let labelled = node.labels.get(SCHEDULABLE).map(String::as_str) == Some("true");

@@ -387,6 +387,27 @@ pub(super) const ROWS: &[Signature] = &[
         doc: "An HTTP/2 stream was ended by the server.",
     },
     Signature {
+        id: "import-header-short",
+        sources: &[Source::Importer, Source::DataVolume, Source::Event],
+        reasons: &[
+            "ErrImportFailed",
+            "Error",
+            "ImagePullFailed",
+            "ChecksumError",
+        ],
+        needle: "could not process image header",
+        pattern: r"could not process image header: (?:unexpected )?EOF",
+        condition: VolumesBound,
+        reason: Reason::ImportFailed,
+        detail: "Format",
+        message: "the file ends before the header of a disk image does",
+        hint: "check what the address of the image returns (curl -sSL URL | wc -c): an empty file or a short error page is no disk image",
+        platforms: &[],
+        permanence: Person,
+        source: "kubevirt/containerized-data-importer main 2026-08 (1.66) pkg/importer/format-readers.go:constructReaders",
+        doc: "CDI reads the first bytes of the file, to tell its format, and gets fewer.",
+    },
+    Signature {
         id: "import-unexpected-eof",
         sources: &[Source::Importer, Source::DataVolume, Source::Event],
         reasons: &[
