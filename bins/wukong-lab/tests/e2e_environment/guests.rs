@@ -71,7 +71,7 @@ async fn a_guest_that_does_not_start_has_one_cause_everywhere() {
         (
             "guest-crash",
             json!({}),
-            blocker("Running", "CrashLoop", "VirtualMachine/NAME", "failed"),
+            blocker("Running", "CrashLoop", "*", "failed"),
         ),
     ];
     join_all(rows.map(|(scenario, spec, blocker)| async move {

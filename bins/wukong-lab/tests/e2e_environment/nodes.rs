@@ -16,8 +16,12 @@ async fn a_node_that_cannot_run_vms_is_named_with_its_cause() {
         ("no-kvm", "NoVirtualizationDevices", "/dev/kvm"),
         ("no-tun", "NoVirtualizationDevices", "/dev/net/tun"),
         ("no-vhost-net", "NoVirtualizationDevices", "/dev/vhost-net"),
+        (
+            "device-plugin",
+            "DevicePluginUnhealthy",
+            "cannot be allocated",
+        ),
         // A device plugin that gives one device out works: the file of the other one is missing.
-        ("device-plugin", "NoVirtualizationDevices", "/dev/kvm"),
         (
             "device-plugin=tun",
             "NoVirtualizationDevices",
