@@ -65,6 +65,25 @@ fn a_staged_rollout_needs_a_restart() {
 }
 
 #[test]
+fn a_vm_that_cannot_migrate_needs_a_restart_for_more_memory() {
+    let bigger = SAME.replace("4096Mi", "8Gi");
+    let (_, out, _) = plan(STORED, &bigger, &["-o", "json"]);
+    assert!(out.contains("\"class\": \"hot-plug\""), "{out}");
+    // KubeVirt's default starts no migration by itself.
+    assert!(out.contains("lacks LiveMigrate"), "{out}");
+
+    let fixed = STORED.to_owned()
+        + "- apiVersion: kubevirt.io/v1
+  kind: VirtualMachineInstance
+  metadata: {name: web, namespace: shop}
+  status: {phase: Running, conditions: [{type: LiveMigratable, status: 'False', reason: DisksNotLiveMigratable}]}
+";
+    let (_, out, _) = plan(&fixed, &bigger, &["-o", "json"]);
+    assert!(out.contains("\"class\": \"needs restart\""), "{out}");
+    assert!(out.contains("this VM cannot migrate"), "{out}");
+}
+
+#[test]
 fn a_refused_change_fails() {
     let (code, out, _) = plan(STORED, &SAME.replace("20Gi", "10Gi"), &[]);
     assert_eq!(code, 1);

@@ -130,6 +130,7 @@ pub enum Reason {
     Applied,
     RestartRequired,
     PowerOffRequired,
+    MigrationRequired,
     ShrinkRefused,
     FirstBootOnly,
     Ready,

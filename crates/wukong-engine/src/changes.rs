@@ -11,11 +11,14 @@ mod disks;
 mod first_boot;
 mod guest;
 mod nics;
+mod running_vm;
 
 pub(crate) use disks::gone as disk_gone;
 pub(crate) use first_boot::FIRST_BOOT;
 pub use first_boot::{FirstBootField, first_boot};
 pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
+pub(crate) use running_vm::NO_AUTOMATIC_MIGRATION;
+pub use running_vm::{Rollout, RunningVm};
 
 use strum::{AsRefStr, Display};
 use wukong_api::spec::{Architecture, HugepageSize, PowerState, RunStrategy};
@@ -29,16 +32,6 @@ const HOTPLUG_RATIO: u64 = 4;
 /// Memory is plugged into guests of at least this size, and in steps of this size.
 const HOTPLUG_MEMORY: Bytes = Bytes(1 << 30);
 const MEMORY_STEP: u64 = 2 << 20;
-
-/// How KubeVirt brings changes of a VirtualMachine to the running VM (`vmRolloutStrategy`).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Rollout {
-    /// At once, where that is possible.
-    #[default]
-    LiveUpdate,
-    /// With the next restart.
-    Stage,
-}
 
 /// What a change takes, from the harmless to the dangerous.
 #[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -85,10 +78,10 @@ pub struct Change {
 ///
 /// Both are the same Wukong: they have the same identity but for the group. The class is that for a running VM; a VM that
 /// is stopped gets everything but what is refused, or for the first boot only, with its next start.
-pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, rollout: Rollout) -> Vec<Change> {
+pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, vm: RunningVm) -> Vec<Change> {
     let mut changes = Changes {
         list: Vec::new(),
-        rollout,
+        vm,
     };
     changes.compute(old, new);
     guest::login(old, new, &mut changes);
@@ -103,7 +96,7 @@ pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, rollout: Rollout) 
 /// Collects changes.
 struct Changes {
     list: Vec<Change>,
-    rollout: Rollout,
+    vm: RunningVm,
 }
 
 impl Changes {
@@ -140,7 +133,7 @@ impl Changes {
 
     /// The class of what reaches the running VM under `LiveUpdate` only.
     fn live(&self, class: Class) -> Class {
-        match self.rollout {
+        match self.vm.rollout {
             Rollout::LiveUpdate => class,
             Rollout::Stage => Class::NeedsRestart,
         }
@@ -178,9 +171,9 @@ impl Changes {
             POD_METADATA,
         );
         let (class, why) = self.cpu(old, new);
-        self.field("spec.cpu", &old.cpu, &new.cpu, class, why);
+        self.field("spec.cpu", &old.cpu, &new.cpu, class, &why);
         let (class, why) = self.memory(old, new);
-        self.field("spec.memory", &old.memory, &new.memory, class, why);
+        self.field("spec.memory", &old.memory, &new.memory, class, &why);
         self.machine(&old.machine, &new.machine);
         self.field(
             "spec.firmware",
@@ -246,69 +239,67 @@ impl Changes {
         );
     }
 
-    fn cpu(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, &'static str) {
-        if plugs_nothing(old, new) {
-            return (Class::NeedsRestart, AMD64_ONLY);
+    fn cpu(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, String) {
+        let restart = |why: &str| (Class::NeedsRestart, why.to_owned());
+        if self.plugs_nothing(old, new) {
+            return restart(AMD64_ONLY);
         }
         let (old, new) = (old.cpu, new.cpu);
         if new < old {
-            return (
-                Class::NeedsRestart,
-                "KubeVirt takes no CPU away from a running guest",
-            );
+            return restart("KubeVirt takes no CPU away from a running guest");
         }
         if u64::from(new) > u64::from(old) * HOTPLUG_RATIO {
-            return (
-                Class::NeedsRestart,
+            return restart(
                 "a running guest grows to at most 4 times the CPUs that it booted with",
             );
         }
-        let why = match self.rollout {
-            Rollout::LiveUpdate => {
-                "sockets are plugged into the guest by a live migration; a VM that cannot migrate gets them with its next start"
-            }
-            Rollout::Stage => STAGED,
-        };
-        (self.live(Class::HotPlug), why)
+        self.plugged("CPUs")
     }
 
-    fn memory(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, &'static str) {
-        if plugs_nothing(old, new) {
-            return (Class::NeedsRestart, AMD64_ONLY);
+    fn memory(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> (Class, String) {
+        let restart = |why: &str| (Class::NeedsRestart, why.to_owned());
+        if self.plugs_nothing(old, new) {
+            return restart(AMD64_ONLY);
         }
         let huge = new.machine.hugepages == Some(HugepageSize::Gi1);
         let (old, new) = (old.memory, new.memory);
         if new < old {
-            return (
-                Class::NeedsRestart,
-                "KubeVirt takes no memory away from a running guest",
-            );
+            return restart("KubeVirt takes no memory away from a running guest");
         }
         if new.0 > old.0.saturating_mul(HOTPLUG_RATIO) {
-            return (
-                Class::NeedsRestart,
+            return restart(
                 "a running guest grows to at most 4 times the memory that it booted with",
             );
         }
         let step = if huge { HOTPLUG_MEMORY.0 } else { MEMORY_STEP };
         if old < HOTPLUG_MEMORY || !new.0.is_multiple_of(step) {
-            return (
-                Class::NeedsRestart,
+            return restart(
                 "memory is plugged into guests of at least 1Gi, in steps of 2Mi (1Gi with huge pages of 1Gi)",
             );
         }
-        let why = match self.rollout {
-            Rollout::LiveUpdate => {
-                "memory is plugged into the guest by a live migration; a VM that cannot migrate gets it with its next start"
-            }
-            Rollout::Stage => STAGED,
+        self.plugged("memory")
+    }
+
+    /// The class of CPUs or memory that are added.
+    fn plugged(&self, what: &str) -> (Class, String) {
+        match self.vm.rollout {
+            Rollout::LiveUpdate => self.vm.by_migration(what),
+            Rollout::Stage => (Class::NeedsRestart, STAGED.to_owned()),
+        }
+    }
+
+    /// Whether KubeVirt plugs neither CPUs nor memory into this guest.
+    fn plugs_nothing(&self, old: &ValidatedWukong, new: &ValidatedWukong) -> bool {
+        let other = |wukong: &ValidatedWukong| {
+            let architecture = wukong.machine.architecture;
+            architecture.is_some_and(|architecture| architecture != Architecture::Amd64)
         };
-        (self.live(Class::HotPlug), why)
+        other(old) || other(new) || !self.vm.plugs_cpu_and_memory()
     }
 
     fn placement(&mut self, old: &ValidatedWukong, new: &ValidatedWukong) {
         let class = self.live(Class::InPlace);
-        let why = match self.rollout {
+        let why = match self.vm.rollout {
             Rollout::LiveUpdate => {
                 "the guest stays where it is; the next migration or start heeds it"
             }
@@ -403,17 +394,7 @@ impl Changes {
     }
 }
 
-/// Whether KubeVirt plugs neither CPUs nor memory into this guest. Without `architecture` it is taken for amd64: the
-/// pending changes then follow the architecture of the running VM.
-fn plugs_nothing(old: &ValidatedWukong, new: &ValidatedWukong) -> bool {
-    let other = |wukong: &ValidatedWukong| {
-        let architecture = wukong.machine.architecture;
-        architecture.is_some_and(|architecture| architecture != Architecture::Amd64)
-    };
-    other(old) || other(new)
-}
-
-pub(crate) const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
+const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
 const POD_METADATA: &str = "the VirtualMachine has them at once, its pod with the next start";
 const RESTART: &str = "the running VM keeps what it was started with";
 const HELD_UP: &str =

@@ -12,7 +12,7 @@ use wukong_api::spec::{RestartApproval, RunStrategy};
 use wukong_api::status::{FirstBoot, PendingChange, StartedWith};
 use wukong_api::{Bytes, WukongStatus};
 
-use crate::changes::{Change, Class};
+use crate::changes::{Change, Class, RunningVm};
 use crate::condition::{Condition, Status};
 use crate::conditions::running;
 use crate::decision::{Call, Target};
@@ -27,6 +27,8 @@ use crate::situation::Situation;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub changes: Vec<Change>,
+    /// What decides how KubeVirt brings them to the guest.
+    pub vm: RunningVm,
     /// To note: what the instance was started with.
     pub started_with: Option<StartedWith>,
     /// To note: what the guest was told on its first boot.
@@ -41,10 +43,12 @@ impl Pending {
         let instance = situation.instance.filter(|instance| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed") && !instance.meta.deleting
         });
+        let kubevirt = situation.observed.world.environment.kubevirt();
         let look = Look {
             situation,
             before,
             instance,
+            vm: RunningVm::new(kubevirt, instance),
             bodies,
             unsettled,
         };
@@ -57,6 +61,7 @@ impl Pending {
         Self {
             restart: look.restart(&changes, started_with.as_ref()),
             changes,
+            vm: look.vm,
             started_with,
             first_boot,
         }
@@ -79,6 +84,7 @@ struct Look<'a> {
     before: Option<&'a WukongStatus>,
     /// The guest, while it lives.
     instance: Option<&'a VirtualMachineInstanceFact>,
+    vm: RunningVm,
     bodies: &'a Bodies,
     unsettled: &'a [&'a Body],
 }
@@ -147,9 +153,19 @@ impl Look<'_> {
         let required = self.kubevirt_wants_restart();
         let needs = |change: &Change| {
             matches!(change.class, Class::NeedsRestart | Class::DestroysData)
-                && (required || kubevirt_ignores(&change.path))
+                && (required || self.kubevirt_ignores(&change.path))
         };
         changes.iter().any(needs) || required && changes.is_empty()
+    }
+
+    /// Whether KubeVirt sets no `RestartRequired` when this field of a running VM changes: metadata of the template,
+    /// the content of networks, and CPUs of a VM that cannot migrate.
+    fn kubevirt_ignores(&self, path: &str) -> bool {
+        match path {
+            "spec.highAvailability.group" | "spec.labels" | "spec.annotations" => true,
+            "spec.cpu" => self.vm.migratable == Some(false),
+            _ => path.starts_with("spec.networks") && path.ends_with(']'),
+        }
     }
 
     /// Whether the VM's pod cannot be started as it is.
@@ -180,15 +196,6 @@ impl Look<'_> {
             elsewhere || machine.placement() != started.placement
         })
     }
-}
-
-/// Whether KubeVirt says nothing when this field of a running VM is changed: metadata of the template, and networks,
-/// which it does not look into.
-fn kubevirt_ignores(path: &str) -> bool {
-    matches!(
-        path,
-        "spec.highAvailability.group" | "spec.labels" | "spec.annotations"
-    ) || path.starts_with("spec.networks") && path.ends_with(']')
 }
 
 /// The size that a disk has, as the guest sees it.

@@ -111,8 +111,12 @@ impl<'a> Report<'a> {
             conditions.push(running);
             if let Some(instance) = instance.filter(|_| runs) {
                 conditions.push(guest::ready(instance, self.nics()));
-                let configuration =
-                    guest::configuration(vm, &self.lacking.changes, self.refusal.as_ref());
+                let configuration = guest::configuration(
+                    vm,
+                    &self.lacking.changes,
+                    self.lacking.vm,
+                    self.refusal.as_ref(),
+                );
                 let unsynchronized =
                     running::held(vm).or_else(|| running::unsynchronized(instance));
                 conditions.push(match configuration.status {

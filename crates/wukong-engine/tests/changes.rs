@@ -11,8 +11,9 @@ use std::collections::BTreeSet;
 use kube::CustomResourceExt;
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use wukong_api::spec::Architecture;
 use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
-use wukong_engine::changes::{Change, Class, Rollout, classify, first_boot};
+use wukong_engine::changes::{Change, Class, Rollout, RunningVm, classify, first_boot};
 use wukong_engine::desired::{Surroundings, compose};
 
 /// A Wukong in which every kind of field is in use.
@@ -199,7 +200,11 @@ fn rendered(wukong: &ValidatedWukong) -> String {
 }
 
 fn changes(old: &Value, new: &Value, rollout: Rollout) -> Vec<Change> {
-    classify(&wukong(old).unwrap(), &wukong(new).unwrap(), rollout)
+    let vm = RunningVm {
+        rollout,
+        ..RunningVm::default()
+    };
+    classify(&wukong(old).unwrap(), &wukong(new).unwrap(), vm)
 }
 
 /// The fields of the schema that hold values.
@@ -363,6 +368,50 @@ fn what_can_be_plugged_into_a_running_vm_has_bounds() {
     );
 }
 
+/// What a real KubeVirt did with VMs that cannot migrate, and with its default `workloadUpdateStrategy`.
+#[test]
+fn what_a_live_migration_brings_depends_on_the_vm_and_on_kubevirt() {
+    let old = base();
+    let nic = json!([{"name": "lan", "type": "bridge", "nadName": "theirs"}]);
+    let brought = |pointer: &str, value: &Value, vm: RunningVm| {
+        let mut new = old.clone();
+        set(&mut new, pointer, value);
+        let found = classify(&wukong(&old).unwrap(), &wukong(&new).unwrap(), vm);
+        found.into_iter().next().unwrap()
+    };
+    let edits = [
+        ("/cpu", json!(4)),
+        ("/memory", json!("8Gi")),
+        ("/networks", nic),
+    ];
+    for (pointer, value) in &edits {
+        let fixed = RunningVm {
+            migratable: Some(false),
+            ..RunningVm::default()
+        };
+        let change = brought(pointer, value, fixed);
+        assert_eq!(change.class, Class::NeedsRestart, "{pointer}");
+        assert!(change.why.contains("cannot migrate"), "{}", change.why);
+
+        let by_hand = RunningVm {
+            migratable: Some(true),
+            migrates_by_itself: Some(false),
+            ..RunningVm::default()
+        };
+        let change = brought(pointer, value, by_hand);
+        assert_eq!(change.class, Class::HotPlug, "{pointer}");
+        assert!(change.why.contains("LiveMigrate"), "{}", change.why);
+    }
+    for (pointer, value) in &edits[..2] {
+        let arm64 = RunningVm {
+            architecture: Some(Architecture::Arm64),
+            ..RunningVm::default()
+        };
+        let change = brought(pointer, value, arm64);
+        assert_eq!(change.class, Class::NeedsRestart, "{pointer}");
+    }
+}
+
 #[test]
 fn a_vm_without_disks_loses_its_data() {
     let bare = |image: &str| json!({"cpu": 1, "memory": "1Gi", "osImage": image});
@@ -442,7 +491,7 @@ proptest! {
             return Err(TestCaseError::reject("edits that contradict each other"));
         };
         let rollout = if staged { Rollout::Stage } else { Rollout::LiveUpdate };
-        let found = classify(&old, &new, rollout);
+        let found = classify(&old, &new, RunningVm { rollout, ..RunningVm::default() });
         prop_assert_eq!(found.is_empty(), rendered(&old) == rendered(&new), "{:?}", found);
         let shown = format!("{found:?}");
         prop_assert!(!shown.contains("hunter2"));

@@ -8,10 +8,8 @@ use kube::core::{ApiResource, GroupVersionKind};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::changes::Rollout;
 use wukong_engine::environment::Environment;
-use wukong_engine::facts::Fact;
-use wukong_engine::facts::KubeVirtFact;
+use wukong_engine::facts::{Fact, KubeVirtFact, VirtualMachineInstanceFact};
 
 use crate::action::{FIELD_MANAGER, power_managers};
 use crate::cluster::{self, Cluster};
@@ -92,24 +90,49 @@ impl Known {
         })
     }
 
-    /// Returns how KubeVirt applies changes to running VMs.
-    pub async fn rollout(&self) -> Rollout {
+    /// Returns the KubeVirt resource.
+    pub async fn kubevirt(&self) -> Option<KubeVirtFact> {
         let kubevirt = match self {
-            Self::Cluster(cluster) => kubevirt(cluster).await,
+            Self::Cluster(cluster) => first_kubevirt(cluster).await,
             Self::Dump(objects) => of_kind(objects, "KubeVirt").next().cloned(),
         };
-        let Some(kubevirt) = kubevirt else {
+        if kubevirt.is_none() {
             output::note(
                 "note: cannot read KubeVirt's configuration; assuming its default, vmRolloutStrategy: LiveUpdate",
             );
-            return Rollout::LiveUpdate;
-        };
-        match KubeVirtFact::project(&kubevirt).rollout_strategy.as_deref() {
-            Some("Stage") => Rollout::Stage,
-            _ => Rollout::LiveUpdate,
         }
+        kubevirt.as_ref().map(KubeVirtFact::project)
+    }
+
+    /// Returns the running VM of a manifest. `None`: it does not run, or it cannot be read.
+    pub async fn instance(&self, manifest: &Manifest) -> Option<VirtualMachineInstanceFact> {
+        let identity = &manifest.validated.identity;
+        let found = match self {
+            Self::Cluster(cluster) => {
+                let namespace = &identity.namespace;
+                let api: Api<DynamicObject> =
+                    Api::namespaced_with(cluster.client.clone(), namespace, &resource(INSTANCE));
+                let found = api.get_opt(&identity.name).await.ok().flatten();
+                found.and_then(|found| serde_json::to_value(found).ok())
+            }
+            Self::Dump(objects) => {
+                let mut instances = of_kind(objects, INSTANCE);
+                let is = |object: &&Value, pointer, value: &str| {
+                    object.pointer(pointer).is_some_and(|found| found == value)
+                };
+                instances
+                    .find(|object| {
+                        is(object, "/metadata/name", &identity.name)
+                            && is(object, "/metadata/namespace", &identity.namespace)
+                    })
+                    .cloned()
+            }
+        };
+        found.as_ref().map(VirtualMachineInstanceFact::project)
     }
 }
+
+const INSTANCE: &str = "VirtualMachineInstance";
 
 fn of_kind<'a>(objects: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a Value> {
     objects
@@ -117,9 +140,13 @@ fn of_kind<'a>(objects: &'a [Value], kind: &'a str) -> impl Iterator<Item = &'a 
         .filter(move |object| object.get("kind").is_some_and(|value| value == kind))
 }
 
-async fn kubevirt(cluster: &Cluster) -> Option<Value> {
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", "KubeVirt"));
-    let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource);
+/// Returns a kind of KubeVirt.
+fn resource(kind: &str) -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("kubevirt.io", "v1", kind))
+}
+
+async fn first_kubevirt(cluster: &Cluster) -> Option<Value> {
+    let api: Api<DynamicObject> = Api::all_with(cluster.client.clone(), &resource("KubeVirt"));
     let list = api.list(&ListParams::default()).await.ok()?;
     serde_json::to_value(list.items.first()?).ok()
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::Serialize;
 use wukong_api::{ConditionType, ValidatedWukong, Wukong};
-use wukong_engine::changes::{self, Change, Class, Rollout};
+use wukong_engine::changes::{self, Change, Class, RunningVm};
 use wukong_engine::diagnosis::{CheckStatus, preflight};
 use wukong_engine::environment::Environment;
 
@@ -39,7 +39,7 @@ use known::Known;
     after_help = "\
 Examples:
   kubectl wukong plan -f vm.yaml
-  kubectl get wukongs,kubevirts -A -o yaml > dump.yaml
+  kubectl get wukongs,kubevirts,vmis -A -o yaml > dump.yaml
   kubectl wukong plan -f vm.yaml --from dump.yaml    # without a cluster
 
 Exit codes:
@@ -111,15 +111,21 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         uid: None,
     };
     let manifests = manifest::read(&args.manifests.files, &defaults, &settings)?;
-    let rollout = known.rollout().await;
+    let kubevirt = known.kubevirt().await;
+    let rollout = RunningVm::new(kubevirt.as_ref(), None).rollout;
     let addresses = known.addresses().await?;
     let mut plans = Vec::new();
     for manifest in manifests {
         let stored = known.wukong(&manifest).await?;
+        let instance = match stored {
+            Some(_) => known.instance(&manifest).await,
+            None => None,
+        };
+        let vm = RunningVm::new(kubevirt.as_ref(), instance.as_ref());
         let conflicts = conflicts(&addresses, &manifest);
         plans.push(Plan {
             conflicts,
-            ..plan(manifest, stored, rollout, &settings)?
+            ..plan(manifest, stored, vm, &settings)?
         });
     }
     output::print(&match args.output {
@@ -147,7 +153,7 @@ fn exit(plans: &[Plan]) -> Exit {
 fn plan(
     manifest: Manifest,
     stored: Option<Wukong>,
-    rollout: Rollout,
+    vm: RunningVm,
     settings: &wukong_api::OperatorSettings,
 ) -> anyhow::Result<Plan> {
     let identity = &manifest.validated.identity;
@@ -169,7 +175,7 @@ fn plan(
     };
     let new = known::as_stored(manifest.wukong, stored);
     let new = ValidatedWukong::validate(&new, settings)?;
-    let changes = changes::classify(&old, &new, rollout)
+    let changes = changes::classify(&old, &new, vm)
         .into_iter()
         .map(Listed::from)
         .collect();

@@ -6,13 +6,16 @@ use wukong_api::validated::{Login, Password, Placement, User};
 
 use super::{Changes, Class, FIRST_BOOT, list, written};
 
+/// The Secret of the keys is in the template (`accessCredentials`), so KubeVirt sets `RestartRequired`.
+const KEYS: &str = "KubeVirt requires a restart; cloud-init adds keys on the first boot only: add them in the guest, too";
+
 pub(super) fn login(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     changes.field(
         "spec.sshKeySecret",
         &old.ssh_key_secret,
         &new.ssh_key_secret,
-        Class::FirstBootOnly,
-        FIRST_BOOT,
+        Class::NeedsRestart,
+        KEYS,
     );
     changes.field(
         "spec.userDataFormat",

@@ -24,18 +24,18 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
         let (class, why) = match nic.kind {
             _ if nic.primary || nic.model.is_some_and(|model| model != NicModel::Virtio) => (
                 Class::NeedsRestart,
-                "KubeVirt plugs neither another model than virtio nor the primary network into a running guest",
+                "KubeVirt plugs neither another model than virtio nor the primary network into a running guest".to_owned(),
             ),
             NetworkType::Macvlan => (
                 Class::NeedsRestart,
-                "KubeVirt plugs bridge and SR-IOV NICs only into a running guest",
+                "KubeVirt plugs bridge and SR-IOV NICs only into a running guest".to_owned(),
             ),
-            _ => (
-                Class::HotPlug,
-                "it is plugged into the guest by a live migration; a guest that has booted before has to configure it itself",
-            ),
+            _ => {
+                let (class, why) = changes.vm.by_migration("NICs");
+                (class, format!("{why}. A guest that has booted before has to configure the NIC itself"))
+            }
         };
-        changes.add(&path(nic, ""), None, Some(summary(nic)), class, why);
+        changes.add(&path(nic, ""), None, Some(summary(nic)), class, &why);
     }
     let names = |wukong: &ValidatedWukong| -> Vec<String> {
         wukong.nics.iter().map(|nic| nic.name.clone()).collect()
@@ -131,12 +131,13 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
         RESTART,
     );
     if old.attachment != new.attachment {
+        let (class, why) = changes.vm.by_migration("the NIC of another network");
         changes.add(
             &at("nadName"),
             Some(old.attachment.name().into()),
             Some(new.attachment.name().into()),
-            Class::HotPlug,
-            "a live migration brings the NIC to the other network",
+            class,
+            &why,
         );
     }
     // Under a definition of somebody else's, some of these fields say nothing.

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
-use crate::changes::{Change, Class};
+use crate::changes::{Change, Class, NO_AUTOMATIC_MIGRATION, RunningVm};
 use crate::condition::Condition;
-use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, find_condition, is_true};
+use crate::facts::{
+    VirtualMachineFact, VirtualMachineInstanceFact, bounded, find_condition, is_true,
+};
 
 /// Whether the guest answers, and has the addresses that the manifest gives it.
 pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Condition {
@@ -60,6 +62,7 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Con
 pub(crate) fn configuration(
     vm: &VirtualMachineFact,
     pending: &[Change],
+    running: RunningVm,
     refusal: Option<&Condition>,
 ) -> Condition {
     const TYPE: ConditionType = ConditionType::ConfigurationApplied;
@@ -92,6 +95,7 @@ pub(crate) fn configuration(
     }
     let restart = of(&[Class::NeedsRestart, Class::DestroysData]);
     let first_boot = of(&[Class::FirstBootOnly]);
+    let migration = of(&[Class::HotPlug]);
     let required = find_condition(&vm.conditions, "RestartRequired")
         .filter(|required| required.status == "True");
     // KubeVirt asks for a restart also after a change of what cloud-init is told, which a restart does not bring.
@@ -120,6 +124,22 @@ pub(crate) fn configuration(
             ),
         );
     }
+    if !migration.is_empty() {
+        let message = format!(
+            "KubeVirt brings this to the VM by a live migration: {}",
+            listed(&migration)
+        );
+        return match running.migrates_by_itself {
+            Some(false) => bad(
+                Reason::MigrationRequired,
+                message,
+                format!(
+                    "virtctl migrate {name}, or kubectl wukong restart {name}: KubeVirt starts no migration by itself, because {NO_AUTOMATIC_MIGRATION}"
+                ),
+            ),
+            _ => Condition::progressing(TYPE, Reason::MigrationRequired, message).about(object),
+        };
+    }
     if !first_boot.is_empty() {
         return bad(
             Reason::FirstBootOnly,
@@ -142,5 +162,5 @@ fn listed(changes: &[&Change]) -> String {
         (Some(from), Some(to)) => format!("{} ({from} -> {to})", change.path),
         _ => change.path.clone(),
     };
-    changes.iter().map(one).collect::<Vec<_>>().join(", ")
+    bounded(&changes.iter().map(one).collect::<Vec<_>>().join(", "))
 }

@@ -3,7 +3,7 @@
 use regex_lite::Captures;
 use wukong_api::{ConditionType, Reason};
 
-use super::evidence::{Evidence, Source};
+use super::evidence::{Evidence, Role, Source};
 use crate::environment::{Environment, Platform};
 
 /// A text that a program prints when something fails, and what that means.
@@ -87,15 +87,8 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What a placeholder stands for when nothing is known.
-const UNNAMED: [(&str, &str); 6] = [
-    ("node", "the node"),
-    ("disk", "the disk"),
-    ("claim", "the claim"),
-    ("pod", "the pod"),
-    ("host", "the host"),
-    ("driver", "the driver"),
-];
+/// Placeholders that a text may leave open.
+const OPEN: [&str; 6] = ["node", "disk", "claim", "pod", "host", "driver"];
 
 /// Placeholders that are known everywhere, for the test of the table.
 pub const PLACES: [&str; 9] = [
@@ -128,6 +121,7 @@ pub(crate) fn filled(
         };
         match word(name, captures, evidence, place) {
             Some(word) => out.push_str(word.trim()),
+            None if OPEN.contains(&name) => leave_open(&mut out, name, evidence, place),
             // A capture of a part of the text that is not always there.
             None if captures.is_some() && is_word(name) => {
                 let kept = out.trim_end().len();
@@ -171,10 +165,34 @@ fn word<'a>(
         "node" => evidence.node.as_deref(),
         _ => None,
     });
-    known.filter(|word| !word.is_empty()).or_else(|| {
-        UNNAMED
-            .iter()
-            .find(|(unnamed, _)| *unnamed == name)
-            .map(|(_, words)| *words)
-    })
+    known.filter(|word| !word.is_empty())
+}
+
+/// Writes a placeholder of an unknown object: in a command the selector of the VM's pods, or the kind in capitals, as
+/// in kubectl's usage; elsewhere `the node`, and that also for `node {node}`.
+fn leave_open(out: &mut String, name: &str, evidence: &Evidence, place: &Place) {
+    let clause = ["; ", ": ", ", ", "("]
+        .iter()
+        .filter_map(|end| out.rfind(end))
+        .max()
+        .unwrap_or_default();
+    let in_command = out
+        .get(clause..)
+        .is_some_and(|text| text.contains("kubectl "));
+    if in_command && name == "pod" && evidence.role == Role::Guest && out.ends_with(' ') {
+        out.push_str("-l vm.kubevirt.io/name=");
+        out.push_str(place.name);
+        return;
+    }
+    if in_command {
+        out.push_str(&name.to_uppercase());
+        return;
+    }
+    for before in [format!("the {name} "), format!("{name} ")] {
+        if out.ends_with(&before) {
+            out.truncate(out.len() - before.len());
+        }
+    }
+    out.push_str("the ");
+    out.push_str(name);
 }

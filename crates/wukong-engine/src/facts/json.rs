@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Bytes;
 
@@ -97,4 +98,9 @@ pub(crate) fn milli(value: &Value) -> Option<u64> {
             Err(_) => whole(value).and_then(|cpus| cpus.checked_mul(1000)),
         },
     }
+}
+
+/// The value as a type of ours; `None` when it is absent or has another form.
+pub(crate) fn typed<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Option<T> {
+    T::deserialize(value?).ok()
 }

@@ -25,6 +25,8 @@ pub struct KubeVirtFact {
     pub disabled_feature_gates: Vec<String>,
     /// `LiveUpdate` or `Stage`; absent is `LiveUpdate`.
     pub rollout_strategy: Option<String>,
+    /// Whether it migrates VMs by itself to apply changes (`LiveMigrate` in `workloadUpdateMethods`).
+    pub migrates_for_updates: bool,
     /// Names of the network binding plugins that are registered.
     pub network_bindings: Vec<String>,
     /// Eviction strategy of VMs that name none.
@@ -57,6 +59,12 @@ impl Fact for KubeVirtFact {
             feature_gates: texts(object, &format!("{developer}/featureGates")),
             disabled_feature_gates: texts(object, &format!("{developer}/disabledFeatureGates")),
             rollout_strategy: optional_text(object, "/spec/configuration/vmRolloutStrategy"),
+            migrates_for_updates: texts(
+                object,
+                "/spec/workloadUpdateStrategy/workloadUpdateMethods",
+            )
+            .iter()
+            .any(|method| method == "LiveMigrate"),
             network_bindings: entries(object, "/spec/configuration/network/binding")
                 .map(|(name, _)| name.clone())
                 .collect(),

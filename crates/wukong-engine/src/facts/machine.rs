@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 use wukong_api::spec::{Architecture, EvictionStrategy, HugepageSize, Toleration, Tpm};
 use wukong_api::{Bytes, labels};
 use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 
-use super::json::{printable, text};
+use super::json::{printable, text, typed};
 use super::optional_text;
 use crate::managed_fields;
 
@@ -169,8 +168,4 @@ fn metadata(all: Option<&Value>) -> BTreeMap<String, String> {
 
 fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {
     list.and_then(Value::as_array).into_iter().flatten()
-}
-
-fn typed<'a, T: Deserialize<'a>>(value: Option<&'a Value>) -> Option<T> {
-    T::deserialize(value?).ok()
 }

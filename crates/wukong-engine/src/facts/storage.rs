@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use wukong_api::spec::{AccessMode, VolumeMode};
 use wukong_api::validated::Source;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 use wukong_storage::data_volume::DataVolumeSpec;
 
-use super::json::text;
+use super::json::{text, typed};
 use super::{ConditionFact, Fact, Meta, bounded, conditions, optional_text};
 use crate::managed_fields;
 
@@ -25,6 +26,12 @@ pub struct DataVolumeFact {
     pub size: Option<Bytes>,
     /// What it was made from.
     pub source: Option<Source>,
+    /// StorageClass in its spec; `None`: the default class.
+    pub class: Option<String>,
+    /// Access modes in its spec; empty: those of the StorageProfile.
+    pub access_modes: Vec<AccessMode>,
+    /// Volume mode in its spec; `None`: that of the StorageProfile.
+    pub volume_mode: Option<VolumeMode>,
     /// Hash over what we own of its spec, which never changes after creation; over all of it when we never applied it.
     pub spec_hash: String,
     /// Its conditions.
@@ -35,6 +42,11 @@ impl Fact for DataVolumeFact {
     fn project(object: &Value) -> Self {
         let ours = managed_fields::owned_by(object, FIELD_MANAGER);
         let spec = ours.as_ref().unwrap_or(object).get("spec");
+        let planned = spec.and_then(|spec| DataVolumeSpec::deserialize(spec).ok());
+        let source = planned
+            .as_ref()
+            .map(|planned| planned.content.asked(&text(object, "/metadata/namespace")));
+        let storage = planned.map(|planned| planned.storage).unwrap_or_default();
         Self {
             meta: Meta::project(object),
             phase: text(object, "/status/phase"),
@@ -44,9 +56,10 @@ impl Fact for DataVolumeFact {
                 .and_then(Value::as_u64)
                 .unwrap_or_default(),
             size: quantity(object, "/spec/storage/resources/requests/storage"),
-            source: spec
-                .and_then(|spec| DataVolumeSpec::deserialize(spec).ok())
-                .map(|spec| spec.content.asked(&text(object, "/metadata/namespace"))),
+            source,
+            class: storage.storage_class_name,
+            access_modes: storage.access_modes,
+            volume_mode: storage.volume_mode,
             spec_hash: spec.map(managed_fields::hash).unwrap_or_default(),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }
@@ -75,6 +88,10 @@ pub struct ClaimFact {
     pub phase: String,
     /// Its StorageClass.
     pub class: Option<String>,
+    /// Its access modes.
+    pub access_modes: Vec<AccessMode>,
+    /// Its volume mode.
+    pub volume_mode: Option<VolumeMode>,
     /// Size that it requests.
     pub request: Option<Bytes>,
     /// Size that it has.
@@ -98,6 +115,8 @@ impl Fact for ClaimFact {
             meta: Meta::project(object),
             phase: text(object, "/status/phase"),
             class: optional_text(object, "/spec/storageClassName"),
+            access_modes: typed(object.pointer("/spec/accessModes")).unwrap_or_default(),
+            volume_mode: typed(object.pointer("/spec/volumeMode")),
             request: quantity(object, "/spec/resources/requests/storage"),
             capacity: quantity(object, "/status/capacity/storage"),
             guest_size: guest_size.and_then(Value::as_str).and_then(Bytes::parse),

@@ -201,7 +201,7 @@ fn detached(volume: &Value) -> Option<DetachedVolume> {
     })
 }
 
-/// What the guest is made of. CPUs and memory that KubeVirt has still to plug in do not count.
+/// What the guest is made of, without the CPUs, memory and NICs that KubeVirt has still to plug in.
 fn machine(object: &Value) -> Option<MachineFact> {
     let mut machine = MachineFact::project(object)?;
     let plugging = conditions(object, &["HotVCPUChange", "HotMemoryChange"]);
@@ -215,6 +215,13 @@ fn machine(object: &Value) -> Option<MachineFact> {
     if is_true(&plugging, "HotMemoryChange") {
         let memory = optional_text(object, "/status/memory/guestCurrent");
         machine.memory = memory.as_deref().and_then(Bytes::parse).or(machine.memory);
+    }
+    // virt-handler reports the NICs that the guest has. The others wait for a migration.
+    let reported: Vec<String> = list(object, "/status/interfaces")
+        .map(|interface| text(interface, "/name"))
+        .collect();
+    if text(object, "/status/phase") == "Running" && !reported.is_empty() {
+        machine.nics.retain(|nic| reported.contains(&nic.name));
     }
     Some(machine)
 }

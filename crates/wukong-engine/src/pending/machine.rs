@@ -8,8 +8,8 @@ use wukong_api::{Mac, ValidatedWukong, names};
 use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
 
 use super::{Look, size};
-use crate::changes::{self, Change, Class, Rollout};
-use crate::facts::{MachineFact, find_condition};
+use crate::changes::{self, Change, Class};
+use crate::facts::MachineFact;
 use crate::ownership::DiskSeen;
 
 impl Look<'_> {
@@ -20,33 +20,25 @@ impl Look<'_> {
             MachineFact::project(template).filter(|machine| Some(machine) != self.machine())
         });
         let machine = desired.and_then(|_| self.machine());
-        let other = |seen: &DiskSeen| {
-            let source = seen.data_volume.and_then(|volume| volume.source.as_ref());
-            size(seen).is_some_and(|size| size != seen.disk.size)
-                || source.is_some_and(|source| *source != seen.disk.source)
-        };
+        let other = |seen: &DiskSeen| as_made(seen).is_some_and(|made| made != *seen.disk);
         if machine.is_none() && !self.situation.disks.iter().any(other) {
             return Vec::new();
         }
         let mut running = wukong.clone();
-        for seen in &self.situation.disks {
-            let known = running
-                .disks
-                .iter_mut()
-                .find(|disk| disk.name == seen.disk.name);
-            if let (Some(disk), Some(size)) = (known, size(seen)) {
-                disk.size = size;
-                let made = seen.data_volume.and_then(|volume| volume.source.clone());
-                disk.source = made.unwrap_or_else(|| disk.source.clone());
+        for disk in &mut running.disks {
+            let mut seen = self.situation.disks.iter();
+            let seen = seen.find(|seen| seen.disk.name == disk.name);
+            if let Some(made) = seen.and_then(as_made) {
+                *disk = made;
             }
         }
         if let Some(machine) = machine {
             overwrite(&mut running, machine);
         }
-        let mut changes = changes::classify(&running, wukong, Rollout::LiveUpdate);
+        let mut changes = changes::classify(&running, wukong, self.vm);
         changes.extend(machine.into_iter().flat_map(|machine| self.gone(machine)));
         for change in &mut changes {
-            self.reclass(change);
+            self.hold_up(change);
         }
         changes
     }
@@ -78,30 +70,42 @@ impl Look<'_> {
         disks.chain(nics).map(attached).collect()
     }
 
-    /// What the table says of a VM in general is not always so for this one.
-    fn reclass(&self, change: &mut Change) {
+    /// While KubeVirt requires a restart, only NICs and volumes reach the running VM.
+    fn hold_up(&self, change: &mut Change) {
         let live = matches!(change.class, Class::InPlace | Class::HotPlug);
         let of_nic = change.path.starts_with("spec.networks");
         let of_claim = change.path.ends_with("].size");
-        let instance = self.instance.map(|instance| &instance.conditions);
-        let stays = instance
-            .and_then(|conditions| find_condition(conditions, "LiveMigratable"))
-            .is_some_and(|migratable| migratable.status == "False");
-        let architecture = self.machine().and_then(|machine| machine.architecture);
-        let of_size = matches!(change.path.as_str(), "spec.cpu" | "spec.memory");
-        if of_size
-            && change.class == Class::HotPlug
-            && architecture.is_some_and(|architecture| architecture != Architecture::Amd64)
-        {
-            change.class = Class::NeedsRestart;
-            change.why = changes::AMD64_ONLY.into();
-        }
-        // While a restart is required, and with the strategy Stage always, only NICs reach the running VM.
-        let held_up = self.kubevirt_wants_restart() && !of_nic && !of_claim;
-        if live && held_up || change.class == Class::HotPlug && stays {
+        if live && self.kubevirt_wants_restart() && !of_nic && !of_claim {
             change.class = Class::NeedsRestart;
         }
     }
+}
+
+/// The disk as its DataVolume or claim was made. `None`: unknown.
+fn as_made(seen: &DiskSeen) -> Option<validated::Disk> {
+    let size = size(seen)?;
+    let mut disk = seen.disk.clone();
+    disk.size = size;
+    if let Some(volume) = seen.data_volume {
+        if let Some(source) = &volume.source {
+            disk.source = source.clone();
+        }
+        disk.storage_class.clone_from(&volume.class);
+        disk.access_modes.clone_from(&volume.access_modes);
+        disk.volume_mode = volume.volume_mode;
+    } else if let Some(claim) = seen.claim {
+        // The API server completes what the manifest leaves open.
+        if disk.storage_class.is_some() {
+            disk.storage_class.clone_from(&claim.class);
+        }
+        if !disk.access_modes.is_empty() {
+            disk.access_modes.clone_from(&claim.access_modes);
+        }
+        if disk.volume_mode.is_some() {
+            disk.volume_mode = claim.volume_mode;
+        }
+    }
+    Some(disk)
 }
 
 /// Makes of a Wukong the one that would have this machine.

@@ -11,21 +11,31 @@ use super::Look;
 use crate::changes::{self, Change, Class};
 use crate::managed_fields;
 
+/// Between the name of a NAD and the hash over its spec. No name has this character.
+const SEPARATOR: char = '#';
+
 impl Look<'_> {
-    /// Hashes over the networks of the NICs, of those that are stored as they should be.
+    /// Networks by NIC: the name of the NAD, and a hash over its spec if the operator makes it. NICs with a NAD that is
+    /// not stored as desired yet are left out.
     fn networks(&self) -> BTreeMap<String, String> {
         let nics = self.situation.nics.as_deref().unwrap_or_default();
-        let hash = |nic: &&Nic| {
-            let body = self
+        let network = |nic: &&Nic| {
+            let name = nic.attachment.name();
+            let ours = self
                 .bodies
                 .nads
                 .iter()
-                .find(|body| body.target.name == nic.attachment.name())?;
-            let spec = body.object.get("spec")?;
-            let settled = self.is_settled(&body.target);
-            settled.then(|| (nic.name.clone(), managed_fields::hash(spec)))
+                .find(|body| body.target.name == name);
+            let hash = match ours {
+                Some(body) if self.is_settled(&body.target) => {
+                    managed_fields::hash(body.object.get("spec")?)
+                }
+                Some(_) => return None,
+                None => String::new(),
+            };
+            Some((nic.name.clone(), format!("{name}{SEPARATOR}{hash}")))
         };
-        nics.iter().filter_map(hash).collect()
+        nics.iter().filter_map(network).collect()
     }
 
     pub(super) fn configuration(&self) -> String {
@@ -96,14 +106,29 @@ impl Look<'_> {
         let Some(started) = started.filter(|_| self.runs()) else {
             return Vec::new();
         };
-        let change = |(nic, hash): (String, String)| {
+        let name = |network: &str| network.split(SEPARATOR).next().map(str::to_owned);
+        let change = |(nic, network): (String, String)| {
             let attached = started.networks.get(&nic)?;
-            (*attached != hash).then(|| Change {
-                path: format!("spec.networks[{nic}]"),
-                from: None,
-                to: self.network(&nic),
-                class: Class::NeedsRestart,
-                why: changes::ATTACHED.into(),
+            let (from, to) = (name(attached), name(&network));
+            if *attached == network {
+                return None;
+            }
+            if from == to {
+                return Some(Change {
+                    path: format!("spec.networks[{nic}]"),
+                    from: None,
+                    to: self.network(&nic),
+                    class: Class::NeedsRestart,
+                    why: changes::ATTACHED.into(),
+                });
+            }
+            let (class, why) = self.vm.by_migration("the NIC of another network");
+            Some(Change {
+                path: format!("spec.networks[{nic}].nadName"),
+                from,
+                to,
+                class,
+                why,
             })
         };
         self.networks().into_iter().filter_map(change).collect()
@@ -124,7 +149,11 @@ impl Look<'_> {
             path: path.to_owned(),
             from: None,
             to,
-            class: Class::FirstBootOnly,
+            // The Secret of the keys is in the template, too.
+            class: match path == "spec.sshKeySecret" && self.kubevirt_wants_restart() {
+                true => Class::NeedsRestart,
+                false => Class::FirstBootOnly,
+            },
             why: changes::FIRST_BOOT.into(),
         };
         let changed = now

@@ -270,6 +270,15 @@ pub(super) const POWER_OFF_REQUIRED: ReasonDoc = ReasonDoc {
     platforms: &[],
 };
 
+pub(super) const MIGRATION_REQUIRED: ReasonDoc = ReasonDoc {
+    reason: Reason::MigrationRequired,
+    severity: Waiting,
+    conditions: &[ConfigurationApplied],
+    meaning: "The manifest adds CPUs, memory or a NIC, or attaches a NIC to another network. KubeVirt brings such a change to a running VM by a live migration. KubeVirt starts one by itself only if `spec.workloadUpdateStrategy.workloadUpdateMethods` of the KubeVirt resource includes `LiveMigrate`, which is not its default. `status.pendingChanges` lists the fields.",
+    fix: "Run `virtctl migrate NAME`, or `kubectl wukong restart NAME`. To let KubeVirt migrate VMs by itself: `kubectl patch kubevirt kubevirt -n kubevirt --type merge -p '{\"spec\":{\"workloadUpdateStrategy\":{\"workloadUpdateMethods\":[\"LiveMigrate\"]}}}'`.",
+    platforms: &[],
+};
+
 pub(super) const SHRINK_REFUSED: ReasonDoc = ReasonDoc {
     reason: Reason::ShrinkRefused,
     severity: Error,

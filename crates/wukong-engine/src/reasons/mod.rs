@@ -147,6 +147,7 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::Applied => &guest::APPLIED,
         Reason::RestartRequired => &guest::RESTART_REQUIRED,
         Reason::PowerOffRequired => &guest::POWER_OFF_REQUIRED,
+        Reason::MigrationRequired => &guest::MIGRATION_REQUIRED,
         Reason::ShrinkRefused => &guest::SHRINK_REFUSED,
         Reason::FirstBootOnly => &guest::FIRST_BOOT_ONLY,
         Reason::Migratable => &guest::MIGRATABLE,

@@ -189,6 +189,11 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.server.update_status("external-resizer", "PersistentVolumeClaim", "web.root", status);
             cluster
         }
+        R::MigrationRequired => {
+            let mut cluster = edited("cpu: 1", "cpu: 2");
+            cluster.settle();
+            cluster
+        }
         R::FirstBootOnly => {
             let login = |shell: &str| format!("{IMAGE}, cloudInitUser: {{name: me, shell: {shell}}}");
             let mut cluster = edited(&login("/bin/sh"), &login("/bin/zsh"));

@@ -198,6 +198,16 @@ fn update_live(server: &mut ApiServer, vm: &Value, instance: &Value) -> bool {
     if sockets(template) > sockets(&live) {
         live["domain"]["cpu"] = template["domain"]["cpu"].clone();
     }
+    let nics = |spec: &Value| spec["domain"]["devices"]["interfaces"].as_array().cloned();
+    let (has, wants) = (
+        nics(&live).unwrap_or_default(),
+        nics(template).unwrap_or_default(),
+    );
+    let can_plug = |nic: &Value| nic.get("bridge").is_some() || nic.get("sriov").is_some();
+    if wants.starts_with(&has) && wants.iter().skip(has.len()).all(can_plug) {
+        live["domain"]["devices"]["interfaces"] = json!(wants);
+        live["networks"] = template["networks"].clone();
+    }
     let same = live == *template;
     if same {
         let name = name(instance);
