@@ -10,9 +10,9 @@ use super::cause::{Cause, rank};
 use super::evidence::{Evidence, Role};
 use super::matching::{self, Match};
 use super::signature::{Permanence, Place};
-use crate::environment::demand::Stage;
+use crate::environment::Platform;
+use crate::environment::demand::{CPU_MODEL, Stage};
 use crate::environment::nodes::Nodes;
-use crate::environment::{Environment, Platform};
 use crate::facts::PodFact;
 use crate::facts::words::listed;
 use crate::situation::Situation;
@@ -50,8 +50,6 @@ const CONTROL_PLANE: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
 ];
-/// Labels that KubeVirt adds to the selector of its pods.
-const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
 
 /// Takes the scheduler's message apart; `None` for any other text, KubeVirt's about missing claims included.
 pub fn parse(text: &str) -> Option<Unschedulable> {
@@ -209,7 +207,12 @@ fn blamed<'a>(known: &'a [Known], nodes: &Nodes) -> Option<&'a Known> {
             .sum();
         u32::try_from(count).unwrap_or(u32::MAX)
     };
-    let placement = count(&[Stage::Placement, Stage::Handler, Stage::MachineType]);
+    let placement = count(&[
+        Stage::Placement,
+        Stage::Handler,
+        Stage::MachineType,
+        Stage::CpuModel,
+    ]);
     let devices = count(&[Stage::Kvm, Stage::Tun, Stage::VhostNet, Stage::DevicePlugin]);
     let placed = known
         .iter()
@@ -323,7 +326,11 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
     let edit = format!("kubectl edit kubevirt {name} -n {kubevirt}");
     let message = format!("no node has the label {key}={value}");
     if let Some(model) = key.strip_prefix(CPU_MODEL) {
-        let offered = models(environment);
+        let models = environment.cpu_models();
+        let offered = match models.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", listed(models.into_iter())),
+        };
         return Some((
             format!("no node offers the CPU model {model} (label {key})"),
             format!(
@@ -349,20 +356,4 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
         )
     };
     Some((message, hint))
-}
-
-/// CPU models that the nodes offer.
-fn models(environment: &Environment) -> String {
-    let mut models: Vec<&str> = environment
-        .nodes
-        .iter()
-        .flat_map(|node| node.labels.keys())
-        .filter_map(|key| key.strip_prefix(CPU_MODEL))
-        .collect();
-    models.sort_unstable();
-    models.dedup();
-    match models.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", listed(models)),
-    }
 }

@@ -25,6 +25,10 @@ const DEVICES: &str = "devices.kubevirt.io/";
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 /// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector.
 const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
+/// Set by virt-handler for each CPU model that the node offers; part of the node selector of a VM that names one.
+pub(crate) const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
+/// Names in place of a CPU model: each node has them.
+const OF_HOST: [&str; 2] = ["host-model", "host-passthrough"];
 /// How old a heartbeat may be before virt-controller calls the node unresponsive
 /// (`pkg/virt-controller/watch/node` of KubeVirt).
 const HEARTBEAT_MAX: SignedDuration = SignedDuration::from_mins(5);
@@ -41,6 +45,7 @@ pub(crate) enum Stage {
     VhostNet,
     DevicePlugin,
     MachineType,
+    CpuModel,
     Memory,
     Cpu,
 }
@@ -108,6 +113,7 @@ impl<'a> Demand<'a> {
                 at(Stage::DevicePlugin, needed.iter().any(idle))
             })
             .or_else(|| at(Stage::MachineType, self.lacks_machine_type(node).is_some()))
+            .or_else(|| at(Stage::CpuModel, self.lacks_cpu_model(node).is_some()))
             .or_else(|| at(Stage::Memory, self.too_little_memory(node).is_some()))
             .or_else(|| at(Stage::Cpu, self.too_few_cpus(node).is_some()))
     }
@@ -130,6 +136,7 @@ impl<'a> Demand<'a> {
                 Some(format!("{} cannot be allocated", idle.join(", ")))
             }
             Stage::MachineType => self.lacks_machine_type(node),
+            Stage::CpuModel => self.lacks_cpu_model(node),
             Stage::Memory => self.too_little_memory(node),
             Stage::Cpu => self.too_few_cpus(node),
         };
@@ -158,9 +165,10 @@ impl<'a> Demand<'a> {
                 return Some(format!("no label {key}={value}"));
             }
         }
-        let architecture = self
-            .kubevirt
-            .and_then(|kubevirt| kubevirt.default_architecture.as_deref());
+        let named = self.wukong.and_then(|wukong| wukong.machine.architecture);
+        let named = named.as_ref().map(AsRef::as_ref);
+        let default = || self.kubevirt?.default_architecture.as_deref();
+        let architecture = named.or_else(default);
         if let (Some(wanted), Some(has)) = (architecture, node.architecture.as_deref())
             && wanted != has
         {
@@ -238,6 +246,21 @@ impl<'a> Demand<'a> {
             (None, _) => "q35",
         };
         let label = format!("{MACHINE_TYPE}{machine}");
+        (!node.matches(&label, "true")).then(|| format!("no label {label}=true"))
+    }
+
+    /// The CPU model that the VM demands of a node: its own, or that of the KubeVirt resource.
+    pub(crate) fn cpu_model(&self) -> Option<&'a str> {
+        let own = self
+            .wukong
+            .and_then(|wukong| wukong.machine.cpu_model.as_deref());
+        let default = || self.kubevirt?.cpu_model.as_deref();
+        own.or_else(default)
+            .filter(|model| !OF_HOST.contains(model))
+    }
+
+    fn lacks_cpu_model(&self, node: &NodeFact) -> Option<String> {
+        let label = format!("{CPU_MODEL}{}", self.cpu_model()?);
         (!node.matches(&label, "true")).then(|| format!("no label {label}=true"))
     }
 

@@ -10,6 +10,8 @@ pub(crate) mod provisioners;
 pub use demand::launcher_memory;
 pub use platform::Platform;
 
+use std::collections::BTreeSet;
+
 use crate::facts::{
     CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
     NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
@@ -117,6 +119,15 @@ impl Environment {
             .map_or(("kubevirt", "kubevirt"), |kubevirt| {
                 (&kubevirt.meta.name, &kubevirt.meta.namespace)
             })
+    }
+
+    /// The CPU models that the nodes offer.
+    pub(crate) fn cpu_models(&self) -> BTreeSet<&str> {
+        self.nodes
+            .iter()
+            .flat_map(|node| node.labels.keys())
+            .filter_map(|key| key.strip_prefix(demand::CPU_MODEL))
+            .collect()
     }
 
     /// The KubeVirt resource.

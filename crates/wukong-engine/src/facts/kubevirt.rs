@@ -35,6 +35,8 @@ pub struct KubeVirtFact {
     pub version: Option<String>,
     /// Architecture of VMs that name none.
     pub default_architecture: Option<String>,
+    /// CPU model of VMs that name none.
+    pub cpu_model: Option<String>,
     /// Machine type of VMs that name none, by architecture.
     pub machine_types: BTreeMap<String, String>,
     /// How many vCPUs share one CPU.
@@ -71,6 +73,7 @@ impl Fact for KubeVirtFact {
             eviction_strategy: optional_text(object, "/spec/configuration/evictionStrategy"),
             version: optional_text(object, "/status/observedKubeVirtVersion"),
             default_architecture: optional_text(object, "/status/defaultArchitecture"),
+            cpu_model: optional_text(object, "/spec/configuration/cpuModel"),
             machine_types: machine_types.collect(),
             cpu_allocation_ratio: object
                 .pointer(&format!("{developer}/cpuAllocationRatio"))

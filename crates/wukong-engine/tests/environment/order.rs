@@ -48,6 +48,11 @@ const FAULTS: &[Fault] = &[
                 .retain(|key, _| !key.starts_with("machine-type"));
         })
     }),
+    ("cpu-model", |cluster| {
+        cluster.change("KubeVirt", "kubevirt", |kubevirt| {
+            kubevirt["spec"]["configuration"]["cpuModel"] = json!("EPYC-Milan");
+        })
+    }),
     ("cdi-installed", |cluster| {
         cluster.presence("DataVolume", Presence::Missing)
     }),

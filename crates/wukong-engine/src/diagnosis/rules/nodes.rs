@@ -232,6 +232,41 @@ pub(super) fn machine_type(input: &RuleInput) -> Finding {
     })
 }
 
+pub(super) fn cpu_model(input: &RuleInput) -> Finding {
+    let Some(model) = input.nodes.demand().cpu_model() else {
+        return Finding::Irrelevant;
+    };
+    stage(input, Stage::CpuModel, |causes| {
+        format!(
+            "No node that {} may be placed on offers the CPU model {model}: {}",
+            a_vm(input),
+            grouped(causes)
+        )
+    })
+    .hint(offered_models(input))
+}
+
+/// What to do, with the CPU models that the nodes offer.
+fn offered_models(input: &RuleInput) -> Option<String> {
+    let offered = input.environment.cpu_models();
+    let field = match input
+        .wukong
+        .and_then(|wukong| wukong.machine.cpu_model.as_ref())
+    {
+        Some(_) => "spec.cpuModel".to_owned(),
+        None => {
+            let (name, namespace) = input.environment.kubevirt_name();
+            format!(
+                "spec.configuration.cpuModel of the KubeVirt resource (kubectl edit kubevirt {name} -n {namespace})"
+            )
+        }
+    };
+    (!offered.is_empty()).then(|| {
+        let models = listed(offered.iter().copied());
+        format!("set {field} to a CPU model that the nodes offer: {models}")
+    })
+}
+
 pub(super) fn memory(input: &RuleInput) -> Finding {
     let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;

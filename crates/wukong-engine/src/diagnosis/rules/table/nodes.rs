@@ -209,12 +209,25 @@ pub(super) const MACHINE_TYPE: Rule = Rule {
     judge: nodes::machine_type,
 };
 
+pub(super) const CPU_MODEL: Rule = Rule {
+    id: "cpu-model",
+    condition: EnvironmentReady,
+    reason: Reason::PlacementTooNarrow,
+    severity: Severity::Fail,
+    after: &["machine-type"],
+    of_manifest: false,
+    holds: "The nodes offer the CPU model",
+    hint: "choose a CPU model that the nodes offer: spec.cpuModel of the Wukong, or spec.configuration.cpuModel of the KubeVirt resource: kubectl edit kubevirt {kubevirt}",
+    platforms: &[],
+    judge: nodes::cpu_model,
+};
+
 pub(super) const NODE_MEMORY: Rule = Rule {
     id: "node-memory",
     condition: Scheduled,
     reason: Reason::InsufficientMemory,
     severity: Severity::Fail,
-    after: &["machine-type"],
+    after: &["cpu-model"],
     of_manifest: false,
     holds: "A node is big enough",
     hint: "lower spec.memory, or add a bigger node",
@@ -262,7 +275,7 @@ pub(super) const SECOND_NODE: Rule = Rule {
     condition: LiveMigratable,
     reason: Reason::SingleNode,
     severity: Severity::Warn,
-    after: &["machine-type"],
+    after: &["cpu-model"],
     of_manifest: false,
     holds: "There is another node to move to",
     hint: "add a node that can run VMs, or use evictionStrategy: None",
