@@ -50,7 +50,7 @@ impl<'a> Situation<'a> {
         let lacking = Pending::of(&self, &bodies, &pending);
         let wanted_call = power.call.or(lacking.restart);
         let mut vm_waits_for = None;
-        // A manifest that cannot be carried out changes nothing: children stay as they are.
+        // An invalid spec changes nothing: the children stay as they are.
         if refusal.is_none() && self.operation().is_none() {
             self.plan_first_wave(&pending, &mut decision);
             vm_waits_for = self.vm_waits_for(&pending, &decision.apply);
@@ -96,7 +96,7 @@ impl<'a> Situation<'a> {
         let applied = self.observed.memory.applied.get(&body.target);
         let same = |applied: &&Applied| applied.sent == body.hash;
         if body.target.kind == Kind::Secret {
-            // What was applied last counts, also where the VM could not be told of it.
+            // The hash of the last apply counts, even if the operator could not note it on the VM.
             let noted = || self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
             let last = applied.map(|applied| applied.sent.as_str());
             return last.or_else(noted) == Some(&body.hash);
@@ -117,7 +117,7 @@ impl<'a> Situation<'a> {
         ownership::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
     }
 
-    /// Names of disks that somebody attached to the VM by hand.
+    /// Names of disks that were attached to the VM by hand.
     fn attached_by_hand(&self, set: &DesiredSet) -> Vec<&'a str> {
         let planned = &set.virtual_machine.spec.template.spec.domain.devices.disks;
         let vm = self.vm.filter(|vm| vm.disks_by_hand);
@@ -147,8 +147,8 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// Whether the time for this body has come: its kind is served, nobody else's object has its name, it was not
-    /// refused a moment ago, and nobody fights over it.
+    /// Whether this body may be applied now: the API server serves its kind, no foreign object has its name, and no
+    /// back-off after a rejection or a conflict with another writer is running.
     fn may_apply(&mut self, body: &Body) -> bool {
         let world = self.observed.world;
         let served = match body.target.kind {
@@ -169,7 +169,7 @@ impl<'a> Situation<'a> {
         served && free && !self.is_held_back(&body.target, &body.hash)
     }
 
-    /// Whether the bridge may be made: no node is cut off, and nobody made it in another way before.
+    /// Whether the bridge may be made: no node is cut off, and the bridge does not exist with another configuration.
     fn may_touch_nodes(&self, policy: &Target) -> bool {
         let environment = &self.observed.world.environment;
         let bridge = self.bridges.iter().find(|it| it.body.target == *policy);

@@ -51,7 +51,7 @@ pub enum Class {
     /// Only a guest that boots for the first time takes it in: this one stays as it is.
     #[strum(serialize = "first boot only")]
     FirstBootOnly,
-    /// It cannot be carried out. While the manifest asks for it, nothing else of the manifest is carried out either.
+    /// The operator cannot apply it. While it is in the spec, the operator applies no other change of the spec.
     #[strum(serialize = "refused")]
     Refused,
     /// It takes effect with the next start of the VM, and what the guest has written is lost.
@@ -64,13 +64,13 @@ pub enum Class {
 pub struct Change {
     /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
     pub path: String,
-    /// What was asked for before; `None`: nothing, or a secret.
+    /// The value in the old spec; `None`: no value, or a secret.
     pub from: Option<String>,
-    /// What is asked for now; `None`: nothing, or a secret.
+    /// The value in the new spec; `None`: no value, or a secret.
     pub to: Option<String>,
-    /// What it takes.
+    /// What the change needs to take effect.
     pub class: Class,
-    /// Why it takes that, and what becomes of it.
+    /// Why it needs that, and how it takes effect.
     pub why: String,
 }
 

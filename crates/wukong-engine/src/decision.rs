@@ -111,8 +111,8 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether nodes are to be changed. Two Wukongs may ask for what cannot be together: such decisions are carried out
-    /// one after another, each knowing of the one before.
+    /// Whether this decision changes nodes. Two Wukongs may require bridges that exclude each other. So the operator applies
+    /// such decisions one after another, and each takes the one before into account.
     pub fn changes_nodes(&self) -> bool {
         self.apply
             .iter()

@@ -32,9 +32,9 @@ pub struct Surroundings<'a> {
     pub existing: BTreeMap<String, Existing>,
     /// The run strategy of the VM.
     pub run_strategy: RunStrategy,
-    /// The power wish to note on the VM.
+    /// The power state to note on the VM.
     pub power_wish: String,
-    /// The hash, noted on the VM, of a Secret of ours that is no longer asked for and still holds its data.
+    /// The hash, noted on the VM, of a Secret of ours that the spec no longer requires and that still holds its data.
     pub left_secret: Option<String>,
 }
 

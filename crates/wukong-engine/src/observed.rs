@@ -1,4 +1,4 @@
-//! What `decide` is told: what is observed, and what is remembered.
+//! The input of `decide`: what is observed, and what is remembered.
 
 use std::collections::BTreeMap;
 
@@ -86,8 +86,8 @@ pub struct Failure {
 const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 const REPAIRS_MAX: u32 = 3;
 
-/// How long a VM waits for something before its pods and events are looked at, how much longer each time after that,
-/// and how long at most.
+/// How long a VM waits for something before the operator queries its pods and events, the factor for each further query,
+/// and the longest time between two queries.
 const QUERY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 const QUERY_FACTOR: i32 = 3;
 const QUERY_MAX: SignedDuration = SignedDuration::from_mins(10);
@@ -112,7 +112,7 @@ impl Memory {
         };
     }
 
-    /// When to look at the pods and events of a VM that waits for this.
+    /// When to query the pods and events of a VM that waits for this.
     pub(crate) fn query_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
         let Some(since) = self.waiting.get(&waiting) else {
             return now + QUERY_AFTER;
@@ -190,7 +190,7 @@ impl Memory {
             .map_or(0, |failure| failure.attempts)
     }
 
-    /// Until when an object that somebody keeps changing back is left alone.
+    /// Until when the operator leaves an object alone that another writer keeps changing back.
     pub fn contested_until(&self, target: &Target, hash: &str) -> Option<Timestamp> {
         let applied = self.applied.get(target)?;
         (applied.sent == hash && applied.repairs >= REPAIRS_MAX)
@@ -205,7 +205,7 @@ pub enum FailureKind {
     Transient,
     /// The object changed meanwhile: tried again with what is known then.
     Stale,
-    /// Somebody else's object has the name.
+    /// A foreign object has the name.
     NameTaken,
     /// A quota is exhausted.
     Quota,
@@ -222,7 +222,7 @@ pub struct Applied {
     pub sent: String,
     /// Hash over our fields as stored; differs from `sent` when the server normalizes what we send.
     pub stored: String,
-    /// How often the same was sent again because somebody had changed it, in the running window.
+    /// How often the same was applied again because another writer had changed it, in the running window.
     pub repairs: u32,
     /// When the window began.
     pub since: Timestamp,

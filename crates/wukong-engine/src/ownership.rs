@@ -1,4 +1,4 @@
-//! Whose the objects under our names are.
+//! Ownership of the objects that have our names.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::observed::Observed;
 use crate::store::{Presence, Seen, Store};
 use crate::world::World;
 
-/// Whose an object under one of our names is.
+/// Owner of an object that has one of our names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Owner {
     /// This Wukong's.
@@ -21,12 +21,12 @@ pub(crate) enum Owner {
     Retained,
     /// Going away by itself: it is being deleted, or belongs to an earlier Wukong of this name.
     Leaving,
-    /// Somebody else's, described for people.
+    /// Another owner, described for people.
     Other(String),
 }
 
 impl Owner {
-    /// Whose an object that cannot be retained is.
+    /// Returns the owner of an object that cannot be retained.
     pub(crate) fn of(meta: &Meta, wukong: &ValidatedWukong) -> Self {
         let identity = &wukong.identity;
         match &meta.controller {
@@ -46,7 +46,7 @@ impl Owner {
         }
     }
 
-    /// Whose an object is that all Wukongs share: ours when we applied it, for the first write takes nothing over.
+    /// Returns the owner of an object that all Wukongs share: ours when we applied it, for the first write takes nothing over.
     fn of_shared(meta: &Meta) -> Self {
         match meta.owned_hash {
             _ if meta.deleting => Self::Leaving,
@@ -55,8 +55,8 @@ impl Owner {
         }
     }
 
-    /// Whose a disk's object is. A retained DataVolume is one that we applied; a claim may have our labels from CDI, which
-    /// copies them from its DataVolume.
+    /// Returns the owner of an object of a disk. A retained DataVolume is one that we applied; a claim may have our labels
+    /// from CDI, which copies them from its DataVolume.
     fn of_disk(meta: &Meta, wukong: &ValidatedWukong, labels_suffice: bool) -> Self {
         match Self::of(meta, wukong) {
             Self::Other(_)
@@ -104,7 +104,7 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
     presence == Presence::Served
 }
 
-/// Whose that object is, if it cannot be retained.
+/// Returns the owner of that object, if it cannot be retained.
 pub(crate) fn owner(target: &Target, wukong: &ValidatedWukong, world: &World) -> Option<Owner> {
     let meta = meta(target, wukong, world)?;
     Some(match target.kind {
@@ -135,11 +135,11 @@ pub(crate) enum DiskState {
     Free,
     /// Not everything is known yet, or an old object is going away.
     Wait,
-    /// Somebody else's object has the name.
+    /// A foreign object has the name.
     Taken {
         /// `Kind/name`.
         object: String,
-        /// Whose it is.
+        /// Its owner.
         owner: String,
     },
 }

@@ -1,8 +1,8 @@
-//! What the running VM does not have yet of the manifest, and whether a restart brings it.
+//! Pending changes: the differences between the spec and the running VM, and whether a restart brings them.
 //!
-//! What a guest runs with is read from its instance. Three things an instance does not show are noted in the status
-//! when it starts: the networks as its pod was attached to them, what its pod asked of a node, and what cloud-init was
-//! told on the first boot.
+//! What a guest runs with is read from its instance. Three things an instance does not show. The operator notes them in
+//! the status when the instance starts: the networks that its pod was attached to, what its pod requested of a node, and
+//! the cloud-init data of the first boot.
 
 mod machine;
 mod noted;
@@ -31,7 +31,7 @@ pub(crate) struct Pending {
     pub vm: RunningVm,
     /// To note: what the instance was started with.
     pub started_with: Option<StartedWith>,
-    /// To note: what the guest was told on its first boot.
+    /// To note: the cloud-init data of the first boot.
     pub first_boot: Option<FirstBoot>,
     /// The call that brings changes, when it is to be made.
     pub restart: Option<Call>,
@@ -127,9 +127,9 @@ impl Look<'_> {
         self.situation.disks.iter().filter_map(change).collect()
     }
 
-    /// The restart that brings changes: of a VM that runs where it is approved; and, without asking, of one whose pod
-    /// was never started and cannot be, because KubeVirt keeps such a pod as it is. A restart brings nothing to an
-    /// instance that was started with all this, so there is one for each change.
+    /// The restart that brings changes, for a VM that runs, if a user approved it. A pod that never started and cannot start
+    /// needs no approval, because KubeVirt keeps such a pod as it is. A restart brings nothing to an instance that was
+    /// started with all changes, so there is one restart for each change.
     fn restart(&self, changes: &[Change], started: Option<&StartedWith>) -> Option<Call> {
         let (vm, instance, started) = (self.situation.vm?, self.instance?, started?);
         let settled = self.unsettled.is_empty() && !vm.changing_state;

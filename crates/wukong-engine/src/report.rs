@@ -31,7 +31,7 @@ pub(crate) struct Report<'a> {
     pub all: &'a [&'a Body],
     /// What of it is not stored as we want it.
     pub pending: &'a [&'a Body],
-    /// Why the manifest cannot be carried out.
+    /// Why the operator cannot apply the spec.
     pub refusal: Option<Condition>,
     /// Disks that cannot grow.
     pub growth_refused: &'a [volumes::Refused],
@@ -49,7 +49,7 @@ impl<'a> Report<'a> {
     /// What the status is made of, and what else there is to say.
     pub(crate) fn findings(&self) -> (Findings<'a>, Said) {
         let situation = self.situation;
-        // The address of a guest that ended is nobody's, or another's, now.
+        // The address of a guest that ended is free, or another guest has it.
         let living = |instance: &&VirtualMachineInstanceFact| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
         };

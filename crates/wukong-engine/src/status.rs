@@ -83,7 +83,7 @@ impl<'a> Findings<'a> {
                 ..blocker.clone()
             },
             (None, Some(wished)) => Condition::ok(READY, wished.reason, &wished.message),
-            (None, None) => Condition::ok(READY, Reason::Ready, "The VM runs as asked"),
+            (None, None) => Condition::ok(READY, Reason::Ready, "The VM is ready"),
         };
         let phase = phase(&self.conditions, blocker, deleting);
         let at = Time(self.now);
@@ -101,7 +101,7 @@ impl<'a> Findings<'a> {
         let known = before.timings.clone().unwrap_or_default();
         let timings = Timings {
             created: first_time(known.created.as_ref(), is(ConditionType::Created)),
-            // A guest may end before anybody saw it run.
+            // A guest may end before the operator observed it running.
             running: first_time(
                 known.running.as_ref(),
                 is(ConditionType::Running)

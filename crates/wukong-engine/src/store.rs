@@ -7,7 +7,7 @@ use crate::facts::{Fact, Meta};
 /// Whether the API server serves a kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Presence {
-    /// Not heard of yet.
+    /// The first list is not there yet.
     #[default]
     Unknown,
     /// The API server does not serve the kind.
@@ -21,7 +21,7 @@ pub enum Presence {
 /// What is known of one object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Seen<T> {
-    /// Not heard of its kind yet, so nothing is known.
+    /// The first list of its kind is not there yet, so nothing is known.
     Unknown,
     /// It does not exist.
     Absent,
@@ -205,7 +205,7 @@ mod tests {
         };
         let mut store = Store::default();
         store.replace(Vec::new());
-        assert!(!store.remove("b", "a", "1"), "not heard of yet");
+        assert!(!store.remove("b", "a", "1"), "not listed yet");
         assert!(!store.insert(object("1", "5")));
         assert_eq!(store.get("b", "a"), Seen::Absent);
         assert!(

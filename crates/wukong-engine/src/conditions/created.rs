@@ -12,8 +12,8 @@ use crate::store::Presence;
 
 const TYPE: ConditionType = ConditionType::Created;
 
-/// Whether the objects exist. `refused` is a write that was, `contested` an object that somebody keeps changing back,
-/// `attached` names the disks that somebody attached to the VM by hand, and `waits_for` says what the VM waits for.
+/// Whether the objects exist. `refused` is a rejected write, `contested` an object that another writer keeps changing
+/// back, `attached` names the disks that were attached to the VM by hand, and `waits_for` says what the VM waits for.
 pub(crate) fn condition(
     wukong: &ValidatedWukong,
     vm: Option<&VirtualMachineFact>,
@@ -42,7 +42,7 @@ pub(crate) fn condition(
             TYPE,
             Reason::FieldManagerConflict,
             format!(
-                "Somebody attached disks to the VirtualMachine that the Wukong does not have ({}): it is left as it is, because applying the manifest would detach them",
+                "The VirtualMachine has disks that were attached by hand and are not in the Wukong ({}): the operator does not change it, because applying the manifest would detach them",
                 attached.join(", ")
             ),
         )

@@ -1,5 +1,5 @@
-//! `Deleting`: what a Wukong that is being deleted still waits for, where somebody waits for its objects
-//! (`--cascade=foreground`).
+//! `Deleting`: what a Wukong that is being deleted waits for. Only a foreground deletion (`--cascade=foreground`) waits
+//! for the objects.
 
 use wukong_api::{ConditionType, Reason, names};
 

@@ -18,7 +18,7 @@ use crate::store::Presence;
 /// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Life {
-    /// It does not run, and nobody wants it to.
+    /// It does not run, and the spec does not require it.
     Rests,
     /// It is to run, and does not yet.
     Rises,
@@ -41,8 +41,8 @@ impl Life {
     }
 }
 
-/// What the rules find. The cluster is asked only about a VM that is to run and does not: one that runs shows that the
-/// cluster can run it, and for one that nobody wants to run it does not matter.
+/// Returns what the rules find. The rules of the cluster apply only to a VM that must run and does not run yet. A VM
+/// that runs shows that the cluster can run it. For a stopped VM, the cluster does not matter.
 pub(crate) fn judged(situation: &Situation, life: Life) -> Vec<Check> {
     let now = situation.observed.now;
     match life {
@@ -71,7 +71,8 @@ pub(crate) fn ready(situation: &Situation, life: Life, checks: &[Check]) -> Opti
     }
 }
 
-/// A VM that runs without hardware virtualization. Until KubeVirt's configuration is heard of, what was said stays.
+/// Reports a VM that runs without hardware virtualization. Until KubeVirt's configuration is observed, the condition of
+/// the last status stays.
 fn emulated(situation: &Situation) -> Option<Condition> {
     let observed = situation.observed;
     let environment = &observed.world.environment;
@@ -82,7 +83,7 @@ fn emulated(situation: &Situation) -> Option<Condition> {
     emulation(environment, observed.now).map(Into::into)
 }
 
-/// Whether cloud-init can set the guest up as asked.
+/// Whether cloud-init can set up the guest as in the spec.
 pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Condition> {
     const TYPE: ConditionType = ConditionType::ProvisioningReady;
     let wukong = situation.wukong;

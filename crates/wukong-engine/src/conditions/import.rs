@@ -1,4 +1,4 @@
-//! An import as CDI's DataVolume tells it: whether it fails, what CDI says, and whether it moves.
+//! The state of an import in CDI's DataVolume: whether it fails, the message of CDI, and whether it makes progress.
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::validated::Source as DiskSource;

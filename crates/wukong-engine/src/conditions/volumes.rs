@@ -232,7 +232,7 @@ fn plain_claim(situation: &Situation, name: &str, claim: &ClaimFact) -> Conditio
                     "{}: its dataSourceRef names {source}, which has to fill it",
                     waits.message
                 ),
-                ..waits.hint(format!("check that {source} exists in namespace {}; a restored claim whose source is gone has to be created again without dataSourceRef", claim.meta.namespace))
+                ..waits.hint(format!("check that {source} exists in namespace {}; if the source of a restored claim is gone, create the claim again without dataSourceRef", claim.meta.namespace))
             },
             None => waits,
         };

@@ -64,7 +64,7 @@ impl Cause {
         }
     }
 
-    /// What the evidence means; `None` for texts that nobody can act on.
+    /// What the evidence means; `None` for texts that need no action.
     pub(crate) fn of(
         evidence: &Evidence,
         place: &Place,

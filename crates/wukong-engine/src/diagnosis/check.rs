@@ -49,7 +49,7 @@ pub struct Check {
     /// What the message rests on, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// The chain from the Wukong to the cause, where texts of other programs tell it.
+    /// The chain from the Wukong to the cause, from the messages of other programs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<EvidenceLink>,
 }
@@ -333,7 +333,7 @@ impl From<Check> for Condition {
 }
 
 impl From<Condition> for Check {
-    /// A condition as it is told to people.
+    /// Converts a condition into the form for people.
     fn from(condition: Condition) -> Self {
         Self {
             id: "condition",

@@ -150,7 +150,7 @@ fn disk_of(situation: &Situation, object: &str) -> Option<usize> {
         object.contains(&seen.claim_name)
             || uid.is_some_and(|uid| !uid.is_empty() && object.contains(uid))
     };
-    // Of claims whose names begin alike, the longest is meant.
+    // Of several claims with the same start of the name, the one with the longest name is meant.
     let disks = situation.disks.iter().enumerate();
     disks
         .filter(|(_, seen)| works_for(seen))

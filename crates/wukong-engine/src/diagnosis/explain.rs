@@ -215,8 +215,8 @@ fn name(
     }
 }
 
-/// The condition that a cause is told in. What a program says about a stage stays with the condition of that stage, as long
-/// as the signature does not lead to an earlier one that says more.
+/// The condition that reports a cause. A cause from the message of a program stays with the condition of the stage that
+/// the message is about, unless the signature leads to an earlier condition that says more.
 fn type_of(conditions: &[Condition], cause: &Cause) -> ConditionType {
     let late = |type_| type_ >= ConditionType::Created;
     let owner = conditions
@@ -276,8 +276,8 @@ fn insert(conditions: &mut Vec<Condition>, condition: Condition) {
     conditions.insert(place, condition);
 }
 
-/// A launcher pod that cannot start has a node: kubelet and volume controllers speak of no others. KubeVirt says so only
-/// when the pod runs.
+/// Sets `Scheduled` of a VM with a launcher pod that cannot start. That pod has a node, because kubelet and volume
+/// controllers write events only about pods with a node. KubeVirt reports the node only when the pod runs.
 fn place(situation: &Situation, conditions: &mut [Condition]) {
     let namespace = &situation.wukong.identity.namespace;
     let children = &situation.observed.memory.queried.children;

@@ -17,7 +17,7 @@ pub struct Signature {
     pub reasons: &'static [&'static str],
     /// A part of the text that is the same in every version of the program.
     pub needle: &'static str,
-    /// A regular expression over the text whose named groups are the captures; empty: the needle suffices.
+    /// A regular expression over the text. Its named groups are the captures. If empty, the needle suffices.
     pub pattern: &'static str,
     /// The condition that it keeps from being true.
     pub condition: ConditionType,
@@ -33,7 +33,7 @@ pub struct Signature {
     pub platforms: &'static [(Platform, &'static str)],
     /// Whether it heals by itself.
     pub permanence: Permanence,
-    /// The programs that print the text, and the version whose source was read.
+    /// The programs that print the text, and the version of their source that was read.
     pub source: &'static str,
     /// What it means, for the troubleshooting guide.
     pub doc: &'static str,

@@ -1,7 +1,7 @@
-//! Who asks for which MAC and which static address on which network. Two guests with the same one take each other's
-//! traffic away, and neither they nor the cluster say why.
+//! Which Wukong uses which MAC and which static address on which network. Two guests with the same one take each other's
+//! traffic away, and neither they nor the cluster report the cause.
 //!
-//! Derived MACs and addresses from DHCP are nobody else's, so only what manifests name is kept.
+//! Derived MACs and addresses from DHCP are unique, so only those in a spec are kept.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -124,8 +124,8 @@ impl Addresses {
         others
     }
 
-    /// Takes in what a Wukong asks for. A manifest that is not valid is not carried out, so what it asked for before
-    /// counts. Returns the others for which that may change something.
+    /// Stores the addresses of a Wukong. The operator does not apply an invalid spec, so for such a Wukong the addresses
+    /// before count. Returns the other Wukongs that are affected.
     pub fn note(&mut self, wukong: &Wukong) -> Vec<WukongName> {
         let (namespace, name) = name_of(wukong);
         if !wukong.spec.networks.iter().any(asks) {
@@ -186,7 +186,8 @@ impl Addresses {
         others
     }
 
-    /// Adds or removes one that asks. The others are concerned when it is of the oldest: they are told who that is.
+    /// Adds or removes a Wukong with this address. The others are affected if it is one of the oldest: their messages name
+    /// the oldest.
     fn change(&mut self, asked: &Asked, asker: &Arc<Asker>, asks: bool) -> Vec<WukongName> {
         let all = self.askers.entry(asked.clone()).or_default();
         if asks {
@@ -294,8 +295,8 @@ fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
     addresses.filter_map(asked).collect()
 }
 
-/// Where a NIC leads, as far as that can be told from its manifest: what lies behind two definitions, bridges or resources
-/// of different names may be one network, and nobody is blamed for that.
+/// The network that a NIC leads to, as far as its spec shows it. Two NADs, bridges or resources with different names may
+/// be one network: the operator does not report that.
 fn wire(wukong: &ValidatedWukong, nic: &Nic) -> Option<Wire> {
     Some(match (&nic.attachment, &nic.bridge) {
         (Attachment::Existing(name), _) => Wire::Definition {

@@ -1,4 +1,4 @@
-//! Bridges that are made on nodes: which, whether they may be, and what NMState made of the wish.
+//! Bridges that the operator makes on nodes: which ones, whether it may make them, and the result of NMState.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ impl Bridge {
         environment.nodes.iter().filter(|node| self.selects(node))
     }
 
-    /// A kind without which nobody can tell whether a node would be cut off.
+    /// A kind that the operator must observe to check whether a node would be cut off.
     pub(crate) fn gap(environment: &Environment) -> Option<(&'static str, Presence)> {
         [
             ("NodeNetworkState", environment.node_networks.presence()),
@@ -166,7 +166,7 @@ impl Bridge {
         stored.is_some_and(|policy| is_true(&policy.conditions, "Ignored"))
     }
 
-    /// What became of the stored policy on each node.
+    /// The result of the stored policy on each node.
     fn enacted<'a>(&self, environment: &'a Environment) -> impl Iterator<Item = &'a EnactmentFact> {
         let generation = self.stored(environment).map(|policy| policy.generation);
         environment.enactments.iter().filter(move |enactment| {

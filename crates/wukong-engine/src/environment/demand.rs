@@ -153,7 +153,7 @@ impl<'a> Demand<'a> {
                 .node_selector
                 .iter()
                 .find(|(key, value)| !node.matches(key, value));
-            // The same words for every such node: one of another kind among them is told apart.
+            // Every such node gets the same words, so that a node with another cause stands out.
             if let Some((key, value)) = missing {
                 return Some(format!("no label {key}={value}"));
             }
@@ -292,7 +292,7 @@ pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     Bytes(guest.saturating_add(overhead))
 }
 
-/// Whether the node has the device, as far as it can be told. virt-handler registers a plugin for a missing device, too, so
+/// Whether the node has the device, as far as the facts show it. virt-handler registers a plugin for a missing device, too, so
 /// the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
 /// KubeVirt, the plugins work, and the file of this device is missing. When it gives out none, the plugins may be broken.
 fn is_offered(node: &NodeFact, device: &str) -> bool {

@@ -59,7 +59,7 @@ pub struct Environment {
     pub node_networks: Store<NodeNetworkFact>,
     /// NodeNetworkConfigurationPolicies; known only where bridges are made on nodes.
     pub node_policies: Store<NodePolicyFact>,
-    /// What became of them on each node; known only where bridges are made on nodes.
+    /// The results of these policies on each node; known only where the operator makes bridges on nodes.
     pub enactments: Store<EnactmentFact>,
     /// ResourceQuotas.
     pub quotas: Store<QuotaFact>,
@@ -83,7 +83,7 @@ pub fn is_provisioner(name: &str) -> bool {
 }
 
 impl Environment {
-    /// Whether everything was heard of that is watched all the time, be it that it is not there or not to be seen.
+    /// Whether every kind that the operator always watches is listed, is not served, or may not be read.
     pub fn is_heard(&self) -> bool {
         [
             self.virtual_machines,

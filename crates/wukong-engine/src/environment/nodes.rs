@@ -14,8 +14,8 @@ use crate::store::Store;
 pub(crate) struct Nodes<'a> {
     demand: Demand<'a>,
     all: &'a Store<NodeFact>,
-    /// Whether a node passes every stage. What is amiss with the others is then looked at only when it is asked for:
-    /// most conditions do without, and they are asked for all the time.
+    /// Whether a node passes every stage. The reasons of the other nodes are computed only on demand: most conditions do
+    /// without them, and conditions are computed all the time.
     fit: bool,
     judged: OnceCell<Vec<(&'a NodeFact, Option<Stage>)>>,
 }

@@ -1,4 +1,4 @@
-//! What kind of cluster it is: the same fault is mended differently on a laptop and in a cloud.
+//! The kind of cluster: the same error has another fix on a laptop than in a cloud.
 
 use strum::{Display, EnumIter};
 

@@ -88,7 +88,7 @@ impl Fact for KubeVirtFact {
 }
 
 impl KubeVirtFact {
-    /// Major and minor version, when it is told in the usual form.
+    /// Major and minor version, if the version has the usual form.
     pub fn minor_version(&self) -> Option<(u32, u32)> {
         let mut numbers = self
             .version

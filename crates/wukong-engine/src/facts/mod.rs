@@ -1,7 +1,7 @@
 //! Facts: the few fields of what we watch that decisions need.
 //!
-//! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
-//! problem, and a few hundred bytes stay in memory instead of the object.
+//! Each fact is projected from an object as JSON. So an object may have fields that we cannot parse, and a few hundred
+//! bytes stay in memory instead of the object.
 
 mod cdi;
 mod condition;
@@ -43,7 +43,7 @@ use wukong_api::{FIELD_MANAGER, labels};
 use crate::managed_fields;
 use json::{list, printable, text, texts, time};
 
-/// Who an object is and whose.
+/// Identity and owner of an object.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Meta {
     /// Namespace; empty for cluster-scoped objects.
@@ -84,7 +84,7 @@ pub struct Controller {
 /// Something that only has to exist: a NetworkAttachmentDefinition, a DataSource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ObjectFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
 }
 
@@ -92,7 +92,7 @@ pub struct ObjectFact {
 pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
     /// Keeps what decisions need of `object`; never fails, whatever the object looks like.
     fn project(object: &Value) -> Self;
-    /// Who the object is and whose.
+    /// Returns the identity and the owner of the object.
     fn meta(&self) -> &Meta;
     /// Whether `other`, the same object at another time, says nothing else that a decision could depend on.
     fn says_the_same(&self, other: &Self) -> bool {

@@ -1,4 +1,4 @@
-//! Facts of the nodes' networks, as NMState tells them.
+//! Facts of the nodes' networks, as NMState reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -114,10 +114,10 @@ fn is_link_local(address: &str) -> bool {
     }
 }
 
-/// A NodeNetworkConfigurationPolicy, whoever made it.
+/// A NodeNetworkConfigurationPolicy, ours or foreign.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodePolicyFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// When it was made.
     pub created: Option<Timestamp>,
@@ -178,10 +178,10 @@ impl Fact for NodePolicyFact {
     }
 }
 
-/// A NodeNetworkConfigurationEnactment: what became of a policy on one node.
+/// A NodeNetworkConfigurationEnactment: the result of a policy on one node.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct EnactmentFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// The policy.
     pub policy: String,

@@ -128,7 +128,7 @@ impl Fact for NodeFact {
         &self.meta
     }
 
-    /// Signs of life come every few seconds. That they stop is told by the label `kubevirt.io/schedulable`.
+    /// Signs of life come every few seconds. If they stop, the label `kubevirt.io/schedulable` shows it.
     fn says_the_same(&self, other: &Self) -> bool {
         self.heartbeat.is_some() == other.heartbeat.is_some()
             && same_but(self, other, |fact| {

@@ -23,7 +23,7 @@ const CONTAINERS_MAX: usize = 16;
 /// A pod.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PodFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// What it is part of, by its labels: `virt-handler`, `importer`, ...
     pub component: String,

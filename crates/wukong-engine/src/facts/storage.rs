@@ -14,7 +14,7 @@ use crate::managed_fields;
 /// A DataVolume.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DataVolumeFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`; empty until CDI saw it.
     pub phase: String,
@@ -82,7 +82,7 @@ impl DataVolumeFact {
 /// A claim.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClaimFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Pending`, `Bound` or `Lost`.
     pub phase: String,

@@ -27,11 +27,11 @@ const DISKS_FIELD: &str = "/f:spec/f:template/f:spec/f:domain/f:devices/f:disks"
 /// A VirtualMachine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct VirtualMachineFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `spec.runStrategy`.
     pub run_strategy: Option<String>,
-    /// The power wish that we asserted last ([`labels::POWER_WISH`]).
+    /// The power state that we asserted last ([`labels::POWER_WISH`]).
     pub power_wish: Option<String>,
     /// Hash of the cloud-init Secret that was applied before it ([`labels::CLOUD_INIT_HASH`]).
     pub cloud_init_hash: Option<String>,
@@ -45,8 +45,8 @@ pub struct VirtualMachineFact {
     pub start_failures: u64,
     /// Names of its disks, those that were attached by hand included.
     pub disks: Vec<String>,
-    /// Whether somebody else changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
-    /// has one owner, so applying ours would detach what they attached.)
+    /// Whether another writer changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
+    /// has one owner, so applying ours would detach what that writer attached.)
     pub disks_by_hand: bool,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
@@ -106,7 +106,7 @@ fn operation(object: &Value) -> Option<String> {
 /// A VirtualMachineInstance: the running guest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VirtualMachineInstanceFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`.
     pub phase: String,

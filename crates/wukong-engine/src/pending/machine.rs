@@ -47,7 +47,7 @@ impl Look<'_> {
         self.instance?.machine.as_ref()
     }
 
-    /// Devices that the guest has and the manifest has no more. Those that somebody attached by hand are theirs.
+    /// Devices that the guest has and the spec no longer has. Those that were attached by hand do not count.
     fn gone(&self, machine: &MachineFact) -> Vec<Change> {
         let wukong = self.situation.wukong;
         let vm = self.situation.vm.filter(|vm| vm.disks_by_hand);

@@ -170,7 +170,7 @@ impl Look<'_> {
         changed.chain(removed).collect()
     }
 
-    /// Whether the guest says that it has the addresses of this NIC, as somebody configured them in it.
+    /// Whether the guest reports the addresses of this NIC, because a user configured them in the guest.
     fn has_addresses(&self, path: &str) -> bool {
         let wukong = self.situation.wukong;
         let nic = wukong

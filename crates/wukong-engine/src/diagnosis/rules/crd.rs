@@ -4,7 +4,7 @@ use super::{Finding, RuleInput};
 use crate::facts::words::listed;
 use crate::facts::{CRD, CrdFact};
 
-/// Whoever may not see it is told by what is dropped of a status.
+/// Checks the stored CRD. Without permission to read it, the dropped fields of a status show an old CRD.
 pub(super) fn up_to_date(input: &RuleInput) -> Finding {
     let Some(definition) = input.environment.own_crd() else {
         return Finding::Irrelevant;

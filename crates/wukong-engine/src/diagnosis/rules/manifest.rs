@@ -21,7 +21,7 @@ pub(super) fn plain_text_password(input: &RuleInput) -> Finding {
     };
     match &user.password {
         Some(Password::Plain(_)) => Finding::found(format!(
-            "The password of user {} is in the manifest in plain text: whoever can read the Wukong can read it",
+            "The password of user {} is in the manifest in plain text: every user with permission to read the Wukong can read it",
             user.name
         )),
         Some(Password::Hash(_)) | None => Finding::Irrelevant,

@@ -30,13 +30,13 @@ pub struct Rule {
     pub condition: ConditionType,
     /// The reason of that condition when something is wrong.
     pub reason: Reason,
-    /// How bad that is.
+    /// The severity when it does not hold.
     pub severity: Severity,
-    /// Rules that have to hold, or be judged at all, before this one is: what they find would cause what this one finds.
+    /// Rules that have to hold, or be checked at all, before this one: what they find would cause what this one finds.
     pub after: &'static [&'static str],
-    /// Whether it looks at the manifest only.
+    /// Whether it reads only the spec.
     pub(super) of_manifest: bool,
-    /// What to say when all is well.
+    /// The message when the rule holds.
     pub holds: &'static str,
     /// What to do otherwise. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and `{namespace}` for its
     /// namespace: see [`Rule::advice`].
@@ -86,7 +86,7 @@ pub(super) enum Finding {
     Found(Found),
     /// We may not read this kind.
     NotPermitted(&'static str),
-    /// This kind was not heard of yet.
+    /// The first list of this kind is not there yet.
     NotObserved(&'static str),
     /// What is wrong follows from what this other check finds.
     Consequence(&'static str),

@@ -50,7 +50,7 @@ pub(super) fn placement(input: &RuleInput) -> Finding {
     .hint(condition_of_nodes(input))
 }
 
-/// What to do about nodes that their own state keeps out, rather than a rule that somebody set.
+/// The hint for nodes that are excluded by their own state, not by a rule that a user set.
 fn condition_of_nodes(input: &RuleInput) -> Option<String> {
     const PRESSURES: [(&str, &str); 3] = [
         ("disk-pressure", "free disk space on"),
@@ -127,7 +127,7 @@ pub(super) fn virt_handler(input: &RuleInput) -> Finding {
     })
 }
 
-/// Whether hardware virtualization is asked for; else the finding to give instead.
+/// Checks that KubeVirt uses hardware virtualization; otherwise returns the finding to report instead.
 fn hardware(input: &RuleInput, device: &str) -> Result<(), Finding> {
     let environment = input.environment;
     match environment.kubevirt() {

@@ -262,9 +262,9 @@ pub(super) fn profile(input: &RuleInput) -> Finding {
     match incomplete {
         Some((disk, class)) => {
             let name = &class.meta.name;
-            let whose = disk.map_or_else(String::new, |disk| format!("disk {}: ", disk.name));
+            let prefix = disk.map_or_else(String::new, |disk| format!("disk {}: ", disk.name));
             Finding::found(format!(
-                "{whose}CDI does not know the access modes of StorageClass {name}: its StorageProfile is empty"
+                "{prefix}CDI does not know the access modes of StorageClass {name}: its StorageProfile is empty"
             ))
             .about(format!("StorageProfile/{name}"))
             .mild(disk.is_none())
