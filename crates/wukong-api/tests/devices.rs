@@ -77,7 +77,7 @@ fn serial_numbers_are_for_hard_disks() {
     check(
         "serial: root",
         &[
-            "serial: \"root\" is the serial of spec.disks[0] already: the guest could not tell them apart",
+            "serial: \"root\" is already the serial of spec.disks[0]: the guest could not distinguish the disks",
         ],
     );
 }

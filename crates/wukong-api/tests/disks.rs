@@ -383,7 +383,7 @@ fn everything_else() {
         (
             "{name: a, size: 1Gi}, {name: b, size: 1Gi, serial: a}",
             &[
-                "spec.disks[1].serial: \"a\" is the serial of spec.disks[0] already: the guest could not tell them apart",
+                "spec.disks[1].serial: \"a\" is already the serial of spec.disks[0]: the guest could not distinguish the disks",
             ],
         ),
         (

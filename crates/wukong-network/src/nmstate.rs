@@ -37,7 +37,7 @@ pub struct NodeNetworkConfigurationPolicySpec {
     pub desired_state: DesiredState,
 }
 
-/// The part of NMState's desired state that we speak of.
+/// The part of NMState's desired state that the operator sets.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct DesiredState {
     /// Interfaces; those that are not named stay as they are.

@@ -66,8 +66,8 @@ pub enum Change {
         /// The object.
         object: Value,
     },
-    /// A JSON merge patch of the object, or of its status. With the version that it was decided on, it is refused when
-    /// somebody was quicker.
+    /// A JSON merge patch of the object, or of its status. With the version that it was decided on, the API server rejects
+    /// it if another writer was quicker.
     Merge {
         /// The field manager.
         by: Manager,

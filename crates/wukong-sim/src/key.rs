@@ -1,4 +1,4 @@
-//! What is simulated together, and whose next step depends on what.
+//! What is simulated together, and which objects the next step of each depends on.
 
 use serde_json::Value;
 
@@ -56,7 +56,7 @@ pub fn next(world: &World, key: &Key, moment: &Moment) -> Step {
     }
 }
 
-/// The keys whose next step may depend on an object.
+/// The keys with a next step that may depend on an object.
 pub fn concerned(world: &World, at: &Ref, object: &Value) -> Vec<Key> {
     let (namespace, name) = (at.namespace.clone(), at.name.clone());
     let object = Field::new("", object);

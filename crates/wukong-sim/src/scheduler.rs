@@ -270,7 +270,7 @@ fn requests<'a>(pod: &Field<'a>) -> Vec<(&'a str, Quantity)> {
         .collect()
 }
 
-/// Why a node does not take a pod. The scheduler's filters run in this order, and the first that objects is told.
+/// Returns why a node does not take a pod. The scheduler's filters run in this order. The first that rejects the pod counts.
 fn objections(pod: &Field<'_>, node: &Field<'_>, load: &Load) -> Vec<Objection> {
     let spec = node.child("spec");
     if spec.child("unschedulable").is_true() {

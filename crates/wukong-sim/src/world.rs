@@ -28,7 +28,7 @@ pub enum Kind {
     DataSource,
     /// A DataVolume of CDI.
     DataVolume,
-    /// What became of a node network policy on one node.
+    /// The result of a node network policy on one node.
     Enactment,
     /// KubeVirt's own resource.
     KubeVirt,
@@ -249,7 +249,7 @@ impl fmt::Display for Ref {
     }
 }
 
-/// The objects, as last heard of.
+/// The objects, as last observed.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     objects: BTreeMap<Ref, Arc<Value>>,

@@ -1,4 +1,4 @@
-//! How imports go wrong: the last words of the importer for each scenario, as a real one was heard to say them.
+//! How imports fail: the last message of the importer for each scenario, recorded from a real importer.
 
 use crate::field::Field;
 use crate::scenario::Scenario;

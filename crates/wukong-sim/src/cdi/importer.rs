@@ -1,4 +1,4 @@
-//! The importer's pod, as far as people and controllers look at it.
+//! The importer's pod: the fields that people and controllers read.
 
 use serde_json::{Value, json};
 

@@ -210,7 +210,7 @@ fn say(conditions: &mut Conditions, holds: &str, reason: &str, message: &str, mo
     }
 }
 
-/// The next step of a policy: the sum of what became of it on its nodes.
+/// The next step of a policy: the sum of its results on its nodes.
 pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     let Some(policy) = world.get(Kind::NodePolicy, "", name) else {
         let left = enactments(world, POLICY, name);

@@ -1,6 +1,6 @@
 //! The simulated nodes: kubelet, virt-handler, storage drivers and NMState on each of them.
 //!
-//! Any node that somebody makes gets them, with the faults that its scenario names.
+//! Every node that a user creates gets them, with the faults that its scenario names.
 
 use std::collections::BTreeSet;
 

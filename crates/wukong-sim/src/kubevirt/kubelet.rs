@@ -146,7 +146,7 @@ fn unpulled(image: &str) -> String {
     )
 }
 
-/// The status of a pod whose init containers from `index` on have not started: that one waits for something.
+/// The status of a pod with init containers that have not started, from `index` on: that one waits for something.
 fn waiting(pod: &Field<'_>, index: usize, reason: &Value, moment: &Moment) -> Value {
     let initializing = json!({"waiting": {"reason": "PodInitializing"}});
     let mut incomplete = Vec::new();

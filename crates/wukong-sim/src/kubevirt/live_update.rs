@@ -260,7 +260,7 @@ fn plug_nics(new: &Field<'_>, desired: &mut Value) {
                     }
                 }
             }
-            // The second look at an absent card takes it out.
+            // The second pass over an absent card removes it.
             Some(there) if state == "absent" && there.child("state").text() == "absent" => {
                 for pointer in [NICS, "/networks"] {
                     if let Some(items) = list(desired, pointer) {

@@ -229,7 +229,7 @@ fn installation(kind: Kind) -> Ref {
     }
 }
 
-/// The DataVolume, of a class whose provisioner is no CSI driver.
+/// The DataVolume, of a class with a provisioner that is no CSI driver.
 fn disk(given: &Given) -> Value {
     let source = given.disk.as_ref().unwrap();
     let mut spec = json!({"storage": {

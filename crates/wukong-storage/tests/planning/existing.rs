@@ -116,7 +116,7 @@ fn a_retained_disk_is_the_same_for_every_wukong_of_that_name() {
     }
 }
 
-/// The power wish changes, and a DataVolume cannot.
+/// The power state changes, and a DataVolume cannot.
 #[test]
 fn whether_the_vm_runs_makes_no_difference() {
     let running = wukong(IMPORTED);

@@ -4,7 +4,7 @@ use wukong_storage::Existing;
 
 use crate::{object, upstream, wukong};
 
-/// Every source with everything that it can be told.
+/// Every source with all its fields.
 pub const SOURCES: [(&str, &str); 17] = [
     ("blank", "{name: data, size: 20Gi}"),
     (
