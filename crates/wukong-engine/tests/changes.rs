@@ -265,7 +265,7 @@ fn every_field_of_the_schema_has_a_class() {
     }
 }
 
-/// What the guest was told on its first boot is compared by hashes, and the same fields must come of it.
+/// The cloud-init data of the first boot is compared by hashes, and the result must be the same fields.
 #[test]
 fn what_the_first_boot_heeds_is_what_the_table_says() {
     let old = base();

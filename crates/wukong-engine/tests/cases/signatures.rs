@@ -126,7 +126,7 @@ fn words_name_only_what_is_known() {
     }
 }
 
-/// The status when a program prints the text; `None` for sources that speak of a VM that runs.
+/// The status when a program prints the text; `None` for sources that are about a running VM.
 fn decision(row: &Signature, text: &str) -> Option<Decision> {
     let source = *row.sources.first()?;
     let launcher = "virt-launcher-web-x7k2p";

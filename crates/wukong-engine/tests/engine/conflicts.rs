@@ -1,4 +1,4 @@
-//! Names that somebody else has.
+//! Names of foreign objects.
 
 use serde_json::{Value, json};
 use wukong_api::names;

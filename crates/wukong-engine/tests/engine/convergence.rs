@@ -31,14 +31,14 @@ enum Event {
     Step,
     /// Time goes by.
     Wait(i64),
-    /// The operator starts anew.
+    /// The operator restarts.
     Restart,
     /// The events of a kind are lost, or come again.
     Lose(&'static str),
     Hear,
     /// Multus goes, or comes.
     Multus(bool),
-    /// Somebody changes a field of ours on the VM.
+    /// Another writer changes a field of ours on the VM.
     Drift,
     /// `virtctl stop` and `start`.
     Virtctl(&'static str),
@@ -196,7 +196,7 @@ impl Story {
         assert!(decision.notes.iter().all(|note| note.message.len() <= 1024));
     }
 
-    /// All is heard and allowed, and everybody comes to rest.
+    /// All kinds are observed and allowed, and everything settles.
     fn end(&mut self) {
         self.cluster.unheard.clear();
         self.cluster.unserved.clear();
@@ -287,7 +287,7 @@ proptest! {
         let cluster = &mut story.cluster;
         prop_assert!(cluster.decide().is_settled());
 
-        // An operator that starts anew has nothing to do.
+        // A restarted operator has nothing to do.
         cluster.done();
         cluster.restart_operator();
         cluster.live();
@@ -297,14 +297,14 @@ proptest! {
         direct.live();
         let (mut ended, mut expected) = (objects(cluster), objects(&direct));
         if events.iter().any(|event| matches!(event, Event::Restart)) {
-            // The VM notes which Secret was applied. An operator that starts anew before that was noted cannot know of
-            // one that is no longer asked for.
+            // The VM notes which Secret was applied. An operator that restarts before that note does not know of a
+            // Secret that the spec no longer requires.
             for objects in [&mut ended, &mut expected] {
                 objects.remove("Secret/web.cloud-init");
             }
         }
         if story.by_hand {
-            // What somebody decided by hand stays, until the manifest asks anew.
+            // A power state that was set by hand stays, until the spec changes.
             for objects in [&mut ended, &mut expected] {
                 objects.get_mut("VirtualMachine/web").unwrap()["spec"]["runStrategy"].take();
             }

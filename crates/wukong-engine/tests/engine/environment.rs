@@ -216,7 +216,7 @@ const MISSING: (&str, &str) = (
     "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found",
 );
 
-/// How often it was looked at the pods and events within an hour.
+/// How often the operator queried the pods and events within an hour.
 fn looks(cluster: &mut Cluster) -> usize {
     let end = cluster.now + SignedDuration::from_hours(1);
     cluster.done.clear();

@@ -170,7 +170,7 @@ fn no_control_character_of_somebody_else_s_reaches_a_status_or_an_event() {
     assert!(shown > 5, "{shown} show at all");
 }
 
-/// Whoever may write statuses moves nothing else with it.
+/// A user who may write statuses changes nothing else by that.
 #[test]
 fn a_status_that_somebody_else_wrote_is_replaced_and_moves_nothing() {
     let truth = serde_json::to_value(RUNNING.status()).unwrap();

@@ -26,7 +26,7 @@ fn first_everything_that_the_vm_needs_and_then_the_vm() {
             "apply DataVolume/web.data",
             "write status",
         ],
-        "KubeVirt shows false errors for a VM whose claims do not exist"
+        "KubeVirt shows false errors for a VM with claims that do not exist"
     );
     assert_eq!(cluster.status().phase, Some(Phase::Creating));
     // CDI makes the claims. That they exist is enough: they may be bound only when the VM starts.
@@ -134,7 +134,7 @@ fn the_vm_waits_for_a_secret_or_network_that_is_refused() {
     }
 }
 
-/// Its failure is about something that nobody asks for any more.
+/// The failure is about an object that the spec no longer requires.
 #[test]
 fn a_refusal_is_forgotten_with_what_was_refused() {
     let mut cluster = Cluster::new(COMPLETE);
@@ -406,7 +406,7 @@ fn what_the_server_does_not_keep_of_a_status_is_written_once() {
     let memory = std::mem::take(&mut cluster.memory);
     assert_eq!(cluster.decide().status, quiet.status);
     cluster.memory = memory;
-    // What changes is told.
+    // A change is reported.
     cluster.edit(&format!("powerState: Stopped, {COMPLETE}"));
     cluster.observe();
     assert!(cluster.decide().write_status.is_some());

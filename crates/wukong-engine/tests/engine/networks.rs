@@ -213,7 +213,7 @@ fn the_older_one_hears_nothing_and_a_vm_that_runs_goes_on() {
     assert_eq!(reason(&younger), "MACConflict");
 }
 
-/// One `kubectl apply` makes several in one second; the first of them has its VM before the other is heard of.
+/// One `kubectl apply` makes several in one second; the first of them has its VM before the other is observed.
 #[test]
 fn of_two_of_one_second_the_one_with_a_vm_was_first() {
     let mut cluster = of_2025(FIXED);

@@ -266,7 +266,7 @@ fn what_only_the_first_boot_heeds_stays_pending_over_restarts() {
         cluster.restart_operator();
         plant::call(&mut cluster.server, "restart", "web");
     }
-    // A boot disk that is made anew boots for the first time.
+    // A boot disk that is created again boots for the first time.
     cluster.server.delete("DataVolume", "web.root");
     cluster.live();
     plant::call(&mut cluster.server, "restart", "web");

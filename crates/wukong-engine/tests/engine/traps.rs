@@ -73,7 +73,7 @@ fn a_stopped_vm_is_not_unschedulable() {
     assert_eq!(status.blocker, None);
 }
 
-/// KubeVirt shows what its disks do on a VM that nobody starts.
+/// KubeVirt shows the state of the disks on a VM that no one starts.
 #[test]
 fn a_halted_vm_is_halted_whatever_its_disks_do() {
     for printable in [
@@ -130,7 +130,7 @@ fn a_lost_claim_is_lost_although_its_import_succeeded() {
     assert_eq!(status.volumes[0].phase.as_deref(), Some("Succeeded"));
 }
 
-/// KubeVirt's own start of a VM whose strategy is `Always` after its guest ended.
+/// KubeVirt's own start of a VM with the strategy `Always` after its guest ended.
 #[test]
 fn a_guest_that_is_started_again_is_starting() {
     let cluster = changed(

@@ -12,7 +12,7 @@ use wukong_engine::facts::Fact;
 
 use crate::cluster::{Cluster, NOW};
 
-/// Names that the facts read, so that arbitrary objects have something to say.
+/// Names that the facts read, so that arbitrary objects contain facts.
 const KEYS: &[&str] = &[
     "metadata",
     "name",

@@ -33,7 +33,7 @@ fn status(case: &Case) -> WukongStatus {
     none(&mut world.snapshots, Presence::Served);
     none(&mut world.data_sources, Presence::Served);
     let (mut memory, settings) = (Memory::default(), (case.cluster)().settings);
-    // Provisioners are not watched, but looked at.
+    // Provisioners are not watched, but queried.
     memory.queried.children.provisioners = world.environment.provisioner_pods.clone();
     let wukong = manifest((case.wish)());
     decide(&Observed {
@@ -62,7 +62,7 @@ fn a_check_and_the_condition_that_it_decides_agree() {
             | ConditionType::NodeNetworkReady
             | ConditionType::ProvisioningReady
             | ConditionType::LiveMigratable => true,
-            // What merely is worth knowing of the others is told before, by preflight.
+            // Preflight reports the warnings of the others before.
             _ => check.status == CheckStatus::Fail,
         };
         let rule = case.rule;

@@ -272,7 +272,7 @@ impl Stored {
         object
     }
 
-    /// Whoever owned a field with another value owns it no longer.
+    /// A manager that owned a field with another value owns it no longer.
     fn disown_changes(&mut self, before: &Value) {
         let now = &self.object;
         for owned in self.managers.values_mut() {

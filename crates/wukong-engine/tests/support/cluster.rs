@@ -1,4 +1,4 @@
-//! A simulated cluster with one Wukong, in which decisions are carried out.
+//! A simulated cluster with one Wukong. It applies the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -34,13 +34,13 @@ pub struct Cluster {
     pub now: Timestamp,
     /// What the operator knows of the cluster itself, but for its StorageClasses.
     pub environment: Environment,
-    /// What the operator finds when it looks at the pods and events of the Wukong.
+    /// What the operator finds when it queries the pods and events of the Wukong.
     pub children: Children,
     /// The operator's settings.
     pub settings: OperatorSettings,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
-    /// Kinds whose events are lost.
+    /// Kinds with events that are lost.
     pub unheard: BTreeSet<&'static str>,
     /// Writes that are refused, by `Kind/name`.
     pub refusals: BTreeMap<String, (FailureKind, &'static str)>,
@@ -136,7 +136,7 @@ impl Cluster {
         });
     }
 
-    /// The operator starts anew: it has lists, and remembers nothing.
+    /// The operator restarts: it has lists, and remembers nothing.
     pub fn restart_operator(&mut self) {
         self.memory = Memory::default();
         self.world = World::default();

@@ -303,7 +303,7 @@ pub fn call(server: &mut ApiServer, call: &str, name: &str) {
                 .get("VirtualMachineInstance", name)
                 .unwrap_or_default();
             let mut status = instance["status"].clone();
-            // "VM is not running", to somebody who comes late.
+            // "VM is not running", to a caller who comes late.
             let Some(conditions) = status["conditions"].as_array_mut() else {
                 return;
             };
