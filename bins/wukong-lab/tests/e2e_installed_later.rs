@@ -65,7 +65,7 @@ fn nics(vm: &Value) -> usize {
 async fn without_multus_a_vm_runs_on_the_pod_network_until_multus_comes() {
     let (cluster, operator, _alone) = without(&[Upstream::Multus]).await;
     let space = cluster.space("multus").await;
-    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is told to.
+    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is configured to.
     let kubevirt = Space::existing(cluster, "kubevirt").await;
     let methods =
         json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});

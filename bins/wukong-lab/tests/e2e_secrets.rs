@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Cluster, Space, merge, root, wukong};
 use wukong_lab::{Operator, OperatorOptions};
 
-/// What nobody else may see.
+/// Secrets that no other program may see.
 const PASSWORD: &str = "canary1password1of1the1user";
 const NEXT_PASSWORD: &str = "canary2password2of2the2user";
 const REFUSED_PASSWORD: &str = "canary3password3of3the3user";

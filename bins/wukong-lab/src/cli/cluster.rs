@@ -65,7 +65,7 @@ impl Cluster {
         })
     }
 
-    /// Returns when somebody wants this process to end; errors when a process of the cluster ends before.
+    /// Returns when the user or a signal ends this process; errors when a process of the cluster ends before.
     pub(super) async fn stay(&self) -> Result<()> {
         loop {
             tokio::select! {

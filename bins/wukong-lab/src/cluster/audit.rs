@@ -181,7 +181,7 @@ impl Requests {
         self.filter(|request| request.user == user)
     }
 
-    /// Those of clients whose user agent starts so.
+    /// Keeps the requests of clients with a user agent that starts with `prefix`.
     pub fn of_agent(self, prefix: &str) -> Self {
         self.filter(|request| request.user_agent.starts_with(prefix))
     }

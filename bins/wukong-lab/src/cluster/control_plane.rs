@@ -19,7 +19,7 @@ use super::process::{Process, Spawn};
 /// Both servers take a few seconds; a machine that compiles on all its cores takes longer.
 const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
-/// Free ports are found, then used: somebody else may have been quicker.
+/// Free ports are found, then used: another process may have been quicker.
 const ATTEMPTS: usize = 3;
 
 /// What happened, for whom, and when: without bodies, from the moment it is decided.
@@ -236,7 +236,7 @@ fn apiserver_flags(
         ),
         ("audit-policy-file", policy.into()),
         ("audit-log-path", audit_log.into()),
-        // Whoever counts requests wants them in one file.
+        // Tests count requests, and need all of them in one file.
         ("audit-log-maxsize", "1000000".into()),
     ])
 }

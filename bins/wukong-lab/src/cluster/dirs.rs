@@ -1,7 +1,7 @@
-//! Where a lab keeps its files, and how the living are told from the dead.
+//! Where a lab keeps its files, and how a running lab differs from one that is gone.
 //!
 //! Every lab has a directory of its own under one root per user, and holds a lock on a file in it as long as it lives.
-//! A directory whose lock is free belongs to a lab that is gone, however it went.
+//! If the lock of a directory is free, its lab is gone, however it went.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -166,7 +166,7 @@ fn private_dir(path: &Path) -> Result<()> {
     let owner = fs::symlink_metadata(path)?;
     ensure!(
         owner.is_dir() && owner.uid() == uid(),
-        "{} belongs to somebody else",
+        "{} belongs to another user",
         path.display()
     );
     Ok(())

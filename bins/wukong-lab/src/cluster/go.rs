@@ -34,7 +34,7 @@ pub(crate) struct Program {
 pub(crate) struct Set<'a> {
     /// Directory in the cache.
     pub name: &'a str,
-    /// Directory in that; another version is built anew.
+    /// Directory in that; another version is built again.
     pub version: &'a str,
     pub programs: &'a [Program],
     /// Build tags.
@@ -74,7 +74,7 @@ impl Set<'_> {
         Ok(built)
     }
 
-    /// Builds all programs into `built`, once per machine: whoever comes second waits for the first.
+    /// Builds all programs into `built`, once per machine: a second caller waits for the first.
     async fn build(&self, cache: &Path, built: &Path, progress: &Progress) -> Result<()> {
         fs::create_dir_all(cache)?;
         let _lock = lock(&cache.join("lock"), progress).await?;
@@ -133,7 +133,7 @@ impl Set<'_> {
     }
 }
 
-/// What a build left that was killed; nobody else builds while this one holds the lock.
+/// Removes the files of a build that was killed. No other process builds while this one holds the lock.
 fn remove_abandoned(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let entry = entry?;

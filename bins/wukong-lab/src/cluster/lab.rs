@@ -158,7 +158,7 @@ impl Lab {
         self.client_named("wukong-lab").await
     }
 
-    /// The same with a user agent of its own, to be told apart in the audit log.
+    /// The same with a user agent of its own, which marks its requests in the audit log.
     pub async fn client_named(&self, user_agent: &str) -> Result<Client> {
         access::client(&self.control_plane.admin_kubeconfig, user_agent).await
     }
@@ -198,7 +198,7 @@ impl Lab {
         stored::everything(&self.control_plane.etcd_server).await
     }
 
-    /// Makes a namespace whose name starts with `prefix`, ready for pods.
+    /// Makes a namespace with a name that starts with `prefix`, ready for pods.
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
         let client = self.client().await?;
         let name = format!(

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use super::supervise::{FREEZE, KILL, STOP, THAW};
 
-/// How often a process that should end is looked at.
+/// How often the lab checks a process that should end.
 const POLL: Duration = Duration::from_millis(20);
 
 /// What to start.

@@ -23,7 +23,7 @@ const ASK_AGENT: Duration = Duration::from_secs(5);
 /// How long QEMU may take from its start until it can be controlled.
 const START: Duration = Duration::from_secs(60);
 
-/// What shall be with a guest. When nobody wishes any more, it is killed.
+/// The state that a guest shall have. When the sender is dropped, the guest is killed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     pub power: Power,
@@ -252,7 +252,7 @@ impl Session {
         }
     }
 
-    /// Does what has changed in the wish.
+    /// Applies what has changed in the desired state.
     async fn obey(&mut self) -> Result<()> {
         let wish = self.wish.borrow_and_update().clone();
         if wish.power != self.power {

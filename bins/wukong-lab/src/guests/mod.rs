@@ -32,7 +32,7 @@ use accel::Accel;
 /// The host of the images that the lab serves itself: imports ask for it as for any other.
 pub const IMAGE_HOST: &str = "images.wukong-lab.test";
 
-/// The registry image in whose place the lab has one of its own: `osImage: debian:12` leads there.
+/// A registry image. The lab uses an image of its own in its place: `osImage: debian:12` leads there.
 pub const SHORT_NAME: &str = "debian:12";
 
 /// What guests are made with and where.

@@ -139,7 +139,7 @@ fn platform(line: &mut Line, machine: &Machine, accel: Accel, places: &Places) {
     ]);
     line.add(&["-m", &format!("{}M", machine.memory / MIB)]);
     line.add(&["-uuid", &machine.uuid]);
-    // What a guest reads as its maker tells it that it runs in KubeVirt.
+    // A guest recognizes KubeVirt by its manufacturer.
     line.add(&[
         "-smbios",
         &format!(

@@ -28,7 +28,7 @@ pub async fn execute(client: &Client, changes: Vec<Change>) -> Outcome {
         if let Err((kind, error)) = write(client, change, &mut outcome).await {
             outcome.failed = true;
             match error {
-                // Somebody was quicker; the watch will tell.
+                // Another writer was quicker; the watch reports the new object.
                 Error::Api(status) if status.code == 409 => {}
                 Error::Api(status) if (400..500).contains(&status.code) => {
                     tracing::debug!(?kind, message = status.message, "refused");
@@ -161,7 +161,7 @@ async fn write(
             reason,
             message,
         } => {
-            // An event that is lost hurts nobody.
+            // A lost event does no harm.
             if let Err(error) = tell(client, by, &about, warning, reason, &message).await {
                 tracing::debug!(%error, "writing an event");
             }

@@ -65,7 +65,7 @@ async fn apply(client: &Client, plural: &str, namespace: &str, object: Value) ->
     Ok(())
 }
 
-/// A node that is ready: the API server taints new ones until somebody says that they are.
+/// Makes a ready node: the API server taints new nodes until a controller reports that they are ready.
 async fn make_node(client: &Client, name: &str) -> Result<()> {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut object = healthy_node(name, &now);

@@ -55,7 +55,7 @@ async fn a_console_has_the_terminal_while_it_lasts() {
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
-    // It waits for the VM, so nobody has to.
+    // The command waits for the VM, so the test does not have to.
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let first = console(&space, &terminal).await;
@@ -125,7 +125,7 @@ async fn echo() -> u16 {
     port
 }
 
-/// A VM on whose port 22 an echo listens.
+/// A VM with an echo server on its port 22.
 async fn with_echo(space: &Space<'_>) {
     let mut web = wukong(
         "web",

@@ -12,7 +12,7 @@ use crate::verdict::blocker;
 
 const ENVIRONMENT: &str = "EnvironmentReady";
 
-/// A cluster that nobody else changes meanwhile.
+/// A cluster that no other test changes meanwhile.
 pub struct Alone {
     cluster: &'static Cluster,
     _turn: MutexGuard<'static, ()>,

@@ -100,7 +100,7 @@ async fn a_vm_waits_for_its_bridge_and_gets_it() {
             .any(|it| it["kind"] == POLICY && it["name"] == *name)
     );
 
-    // What somebody changes comes back.
+    // The operator reverts changes of other writers.
     let absent = json!([{"op": "replace", "path": "/spec/desiredState/interfaces/0/state", "value": "absent"}]);
     let name = name.as_str().unwrap();
     space.json_patch(POLICY, name, absent).await;

@@ -1,4 +1,4 @@
-//! The blocker, as it is told in three places.
+//! The blocker, as three places report it.
 
 use serde_json::Value;
 

@@ -130,7 +130,7 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
     let cluster = turn().await;
     let operator = cluster.operator().await;
     let space = all_kinds(&cluster).await;
-    // Whatever is retried, such as a name that is taken, is retried more and more seldom: not counted here.
+    // The operator retries some writes, such as one with a taken name, with increasing back-off: not counted here.
     let settled = |request: &Request| counts(request) && !request.name.starts_with("taken");
     let audit = space.lab.audit();
     audit
@@ -146,9 +146,9 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
     operator.stop().await.unwrap();
     let mark = space.mark();
     let operator = cluster.operator().await;
-    // It has looked at every Wukong when it says something of the last of them.
+    // It has reconciled every Wukong when its metrics count the last of them.
     let metrics =
-        wukong_lab::cluster::wait::eventually("it has looked at all", DEADLINE, async || {
+        wukong_lab::cluster::wait::eventually("it has reconciled all", DEADLINE, async || {
             let metrics = operator.get("/metrics").await.unwrap();
             let looks: f64 = metrics
                 .lines()

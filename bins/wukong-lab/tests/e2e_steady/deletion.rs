@@ -82,7 +82,7 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
         ));
     }
     assert_eq!(after, before);
-    // The others are made anew.
+    // The operator creates the others again.
     assert_ne!(uid(&space, CLAIM, "db.root").await, root);
     let vm = space.get("VirtualMachine", "db").await;
     let volumes = vm["spec"]["template"]["spec"]["volumes"]
@@ -159,7 +159,7 @@ async fn orphans_stay_and_are_not_adopted_silently() {
     assert!(message.contains("orphan"), "{message}");
     assert!(space.get("VirtualMachine", "web").await["metadata"]["ownerReferences"].is_null());
 
-    // Whoever wants them made again deletes them; the disk is still its own.
+    // A user who wants them back under the operator deletes them; the disk still belongs to the Wukong.
     for kind in ["VirtualMachine", "NetworkAttachmentDefinition", "Secret"] {
         for name in space.names(kind).await {
             space.delete(kind, &name).await;

@@ -1,4 +1,4 @@
-//! What somebody edits: what is ours returns, what is not stays.
+//! Edits by others: the operator reverts those of our fields and keeps the rest.
 
 use serde_json::{Value, json};
 use wukong_api::names;

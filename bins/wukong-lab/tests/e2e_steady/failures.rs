@@ -338,7 +338,7 @@ async fn what_happens_to_a_running_guest_is_followed() {
         .await;
 }
 
-/// Nothing is made again for it: the volume may come back, and what was on it is nobody's to replace.
+/// The operator creates nothing again: the volume may come back, and its data cannot be replaced.
 #[tokio::test]
 async fn a_volume_that_is_lost_under_a_running_vm_is_named_and_nothing_is_made_anew() {
     let space = cluster().await.space("lost-volume").await;

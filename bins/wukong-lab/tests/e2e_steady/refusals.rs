@@ -72,7 +72,7 @@ async fn a_class_that_binds_late_is_no_error() {
             .await;
         assert_eq!(condition(&waits, "VolumesBound").0, "True");
         space
-            .wukong(class, "stopped as asked", |wukong| {
+            .wukong(class, "stopped as in the spec", |wukong| {
                 phase(wukong) == "Stopped" && condition(wukong, "Ready").0 == "True"
             })
             .await;

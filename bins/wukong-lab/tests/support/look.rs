@@ -28,7 +28,7 @@ pub fn blocker(wukong: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether the status speaks of the spec as it is now.
+/// Whether the status is about the current spec.
 pub fn is_settled(wukong: &Value) -> bool {
     let generation = &wukong["metadata"]["generation"];
     generation.is_number() && *generation == wukong["status"]["observedGeneration"]

@@ -93,7 +93,7 @@ impl<'a> Space<'a> {
         json_of(stored)
     }
 
-    /// The same for the status, as whoever reports it would.
+    /// The same for the status, as the controller that reports it would.
     pub async fn merge_status(&self, kind: &str, name: &str, patch: Value) {
         let (patch, params) = (Patch::Merge(patch), PatchParams::default());
         self.api(kind)
@@ -231,8 +231,8 @@ impl<'a> Space<'a> {
         .await
     }
 
-    /// Waits until a Wukong runs in another instance than `before`, and says so: a status that is
-    /// merely ready may still speak of the old one.
+    /// Waits until a Wukong runs in another instance than `before`, and its status shows it: a status
+    /// that is merely ready may still be about the old instance.
     pub async fn running_anew(&self, name: &str, before: &Value) {
         let anew = async {
             loop {
@@ -245,7 +245,7 @@ impl<'a> Space<'a> {
             }
         };
         let found = tokio::time::timeout(self.patience, anew).await;
-        found.unwrap_or_else(|_| panic!("{}/{name} does not run anew", self.name));
+        found.unwrap_or_else(|_| panic!("{}/{name} does not run again", self.name));
     }
 
     /// The uid of the instance that runs now.

@@ -29,7 +29,7 @@ use crate::{BootImages, Lab, Progress};
 const NAME: &str = "demo";
 const NAMESPACE: &str = "default";
 const TIMEOUT: Duration = Duration::from_secs(120);
-const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody@wukong-lab";
+const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA placeholder@wukong-lab";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -155,9 +155,9 @@ async fn make_key_secret(
     if secrets.get_metadata_opt(name).await?.is_some() {
         return Ok(());
     }
-    let (key, whose) = match key {
+    let (key, origin) = match key {
         Some(key) => (key.public.as_str(), "a key of this demo"),
-        None => (SOMEBODYS_KEY, "nobody's public key"),
+        None => (SOMEBODYS_KEY, "a public key without a private one"),
     };
     let secret = Secret {
         metadata: ObjectMeta {
@@ -169,7 +169,7 @@ async fn make_key_secret(
     };
     secrets.create(&PostParams::default(), &secret).await?;
     progress.say(format!(
-        "Made the Secret {name} that the manifest refers to, with {whose}"
+        "Made the Secret {name} that the manifest refers to, with {origin}"
     ));
     Ok(())
 }

@@ -9,7 +9,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use wukong_api::labels;
 
-/// The kinds, in the order in which a person would look at them.
+/// The kinds, in the order in which a person would check them.
 pub(super) const KINDS: [(&str, &str, &str, &str); 8] = [
     ("vm.novasphere.dev", "v1alpha1", "Wukong", "wukongs"),
     (
