@@ -1,4 +1,4 @@
-//! What is to be done for one valid Wukong.
+//! Decides the actions for one valid Wukong.
 
 use jiff::Timestamp;
 use wukong_api::validated::Login;
@@ -58,7 +58,7 @@ impl<'a> Situation<'a> {
                 self.plan_vm(&pending, power.repeats_observed, &mut decision);
             }
             self.plan_call(wanted_call, &mut decision);
-            // What is no longer asked for goes once the VM no longer names it.
+            // The operator deletes an object that the spec no longer requires once the VM no longer names it.
             let vm_pending = pending
                 .iter()
                 .any(|body| body.target.kind == Kind::VirtualMachine);
@@ -85,8 +85,8 @@ impl<'a> Situation<'a> {
         finish(self.observed, findings, said, decision)
     }
 
-    /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt rejects
-    /// most of them, and a claim that a restore has deleted must not be created again meanwhile.
+    /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt
+    /// rejects most of them, and a claim that a restore has deleted must not be created again meanwhile.
     fn operation(&self) -> Option<&str> {
         self.vm?.operation.as_deref()
     }
@@ -215,9 +215,9 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// What the VM waits for before it is applied, in words. Its claims have to exist, but not to be bound: KubeVirt
-    /// shows false errors for a claim that is missing, and a class may bind only when the VM starts. `applying` is what
-    /// is applied just before the VM.
+    /// Returns what the VM waits for before it is applied. Its claims have to exist, but not to be bound: KubeVirt shows
+    /// false errors for a missing claim, and a class may bind only when the VM starts. `applying` is what is applied just
+    /// before the VM.
     fn vm_waits_for(&self, pending: &[&Body], applying: &[Apply]) -> Option<String> {
         if self.nics.is_err() {
             return Some("The VirtualMachine waits for Multus".into());
@@ -261,7 +261,7 @@ impl<'a> Situation<'a> {
                 "The VirtualMachine waits for the bridge {name} on the nodes"
             ));
         }
-        // The VM says that its Secret is as it should be, and its pod needs every network.
+        // The note on the VM says that its Secret is up to date, and the pod of the VM needs every network.
         let late = pending.iter().find(|body| {
             let needed = match body.target.kind {
                 Kind::Secret => true,
@@ -276,7 +276,7 @@ impl<'a> Situation<'a> {
         late.map(|body| format!("The VirtualMachine waits for {}", body.target))
     }
 
-    /// Claims to grow, and those that cannot.
+    /// Plans the claims to grow, and returns those that cannot.
     fn plan_growth(&mut self, valid: bool, decision: &mut Decision) -> Vec<volumes::Refused> {
         let mut refused = Vec::new();
         for seen in self.disks.clone() {
@@ -328,7 +328,7 @@ impl<'a> Situation<'a> {
             {
                 refuse(failure.message.clone());
             }
-            // Only a bound claim can grow; the import goes first.
+            // Only a bound claim can grow; the import comes first.
             if valid && claim.phase == "Bound" && !self.is_held_back(&expand.target, &expand.hash())
             {
                 decision.expand.push(expand);
@@ -360,7 +360,7 @@ impl<'a> Situation<'a> {
         last.filter(|last| !last.is_empty() && *last != emptied.hash)
     }
 
-    /// Takes the data out of a Secret that the VM no longer reads.
+    /// Plans to remove the data of a Secret that the VM no longer reads.
     fn plan_emptying(&mut self, decision: &mut Decision) {
         let emptied = emptied_secret(self.wukong);
         if self.left_secret().is_some() && !self.is_held_back(&emptied.target, &emptied.hash) {
@@ -368,7 +368,7 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// NetworkAttachmentDefinitions of ours that are no longer asked for.
+    /// Plans to delete NetworkAttachmentDefinitions of ours that the spec no longer requires.
     fn plan_prunes(&mut self, bodies: &Bodies, decision: &mut Decision) {
         let identity = &self.wukong.identity;
         let nads = &self.observed.world.nads;

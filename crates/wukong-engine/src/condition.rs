@@ -17,9 +17,9 @@ pub(crate) struct Condition {
     pub object: Option<String>,
     /// What to do next.
     pub hint: Option<String>,
-    /// What the message rests on, a line each.
+    /// Facts that the message is based on, a line each.
     pub evidence: Vec<String>,
-    /// Texts of other programs that may tell more than the message does.
+    /// Texts of other programs that may name the cause better than the message does.
     pub words: Vec<Evidence>,
     /// The chain from the Wukong to the cause.
     pub chain: Vec<EvidenceLink>,
@@ -117,14 +117,14 @@ impl Condition {
         self
     }
 
-    /// Adds texts that may tell the cause, which the message does not.
+    /// Adds texts that may name the cause, which the message does not.
     pub(crate) fn words(mut self, words: impl IntoIterator<Item = Evidence>) -> Self {
         self.words.extend(words);
         self.open = true;
         self
     }
 
-    /// Marks that nothing else tells more than the message.
+    /// Marks that the message names the cause.
     pub(crate) fn closed(mut self) -> Self {
         self.open = false;
         self
@@ -141,7 +141,7 @@ impl Condition {
         )
     }
 
-    /// Whether there is nothing to say about it.
+    /// Whether it needs no attention.
     pub(crate) fn is_fine(&self) -> bool {
         matches!(self.status, Status::True | Status::Intended)
     }

@@ -1,4 +1,4 @@
-//! What we own of an object, as the API server stores it.
+//! The fields that we own of an object, as the API server stores them.
 //!
 //! Server-side apply keeps, per manager, the set of fields that it owns (KEP-555). The values of our fields are what is
 //! left of our last apply: a field that another writer changed is no longer ours, and a removed field is gone. So an
@@ -32,7 +32,7 @@ fn field_set<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
         .get("fieldsV1")
 }
 
-/// What of a body to apply ends up in the fields that we own: all but the identity of the object.
+/// The fields of a body that we own after the apply: all but the identity of the object.
 pub fn of_body(body: &Value) -> Value {
     let mut body = body.clone();
     if let Some(top) = body.as_object_mut() {

@@ -23,7 +23,7 @@ use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, 
 use crate::ownership::{DiskSeen, DiskState};
 use crate::situation::Situation;
 
-/// What the running VM does not have yet.
+/// The pending changes of the running VM.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub changes: Vec<Change>,
@@ -67,7 +67,7 @@ impl Pending {
         }
     }
 
-    /// As the status lists them.
+    /// The pending changes in the form of the status.
     pub(crate) fn listed(&self) -> Vec<PendingChange> {
         let listed = |change: &Change| PendingChange {
             path: printable(&change.path),
@@ -82,7 +82,7 @@ impl Pending {
 struct Look<'a> {
     situation: &'a Situation<'a>,
     before: Option<&'a WukongStatus>,
-    /// The guest, while it lives.
+    /// The instance of the guest, while it is not final.
     instance: Option<&'a VirtualMachineInstanceFact>,
     vm: RunningVm,
     bodies: &'a Bodies,
@@ -108,7 +108,7 @@ impl Look<'_> {
             .is_some_and(|instance| instance.phase == "Running")
     }
 
-    /// Claims that are asked to grow and have not grown yet.
+    /// Claims with a larger request that have not grown yet.
     fn of_resizes(&self) -> Vec<Change> {
         let change = |seen: &DiskSeen| {
             let claim = seen.claim.filter(|_| size(seen) == Some(seen.disk.size))?;
@@ -168,7 +168,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether the VM's pod cannot be started as it is.
+    /// Whether the VM's pod cannot start as it is.
     fn is_stuck(&self, vm: &VirtualMachineFact) -> bool {
         let Situation {
             wukong,
@@ -184,7 +184,7 @@ impl Look<'_> {
         scheduled.is_some_and(|scheduled| scheduled.status == Status::False || refused(&scheduled))
     }
 
-    /// Whether another pod would ask something else of a node.
+    /// Whether a new pod would have other requirements for its node.
     fn asks_otherwise(&self, started: &StartedWith) -> bool {
         let machine = self.template().and_then(MachineFact::project);
         let runs_on = self.instance.and_then(|instance| {

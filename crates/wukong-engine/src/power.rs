@@ -1,4 +1,4 @@
-//! Power: who decides whether the VM runs.
+//! Power: whether the VM runs.
 //!
 //! The operator notes the power state that it applied last on the VirtualMachine. While the power state in the spec is
 //! the same, the operator leaves the VM as a user started or stopped it with `virtctl`. When the spec changes, the
@@ -19,7 +19,7 @@ const PENDING: &str = "pending";
 /// How long the effect of a call may take to show before it is called again.
 const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
 
-/// What the Wukong asks of the VM's power.
+/// The power state in the spec of the Wukong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DesiredPower {
     run_strategy: RunStrategy,
@@ -28,7 +28,7 @@ pub struct DesiredPower {
     starts_once: bool,
 }
 
-/// What to send for the VM's power.
+/// The writes for the VM's power.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Power {
     /// The run strategy to apply.
@@ -42,7 +42,7 @@ pub(crate) struct Power {
 }
 
 impl DesiredPower {
-    /// What the Wukong asks.
+    /// The power state in the spec of the Wukong.
     pub fn of(wukong: &ValidatedWukong) -> Self {
         let manual = wukong.run_strategy == RunStrategy::Manual;
         Self {
@@ -73,7 +73,7 @@ impl DesiredPower {
         }
     }
 
-    /// Whether the VM is asked to run.
+    /// Whether the spec requires that the VM runs.
     pub(crate) fn runs(&self) -> bool {
         match self.run_strategy {
             RunStrategy::Halted => false,
@@ -82,7 +82,7 @@ impl DesiredPower {
         }
     }
 
-    /// Whether the guest's CPUs are asked to stand still.
+    /// Whether the spec requires that the guest's CPUs are stopped.
     pub(crate) fn pauses(&self) -> bool {
         self.power_state == Some(PowerState::Paused)
     }
@@ -92,7 +92,7 @@ impl DesiredPower {
         vm.power_wish.as_deref() == Some(&self.annotation())
     }
 
-    /// What to send, given the VM as it is.
+    /// The writes for the present state of the VM.
     pub(crate) fn power(
         &self,
         vm: Option<&VirtualMachineFact>,
@@ -173,7 +173,7 @@ enum Missing {
     Time,
 }
 
-/// The call, unless it was made a moment ago; in that case, when to look again.
+/// The call, unless it was made a moment ago; in that case, the time of the next reconcile.
 pub(crate) fn not_twice(
     call: Call,
     called: Option<&Called>,

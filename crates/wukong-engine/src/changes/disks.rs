@@ -44,7 +44,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
 }
 
-/// A disk that is no longer asked for.
+/// A disk that the spec no longer has.
 pub(crate) fn gone(name: &str) -> Change {
     Change {
         path: format!("spec.disks[{name}]"),

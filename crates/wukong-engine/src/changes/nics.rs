@@ -55,7 +55,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
 }
 
-/// A NIC that is no longer asked for.
+/// A NIC that the spec no longer has.
 pub(crate) fn gone(name: &str) -> Change {
     Change {
         path: format!("spec.networks[{name}]"),

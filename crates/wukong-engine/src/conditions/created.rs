@@ -78,7 +78,7 @@ pub(crate) fn without_kubevirt(presence: Presence) -> Condition {
 /// How long a write may fail for a reason that may pass before it is an error.
 pub(crate) const TRANSIENT_MAX: SignedDuration = SignedDuration::from_mins(2);
 
-/// What the API server rejects, told under the condition that it keeps from being true.
+/// Reports a write that the API server rejected, under the condition that the rejection keeps from being true.
 pub(super) fn rejected(
     type_: ConditionType,
     target: &Target,

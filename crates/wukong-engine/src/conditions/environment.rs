@@ -1,4 +1,4 @@
-//! `EnvironmentReady`, `ProvisioningReady` and `LiveMigratable`: what the rules say of the cluster and the manifest.
+//! `EnvironmentReady`, `ProvisioningReady` and `LiveMigratable`: the results of the rules about the cluster and the spec.
 
 use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
@@ -117,8 +117,8 @@ pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Co
     ))
 }
 
-/// Whether the VM can move while it runs: what KubeVirt says of one that runs, and what is to be expected of one that does
-/// not yet.
+/// Whether the VM can migrate: KubeVirt's condition of a running VM, or the forecast of the rules for a VM that does not
+/// run yet.
 pub(crate) fn live_migratable(
     situation: &Situation,
     life: Life,
@@ -171,7 +171,8 @@ fn migration_failed(situation: &Situation) -> Option<Condition> {
     )
 }
 
-/// A check that passes is named after what it looks for; a condition is not.
+/// Sets the reason `Configured` on a true condition without warnings: a check that passes has the reason that it checks
+/// for.
 pub(super) fn plain(condition: Condition, checks: &[Check]) -> Condition {
     use crate::diagnosis::CheckStatus::Warn;
     let warned = checks

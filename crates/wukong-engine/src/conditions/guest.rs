@@ -1,4 +1,4 @@
-//! `GuestReady` and `ConfigurationApplied`: what the running guest says and lacks.
+//! `GuestReady` and `ConfigurationApplied`: the state of the running guest, and its pending changes.
 
 use std::net::IpAddr;
 

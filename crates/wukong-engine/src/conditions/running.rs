@@ -222,7 +222,7 @@ pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Co
     )
 }
 
-/// What KubeVirt says of a guest that it cannot start on its node; it tries again and again.
+/// Reports a guest that KubeVirt cannot start on its node. KubeVirt retries for ever.
 fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let said = find_condition(&instance.conditions, "Synchronized")
         .filter(|said| said.status == "False" && !is_of_user_data(said))?;
@@ -284,7 +284,8 @@ fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>
     Condition::ok(RUNNING, Reason::Running, "The guest runs")
 }
 
-/// Whether the guest failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
+/// Whether the guest failed before it ran, between two attempts or during the next. KubeVirt resets the count after a
+/// success.
 fn fails_to_start(vm: &VirtualMachineFact) -> bool {
     vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff"
 }
@@ -306,10 +307,11 @@ fn crash_loop(vm: &VirtualMachineFact) -> Condition {
 
 /// Crashes that are longer ago do not count.
 const CRASH_WINDOW: SignedDuration = SignedDuration::from_mins(10);
-/// How many crashes KubeVirt's events must tell before they are called a loop.
+/// How many crashes KubeVirt's events must report to count as a loop.
 const CRASHES: u64 = 3;
 
-/// A guest that ran and crashed, as the events of its instances tell. KubeVirt starts it again at once, and does not count.
+/// Reports a guest that ran and crashed, from the events of its instances. KubeVirt starts it again at once, and does not
+/// count crashes.
 fn crashed(vm: &VirtualMachineFact, observed: &Observed) -> Option<Condition> {
     let events = &observed.memory.queried.children.events;
     let (name, namespace) = (&vm.meta.name, &vm.meta.namespace);

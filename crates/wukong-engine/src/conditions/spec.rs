@@ -10,7 +10,7 @@ use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 
-/// A manifest that breaks rules of its own, or only those that the operator's settings add.
+/// Reports an invalid spec. `by_policy`: only rules of the operator settings reject it.
 pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Condition {
     if by_policy {
         return Condition::bad(TYPE, Reason::PolicyViolation, error.to_string())
@@ -76,7 +76,7 @@ pub(crate) fn name_conflict(
         DiskState::Taken { object, owner } => Some(taken(object, owner)),
         DiskState::Free | DiskState::Wait => None,
     });
-    // Whether a disk's object is ours is a matter of its own: retained ones have no controller.
+    // The disks above have their own check: retained ones have no controller.
     let others = || {
         bodies
             .iter()

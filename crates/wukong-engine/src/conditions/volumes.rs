@@ -288,7 +288,7 @@ fn first_consumer(name: &str, claim: &str) -> Condition {
     )
 }
 
-/// Nothing binds the disk of a VM that is not started.
+/// Adds to the message how to bind the disk of a VM that stays stopped.
 fn until_it_starts(condition: Condition) -> Condition {
     let message = format!(
         "{}; for a VM that stays stopped, a pod that mounts the claim binds it, and the image is then imported",

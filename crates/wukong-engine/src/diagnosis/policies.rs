@@ -1,4 +1,4 @@
-//! What WukongPolicies say of a Wukong, as a check before the others.
+//! The check of a Wukong against WukongPolicies, before the other checks.
 
 use wukong_api::validate::Problem;
 use wukong_api::{ConditionType, Reason};

@@ -23,8 +23,8 @@ use crate::store::{Presence, Store};
 pub const KUBEVIRT_PODS: &str =
     "kubevirt.io in (virt-api,virt-controller,virt-handler,virt-operator)";
 
-/// Everything that is known of the cluster besides the children of Wukongs. It grows with the nodes of the cluster, a
-/// few kilobytes each, and not with its VMs, but for the addresses that manifests name.
+/// The facts of the cluster besides the children of Wukongs. Their size grows with the nodes of the cluster, a few
+/// kilobytes each, and not with its VMs, except for the addresses in specs.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Whether VirtualMachines can be made.
@@ -65,7 +65,7 @@ pub struct Environment {
     pub quotas: Store<QuotaFact>,
     /// LimitRanges.
     pub limit_ranges: Store<LimitRangeFact>,
-    /// MACs and addresses that Wukongs ask for.
+    /// MACs and addresses in the specs of Wukongs.
     pub addresses: Addresses,
 }
 
@@ -106,7 +106,7 @@ impl Environment {
         .all(|presence| *presence != Presence::Unknown)
     }
 
-    /// The CustomResourceDefinition of the Wukongs, where it can be seen.
+    /// The CRD of the Wukongs, if the operator may read it.
     pub(crate) fn own_crd(&self) -> Option<&CrdFact> {
         self.own_crds.get("", crate::facts::CRD).present()
     }

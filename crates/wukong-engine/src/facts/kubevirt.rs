@@ -11,7 +11,7 @@ use crate::facts::{ConditionFact, Fact, Meta, conditions};
 /// The KubeVirt resource: how KubeVirt is installed and configured. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KubeVirtFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Deploying`, `Deployed`, `Deleting`, ...
     pub phase: String,

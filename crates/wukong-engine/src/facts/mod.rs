@@ -81,7 +81,7 @@ pub struct Controller {
     pub uid: String,
 }
 
-/// Something that only has to exist: a NetworkAttachmentDefinition, a DataSource.
+/// An object of which only the existence matters: a NetworkAttachmentDefinition, a DataSource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ObjectFact {
     /// Identity and owner.
@@ -90,11 +90,11 @@ pub struct ObjectFact {
 
 /// A fact that is projected from an object of one kind.
 pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
-    /// Keeps what decisions need of `object`; never fails, whatever the object looks like.
+    /// Keeps the fields of `object` that decisions need. Never fails, whatever the form of the object.
     fn project(object: &Value) -> Self;
     /// Returns the identity and the owner of the object.
     fn meta(&self) -> &Meta;
-    /// Whether `other`, the same object at another time, says nothing else that a decision could depend on.
+    /// Whether `other`, the same object at another time, is equal in every field that a decision depends on.
     fn says_the_same(&self, other: &Self) -> bool {
         self == other
     }
@@ -166,7 +166,7 @@ fn optional_text(object: &Value, pointer: &str) -> Option<String> {
         .map(printable)
 }
 
-/// Whether two facts are the same once `align` has made alike in the first what no decision depends on.
+/// Whether two facts are equal after `align` has copied the fields that no decision depends on.
 fn same_but<F: Fact>(one: &F, other: &F, align: impl FnOnce(&mut F)) -> bool {
     let mut one = one.clone();
     align(&mut one);

@@ -17,14 +17,14 @@ const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 /// How many interfaces lie above one another at most: a VLAN on a bond under a bridge is three.
 const STOREYS_MAX: usize = 8;
 
-/// A NodeNetworkState: what NMState sees of the network of the node of the same name.
+/// A NodeNetworkState: NMState's report about the network of the node of the same name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeNetworkFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Names of its bridges, of Linux and of Open vSwitch.
     pub bridges: BTreeSet<String>,
-    /// What of the node's own each interface carries: its addresses, and `the default route`.
+    /// The addresses of the node on each interface, and `the default route`.
     pub carried: BTreeMap<String, Vec<String>>,
     /// The bridge or bond that each port belongs to.
     pub controllers: BTreeMap<String, String>,
@@ -187,7 +187,7 @@ pub struct EnactmentFact {
     pub policy: String,
     /// The node.
     pub node: String,
-    /// Generation of the policy that it is about; 0 when it does not say.
+    /// Generation of the policy that it is about; 0 if it has none.
     pub generation: u64,
     /// Its conditions `Available` and `Failing`.
     pub conditions: Vec<ConditionFact>,

@@ -7,7 +7,7 @@ use super::json::{list, printable, text};
 use super::{ConditionFact, Fact, MachineFact, Meta, bounded, conditions, is_true, optional_text};
 use crate::managed_fields;
 
-/// Conditions of a VirtualMachine or an instance that tell why it does not run.
+/// Conditions of a VirtualMachine or an instance that report why it does not run.
 const CONDITIONS: &[&str] = &[
     "AgentConnected",
     "AgentVersionNotSupported",
@@ -114,7 +114,7 @@ pub struct VirtualMachineInstanceFact {
     pub node: Option<String>,
     /// Whether a migration is under way.
     pub migrating: bool,
-    /// What the guest is made of.
+    /// The virtual hardware of the guest.
     pub machine: Option<MachineFact>,
     /// Why its last migration failed.
     pub migration_failure: Option<String>,
@@ -150,7 +150,7 @@ pub struct InterfaceFact {
     pub mac: Option<String>,
     /// Its addresses, without prefix length.
     pub addresses: Vec<String>,
-    /// Who told.
+    /// The source of the report, as KubeVirt names it.
     pub source: Option<String>,
 }
 
@@ -201,7 +201,7 @@ fn detached(volume: &Value) -> Option<DetachedVolume> {
     })
 }
 
-/// What the guest is made of, without the CPUs, memory and NICs that KubeVirt has still to plug in.
+/// The virtual hardware of the guest, without the CPUs, memory and NICs that KubeVirt has still to plug in.
 fn machine(object: &Value) -> Option<MachineFact> {
     let mut machine = MachineFact::project(object)?;
     let plugging = conditions(object, &["HotVCPUChange", "HotMemoryChange"]);

@@ -15,7 +15,7 @@ pub(super) fn up_to_date(input: &RuleInput) -> Finding {
     }
 }
 
-/// What is to be said about a definition that lacks fields.
+/// Returns the message about a CRD that lacks fields.
 pub(crate) fn outdated(definition: &CrdFact) -> Option<String> {
     let paths = definition.lacking.iter().map(String::as_str);
     (!definition.lacking.is_empty()).then(|| {

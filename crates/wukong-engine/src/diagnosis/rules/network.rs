@@ -108,7 +108,7 @@ pub(super) fn nmstate_installed(input: &RuleInput) -> Finding {
     ))
 }
 
-/// The operator's settings let it touch no node.
+/// Reports bridges that the operator does not make, because its settings do not allow it.
 pub(super) fn not_managed(input: &RuleInput) -> Finding {
     let names = asking(input, false);
     if names.is_empty() {
@@ -120,7 +120,7 @@ pub(super) fn not_managed(input: &RuleInput) -> Finding {
     ))
 }
 
-/// What is the matter with the first of the bridges that this operator makes.
+/// Returns the finding of the first bridge that `amiss` reports, of those that this operator makes.
 fn of_bridges(input: &RuleInput, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Finding {
     let bridges = input.wukong.map(Bridge::wanted).unwrap_or_default();
     if bridges.is_empty() {
@@ -135,7 +135,7 @@ fn of_bridges(input: &RuleInput, amiss: impl Fn(&Bridge) -> Option<Finding>) -> 
     }
 }
 
-/// Who was there first keeps the bridge as it is.
+/// Reports an NNCP that existed before and configures the same bridge differently: the older NNCP wins.
 pub(super) fn one_policy(input: &RuleInput) -> Finding {
     let environment = input.environment;
     of_bridges(input, |bridge| {
@@ -174,7 +174,7 @@ pub(super) fn isolation(input: &RuleInput) -> Finding {
     })
 }
 
-/// What NMState could not do.
+/// Reports what NMState could not apply.
 pub(super) fn degraded(input: &RuleInput) -> Finding {
     let environment = input.environment;
     of_bridges(input, |bridge| {
