@@ -151,7 +151,7 @@ fn what_a_disk_cannot_become_is_refused() {
     }
 }
 
-/// Whatever else CDI writes into the spec of a DataVolume is not what we asked for.
+/// Other fields that CDI writes into the spec of a DataVolume are not ours.
 #[test]
 fn a_field_that_cdi_adds_is_no_change() {
     let mut cluster = Cluster::running(DATA);
@@ -448,7 +448,7 @@ fn a_claim_of_somebody_else_is_a_conflict() {
     );
 }
 
-/// As docs/migrate.md brings a disk along.
+/// Takes over a disk as in docs/migrate.md.
 #[test]
 fn a_claim_with_the_name_and_the_label_of_a_disk_is_attached_as_it_is() {
     let claim = |labels: Value| {

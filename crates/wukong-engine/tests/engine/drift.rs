@@ -1,4 +1,4 @@
-//! What others do to our objects.
+//! Changes of our objects by other writers.
 
 use serde_json::json;
 use wukong_engine::{FailureKind, Memory};
@@ -139,7 +139,7 @@ fn nobody_is_fought() {
     assert!(wake_at > start);
     cluster.now = wake_at;
     assert!(cluster.pass().apply_vm.is_some());
-    // They gave up.
+    // The other writer stops.
     cluster.settle();
     assert_eq!(cluster.status().blocker, None);
 }

@@ -34,7 +34,7 @@ fn the_policy(cluster: &Cluster) -> String {
     policies[0]["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-/// NMState says this of a policy.
+/// NMState reports this about an NNCP.
 fn nmstate_says(cluster: &mut Cluster, policy: &str, condition: &str) {
     let conditions =
         json!([{"type": condition, "status": "True", "message": "1/2 nodes failed to configure"}]);

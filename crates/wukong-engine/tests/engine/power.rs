@@ -1,4 +1,4 @@
-//! Who decides whether the VM runs.
+//! Power: whether the VM runs.
 
 use serde_json::{Value, json};
 use wukong_api::status::Phase;

@@ -1,4 +1,4 @@
-//! Every reason, and a cluster in which it is the one that is given. A reason that no cluster reaches does not exist.
+//! Every reason, and a cluster that has it. A reason that no cluster has must not exist.
 
 use std::fmt::Write;
 
@@ -20,16 +20,16 @@ use crate::support::plant::{self, DEFAULT_CLASS};
 pub const IMAGE: &str = "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2'}]";
 const LAN: &str = "networks: [{name: lan, type: bridge, ipConfig: {address: 10.0.0.5/24}}]";
 
-/// A cluster in which decisions give this reason.
+/// A cluster in which a decision has this reason.
 fn cluster_with(reason: Reason) -> Option<Cluster> {
     use Reason as R;
     Some(match reason {
-        // All is well.
+        // No problem.
         R::Valid | R::Resolved | R::Bound | R::Created | R::Scheduled | R::Running | R::AgentConnected | R::Applied
         | R::Ready => Cluster::running(IMAGE),
         R::Configured => Cluster::running("networks: [{name: lan, type: bridge}]"),
 
-        // The manifest, and what it names.
+        // The spec, and the referenced objects.
         R::InvalidSpec => Cluster::new("memory: '4', disks: [{name: root, size: 1.5.2Gi}]"),
         R::ImmutableFieldChanged => edited(IMAGE, &IMAGE.replace("20Gi", "10Gi")),
         R::NameConflict => {
@@ -237,14 +237,14 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::NotManaged => Cluster::running(node_networks::OVER_ETH1),
         R::Applying => node_networks::applying(),
 
-        // What KubeVirt says about moving it.
+        // KubeVirt's conditions about a migration.
         R::Migratable => migratable("True", ""),
         R::DisksNotShared => migratable("False", "DisksNotLiveMigratable"),
         R::PodNetworkBridge => migratable("False", "InterfaceNotLiveMigratable"),
         R::HostDevices => migratable("False", "HostDeviceNotLiveMigratable"),
         R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
 
-        // What is missing, ends, or waits for another program.
+        // Missing objects, ends, and states that wait for another program.
         R::NodeLost => Cluster::running(IMAGE).within(&environment::Cluster::healthy().change("Node", "worker-1", |node| {
             node["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
                 "message": "Kubelet stopped posting node status."}]);
@@ -458,7 +458,7 @@ impl WithoutInstance for Cluster {
     }
 }
 
-/// What is said in that cluster.
+/// The conditions and events in that cluster.
 pub fn said(mut cluster: Cluster) -> WukongStatus {
     cluster.observe();
     cluster.decide().status

@@ -1,4 +1,4 @@
-//! Kinds of clusters, by what their nodes look like.
+//! Kinds of clusters, recognized by their nodes.
 
 use serde_json::{Value, json};
 use wukong_engine::environment::Platform;

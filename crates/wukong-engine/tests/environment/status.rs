@@ -1,4 +1,4 @@
-//! What the rules say is what the status of a Wukong says.
+//! The status of a Wukong agrees with the rules.
 
 use wukong_api::ConditionType;
 use wukong_api::status::WukongStatus;
@@ -10,7 +10,7 @@ use wukong_engine::{Memory, Observed, Presence, Store, decide};
 use crate::cases::{Case, cases};
 use crate::cluster::{NOW, manifest};
 
-/// The status of a Wukong of which nothing was made yet.
+/// The status of a Wukong without any objects.
 fn status(case: &Case) -> WukongStatus {
     fn none<F: Fact>(store: &mut Store<F>, presence: Presence) {
         match presence {

@@ -8,7 +8,7 @@ use super::api_server::{ApiServer, NAMESPACE};
 /// The class of claims that name none.
 pub const DEFAULT_CLASS: &str = "standard";
 
-/// Brings everything one step further; tells whether anything changed.
+/// Brings everything one step further; returns whether anything changed.
 pub fn step(server: &mut ApiServer) -> bool {
     let before = server.clone();
     for volume in server.list("DataVolume") {
