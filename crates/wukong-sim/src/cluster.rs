@@ -37,7 +37,7 @@ pub struct Event {
     pub message: String,
 }
 
-/// What is known of a key besides its objects.
+/// The state of a key besides its objects.
 #[derive(Debug, Default)]
 struct Slot {
     due: Option<u64>,
@@ -109,7 +109,7 @@ impl Cluster {
             .to_string()
     }
 
-    /// What the simulated controllers see.
+    /// The objects as the simulated controllers see them.
     pub fn world(&self) -> &World {
         &self.world
     }
@@ -182,7 +182,7 @@ impl Cluster {
         let _ = self.apply(change);
     }
 
-    /// Names what goes wrong with an object; an empty text heals it.
+    /// Sets the scenario of an object; an empty text heals it.
     ///
     /// # Errors
     /// When there is no such object.

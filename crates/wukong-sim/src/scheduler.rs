@@ -27,7 +27,7 @@ pub enum Placement {
     Nowhere(String),
 }
 
-/// What the scheduler says of a pod that no node takes: in its condition, and in an event.
+/// The scheduler's message about a pod that no node takes: in its condition, and in an event.
 pub fn refuse(pod: &Field<'_>, message: String, moment: &Moment) -> Vec<Change> {
     const BY: Manager = Manager::Scheduler;
     let mut conditions = Conditions::of(&pod.child("status"));

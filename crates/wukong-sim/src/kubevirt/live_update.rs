@@ -39,7 +39,7 @@ pub fn restart_required(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Optio
         .map(str::to_owned)
 }
 
-/// What is written to the instance.
+/// The write to the instance.
 pub fn changes(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Vec<Change> {
     let new = vm.at("spec.template.spec");
     let mut desired = vmi.child("spec").value().clone();

@@ -93,7 +93,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     if let Readiness::Missing(claim) = &readiness {
         let message = format!("PVC {namespace}/{claim} does not exist, waiting for it to appear");
         draft.condition("Synchronized", "False", "FailedPvcNotFound", &message);
-        // KubeVirt says this although no scheduler has seen a pod, and takes it back only when there is one.
+        // KubeVirt reports this although no scheduler has seen a pod, and removes it only when there is one.
         draft.condition("PodScheduled", "False", "Unschedulable", &message);
         return Step::of(draft.change(VIRT));
     }
@@ -180,7 +180,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     }
 }
 
-/// The launcher pod exists. What scheduler and kubelet say of it is passed on.
+/// The launcher pod exists. The instance repeats the messages of scheduler and kubelet.
 fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
     let Some(pod) = pod::launcher(world, vmi) else {
         let mut draft = Draft::of(vmi, moment);
