@@ -1,4 +1,4 @@
-//! How a disk appears in the guest: what is refused, in the words that the user reads.
+//! Devices of disks: what the validation rejects, with its messages.
 
 mod refusals;
 

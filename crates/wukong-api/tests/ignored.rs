@@ -1,4 +1,4 @@
-//! Fields that have no effect beside others: accepted, because manifests have them, and named.
+//! Fields that have no effect in combination with others: the validation accepts and names them.
 #![allow(clippy::unwrap_used)]
 
 use wukong_api::{ValidatedWukong, Wukong, WukongSpec};

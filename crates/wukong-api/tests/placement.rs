@@ -1,4 +1,4 @@
-//! Placement and run strategy: what is refused, in the words that the user reads.
+//! Placement and run strategy: what the validation rejects, with its messages.
 
 mod refusals;
 

@@ -1,4 +1,4 @@
-//! What the generated CustomResourceDefinition promises.
+//! Guarantees of the generated CRDs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use kube::CustomResourceExt;
