@@ -14,7 +14,7 @@ const LAST_FAILURE: &str = "last-failure";
 /// etcd of a large test grows to some hundred megabytes; containers often give /dev/shm only 64.
 const RAM_NEEDED: u64 = 1 << 30;
 
-/// The directory of a living lab. Dropping it removes it.
+/// The directory of a running lab. Dropping it removes it.
 #[derive(Debug)]
 pub struct LabDir {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct LabDir {
 }
 
 impl LabDir {
-    /// A new directory for a lab called `name`; what dead labs left is removed on the way.
+    /// Makes a new directory for a lab called `name`, and removes the directories of labs that are gone.
     pub fn create(name: &str) -> Result<Self> {
         let root = root()?;
         let ram_root = ram_root();
@@ -83,7 +83,7 @@ impl LabDir {
 
 impl Drop for LabDir {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next lab.
+        // The next lab removes what this one cannot.
         let _ = fs::remove_dir_all(&self.path);
         if let Some(ram) = &self.ram {
             let _ = fs::remove_dir_all(ram);
@@ -91,7 +91,7 @@ impl Drop for LabDir {
     }
 }
 
-/// The directories of the labs that live now.
+/// The directories of the running labs.
 pub fn living() -> Result<Vec<PathBuf>> {
     let mut living = Vec::new();
     for dir in lab_dirs(&root()?)? {
@@ -128,7 +128,7 @@ fn ram_root() -> Option<PathBuf> {
     Some(root)
 }
 
-/// What cannot be removed, because a process that is just being killed still writes there, is left to the next lab.
+/// Removes the directory. If a process that is just being killed still writes there, the next lab removes the rest.
 fn remove_dead(root: &Path) -> Result<()> {
     for dir in lab_dirs(root)? {
         if is_dead(&dir) {

@@ -26,7 +26,7 @@ pub(crate) struct Program {
     pub name: &'static str,
     pub package: &'static str,
     pub module: &'static Module,
-    /// What a person waits for, told from two cores with cold caches.
+    /// The usual duration of a build, measured on two cores with cold caches.
     pub about: &'static str,
 }
 
@@ -41,9 +41,9 @@ pub(crate) struct Set<'a> {
     pub tags: &'a str,
     /// Linker flags, beyond those that make a program small.
     pub variables: &'a str,
-    /// What is said when they are built.
+    /// The message while they are built.
     pub about: &'a str,
-    /// What is said when they cannot be, for want of Go.
+    /// The message if they cannot be built because Go is missing.
     pub without_go: &'a str,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
 }
 
 impl Set<'_> {
-    /// The directory with the programs, built when this machine has none yet.
+    /// Returns the directory with the programs. Builds them if this machine has none yet.
     ///
     /// Errors when there is no Go toolchain, or when a build fails.
     pub async fn locate(&self, progress: &Progress) -> Result<PathBuf> {
@@ -188,7 +188,7 @@ fn go(sources: &Path) -> Command {
     go
 }
 
-/// Runs a command, hands out its lines, and fails with the last of what it said on standard error.
+/// Runs a command and returns its lines. If it fails, the error has the end of its standard error.
 pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, bool)) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())

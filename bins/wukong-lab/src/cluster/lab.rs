@@ -24,7 +24,7 @@ use super::wait::{CONTROL_PLANE_DEADLINE, eventually};
 use crate::guests::Guest;
 use crate::sim::process::{self as simulator_process, SimulatorOptions};
 
-/// What kind of lab to start.
+/// The options of a lab.
 #[derive(Clone)]
 pub struct Options {
     name: String,
@@ -188,12 +188,12 @@ impl Lab {
         self.dir.path()
     }
 
-    /// What was asked of the API server.
+    /// The audit log of the API server.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(self.control_plane.audit_log.clone())
     }
 
-    /// Everything that is stored, by its key in etcd.
+    /// All stored objects, by their key in etcd.
     pub async fn stored(&self) -> Result<Vec<(String, Vec<u8>)>> {
         stored::everything(&self.control_plane.etcd_server).await
     }

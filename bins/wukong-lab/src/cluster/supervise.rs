@@ -19,7 +19,7 @@ pub(crate) const KILL: &str = "kill";
 pub(crate) const FREEZE: &str = "freeze";
 pub(crate) const THAW: &str = "thaw";
 
-/// What to run, and how.
+/// The command, and how to run it.
 #[derive(clap::Args)]
 pub struct Args {
     /// File to which the command's output is appended.

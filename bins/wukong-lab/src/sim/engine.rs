@@ -30,17 +30,17 @@ use wukong_sim::world::{Kind, Ref, World};
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;
 const RETRY: Duration = Duration::from_millis(500);
-/// How often the nodes give a sign of life; each looks itself whether it is time.
+/// How often the nodes may give a sign of life; each node checks itself whether it is time.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Longest pause after failed writes, in paces.
 const MAX_PAUSE: u32 = 64;
 
-/// What is known of a key besides its objects.
+/// The state of a key besides its objects.
 struct Slot {
     due: Option<Instant>,
     written: Instant,
     busy: bool,
-    /// Something happened while it was busy.
+    /// An object changed while the key was busy.
     dirty: bool,
     failures: u32,
     refusal: Option<Refusal>,
@@ -66,7 +66,7 @@ pub struct Engine {
     listed: HashMap<Kind, HashSet<Ref>>,
     permits: Arc<Semaphore>,
     writes: JoinSet<Done>,
-    /// Real guests, when there are such, and what is seen of them.
+    /// Real guests, if there are any, and their observed state.
     machines: Option<Machines>,
     seen: mpsc::UnboundedReceiver<Seen>,
 }

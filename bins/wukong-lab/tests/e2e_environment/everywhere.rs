@@ -1,5 +1,5 @@
-//! What is wrong with the whole cluster. It is wrong for every VM, so these tests have a cluster of their own, and play
-//! one after another.
+//! Faults of the whole cluster. They affect every VM, so these tests have a cluster of their own, and run one after
+//! another.
 
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};

@@ -1,4 +1,4 @@
-//! A cluster in which nothing is wrong.
+//! A cluster without faults.
 
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::plugin::{doctor, run};
 use crate::support::{Space, condition};
 
-/// What is to be said.
+/// The expected blocker.
 #[derive(Clone, Copy)]
 pub struct Blocker {
     pub condition: &'static str,

@@ -1,4 +1,4 @@
-//! What the planners render is what a real API server stores.
+//! A real API server stores the rendered objects without a change.
 
 use kube::ResourceExt;
 use serde::Serialize;

@@ -1,4 +1,4 @@
-//! Changes that take more than writing a field: growth, disks and NICs that come and go, restarts, and what is refused.
+//! Changes that need more than a write of a field: growth, disks and NICs that come and go, restarts, and rejections.
 
 use serde_json::{Value, json};
 use wukong_api::names;
@@ -11,7 +11,7 @@ const VM: &str = "VirtualMachine";
 const NAD: &str = "NetworkAttachmentDefinition";
 const DV: &str = "DataVolume";
 
-/// What tells a disk from another: its claim's uid, and its DataVolume as it was made.
+/// The identity of a disk: its claim's uid, and its DataVolume as it was created.
 async fn identity(space: &Space<'_>, disk: &str) -> (Value, Value) {
     let claim = space.get("PersistentVolumeClaim", disk).await;
     let volume = space.get(DV, disk).await;

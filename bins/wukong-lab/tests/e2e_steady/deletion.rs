@@ -1,4 +1,4 @@
-//! What goes with a Wukong, what stays, and what comes back.
+//! The objects that are deleted with a Wukong, those that stay, and those that come back.
 
 use kube::api::PropagationPolicy;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ async fn everything_goes_but_the_disks_that_are_retained() {
     }
     assert_eq!(space.names("DataVolume").await, ["db.data", "db.kept"]);
     assert_eq!(space.names(CLAIM).await, ["db.data", "db.kept"]);
-    // It is the garbage collector's work.
+    // The garbage collector does it.
     let writes = space
         .asked_since(mark)
         .filter(|request| request.is_write() && request.subresource != "status");
@@ -69,7 +69,7 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
     }
     let root = uid(&space, CLAIM, "db.root").await;
     space.delete("Wukong", "db").await;
-    // At once: what is still going away is waited for.
+    // At once: the operator waits for objects that are still being deleted.
     space.gone("Wukong", "db").await;
     space.apply(&database()).await;
     let again = space.running("db").await;

@@ -124,7 +124,7 @@ pub fn data(change: Value) -> Value {
     json!({"disks": [root(), data]})
 }
 
-/// Everything that was made, without what tells one from its successor of the same name.
+/// All created objects, without the fields that differ between an object and its successor of the same name.
 pub async fn children(space: &Space<'_>) -> Objects {
     let mut found = Objects::new();
     for kind in CHILDREN {

@@ -1,4 +1,4 @@
-//! As much of something as there can be.
+//! The largest Wukongs, and many edits at once.
 
 use std::time::Instant;
 

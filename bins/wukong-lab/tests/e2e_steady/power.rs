@@ -1,4 +1,4 @@
-//! Who decides whether the VM runs, and when.
+//! Power: whether the VM runs, after edits of the Wukong and after `virtctl`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wukong_lab::cluster::audit::{Mark, Requests};
 use crate::cluster;
 use crate::support::{DEADLINE, Space, blocker, condition, failing, phase, root, wukong};
 
-/// Long against everything that the operator does by itself.
+/// Long compared with every delay of the operator.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// What `virtctl start` and `virtctl stop` call.

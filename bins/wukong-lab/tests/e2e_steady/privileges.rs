@@ -1,4 +1,4 @@
-//! What the operator may do, and what keeps it from more.
+//! The permissions of the operator, and the rules that restrict it.
 
 use std::collections::BTreeSet;
 
@@ -167,7 +167,7 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
         assert!(objects.get(name).await.is_err(), "{kind}");
         for change in [
             json!({"annotations": {"seen": "yes"}}),
-            // Nor is one made ours.
+            // Nor can the operator make a foreign object ours.
             ours.clone(),
             json!({"ownerReferences": [owner]}),
         ] {

@@ -140,7 +140,7 @@ async fn users(claims: &mut Claims<'_>, space: &Space<'_>, guest: &Guest, key: &
     claims.claim("another password does not", wrong.is_err());
 }
 
-/// As people log in to a guest that they cannot reach otherwise.
+/// Logs in on the serial console, as people do if the guest has no network.
 async fn through_the_api_server(space: &Space<'_>, key: &std::path::Path) {
     let hosts = key.with_extension("hosts");
     let (key, hosts) = (key.to_str().unwrap(), hosts.to_str().unwrap());
@@ -261,7 +261,7 @@ async fn addresses(claims: &mut Claims<'_>) {
         .await;
 }
 
-/// Both reach each other on the wire that they share, and nowhere else; what they tell is in the status.
+/// Both guests reach each other only on the wire that they share, and the status shows what their agents report.
 async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
     let mut claims = Claims::about(b);
     claims

@@ -1,4 +1,4 @@
-//! Looking inside a guest.
+//! Checks inside a guest.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -140,7 +140,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Panics with all that was wrong.
+    /// Panics with all wrong claims.
     pub fn end(self) {
         assert!(
             self.wrong.is_empty(),

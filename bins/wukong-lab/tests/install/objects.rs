@@ -1,4 +1,4 @@
-//! The real API server takes what is installed, and holds the operator's pod to the restricted level.
+//! The real API server accepts the installed objects, and holds the operator's pod to the restricted level.
 
 use std::fs;
 

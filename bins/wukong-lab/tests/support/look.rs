@@ -1,4 +1,4 @@
-//! Looking at objects.
+//! Reads objects.
 
 use serde_json::Value;
 
@@ -43,7 +43,7 @@ pub fn strings(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// What people and controllers wished: the object without its status and without what the API server notes.
+/// The object as its writers specified it, without its status and without the fields of the API server.
 pub fn without_bookkeeping(object: &Value) -> Value {
     let mut object = object.clone();
     // Items of a list have no kind of their own.

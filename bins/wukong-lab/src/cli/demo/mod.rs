@@ -144,7 +144,7 @@ async fn apply(lab: &Lab, file: &Path, key: Option<&Key>, progress: &Progress) -
     Ok(wukong)
 }
 
-/// A person brings the Secret with the public keys; without it no VM starts.
+/// Makes the Secret with the public keys, which a user brings in a real cluster; without it no VM starts.
 async fn make_key_secret(
     client: &Client,
     name: &str,
@@ -174,7 +174,7 @@ async fn make_key_secret(
     Ok(())
 }
 
-/// Follows what happens until the VM runs with its addresses.
+/// Shows all changes until the VM runs with its addresses.
 async fn follow(cluster: &Cluster, picture: &mut Picture, screen: &mut Screen) -> Result<()> {
     let mut changes = watch::changes(&cluster.lab.client().await?, NAMESPACE);
     let mut tick = tokio::time::interval(Duration::from_millis(250));

@@ -1,4 +1,4 @@
-//! The last words of a demo.
+//! The summary at the end of a demo.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Everything that a Wukong becomes, watched at once.
+//! Watches all objects of a Wukong.
 
 use std::pin::Pin;
 
@@ -31,13 +31,13 @@ pub(super) const KINDS: [(&str, &str, &str, &str); 8] = [
     ("", "v1", "Pod", "pods"),
 ];
 
-/// One thing that happened to one object.
+/// A change of one object.
 pub(super) enum Change {
     Seen(&'static str, Box<DynamicObject>),
     Gone(&'static str, String),
 }
 
-/// What happens in a namespace from now on, beginning with what is there.
+/// Streams the changes in a namespace from now on, beginning with the existing objects.
 pub(super) fn changes(
     client: &Client,
     namespace: &str,
