@@ -1,4 +1,4 @@
-//! What a change of a Wukong takes: each field that differs, with its class.
+//! Changes of a Wukong: each field that differs, with the class that says what the change needs.
 //!
 //! The classes are what a real KubeVirt did with a running VM, for both rollout strategies (`vmRolloutStrategy`). Under
 //! `LiveUpdate`, its default, sockets, memory, node selector, tolerations and affinity reach the running VM; under
@@ -33,7 +33,7 @@ const HOTPLUG_RATIO: u64 = 4;
 const HOTPLUG_MEMORY: Bytes = Bytes(1 << 30);
 const MEMORY_STEP: u64 = 2 << 20;
 
-/// What a change takes, from the harmless to the dangerous.
+/// What a change needs to take effect, from the harmless to the dangerous.
 #[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Class {
     /// It takes effect while the guest runs, and the guest's devices stay as they are.
@@ -48,10 +48,10 @@ pub enum Class {
     /// It takes effect once the VM has been stopped for a while: a restart is not enough.
     #[strum(serialize = "power off")]
     PowerOff,
-    /// Only a guest that boots for the first time takes it in: this one stays as it is.
+    /// It takes effect only in a guest that boots for the first time: the present guest stays as it is.
     #[strum(serialize = "first boot only")]
     FirstBootOnly,
-    /// It cannot be carried out. While the manifest asks for it, nothing else of the manifest is carried out either.
+    /// The operator cannot apply it. While it is in the spec, the operator applies no other change of the spec.
     #[strum(serialize = "refused")]
     Refused,
     /// It takes effect with the next start of the VM, and what the guest has written is lost.
@@ -64,13 +64,13 @@ pub enum Class {
 pub struct Change {
     /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
     pub path: String,
-    /// What was asked for before; `None`: nothing, or a secret.
+    /// The value in the old spec; `None`: no value, or a secret.
     pub from: Option<String>,
-    /// What is asked for now; `None`: nothing, or a secret.
+    /// The value in the new spec; `None`: no value, or a secret.
     pub to: Option<String>,
-    /// What it takes.
+    /// What the change needs to take effect.
     pub class: Class,
-    /// Why it takes that, and what becomes of it.
+    /// Why it needs that, and how it takes effect.
     pub why: String,
 }
 

@@ -1,6 +1,6 @@
 //! `cargo lab`: the command.
 
-/// Prints a line. Whoever reads may have gone, as in `cargo lab status | head`: that is their right.
+/// Prints a line. The reader may have closed the pipe, as in `cargo lab status | head`: that is no error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;
@@ -87,7 +87,7 @@ async fn run(command: Command) -> Result<ExitCode> {
     }
 }
 
-/// Completes when somebody wants this process to end: Ctrl-C, SIGTERM, or the terminal is gone.
+/// Completes when this process has to end: Ctrl-C, SIGTERM, or the terminal is gone.
 async fn interrupted() -> Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;

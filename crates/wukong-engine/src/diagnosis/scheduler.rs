@@ -1,6 +1,6 @@
-//! The scheduler's words, taken apart per phrase, and told again per node.
+//! Splits the scheduler's message into phrases, and explains them per node.
 //!
-//! What each phrase means stands in the table of [signatures](super::signatures) like every other text.
+//! The meaning of each phrase is in the table of [signatures](super::signatures), as for every other text.
 
 use std::cmp::Reverse;
 
@@ -99,7 +99,7 @@ fn counted(piece: &str) -> Option<(u32, &str)> {
     ))
 }
 
-/// A phrase with what is known of it.
+/// A phrase with its facts.
 struct Known {
     phrase: Phrase,
     found: Option<Match>,
@@ -123,8 +123,8 @@ impl Known {
     }
 }
 
-/// Why no node takes a pod, from the scheduler's message. One sentence of the scheduler covers many causes, so nodes that are out for
-/// reasons that the facts tell are not what is blamed, as long as there are others.
+/// Why no node takes a pod, from the scheduler's message. One message of the scheduler covers many causes. Nodes that are
+/// excluded for reasons in the facts are blamed only if there are no others.
 pub(crate) fn cause(
     situation: &Situation,
     evidence: &Evidence,
@@ -246,7 +246,7 @@ fn of_importer(cause: &mut Cause, blamed: Option<&Known>) {
     }
 }
 
-/// What the facts of nodes, claims and the pod add. A field of the Wukong is named only if it is set.
+/// Adds the facts of nodes, claims and the pod. A field of the Wukong is named only if it is set.
 fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, cause: &mut Cause) {
     let wukong = situation.wukong;
     let environment = &situation.observed.world.environment;
@@ -305,7 +305,7 @@ fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, caus
     }
 }
 
-/// The label that the pod of the VM asks for and that no node has, and what to do.
+/// The label that the pod of the VM requires and that no node has, and the hint.
 fn missing_label(situation: &Situation) -> Option<(String, String)> {
     let environment = &situation.observed.world.environment;
     let children = &situation.observed.memory.queried.children;

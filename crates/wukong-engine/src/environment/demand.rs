@@ -1,4 +1,4 @@
-//! What a VM asks of a node, and why a node cannot give it.
+//! The requirements of a VM for its node, and why a node does not meet them.
 //!
 //! Every node passes the stages in causal order and is stopped by the first that it does not pass.
 
@@ -35,7 +35,7 @@ const HEARTBEAT_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How many vCPUs share one CPU unless the KubeVirt resource says otherwise.
 const CPU_ALLOCATION_RATIO: u64 = 10;
 
-/// What a node has to pass, in causal order.
+/// The stages that a node has to pass, in causal order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Stage {
     Placement,
@@ -50,7 +50,7 @@ pub(crate) enum Stage {
     Cpu,
 }
 
-/// What a VM asks of its node, and what is known beside the node itself.
+/// The requirements of a VM for its node, and the facts that are not in the node object.
 pub(crate) struct Demand<'a> {
     kubevirt: Option<&'a KubeVirtFact>,
     handlers: BTreeMap<&'a str, &'a PodFact>,
@@ -72,7 +72,7 @@ impl<'a> Demand<'a> {
             .iter()
             .filter(|pod| pod.component == "virt-handler");
         let kubevirt = environment.kubevirt();
-        // Older versions of KubeVirt neither set these labels nor ask for them.
+        // Older versions of KubeVirt neither set these labels nor require them.
         let labelled = environment
             .nodes
             .in_namespace("")
@@ -143,7 +143,7 @@ impl<'a> Demand<'a> {
         cause.unwrap_or_default()
     }
 
-    /// Why the scheduler leaves the node out, whatever KubeVirt does.
+    /// Why the scheduler excludes the node, independent of KubeVirt.
     fn misplaced(&self, node: &NodeFact) -> Option<String> {
         if let Some(ready) = node.ready.as_ref().filter(|ready| ready.status != "True") {
             return Some(match ready.message.as_str() {
@@ -160,7 +160,7 @@ impl<'a> Demand<'a> {
                 .node_selector
                 .iter()
                 .find(|(key, value)| !node.matches(key, value));
-            // The same words for every such node: one of another kind among them is told apart.
+            // Every such node gets the same words, so that a node with another cause stands out.
             if let Some((key, value)) = missing {
                 return Some(format!("no label {key}={value}"));
             }
@@ -188,11 +188,11 @@ impl<'a> Demand<'a> {
         Some(format!("taint {}{value}:{}", taint.key, taint.effect))
     }
 
-    /// Whether virt-handler looks after the node. The label alone is not enough: it stays for minutes after a crash, and
-    /// it may be missing because a device is, which is then the cause.
+    /// Whether virt-handler manages the node. The label alone is not enough: it stays for minutes after a crash, and it may
+    /// be missing because a device is, which is then the cause.
     fn is_handled(&self, node: &NodeFact) -> bool {
         let pod = self.handler(&node.meta.name);
-        // virt-handler runs elsewhere, and what it wrote here is old.
+        // virt-handler runs elsewhere, and its labels on this node are old.
         let gone = pod.is_none() && !self.handlers.is_empty();
         if gone || pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
             return false;
@@ -315,8 +315,8 @@ pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     Bytes(guest.saturating_add(overhead))
 }
 
-/// Whether the node has the device, as far as it can be told. virt-handler registers a plugin for a missing device, too, so
-/// the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
+/// Whether the node has the device, as far as the facts show it. virt-handler registers a plugin for a missing device,
+/// too, so the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
 /// KubeVirt, the plugins work, and the file of this device is missing. When it gives out none, the plugins may be broken.
 fn is_offered(node: &NodeFact, device: &str) -> bool {
     let of_kubevirt = |name: &str| name.starts_with(DEVICES);

@@ -11,7 +11,7 @@ use crate::facts::{ConditionFact, Fact, Meta, conditions};
 /// The KubeVirt resource: how KubeVirt is installed and configured. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KubeVirtFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Deploying`, `Deployed`, `Deleting`, ...
     pub phase: String,
@@ -91,7 +91,7 @@ impl Fact for KubeVirtFact {
 }
 
 impl KubeVirtFact {
-    /// Major and minor version, when it is told in the usual form.
+    /// Major and minor version, if the version has the usual form.
     pub fn minor_version(&self) -> Option<(u32, u32)> {
         let mut numbers = self
             .version

@@ -86,7 +86,7 @@ pub(super) const KVM_DEVICE: Rule = Rule {
         ),
         (
             Minikube,
-            "switch on nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and make the cluster anew with minikube start --driver=kvm2",
+            "switch on nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and create the cluster again with minikube start --driver=kvm2",
         ),
         (
             Gke,
@@ -132,7 +132,7 @@ pub(super) const TUN_DEVICE: Rule = Rule {
         (Kind, "on the host of the kind nodes: modprobe tun"),
         (
             Minikube,
-            "minikube ssh -- sudo modprobe tun; when the module is unknown, make the cluster anew with another driver, such as kvm2",
+            "minikube ssh -- sudo modprobe tun; when the module is unknown, create the cluster again with another driver, such as kvm2",
         ),
         (
             Gke,
@@ -234,7 +234,7 @@ pub(super) const NODE_MEMORY: Rule = Rule {
     platforms: &[
         (
             Minikube,
-            "lower spec.memory, or make the cluster anew with more: minikube start --memory=16g",
+            "lower spec.memory, or create the cluster again with more: minikube start --memory=16g",
         ),
         (
             DockerDesktop,
