@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use wukong_api::{OperatorSettings, Wukong, WukongStatus};
+use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong, WukongStatus};
 
-use crate::decision::{Call, Target, Waiting};
+use crate::call::Called;
 use crate::related::Children;
+use crate::target::Target;
 use crate::world::World;
+
+/// What a VM waits for that should come by itself.
+pub type Waiting = (ConditionType, Reason);
 
 /// Everything that a decision depends on.
 #[derive(Clone, Copy, Debug)]
@@ -55,15 +59,6 @@ pub struct Queried {
     pub children: Children,
 }
 
-/// A call of a subresource that was accepted; its effect shows later.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Called {
-    /// Which.
-    pub call: Call,
-    /// When.
-    pub at: Timestamp,
-}
-
 /// A write that was refused.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
@@ -77,7 +72,7 @@ pub struct Failure {
     pub retry_at: Timestamp,
     /// How often in a row.
     pub attempts: u32,
-    /// Hash of the action that was refused: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash), [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`]
+    /// Hash of the action that was refused: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash), [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`](crate::Call)
     /// on the VirtualMachine. Another action on the target is tried at once.
     pub hash: String,
 }

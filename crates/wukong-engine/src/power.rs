@@ -5,19 +5,14 @@
 //! run strategy cannot express is carried out by a call; it is noted as pending before the call is made, so neither a
 //! crash nor a wish that is taken back in between can lose it.
 
-use jiff::{SignedDuration, Timestamp};
 use wukong_api::ValidatedWukong;
 use wukong_api::spec::{PowerState, RunStrategy};
 
-use crate::decision::Call;
+use crate::call::Call;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
-use crate::observed::Called;
 
 /// Annotation value while a wish waits for a call to be carried out.
 const PENDING: &str = "pending";
-/// How long the effect of a call may take to show before it is called again.
-const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
-
 /// What the Wukong asks of the VM's power.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DesiredPower {
@@ -170,18 +165,4 @@ enum Missing {
     Call(Call),
     /// The VM has to come to a state in which the call can be made.
     Time,
-}
-
-/// The call, unless it was made a moment ago; in that case, when to look again.
-pub(crate) fn not_twice(
-    call: Call,
-    called: Option<&Called>,
-    now: Timestamp,
-) -> Result<Call, Timestamp> {
-    match called {
-        Some(last) if last.call == call && now < last.at + CALL_SETTLES => {
-            Err(last.at + CALL_SETTLES)
-        }
-        _ => Ok(call),
-    }
 }

@@ -1,0 +1,72 @@
+//! Objects that the operator makes: their kinds and names.
+
+use std::fmt;
+
+use kube::Resource;
+use kube::core::ApiResource;
+use wukong_network::nad::NetworkAttachmentDefinition;
+use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
+use wukong_storage::data_volume::DataVolume;
+use wukong_vm::virtual_machine::VirtualMachine;
+
+/// The kinds that we make.
+#[derive(
+    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr, strum::Display,
+)]
+pub enum Kind {
+    /// Cloud-init data.
+    Secret,
+    /// A network to attach.
+    NetworkAttachmentDefinition,
+    /// A bridge on nodes, which belongs to no single Wukong.
+    NodeNetworkConfigurationPolicy,
+    /// A disk with its content.
+    DataVolume,
+    /// An empty disk where CDI is missing.
+    PersistentVolumeClaim,
+    /// The virtual machine.
+    VirtualMachine,
+}
+
+impl Kind {
+    /// Whether it is what a disk consists of.
+    pub(crate) fn is_of_disk(self) -> bool {
+        matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
+    }
+
+    /// Whether its objects are in the namespace of their Wukong, and not the whole cluster's.
+    pub fn is_namespaced(self) -> bool {
+        self != Self::NodeNetworkConfigurationPolicy
+    }
+
+    /// Group, version, kind and plural.
+    pub fn api_resource(self) -> ApiResource {
+        use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+        fn of<K: Resource<DynamicType = ()>>() -> ApiResource {
+            ApiResource::erase::<K>(&())
+        }
+        match self {
+            Self::Secret => of::<Secret>(),
+            Self::NetworkAttachmentDefinition => of::<NetworkAttachmentDefinition>(),
+            Self::NodeNetworkConfigurationPolicy => of::<NodeNetworkConfigurationPolicy>(),
+            Self::DataVolume => of::<DataVolume>(),
+            Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
+            Self::VirtualMachine => of::<VirtualMachine>(),
+        }
+    }
+}
+
+/// A child, in the namespace of its Wukong; or a policy for nodes, which it shares.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Target {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: String,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind, self.name)
+    }
+}
