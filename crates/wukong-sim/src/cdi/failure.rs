@@ -1,8 +1,9 @@
 //! How imports go wrong: the last words of the importer for each scenario, as a real one was heard to say them.
 
 use crate::field::Field;
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 /// The end of an importer.
 #[derive(Clone, Debug, PartialEq, Eq)]
