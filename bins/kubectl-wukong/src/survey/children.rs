@@ -7,63 +7,9 @@ use wukong_engine::facts::bounded;
 use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::world::World;
 
-use super::source::{Scope, Source, source};
+use super::source::CHILDREN;
 use super::{Survey, any, name, read};
 use crate::cluster::Cluster;
-
-/// The kinds of the objects that a Wukong has or refers to.
-pub static CHILDREN: &[Source] = &[
-    source(
-        "kubevirt.io",
-        "v1",
-        "VirtualMachine",
-        "virtualmachines",
-        Scope::Namespace,
-    ),
-    source(
-        "kubevirt.io",
-        "v1",
-        "VirtualMachineInstance",
-        "virtualmachineinstances",
-        Scope::Namespace,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "DataVolume",
-        "datavolumes",
-        Scope::Namespace,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "DataSource",
-        "datasources",
-        Scope::Namespace,
-    ),
-    source(
-        "k8s.cni.cncf.io",
-        "v1",
-        "NetworkAttachmentDefinition",
-        "network-attachment-definitions",
-        Scope::Namespace,
-    ),
-    source(
-        "snapshot.storage.k8s.io",
-        "v1",
-        "VolumeSnapshot",
-        "volumesnapshots",
-        Scope::Namespace,
-    ),
-    source(
-        "",
-        "v1",
-        "PersistentVolumeClaim",
-        "persistentvolumeclaims",
-        Scope::Namespace,
-    ),
-    source("", "v1", "Event", "events", Scope::Namespace),
-];
 
 impl Survey {
     /// Reads the cluster and the objects of one Wukong.

@@ -10,8 +10,7 @@ use wukong_engine::environment::addresses::{Addresses, WukongName};
 use wukong_engine::related::RelatedNames;
 use wukong_engine::store::Presence;
 
-use super::children::CHILDREN;
-use super::source::{ENACTMENTS, POLICIES, SOURCES};
+use super::source::{CHILDREN, ENACTMENTS, POLICIES, SOURCES};
 use super::{Part, Survey, is_kubevirt_pod, name};
 
 /// The objects of one kind.

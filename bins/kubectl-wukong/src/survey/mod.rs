@@ -16,9 +16,8 @@ use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
 
 use crate::cluster::{Cluster, denied, unseen};
-use children::CHILDREN;
 pub use kept::Kept;
-use source::{CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
+use source::{CHILDREN, CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;

@@ -192,3 +192,57 @@ impl Source {
         version.rsplit_once('/').map_or("", |(group, _)| group) == self.group
     }
 }
+
+/// The kinds of the objects that a Wukong has or refers to.
+pub static CHILDREN: &[Source] = &[
+    source(
+        "kubevirt.io",
+        "v1",
+        "VirtualMachine",
+        "virtualmachines",
+        Scope::Namespace,
+    ),
+    source(
+        "kubevirt.io",
+        "v1",
+        "VirtualMachineInstance",
+        "virtualmachineinstances",
+        Scope::Namespace,
+    ),
+    source(
+        "cdi.kubevirt.io",
+        "v1beta1",
+        "DataVolume",
+        "datavolumes",
+        Scope::Namespace,
+    ),
+    source(
+        "cdi.kubevirt.io",
+        "v1beta1",
+        "DataSource",
+        "datasources",
+        Scope::Namespace,
+    ),
+    source(
+        "k8s.cni.cncf.io",
+        "v1",
+        "NetworkAttachmentDefinition",
+        "network-attachment-definitions",
+        Scope::Namespace,
+    ),
+    source(
+        "snapshot.storage.k8s.io",
+        "v1",
+        "VolumeSnapshot",
+        "volumesnapshots",
+        Scope::Namespace,
+    ),
+    source(
+        "",
+        "v1",
+        "PersistentVolumeClaim",
+        "persistentvolumeclaims",
+        Scope::Namespace,
+    ),
+    source("", "v1", "Event", "events", Scope::Namespace),
+];
