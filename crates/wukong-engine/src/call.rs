@@ -1,8 +1,8 @@
-//! Calls of subresources: which there are, and when one is made again.
+//! Calls of subresources, and the time after which one is repeated.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// How long the effect of a call may take to show before it is called again.
+/// Time in which the effect of a call should show. After it, the call is repeated.
 const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
 
 /// A subresource of the VirtualMachine or its instance.
@@ -15,20 +15,20 @@ pub enum Call {
     Restart,
     /// Stops the CPUs of the guest.
     Pause,
-    /// Lets them go on.
+    /// Continues the CPUs of the guest.
     Unpause,
 }
 
 /// A call of a subresource that was accepted; its effect shows later.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Called {
-    /// Which.
+    /// The subresource.
     pub call: Call,
-    /// When.
+    /// Time of the call.
     pub at: Timestamp,
 }
 
-/// The call, unless it was made a moment ago; in that case, when to look again.
+/// Returns the call, or the time to decide again if the same call was made less than [`CALL_SETTLES`] ago.
 pub(crate) fn not_twice(
     call: Call,
     called: Option<&Called>,

@@ -9,7 +9,7 @@ use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
-/// The kinds that we make.
+/// Kinds that the operator makes.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr, strum::Display,
 )]
@@ -29,12 +29,22 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Whether it is what a disk consists of.
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::Secret,
+        Self::NetworkAttachmentDefinition,
+        Self::NodeNetworkConfigurationPolicy,
+        Self::DataVolume,
+        Self::PersistentVolumeClaim,
+        Self::VirtualMachine,
+    ];
+
+    /// Whether disks consist of objects of the kind.
     pub(crate) fn is_of_disk(self) -> bool {
         matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
     }
 
-    /// Whether its objects are in the namespace of their Wukong, and not the whole cluster's.
+    /// Whether the objects are in the namespace of their Wukong. Otherwise they have none.
     pub fn is_namespaced(self) -> bool {
         self != Self::NodeNetworkConfigurationPolicy
     }
@@ -56,7 +66,7 @@ impl Kind {
     }
 }
 
-/// A child, in the namespace of its Wukong; or a policy for nodes, which it shares.
+/// An object in the namespace of its Wukong, or an NNCP that Wukongs share.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Target {
     /// Its kind.

@@ -21,7 +21,7 @@ pub enum Kind {
     DataSource,
     /// A DataVolume of CDI.
     DataVolume,
-    /// What became of a node network policy on one node.
+    /// State of a node network policy on one node.
     Enactment,
     /// KubeVirt's own resource.
     KubeVirt,

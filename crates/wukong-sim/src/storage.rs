@@ -18,7 +18,7 @@ const DOMAIN: &str = ".simulator.wukong.dev";
 const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 const WAIT: &str = "WaitForFirstConsumer";
 
-/// The node that the scheduler chose for the first consumer of a claim.
+/// Annotation with the node that the scheduler chose for the first consumer of a claim.
 pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 
 /// Whether a claim has its volume.

@@ -12,13 +12,13 @@ pub(super) const RESTART: &str = "the running VM keeps what it was started with"
 pub struct Change {
     /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
     pub path: String,
-    /// What was asked for before; `None`: nothing, or a secret.
+    /// Value before; `None` for no value or a secret.
     pub from: Option<String>,
-    /// What is asked for now; `None`: nothing, or a secret.
+    /// Value now; `None` for no value or a secret.
     pub to: Option<String>,
-    /// What it takes.
+    /// Class of the change.
     pub class: Class,
-    /// Why it takes that, and what becomes of it.
+    /// Why the change has this class, and its effect.
     pub why: String,
 }
 

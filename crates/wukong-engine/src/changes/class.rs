@@ -20,7 +20,7 @@ pub enum Class {
     /// Only a guest that boots for the first time takes it in: this one stays as it is.
     #[strum(serialize = "first boot only")]
     FirstBootOnly,
-    /// It cannot be carried out. While the manifest asks for it, nothing else of the manifest is carried out either.
+    /// The operator refuses it. While the spec has it, the operator applies nothing else of the spec either.
     #[strum(serialize = "refused")]
     Refused,
     /// It takes effect with the next start of the VM, and what the guest has written is lost.

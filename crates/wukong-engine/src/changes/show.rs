@@ -1,9 +1,9 @@
-//! Values of the spec as people read them.
+//! Values of the spec as text.
 
 use wukong_api::Bytes;
 use wukong_api::spec::{Architecture, HugepageSize, PowerState, RunStrategy};
 
-/// A value as people read it.
+/// Shows a value as text; `None` for no value.
 pub(super) trait Show {
     fn show(&self) -> Option<String>;
 }

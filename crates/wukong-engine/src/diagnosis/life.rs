@@ -1,23 +1,23 @@
-//! What a VM does, as far as the cluster matters to it.
+//! Whether a VM runs, as far as the cluster matters to it.
 
 use wukong_api::Reason;
 
 use super::condition::{Condition, Status};
 use crate::situation::Situation;
 
-/// What a VM does, as far as the cluster matters to it.
+/// Whether a VM runs, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Life {
-    /// It does not run, and nobody wants it to.
+    /// It does not run and should not.
     Rests,
-    /// It is to run, and does not yet.
+    /// It should run and does not yet.
     Rises,
     /// It runs.
     Runs,
 }
 
 impl Life {
-    /// From the condition `Running` of a VM that exists.
+    /// Derives it from the condition `Running` of a VM that exists.
     pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
         match running.map(|running| (running.reason, running.status)) {
             None if situation.wish.runs() => Self::Rises,

@@ -1,6 +1,6 @@
-//! What the rules need to know about the installation.
+//! The part of the installation on which the rules depend.
 
-/// What the rules need to know about the installation.
+/// The part of the installation on which the rules depend.
 #[derive(Clone, Debug)]
 pub struct ClusterConfig {
     /// `vmRolloutStrategy: LiveUpdate`, the default; `Stage` otherwise.

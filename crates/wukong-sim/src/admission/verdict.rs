@@ -1,4 +1,4 @@
-//! What a webhook answers: the causes that were found, and the refusal that they come to.
+//! The answer of a webhook: a denial with every cause.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What all that handle VirtualMachines and instances know of them.
+//! Constants and states that VirtualMachines and instances share.
 
 use crate::change::Manager;
 use crate::field::Field;
@@ -8,7 +8,7 @@ pub const VIRT: Manager = Manager::VirtController;
 pub const CONTROLLER_FINALIZER: &str = "kubevirt.io/virtualMachineControllerFinalize";
 pub const FOREGROUND_FINALIZER: &str = "kubevirt.io/foregroundDeleteVirtualMachine";
 
-/// What KubeVirt says of an instance of which the launcher pod is deleted.
+/// Message of an instance while its launcher pod is deleted.
 pub const TERMINATING: &str = "virt-launcher pod is terminating";
 
 pub fn is_deleting(object: &Field<'_>) -> bool {

@@ -10,11 +10,11 @@ use crate::world::World;
 pub struct Settings {
     pub live_update: bool,
     pub emulation: bool,
-    /// Whether KubeVirt migrates instances by itself so that changes reach them. It does not unless it is asked to.
+    /// Whether KubeVirt migrates instances by itself so that changes reach them. The default is that it does not.
     pub live_migrates: bool,
 }
 
-/// What people set in the KubeVirt resource.
+/// Returns the configuration in the KubeVirt resource.
 pub fn configuration(world: &World) -> Option<Field<'_>> {
     Some(installation::found(world, Kind::KubeVirt)?.at("spec.configuration"))
 }
