@@ -3,6 +3,7 @@
 
 mod actions;
 mod call;
+pub mod catalogue;
 pub mod changes;
 mod conditions;
 mod decide;

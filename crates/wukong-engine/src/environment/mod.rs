@@ -19,10 +19,6 @@ use addresses::Addresses;
 use crate::facts::{ObjectFact, StorageClassFact};
 use crate::store::{Presence, Store};
 
-/// Label selector of the pods in [`Environment::kubevirt_pods`], in any namespace.
-pub const KUBEVIRT_PODS: &str =
-    "kubevirt.io in (virt-api,virt-controller,virt-handler,virt-operator)";
-
 /// Everything that is known of the cluster besides the children of Wukongs. It grows with the nodes of the cluster, a
 /// few kilobytes each, and not with its VMs, but for the addresses that manifests name.
 #[derive(Clone, Debug, Default)]
@@ -37,7 +33,7 @@ pub struct Environment {
     pub own_crds: Store<CrdFact>,
     /// The KubeVirt resource.
     pub kubevirts: Store<KubeVirtFact>,
-    /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
+    /// KubeVirt's own pods.
     pub kubevirt_pods: Store<PodFact>,
     /// Nodes.
     pub nodes: Store<NodeFact>,
