@@ -8,7 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::action::{self, ActionArgs, DesiredPower};
-use crate::cluster::ClusterArgs;
+use crate::cluster::{ClusterArgs, with_cluster};
 use crate::exit::{self, Exit};
 use crate::{
     bundle, complete, console, doctor, explain_reason, ip, list, output, plan, port_forward,
@@ -103,14 +103,6 @@ impl Command {
             Self::Complete { words } => complete::run(Cli::command(), words),
         }
     }
-}
-
-/// Runs a command that connects to a cluster.
-pub fn with_cluster<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(command)
 }
 
 /// Runs the command line of this process.

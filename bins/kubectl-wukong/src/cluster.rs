@@ -10,6 +10,14 @@ use kube::{Api, Client, Config};
 use wukong_api::Wukong;
 use wukong_engine::store::Presence;
 
+/// Runs a command that connects to a cluster.
+pub fn with_cluster<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(command)
+}
+
 /// Flags that select cluster and namespace.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ClusterArgs {

@@ -9,8 +9,7 @@ use clap_complete::engine::{self, ArgValueCandidates, CompletionCandidate};
 use kube::ResourceExt;
 use kube::api::ListParams;
 
-use crate::cli::with_cluster;
-use crate::cluster::{self, ClusterArgs};
+use crate::cluster::{self, ClusterArgs, with_cluster};
 use crate::exit::Exit;
 use crate::output;
 

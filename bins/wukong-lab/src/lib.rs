@@ -16,13 +16,14 @@
 pub mod cli;
 pub mod cluster;
 pub mod guests;
+mod lab;
 pub mod sim;
 
 pub use cluster::access::{ADMIN, SIMULATOR};
 pub use cluster::binaries::Binaries;
-pub use cluster::lab::{Lab, Options};
 pub use cluster::operator::{Operator, OperatorOptions};
 pub use cluster::process::Process;
 pub use cluster::progress::Progress;
 pub use cluster::upstream::Upstream;
+pub use lab::{Lab, Options};
 pub use sim::process::{BootImages, SimulatorOptions};

@@ -4,37 +4,21 @@ use std::collections::BTreeSet;
 
 use parking_lot::{RwLock, RwLockReadGuard};
 use serde_json::Value;
+use wukong_engine::catalogue::{Objects, StoreOf, Wakes, Watched};
 use wukong_engine::facts::{Fact, Meta};
-use wukong_engine::{Kind, Presence, Store, World};
+use wukong_engine::{Kind, Presence, World};
 
 use crate::projection::{Project, StoredWukong};
 use crate::queue::{Key, Queue};
 use crate::remembered::Remembered;
 use crate::wukongs::{Entry, Wukongs};
 
-/// Selects the store of a kind in the world.
-type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
-
 /// The facts of one kind in the world.
 #[derive(Debug)]
 pub struct Part<F: Fact> {
     store: StoreOf<F>,
-    /// Selects the relevant objects.
-    keep: fn(&F) -> bool,
+    objects: Objects,
     wakes: Wakes,
-}
-
-/// The Wukongs to reconcile when a fact of a kind changes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Wakes {
-    /// The Wukongs that own or reference the object; all if it has no namespace.
-    Affected,
-    /// All blocked Wukongs.
-    Blocked,
-    /// The blocked Wukongs of the object's namespace.
-    BlockedInNamespace,
-    /// The Wukongs with `nodeNetwork`, in all namespaces.
-    NodeNetworks,
 }
 
 impl<F: Fact> Clone for Part<F> {
@@ -46,37 +30,23 @@ impl<F: Fact> Clone for Part<F> {
 impl<F: Fact> Copy for Part<F> {}
 
 impl<F: Fact> Part<F> {
-    const fn of(store: StoreOf<F>, wakes: Wakes) -> Self {
+    /// The facts of a watched kind.
+    pub const fn of(watched: &Watched, store: StoreOf<F>) -> Self {
         Self {
             store,
-            keep: |_| true,
-            wakes,
+            objects: watched.objects,
+            wakes: watched.wakes,
         }
     }
 
-    /// Keeps only the objects for which `keep` is true.
-    pub const fn only(self, keep: fn(&F) -> bool) -> Self {
-        Self { keep, ..self }
-    }
-
-    /// A kind that Wukongs own or reference, or on which all of them depend.
+    /// The facts of a kind that Wukongs own or reference.
+    #[cfg(test)]
     pub const fn of_wukongs(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::Affected)
-    }
-
-    /// A kind of the cluster itself, which affects blocked Wukongs.
-    pub const fn of_cluster(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::Blocked)
-    }
-
-    /// A kind for node networks, which affects all Wukongs with `nodeNetwork`.
-    pub const fn of_bridges(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::NodeNetworks)
-    }
-
-    /// A kind that limits a namespace, which affects blocked Wukongs there.
-    pub const fn of_namespace(store: StoreOf<F>) -> Self {
-        Self::of(store, Wakes::BlockedInNamespace)
+        Self {
+            store,
+            objects: Objects::All,
+            wakes: Wakes::Affected,
+        }
     }
 }
 
@@ -123,7 +93,7 @@ impl Cluster {
 
     /// Replaces the facts of a kind by a complete list.
     pub fn listed<F: Fact>(&self, part: Part<F>, mut facts: Vec<F>) {
-        facts.retain(part.keep);
+        facts.retain(|fact| part.objects.keeps(fact.meta()));
         let (before, changed) = {
             let mut world = self.world.write();
             let store = (part.store)(&mut world);
@@ -141,7 +111,7 @@ impl Cluster {
 
     /// Records an object that was added or changed.
     pub fn updated<F: Fact>(&self, part: Part<F>, fact: F) {
-        if !(part.keep)(&fact) {
+        if !part.objects.keeps(fact.meta()) {
             return;
         }
         let meta = fact.meta().clone();

@@ -3,18 +3,19 @@
 use jiff::Timestamp;
 use wukong_api::validated::Login;
 
+use crate::call::{self, Call};
 use crate::conditions::{dependencies, spec, volumes};
-use crate::decision::{Apply, Call, Decision, Expand, Expect, Kind, Prune, Target};
+use crate::decision::{Apply, Decision, Expand, Expect, Prune};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::environment::bridges::Bridge;
 use crate::observed::{Applied, FailureKind};
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::pending::Pending;
-use crate::power;
 use crate::report::Report;
 use crate::said::finish;
 use crate::situation::Situation;
 use crate::store::Presence;
+use crate::target::{Kind, Target};
 
 impl<'a> Situation<'a> {
     pub(crate) fn decision(mut self) -> Decision {
@@ -340,7 +341,7 @@ impl<'a> Situation<'a> {
     fn plan_call(&mut self, wanted: Option<Call>, decision: &mut Decision) {
         let Some(call) = wanted else { return };
         let called = self.observed.memory.called.as_ref();
-        match power::not_twice(call, called, self.observed.now) {
+        match call::not_twice(call, called, self.observed.now) {
             Ok(call) if self.is_held_back(&self.vm_target(), call.as_ref()) => {}
             Ok(call) => decision.calls.push(call),
             Err(again) => self.wake(again),

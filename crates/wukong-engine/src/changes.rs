@@ -7,12 +7,17 @@
 //!
 //! Nothing in a Wukong makes KubeVirt want another VirtualMachine, so no change recreates it.
 
+mod change;
+mod class;
 mod disks;
 mod first_boot;
 mod guest;
 mod nics;
 mod running_vm;
+mod show;
 
+pub use change::Change;
+pub use class::Class;
 pub(crate) use disks::gone as disk_gone;
 pub(crate) use first_boot::FIRST_BOOT;
 pub use first_boot::{FirstBootField, first_boot};
@@ -20,59 +25,18 @@ pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
 pub(crate) use running_vm::NO_AUTOMATIC_MIGRATION;
 pub use running_vm::{Rollout, RunningVm};
 
-use strum::{AsRefStr, Display};
 use wukong_api::spec::{Architecture, HugepageSize, PowerState, RunStrategy};
 use wukong_api::validated::Machine;
 use wukong_api::{Bytes, ValidatedWukong};
 
 use crate::power::DesiredPower;
+use change::{Changes, RESTART};
 
 /// How much larger than at its start KubeVirt lets a VM grow (`liveUpdateConfiguration.maxHotplugRatio`).
 const HOTPLUG_RATIO: u64 = 4;
 /// Memory is plugged into guests of at least this size, and in steps of this size.
 const HOTPLUG_MEMORY: Bytes = Bytes(1 << 30);
 const MEMORY_STEP: u64 = 2 << 20;
-
-/// What a change needs to take effect, from the harmless to the dangerous.
-#[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum Class {
-    /// It takes effect while the guest runs, and the guest's devices stay as they are.
-    #[strum(serialize = "in place")]
-    InPlace,
-    /// The running guest gets or loses a device.
-    #[strum(serialize = "hot-plug")]
-    HotPlug,
-    /// It takes effect with the next start of the VM.
-    #[strum(serialize = "needs restart")]
-    NeedsRestart,
-    /// It takes effect once the VM has been stopped for a while: a restart is not enough.
-    #[strum(serialize = "power off")]
-    PowerOff,
-    /// It takes effect only in a guest that boots for the first time: the present guest stays as it is.
-    #[strum(serialize = "first boot only")]
-    FirstBootOnly,
-    /// The operator cannot apply it. While it is in the spec, the operator applies no other change of the spec.
-    #[strum(serialize = "refused")]
-    Refused,
-    /// It takes effect with the next start of the VM, and what the guest has written is lost.
-    #[strum(serialize = "destroys data")]
-    DestroysData,
-}
-
-/// A field that differs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Change {
-    /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
-    pub path: String,
-    /// The value in the old spec; `None`: no value, or a secret.
-    pub from: Option<String>,
-    /// The value in the new spec; `None`: no value, or a secret.
-    pub to: Option<String>,
-    /// What the change needs to take effect.
-    pub class: Class,
-    /// Why it needs that, and how it takes effect.
-    pub why: String,
-}
 
 /// The changes from one state of a Wukong to another, in the order of the fields.
 ///
@@ -93,52 +57,7 @@ pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, vm: RunningVm) -> 
     changes.list
 }
 
-/// Collects changes.
-struct Changes {
-    list: Vec<Change>,
-    vm: RunningVm,
-}
-
 impl Changes {
-    /// Notes the change of a field, when it did change.
-    fn field<T: PartialEq + Show>(
-        &mut self,
-        path: &str,
-        old: &T,
-        new: &T,
-        class: Class,
-        why: &str,
-    ) {
-        if old != new {
-            self.add(path, old.show(), new.show(), class, why);
-        }
-    }
-
-    fn add(
-        &mut self,
-        path: &str,
-        from: Option<String>,
-        to: Option<String>,
-        class: Class,
-        why: &str,
-    ) {
-        self.list.push(Change {
-            path: path.to_owned(),
-            from,
-            to,
-            class,
-            why: why.to_owned(),
-        });
-    }
-
-    /// The class of what reaches the running VM under `LiveUpdate` only.
-    fn live(&self, class: Class) -> Class {
-        match self.vm.rollout {
-            Rollout::LiveUpdate => class,
-            Rollout::Stage => Class::NeedsRestart,
-        }
-    }
-
     /// While a restart is required, KubeVirt plugs nothing but NICs into the running guest.
     fn hold_up(&mut self) {
         let restarts =
@@ -396,67 +315,6 @@ impl Changes {
 
 const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
 const POD_METADATA: &str = "the VirtualMachine has them at once, its pod with the next start";
-const RESTART: &str = "the running VM keeps what it was started with";
 const HELD_UP: &str =
     "KubeVirt plugs nothing but NICs into a guest that has to be restarted for another change";
 const STAGED: &str = "KubeVirt stages changes (vmRolloutStrategy: Stage): the running VM keeps what it was started with";
-
-/// A value as people read it.
-trait Show {
-    fn show(&self) -> Option<String>;
-}
-
-impl<T: Show> Show for Option<T> {
-    fn show(&self) -> Option<String> {
-        self.as_ref().and_then(T::show)
-    }
-}
-
-/// Values that print themselves; those of the spec as they are written there.
-macro_rules! show {
-    (display: $($display:ty),*; written: $($written:ty),*) => {
-        $(impl Show for $display {
-            fn show(&self) -> Option<String> {
-                Some(self.to_string())
-            }
-        })*
-        $(impl Show for $written {
-            fn show(&self) -> Option<String> {
-                written(self)
-            }
-        })*
-    };
-}
-
-show! {
-    display: bool, i64, u16, u32, String, Bytes, wukong_api::Mac;
-    written: Architecture, HugepageSize, wukong_api::spec::IpFamily, wukong_api::spec::NicModel, wukong_api::spec::UserDataFormat, wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
-        wukong_api::spec::EvictionStrategy, wukong_api::spec::Firmware, wukong_api::spec::NetworkType,
-        wukong_api::spec::OnMissingMultus, wukong_api::spec::ReclaimPolicy, wukong_api::spec::RestartApproval,
-        wukong_api::spec::VolumeMode, PowerState, RunStrategy
-}
-
-impl Show for std::collections::BTreeMap<String, String> {
-    fn show(&self) -> Option<String> {
-        list(self.iter().map(|(key, value)| format!("{key}={value}")))
-    }
-}
-
-/// The spelling of an enum in the spec.
-fn written(value: &impl serde::Serialize) -> Option<String> {
-    serde_json::to_value(value).ok()?.as_str().map(Into::into)
-}
-
-/// Several values; `None` for none.
-fn list(values: impl Iterator<Item = String>) -> Option<String> {
-    let all: Vec<String> = values.collect();
-    (!all.is_empty()).then(|| all.join(", "))
-}
-
-/// Names of list entries, in their order, that are in both lists: whether only the order differs.
-fn reordered<'a>(old: &[&'a str], new: &[&'a str]) -> bool {
-    let common = |a: &[&'a str], b: &[&'a str]| -> Vec<&'a str> {
-        a.iter().copied().filter(|name| b.contains(name)).collect()
-    };
-    common(old, new) != common(new, old)
-}

@@ -10,9 +10,9 @@ use wukong_api::{
     ConditionType, OperatorSettings, Reason, ValidatedWukong, Wukong, WukongStatus, names,
 };
 
-use crate::condition::Condition;
 use crate::conditions::{deleting, running, spec};
 use crate::decision::Decision;
+use crate::diagnosis::condition::Condition;
 use crate::facts;
 use crate::observed::Observed;
 use crate::said::{Said, finish};

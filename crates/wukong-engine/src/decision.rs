@@ -1,83 +1,13 @@
 //! The result of `decide`.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use kube::Resource;
-use kube::core::ApiResource;
 use serde_json::Value;
-use wukong_api::{Bytes, ConditionType, Reason, WukongStatus};
-use wukong_network::nad::NetworkAttachmentDefinition;
-use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
-use wukong_storage::data_volume::DataVolume;
-use wukong_vm::virtual_machine::VirtualMachine;
+use wukong_api::{Bytes, WukongStatus};
 
+use crate::call::Call;
 use crate::diagnosis::Check;
-
-/// A state that the VM waits in and that should pass without a user.
-pub type Waiting = (ConditionType, Reason);
-
-/// The kinds that the operator creates.
-#[derive(
-    Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr, strum::Display,
-)]
-pub enum Kind {
-    /// Cloud-init data.
-    Secret,
-    /// A network to attach.
-    NetworkAttachmentDefinition,
-    /// A bridge on nodes, which belongs to no single Wukong.
-    NodeNetworkConfigurationPolicy,
-    /// A disk with its content.
-    DataVolume,
-    /// An empty disk where CDI is missing.
-    PersistentVolumeClaim,
-    /// The virtual machine.
-    VirtualMachine,
-}
-
-impl Kind {
-    /// Whether an object of this kind is a part of a disk.
-    pub(crate) fn is_of_disk(self) -> bool {
-        matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
-    }
-
-    /// Whether its objects are in the namespace of their Wukong, and not the whole cluster's.
-    pub fn is_namespaced(self) -> bool {
-        self != Self::NodeNetworkConfigurationPolicy
-    }
-
-    /// Group, version, kind and plural.
-    pub fn api_resource(self) -> ApiResource {
-        use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
-        fn of<K: Resource<DynamicType = ()>>() -> ApiResource {
-            ApiResource::erase::<K>(&())
-        }
-        match self {
-            Self::Secret => of::<Secret>(),
-            Self::NetworkAttachmentDefinition => of::<NetworkAttachmentDefinition>(),
-            Self::NodeNetworkConfigurationPolicy => of::<NodeNetworkConfigurationPolicy>(),
-            Self::DataVolume => of::<DataVolume>(),
-            Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
-            Self::VirtualMachine => of::<VirtualMachine>(),
-        }
-    }
-}
-
-/// A child, in the namespace of its Wukong; or a policy for nodes, which it shares.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Target {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: String,
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind, self.name)
-    }
-}
+use crate::observed::Waiting;
+use crate::target::{Kind, Target};
 
 /// The actions to take now. Applies of the first wave run side by side; the VirtualMachine follows if all of them succeed.
 #[derive(Clone, Debug, PartialEq)]
@@ -176,20 +106,6 @@ impl Expand {
     pub fn hash(&self) -> String {
         self.to.to_string()
     }
-}
-
-/// A subresource of the VirtualMachine or its instance.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq, strum::AsRefStr, strum::Display)]
-#[strum(serialize_all = "lowercase")]
-pub enum Call {
-    /// Starts a VM of strategy `Manual`.
-    Start,
-    /// Restarts the VM.
-    Restart,
-    /// Stops the CPUs of the guest.
-    Pause,
-    /// Lets them go on.
-    Unpause,
 }
 
 /// Deletion of a child that the spec no longer requires.

@@ -18,8 +18,8 @@ use wukong_storage::{Context, Existing, Planned};
 use wukong_vm::virtual_machine::VirtualMachine;
 use wukong_vm::{Inputs, VolumeSource};
 
-use crate::decision::{Kind, Target};
 use crate::managed_fields;
+use crate::target::{Kind, Target};
 
 /// What the objects depend on besides the spec.
 #[derive(Clone, Debug)]

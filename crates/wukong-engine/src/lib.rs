@@ -2,8 +2,9 @@
 #![deny(missing_docs)]
 
 mod actions;
+mod call;
+pub mod catalogue;
 pub mod changes;
-mod condition;
 mod conditions;
 mod decide;
 pub mod decision;
@@ -24,13 +25,16 @@ mod said;
 mod situation;
 mod status;
 pub mod store;
+mod target;
 pub mod world;
 
+pub use call::{Call, Called};
 pub use decide::{decide, undecodable};
-pub use decision::{Apply, Call, Decision, Expand, Expect, Kind, Note, Prune, Target, Waiting};
-pub use observed::{Applied, Called, Failure, FailureKind, Memory, Observed, Queried};
+pub use decision::{Apply, Decision, Expand, Expect, Note, Prune};
+pub use observed::{Applied, Failure, FailureKind, Memory, Observed, Queried, Waiting};
 pub use power::DesiredPower;
 pub use store::{Presence, Seen, Store};
+pub use target::{Kind, Target};
 pub use world::World;
 
 /// The example in the README of the repository compiles and holds.

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
-use wukong_api::{OperatorSettings, Wukong, WukongStatus};
+use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong, WukongStatus};
 
-use crate::decision::{Call, Target, Waiting};
+use crate::call::Called;
 use crate::related::Children;
+use crate::target::Target;
 use crate::world::World;
+
+/// What a VM waits for that should come by itself.
+pub type Waiting = (ConditionType, Reason);
 
 /// The input of a decision.
 #[derive(Clone, Copy, Debug)]
@@ -53,15 +57,6 @@ pub struct Queried {
     pub times: u32,
     /// The pods and events.
     pub children: Children,
-}
-
-/// A call of a subresource that was accepted; its effect shows later.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Called {
-    /// Which.
-    pub call: Call,
-    /// When.
-    pub at: Timestamp,
 }
 
 /// A rejected write.

@@ -6,10 +6,10 @@ use wukong_api::validated::{Disk, Source};
 use wukong_api::{Bytes, ValidatedWukong};
 use wukong_storage::Existing;
 
-use crate::decision::{Kind, Target};
 use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
 use crate::observed::Observed;
 use crate::store::{Presence, Seen, Store};
+use crate::target::{Kind, Target};
 use crate::world::World;
 
 /// Owner of an object that has one of our names.

@@ -12,16 +12,17 @@ use wukong_api::spec::{RestartApproval, RunStrategy};
 use wukong_api::status::{FirstBoot, PendingChange, StartedWith};
 use wukong_api::{Bytes, WukongStatus};
 
+use crate::call::Call;
 use crate::changes::{Change, Class, RunningVm};
-use crate::condition::{Condition, Status};
 use crate::conditions::running;
-use crate::decision::{Call, Target};
 use crate::desired::{Bodies, Body};
+use crate::diagnosis::condition::{Condition, Status};
 use crate::diagnosis::scheduler;
 use crate::facts::json::printable;
 use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 use crate::ownership::{DiskSeen, DiskState};
 use crate::situation::Situation;
+use crate::target::Target;
 
 /// The pending changes of the running VM.
 #[derive(Clone, Debug, Default)]

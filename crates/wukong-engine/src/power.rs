@@ -6,19 +6,14 @@
 //! The operator notes such a state as pending before it makes the call, so neither a crash nor a spec that changes back
 //! in between can lose it.
 
-use jiff::{SignedDuration, Timestamp};
 use wukong_api::ValidatedWukong;
 use wukong_api::spec::{PowerState, RunStrategy};
 
-use crate::decision::Call;
+use crate::call::Call;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
-use crate::observed::Called;
 
 /// Value of the annotation while a power state waits for a call.
 const PENDING: &str = "pending";
-/// How long the effect of a call may take to show before it is called again.
-const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
-
 /// The power state in the spec of the Wukong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DesiredPower {
@@ -171,18 +166,4 @@ enum Missing {
     Call(Call),
     /// The VM has to come to a state in which the call can be made.
     Time,
-}
-
-/// The call, unless it was made a moment ago; in that case, the time of the next reconcile.
-pub(crate) fn not_twice(
-    call: Call,
-    called: Option<&Called>,
-    now: Timestamp,
-) -> Result<Call, Timestamp> {
-    match called {
-        Some(last) if last.call == call && now < last.at + CALL_SETTLES => {
-            Err(last.at + CALL_SETTLES)
-        }
-        _ => Ok(call),
-    }
 }

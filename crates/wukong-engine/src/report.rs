@@ -6,23 +6,25 @@ use wukong_api::status::ResourceStatus;
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
-use crate::condition::{Condition, Status};
-use crate::conditions::environment::{self, Life};
+use crate::call::Call;
 use crate::conditions::{
-    created, dependencies, guest, import, networks, node_network, outdated, running, spec, volumes,
+    created, dependencies, environment, guest, import, networks, node_network, outdated, running,
+    spec, volumes,
 };
-use crate::decision::{Call, Kind, Target, Waiting};
 use crate::desired::Body;
 use crate::diagnosis;
+use crate::diagnosis::condition::{Condition, Status, said_before};
 use crate::diagnosis::evidence::Evidence;
+use crate::diagnosis::life::Life;
 use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
-use crate::observed::{Failure, FailureKind};
+use crate::observed::{Failure, FailureKind, Waiting};
 use crate::ownership;
 use crate::pending::Pending;
 use crate::said::Said;
 use crate::situation::Situation;
 use crate::status::{self, Findings};
 use crate::store::Presence;
+use crate::target::{Kind, Target};
 
 /// The input of the report.
 pub(crate) struct Report<'a> {
@@ -265,7 +267,7 @@ impl<'a> Report<'a> {
         if status.observed_generation != observed.wukong.metadata.generation {
             return None;
         }
-        let before = status::said_before(observed.wukong, ConditionType::Created)?;
+        let before = said_before(observed.wukong, ConditionType::Created)?;
         let rejected = matches!(
             before.reason,
             Reason::ApplyFailed | Reason::AdmissionDenied | Reason::QuotaExceeded

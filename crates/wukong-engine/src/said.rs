@@ -2,11 +2,11 @@
 
 use wukong_api::WukongStatus;
 
-use crate::condition::{Condition, Status};
-use crate::decision::{Decision, Waiting};
+use crate::decision::Decision;
 use crate::diagnosis::Check;
+use crate::diagnosis::condition::{Condition, Status};
 use crate::notes::notes;
-use crate::observed::Observed;
+use crate::observed::{Observed, Waiting};
 use crate::status::{self, Findings};
 
 /// The results besides the status.

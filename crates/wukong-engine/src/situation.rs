@@ -1,11 +1,9 @@
 //! One valid Wukong with the facts of its objects.
 
 use jiff::Timestamp;
-use wukong_api::ValidatedWukong;
 use wukong_api::validated::Nic;
+use wukong_api::{Reason, ValidatedWukong};
 
-use crate::conditions::networks;
-use crate::decision::{Kind, Target};
 use crate::environment::addresses::Taken;
 use crate::environment::bridges::Bridge;
 use crate::environment::nodes::Nodes;
@@ -14,6 +12,7 @@ use crate::observed::Observed;
 use crate::ownership::{self, DiskSeen};
 use crate::power::DesiredPower;
 use crate::store::Presence;
+use crate::target::{Kind, Target};
 
 /// One valid Wukong with the facts of its objects.
 pub(crate) struct Situation<'a> {
@@ -47,11 +46,7 @@ impl<'a> Situation<'a> {
             vm,
             instance,
             disks: ownership::disks(wukong, observed),
-            taken: networks::taken_by_another(
-                wukong,
-                nics.as_deref().unwrap_or_default(),
-                observed,
-            ),
+            taken: taken_by_another(wukong, nics.as_deref().unwrap_or_default(), observed),
             nics,
             wish: DesiredPower::of(wukong),
             bridges: Bridge::wanted(wukong),
@@ -77,4 +72,19 @@ impl<'a> Situation<'a> {
             &Nodes::new(environment, Some(self.wukong), now),
         )
     }
+}
+
+/// A MAC or static address that another Wukong has.
+fn taken_by_another(wukong: &ValidatedWukong, nics: &[&Nic], observed: &Observed) -> Option<Taken> {
+    let world = observed.world;
+    [Reason::MACConflict, Reason::IPConflict]
+        .into_iter()
+        .find_map(|reason| {
+            let addresses = &world.environment.addresses;
+            addresses.taken(wukong, nics, reason, |other| {
+                let vm = world.virtual_machines.get(&other.namespace, &other.name);
+                vm.present()
+                    .is_some_and(|vm| vm.meta.is_controlled_by(&other.uid))
+            })
+        })
 }

@@ -11,7 +11,7 @@ use wukong_api::status::{
 use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason, ValidatedWukong, Wukong, WukongStatus, names};
 
-use crate::condition::{Condition, Status};
+use crate::diagnosis::condition::{Condition, Status};
 use crate::facts::VirtualMachineInstanceFact;
 use crate::facts::json::printable;
 use crate::facts::words::shorten;
@@ -351,33 +351,6 @@ pub(crate) fn write_at(
 fn importers_words(status: &WukongStatus) -> Vec<Option<&str>> {
     let volumes = status.volumes.iter();
     volumes.map(|volume| volume.message.as_deref()).collect()
-}
-
-/// The last reported state of a condition.
-pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
-    let status = wukong.status.as_ref()?;
-    let mut conditions = status.conditions.iter();
-    let said = conditions.find(|condition| condition.type_ == type_.as_ref())?;
-    let blocker = status.blocker.as_ref();
-    let blocker = blocker.filter(|blocker| blocker.condition == said.type_);
-    Some(Condition {
-        type_,
-        status: match said.status.as_str() {
-            "True" => Status::True,
-            "False" => Status::False,
-            _ => Status::Unknown,
-        },
-        reason: said.reason.parse().ok()?,
-        message: said.message.clone(),
-        object: blocker.and_then(|blocker| blocker.object.clone()),
-        hint: blocker.and_then(|blocker| blocker.hint.clone()),
-        evidence: Vec::new(),
-        words: Vec::new(),
-        chain: blocker
-            .map(|blocker| blocker.chain.clone())
-            .unwrap_or_default(),
-        open: false,
-    })
 }
 
 /// The reason of the blocker.

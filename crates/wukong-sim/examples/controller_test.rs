@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wukong_sim::Cluster;
 use wukong_sim::admission::Denial;
 use wukong_sim::field::Field;
-use wukong_sim::world::{Kind, Ref};
+use wukong_sim::kind::{Kind, Ref};
 
 const STATE: &str = "example.com/state";
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, put, text};
-use super::world::{Kind, Ref};
+use super::kind::{Kind, Ref};
 
 /// The writer. The names are those of the real writers in managed fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,7 +12,8 @@ use crate::change::{Change, Manager, Moment, Refusal, at, merge};
 use crate::field::{Field, put, text};
 use crate::installation::{KUBEVIRT_NAMESPACE, healthy_node};
 use crate::key::{self, Key};
-use crate::world::{Kind, Ref, World};
+use crate::kind::{Kind, Ref};
+use crate::world::World;
 
 /// How much time one pace takes.
 const PACE: SignedDuration = SignedDuration::from_secs(1);

@@ -6,7 +6,8 @@ use crate::change::{Moment, Step};
 use crate::field::Field;
 use crate::installation::storage::LOCAL_PATH_NAMESPACE;
 use crate::installation::{self, KUBEVIRT_NAMESPACE};
-use crate::world::{Kind, Ref, World};
+use crate::kind::{Kind, Ref};
+use crate::world::World;
 use crate::{cdi, kubevirt};
 
 /// A group of objects that is simulated together.

@@ -8,11 +8,13 @@ mod cluster;
 pub mod field;
 pub mod installation;
 pub mod key;
+pub mod kind;
 pub mod kubevirt;
 mod quantity;
 pub mod reality;
 pub mod scenario;
 mod scheduler;
+mod storage;
 #[cfg(test)]
 mod testing;
 pub mod world;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::field::Field;
-use crate::world::Ref;
+use crate::kind::Ref;
 
 /// What is known of all of them, by the uids of instances and claims.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,8 @@
 //! over the namespace's. What is wrong with nodes, KubeVirt, CDI, Multus and storage classes is named on those themselves.
 
 use super::field::Field;
-use super::world::{Kind, World};
+use super::kind::Kind;
+use super::world::World;
 
 /// The annotation that names scenarios.
 pub const ANNOTATION: &str = "simulator.wukong.dev/scenario";

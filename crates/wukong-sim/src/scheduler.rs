@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::cdi::claim;
 use super::change::{Change, Conditions, Manager, Moment};
 use super::field::{Field, put};
+use super::kind::Kind;
 use super::quantity::Quantity;
 use super::scenario::Scenario;
-use super::world::{Kind, World};
+use super::storage;
+use super::world::World;
 
 const WAIT: &str = "WaitForFirstConsumer";
 
@@ -94,7 +95,7 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
         .collect();
     let unbound: Vec<&Field<'_>> = claims
         .iter()
-        .filter(|claim| !claim::is_bound(claim))
+        .filter(|claim| !storage::is_bound(claim))
         .collect();
     if unbound
         .iter()
@@ -127,7 +128,7 @@ pub fn place(world: &World, pod: &Field<'_>, scenario: &Scenario) -> Placement {
     let selected = |claim: &Field<'_>| {
         claim
             .at("metadata.annotations")
-            .child(claim::SELECTED_NODE)
+            .child(storage::SELECTED_NODE)
             .text()
             .to_owned()
     };

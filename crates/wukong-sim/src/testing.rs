@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::Cluster;
 use crate::change::{Change, Moment, Refusal, Step};
 use crate::field::Field;
-use crate::world::{Kind, Ref, World};
+use crate::kind::{Kind, Ref};
+use crate::world::World;
 
 /// A cluster in which only what a test names takes steps.
 pub struct Sim {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use wukong_sim::Cluster;
-use wukong_sim::world::{Kind, Ref};
+use wukong_sim::kind::{Kind, Ref};
 
 fn cluster(seed: u64) -> Cluster {
     let start = "2026-01-01T00:00:00Z".parse().unwrap();

@@ -1,82 +1,38 @@
 //! `cycles`: no module and no file of a crate depends on itself through others.
 
-mod known;
 mod modules;
 mod source;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::ensure;
 use petgraph::algo::tarjan_scc;
 use petgraph::graphmap::DiGraphMap;
 
 use crate::{dependencies, generated};
-use known::{Cycle, Known};
 use modules::{Modules, Use};
 
 /// Find cycles among the top-level modules and among the files of each crate.
 #[derive(clap::Args)]
 pub struct Args {
     /// Check only these crates.
-    #[arg(conflicts_with = "update")]
     crates: Vec<String>,
-    /// Reduce the list of known cycles (`xtask/cycles.txt`) to those of today.
-    #[arg(long)]
-    update: bool,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let known = Known::read()?;
-    if args.update {
-        let found = search(&[], |_, _| ())?;
-        return known.reduce(found)?.write();
-    }
-    compare(&args.crates, &known)
+    report(&args.crates)
 }
 
-/// Fails if there is a cycle that `xtask/cycles.txt` does not list.
+/// Fails if there is a cycle in a crate.
 pub fn check() -> anyhow::Result<()> {
-    compare(&[], &Known::read()?)
+    report(&[])
 }
 
-fn compare(packages: &[String], known: &Known) -> anyhow::Result<()> {
-    let mut new = 0;
-    let found = search(packages, |cycle, edges| {
-        if !known.has(cycle) {
-            new += 1;
-            println!("{}: cycle of {}", cycle.package, cycle.members.join(", "));
-            for (from, to, edge) in edges {
-                let Use {
-                    line,
-                    path,
-                    from: file,
-                    ..
-                } = edge;
-                println!("  {from} -> {to}: {}:{line}: {path}", file.display());
-            }
-        }
-    })?;
-    if new > 0 {
-        bail!("{new} cycles that xtask/cycles.txt does not list");
-    }
-    println!("{} cycles, all listed in xtask/cycles.txt", found.len());
-    if packages.is_empty() && known.has_others(&found) {
-        println!("run `cargo xtask cycles --update` to shorten the list");
-    }
-    Ok(())
-}
-
-/// An edge of a cycle: from, to, and the first use.
-type Edge<'a> = (&'a str, &'a str, &'a Use);
-
-/// Finds every cycle of some packages, or of all.
-fn search(
-    packages: &[String],
-    mut each: impl FnMut(&Cycle, &[Edge]),
-) -> anyhow::Result<Vec<Cycle>> {
-    let mut found = Vec::new();
+/// Prints every cycle of some packages, or of all, with the first use behind each edge.
+fn report(packages: &[String]) -> anyhow::Result<()> {
+    let mut found = 0;
     for (package, folder) in sources()? {
         if !packages.is_empty() && !packages.contains(&package) {
             continue;
@@ -88,24 +44,24 @@ fn search(
             let uses = Modules::read(&folder, root)?.uses();
             for graph in [by_module(&uses), by_file(&uses)] {
                 for members in cycles(&graph) {
-                    let cycle = Cycle {
-                        package: package.clone(),
-                        members,
-                    };
-                    let inside = |name: &String| cycle.members.contains(name);
-                    let edges: Vec<Edge> = graph
-                        .iter()
-                        .filter(|((from, to), _)| inside(from) && inside(to))
-                        .map(|((from, to), edge)| (from.as_str(), to.as_str(), *edge))
-                        .collect();
-                    each(&cycle, &edges);
-                    found.push(cycle);
+                    found += 1;
+                    println!("{package}: cycle of {}", members.join(", "));
+                    print_edges(&graph, &members);
                 }
             }
         }
     }
-    found.sort();
-    Ok(found)
+    ensure!(found == 0, "{found} cycles");
+    Ok(())
+}
+
+fn print_edges(graph: &Graph, members: &[String]) {
+    for ((from, to), edge) in graph {
+        if members.contains(from) && members.contains(to) {
+            let (file, line, path) = (edge.from.display(), edge.line, &edge.path);
+            println!("  {from} -> {to}: {file}:{line}: {path}");
+        }
+    }
 }
 
 /// The packages of the workspace with their source folders.

@@ -1,14 +1,14 @@
 //! `plan`: the changes that a manifest would make, and the effect of each.
 
 mod known;
+mod planned;
 mod view;
 
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use wukong_api::{ConditionType, ValidatedWukong, Wukong};
-use wukong_engine::changes::{self, Change, Class, RunningVm};
+use wukong_engine::changes::{self, Class, RunningVm};
 use wukong_engine::diagnosis::{CheckStatus, preflight};
 use wukong_engine::environment::Environment;
 
@@ -17,6 +17,7 @@ use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs, Manifest};
 use crate::output::{self, Format};
 use known::Known;
+use planned::{Conflict, Listed, Plan};
 
 /// Show the changes that a manifest would make, and their effect on the running VM.
 ///
@@ -58,45 +59,6 @@ pub struct Args {
     /// Output format
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t = Format::Table)]
     output: Format,
-}
-
-/// The changes of one Wukong.
-#[derive(Debug, Serialize)]
-struct Plan {
-    namespace: String,
-    name: String,
-    /// Whether the Wukong is new.
-    creates: bool,
-    /// Objects that are created for a new Wukong, as `Kind/name`.
-    objects: Vec<String>,
-    changes: Vec<Listed>,
-    /// Addresses that another Wukong has. They keep a new VM from being created.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    conflicts: Vec<Conflict>,
-}
-
-/// An address that another Wukong has.
-#[derive(Debug, Serialize)]
-struct Conflict {
-    reason: String,
-    message: String,
-}
-
-/// A change as it is printed.
-#[derive(Debug, Serialize)]
-struct Listed {
-    path: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    to: Option<String>,
-    #[serde(serialize_with = "class_name")]
-    class: Class,
-    why: String,
-}
-
-fn class_name<S: serde::Serializer>(class: &Class, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(class)
 }
 
 pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
@@ -200,24 +162,4 @@ fn conflicts(addresses: &Environment, manifest: &Manifest) -> Vec<Conflict> {
             message: check.message,
         })
         .collect()
-}
-
-impl From<Change> for Listed {
-    fn from(
-        Change {
-            path,
-            from,
-            to,
-            class,
-            why,
-        }: Change,
-    ) -> Self {
-        Self {
-            path,
-            from,
-            to,
-            class,
-            why,
-        }
-    }
 }

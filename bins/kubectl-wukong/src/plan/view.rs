@@ -6,7 +6,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use wukong_engine::changes::{Class, Rollout};
 
-use super::{Listed, Plan};
+use super::planned::{Listed, Plan};
 use crate::text;
 
 const BOLD: Style = Style::new().bold();

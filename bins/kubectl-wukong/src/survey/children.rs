@@ -5,65 +5,10 @@ use wukong_api::Wukong;
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::bounded;
 use wukong_engine::related::{Children, RelatedNames};
-use wukong_engine::world::World;
 
-use super::source::{Scope, Source, source};
-use super::{Survey, any, name, read};
+use super::source::CHILDREN;
+use super::{Survey, name, read};
 use crate::cluster::Cluster;
-
-/// The kinds of the objects that a Wukong has or refers to.
-pub static CHILDREN: &[Source] = &[
-    source(
-        "kubevirt.io",
-        "v1",
-        "VirtualMachine",
-        "virtualmachines",
-        Scope::Namespace,
-    ),
-    source(
-        "kubevirt.io",
-        "v1",
-        "VirtualMachineInstance",
-        "virtualmachineinstances",
-        Scope::Namespace,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "DataVolume",
-        "datavolumes",
-        Scope::Namespace,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "DataSource",
-        "datasources",
-        Scope::Namespace,
-    ),
-    source(
-        "k8s.cni.cncf.io",
-        "v1",
-        "NetworkAttachmentDefinition",
-        "network-attachment-definitions",
-        Scope::Namespace,
-    ),
-    source(
-        "snapshot.storage.k8s.io",
-        "v1",
-        "VolumeSnapshot",
-        "volumesnapshots",
-        Scope::Namespace,
-    ),
-    source(
-        "",
-        "v1",
-        "PersistentVolumeClaim",
-        "persistentvolumeclaims",
-        Scope::Namespace,
-    ),
-    source("", "v1", "Event", "events", Scope::Namespace),
-];
 
 impl Survey {
     /// Reads the cluster and the objects of one Wukong.
@@ -72,28 +17,12 @@ impl Survey {
     /// The API server cannot be reached.
     pub async fn of_wukong(cluster: &Cluster) -> anyhow::Result<Self> {
         let mut survey = Self::of_cluster(cluster).await?;
-        for source in CHILDREN {
+        for source in CHILDREN.iter() {
             let part = read(cluster, source).await?;
             survey.parts.retain(|known| known.plural != part.plural);
             survey.parts.push(part);
         }
         Ok(survey)
-    }
-
-    /// Returns the input of the operator's decision.
-    pub fn world(&self) -> World {
-        let mut world = World {
-            environment: self.environment(),
-            ..World::default()
-        };
-        self.fill(&mut world.virtual_machines, "virtualmachines", any);
-        self.fill(&mut world.instances, "virtualmachineinstances", any);
-        self.fill(&mut world.data_volumes, "datavolumes", any);
-        self.fill(&mut world.claims, "persistentvolumeclaims", any);
-        self.fill(&mut world.nads, "network-attachment-definitions", any);
-        self.fill(&mut world.snapshots, "volumesnapshots", any);
-        self.fill(&mut world.data_sources, "datasources", any);
-        world
     }
 
     /// The pods and events of the Wukong's children.

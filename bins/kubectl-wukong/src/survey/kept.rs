@@ -6,13 +6,14 @@ use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
+use wukong_engine::catalogue;
 use wukong_engine::environment::addresses::{Addresses, WukongName};
+use wukong_engine::environment::is_provisioner;
 use wukong_engine::related::RelatedNames;
 use wukong_engine::store::Presence;
 
-use super::children::CHILDREN;
-use super::source::{ENACTMENTS, POLICIES, SOURCES};
-use super::{Part, Survey, is_kubevirt_pod, name};
+use super::source::{CHILDREN, ENACTMENTS, POLICIES, SOURCES};
+use super::{Part, Survey, name};
 
 /// The objects of one kind.
 #[derive(Debug, Deserialize, Serialize)]
@@ -76,7 +77,7 @@ impl Survey {
         for one in kept {
             let Some(source) = SOURCES
                 .iter()
-                .chain(CHILDREN)
+                .chain(CHILDREN.iter())
                 .find(|source| source.plural == one.plural)
             else {
                 bail!("unknown kind {}", one.plural);
@@ -94,6 +95,12 @@ impl Survey {
         }
         Ok(Self { parts })
     }
+}
+
+/// Whether the operator watches the object.
+fn is_watched(plural: &str, object: &Value) -> bool {
+    let mut rows = catalogue::all().into_iter();
+    rows.any(|row| row.plural == plural && row.objects.has(object))
 }
 
 fn is_made_by_us(object: &Value) -> bool {
@@ -134,11 +141,10 @@ fn keep(
             ours(name(object)).then(|| object.clone())
         }
         "pods" => {
-            let of_cluster =
-                is_kubevirt_pod(object) || wukong_engine::environment::is_provisioner(name(object));
+            let of_cluster = is_watched(plural, object) || is_provisioner(name(object));
             (of_cluster || ours(name(object))).then(|| object.clone())
         }
-        "daemonsets" => wukong_engine::environment::is_multus(name(object)).then(|| object.clone()),
+        "daemonsets" => is_watched(plural, object).then(|| object.clone()),
         "events" => {
             let about = object
                 .pointer("/involvedObject/name")

@@ -10,15 +10,15 @@ use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::environment::{Environment, is_multus, is_provisioner};
-use wukong_engine::facts::CRD;
+use wukong_engine::catalogue::{self, StoreOf, Visitor, Watched};
+use wukong_engine::environment::{Environment, is_provisioner};
 use wukong_engine::facts::Fact;
 use wukong_engine::store::{Presence, Store};
+use wukong_engine::world::World;
 
 use crate::cluster::{Cluster, denied, unseen};
-use children::CHILDREN;
 pub use kept::Kept;
-use source::{CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
+use source::{CHILDREN, SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
@@ -44,7 +44,7 @@ impl Survey {
     /// # Errors
     /// The API server cannot be reached.
     pub async fn of_cluster(cluster: &Cluster) -> anyhow::Result<Self> {
-        let parts: Vec<anyhow::Result<Part>> = stream::iter(SOURCES)
+        let parts: Vec<anyhow::Result<Part>> = stream::iter(SOURCES.iter())
             .map(|source| read(cluster, source))
             .buffered(AT_ONCE)
             .collect()
@@ -84,7 +84,7 @@ impl Survey {
 
     /// Returns the survey of a dump. A kind without objects is unknown: the dump may not include it.
     pub fn of_objects(objects: &[Value]) -> Self {
-        let parts = CHILDREN.iter().chain(SOURCES).map(|source| {
+        let parts = CHILDREN.iter().chain(SOURCES.iter()).map(|source| {
             let of_kind = |object: &&Value| source.is_kind_of(object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
             // One kind of a project implies its other kinds. Every cluster has those of Kubernetes.
@@ -109,37 +109,27 @@ impl Survey {
 
     /// Returns the input of the rules.
     pub fn environment(&self) -> Environment {
-        let mut environment = Environment {
-            virtual_machines: self.presence("virtualmachines"),
-            data_volumes: self.presence("datavolumes"),
-            nads: self.presence("network-attachment-definitions"),
-            ..Environment::default()
+        self.world().environment
+    }
+
+    /// Returns the input of the operator's decision.
+    pub fn world(&self) -> World {
+        let mut fill = Fill {
+            survey: self,
+            world: World::default(),
         };
-        self.fill(&mut environment.own_crds, CUSTOM_RESOURCES, is_ours);
-        self.fill(&mut environment.kubevirts, "kubevirts", any);
-        self.fill(&mut environment.kubevirt_pods, "pods", is_kubevirt_pod);
-        self.fill(&mut environment.nodes, "nodes", any);
-        self.fill(&mut environment.cdis, "cdis", any);
-        self.fill(&mut environment.storage_classes, "storageclasses", any);
-        self.fill(&mut environment.storage_profiles, "storageprofiles", any);
-        self.fill(&mut environment.csi_drivers, "csidrivers", any);
-        self.fill(&mut environment.csi_nodes, "csinodes", any);
+        catalogue::visit(&mut fill);
+        let mut world = fill.world;
+        world.tell_environment();
+        let environment = &mut world.environment;
         self.fill(&mut environment.provisioner_pods, "pods", |pod| {
             is_provisioner(name(pod))
         });
-        self.fill(&mut environment.multus, "daemonsets", |daemon_set| {
-            is_multus(name(daemon_set))
-        });
-        self.fill(&mut environment.node_networks, "nodenetworkstates", any);
-        self.fill(&mut environment.node_policies, POLICIES, any);
-        self.fill(&mut environment.enactments, ENACTMENTS, any);
-        self.fill(&mut environment.quotas, "resourcequotas", any);
-        self.fill(&mut environment.limit_ranges, "limitranges", any);
         match self.presence("wukongs") {
             Presence::Served => drop(environment.addresses.replace(&self.wukongs())),
             other => environment.addresses.clear(other),
         }
-        environment
+        world
     }
 
     /// The Wukongs, those that this version can read.
@@ -178,13 +168,18 @@ impl Survey {
     }
 }
 
-fn any(_: &Value) -> bool {
-    true
+/// Fills the stores with what a survey has.
+struct Fill<'a> {
+    survey: &'a Survey,
+    world: World,
 }
 
-/// The definition of the Wukongs.
-fn is_ours(definition: &Value) -> bool {
-    name(definition) == CRD
+impl Visitor for Fill<'_> {
+    fn kind<F: Fact>(&mut self, watched: &'static Watched, store: StoreOf<F>) {
+        let has = |object: &Value| watched.objects.has(object);
+        self.survey
+            .fill(store(&mut self.world), watched.plural, has);
+    }
 }
 
 fn name(object: &Value) -> &str {
@@ -192,19 +187,6 @@ fn name(object: &Value) -> &str {
         .pointer("/metadata/name")
         .and_then(Value::as_str)
         .unwrap_or_default()
-}
-
-/// The pods that [`wukong_engine::environment::KUBEVIRT_PODS`] selects.
-fn is_kubevirt_pod(pod: &Value) -> bool {
-    let component = pod
-        .pointer("/metadata/labels/kubevirt.io")
-        .and_then(Value::as_str);
-    component.is_some_and(|component| {
-        matches!(
-            component,
-            "virt-api" | "virt-controller" | "virt-handler" | "virt-operator"
-        )
-    })
 }
 
 async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part> {

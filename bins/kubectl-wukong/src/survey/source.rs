@@ -1,8 +1,11 @@
-//! The kinds that the rules read.
+//! The kinds that a survey reads: those of the catalogue, and events.
+
+use std::sync::LazyLock;
 
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::Value;
-use wukong_engine::facts::CRD;
+use wukong_engine::Kind;
+use wukong_engine::catalogue::{self, Objects, Wakes, Watched};
 
 /// A kind, and which of its objects matter.
 #[derive(Debug)]
@@ -29,142 +32,62 @@ pub enum Scope {
     Kind,
 }
 
-pub const fn source(
-    group: &'static str,
-    version: &'static str,
-    kind: &'static str,
-    plural: &'static str,
-    scope: Scope,
-) -> Source {
-    Source {
-        group,
-        version,
-        kind,
-        plural,
-        scope,
-    }
-}
-
-/// Plural of the definitions of kinds.
-pub const CUSTOM_RESOURCES: &str = "customresourcedefinitions";
 /// Plurals of the kinds that create bridges on nodes.
 pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
 pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
 
-/// Every kind. Pods are those of KubeVirt and of provisioners, selected by label and name.
-pub static SOURCES: &[Source] = &[
-    source(
-        "kubevirt.io",
-        "v1",
-        "KubeVirt",
-        "kubevirts",
-        Scope::Everywhere,
-    ),
-    source(
-        "kubevirt.io",
-        "v1",
-        "VirtualMachine",
-        "virtualmachines",
-        Scope::Kind,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "DataVolume",
-        "datavolumes",
-        Scope::Kind,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "CDI",
-        "cdis",
-        Scope::Everywhere,
-    ),
-    source(
-        "cdi.kubevirt.io",
-        "v1beta1",
-        "StorageProfile",
-        "storageprofiles",
-        Scope::Everywhere,
-    ),
-    source(
-        "k8s.cni.cncf.io",
-        "v1",
-        "NetworkAttachmentDefinition",
-        "network-attachment-definitions",
-        Scope::Kind,
-    ),
-    source(
-        "nmstate.io",
-        "v1beta1",
-        "NodeNetworkState",
-        "nodenetworkstates",
-        Scope::Everywhere,
-    ),
-    source(
-        "nmstate.io",
-        "v1",
-        "NodeNetworkConfigurationPolicy",
-        POLICIES,
-        Scope::Everywhere,
-    ),
-    source(
-        "nmstate.io",
-        "v1beta1",
-        "NodeNetworkConfigurationEnactment",
-        ENACTMENTS,
-        Scope::Everywhere,
-    ),
-    source(
-        "storage.k8s.io",
-        "v1",
-        "StorageClass",
-        "storageclasses",
-        Scope::Everywhere,
-    ),
-    source(
-        "storage.k8s.io",
-        "v1",
-        "CSIDriver",
-        "csidrivers",
-        Scope::Everywhere,
-    ),
-    source(
-        "storage.k8s.io",
-        "v1",
-        "CSINode",
-        "csinodes",
-        Scope::Everywhere,
-    ),
-    source("apps", "v1", "DaemonSet", "daemonsets", Scope::Everywhere),
-    source("", "v1", "Node", "nodes", Scope::Everywhere),
-    source("", "v1", "Pod", "pods", Scope::Everywhere),
-    source(
-        "",
-        "v1",
-        "ResourceQuota",
-        "resourcequotas",
-        Scope::Namespace,
-    ),
-    source("", "v1", "LimitRange", "limitranges", Scope::Namespace),
-    source(
-        wukong_api::GROUP,
-        "v1alpha1",
-        "Wukong",
-        "wukongs",
-        Scope::EverywhereElseNamespace,
-    ),
-    source(
-        "apiextensions.k8s.io",
-        "v1",
-        "CustomResourceDefinition",
-        CUSTOM_RESOURCES,
-        Scope::One(CRD),
-    ),
-];
+/// The kinds that the rules read. Pods are those of KubeVirt and of provisioners, selected by label and name.
+pub static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let rows = catalogue::all().into_iter();
+    rows.filter_map(|row| Some(Source::of(row, scope(row)?)))
+        .collect()
+});
+
+/// The kinds of the objects that a Wukong has or refers to.
+pub static CHILDREN: LazyLock<Vec<Source>> = LazyLock::new(|| {
+    let rows = catalogue::all().into_iter().filter(|row| is_of_child(row));
+    let events = Source {
+        group: "",
+        version: "v1",
+        kind: "Event",
+        plural: "events",
+        scope: Scope::Namespace,
+    };
+    rows.map(|row| Source::of(row, Scope::Namespace))
+        .chain([events])
+        .collect()
+});
+
+/// Returns the objects of a kind that the rules read; `None` if they read none and need not know whether the kind exists.
+fn scope(row: &Watched) -> Option<Scope> {
+    if is_of_child(row) {
+        let made = row.custom && Kind::ALL.iter().any(|kind| kind.as_ref() == row.kind);
+        return made.then_some(Scope::Kind);
+    }
+    Some(match (row.objects, row.wakes) {
+        _ if row.kind == catalogue::WUKONG.kind => Scope::EverywhereElseNamespace,
+        (Objects::Named(name), _) => Scope::One(name),
+        (_, Wakes::BlockedInNamespace) => Scope::Namespace,
+        _ => Scope::Everywhere,
+    })
+}
+
+/// Whether a Wukong has or refers to objects of the kind.
+fn is_of_child(row: &Watched) -> bool {
+    row.namespaced && row.wakes == Wakes::Affected && row.kind != catalogue::WUKONG.kind
+}
 
 impl Source {
+    fn of(watched: &Watched, scope: Scope) -> Self {
+        Self {
+            group: watched.group,
+            version: watched.version,
+            kind: watched.kind,
+            plural: watched.plural,
+            scope,
+        }
+    }
+
     pub fn api_resource(&self) -> ApiResource {
         let kind = GroupVersionKind::gvk(self.group, self.version, self.kind);
         ApiResource::from_gvk_with_plural(&kind, self.plural)

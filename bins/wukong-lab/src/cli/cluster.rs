@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::interrupted;
+use super::interrupt::interrupted;
 use crate::cluster::operator::{Operator, OperatorOptions};
 use crate::cluster::process::Process;
 use crate::cluster::programs;

@@ -11,6 +11,7 @@ macro_rules! say {
 mod cluster;
 mod demo;
 mod down;
+mod interrupt;
 mod state;
 mod status;
 mod up;
@@ -19,7 +20,6 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cluster::supervise;
 use crate::sim;
@@ -85,18 +85,6 @@ async fn run(command: Command) -> Result<ExitCode> {
             sim::run(options).await.map(|()| ExitCode::SUCCESS)
         }
     }
-}
-
-/// Completes when this process has to end: Ctrl-C, SIGTERM, or the terminal is gone.
-async fn interrupted() -> Result<()> {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut hangup = signal(SignalKind::hangup())?;
-    tokio::select! {
-        outcome = tokio::signal::ctrl_c() => outcome?,
-        _ = term.recv() => {}
-        _ = hangup.recv() => {}
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 use super::cluster::{self, Cluster};
-use super::interrupted;
+use super::interrupt::interrupted;
 use super::state::{State, UP};
 use crate::Progress;
 use crate::cluster::binaries::Binaries;

@@ -128,7 +128,7 @@ fn percentage(done: u64, total: Option<u64>) -> f64 {
 mod tests {
     use super::*;
     use serde_json::json;
-    use wukong_sim::world::{Kind, Ref};
+    use wukong_sim::kind::{Kind, Ref};
 
     #[test]
     fn what_cannot_be_imported_says_so() {

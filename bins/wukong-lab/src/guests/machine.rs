@@ -2,11 +2,12 @@
 
 use anyhow::{Context, Result, bail};
 
-use super::nic::Nic;
+use super::nic::{Nic, boot_order};
 use super::seed::Seed;
 use wukong_sim::cdi;
 use wukong_sim::field::Field;
-use wukong_sim::world::{Kind, World};
+use wukong_sim::kind::Kind;
+use wukong_sim::world::World;
 
 /// A machine.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,10 +118,6 @@ impl Machine {
             });
         sizes.collect()
     }
-}
-
-pub(super) fn boot_order(device: &Field<'_>) -> Option<i64> {
-    Some(device.child("bootOrder").integer()).filter(|order| *order > 0)
 }
 
 impl Disk {

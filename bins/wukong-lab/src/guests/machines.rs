@@ -14,8 +14,9 @@ use super::nic::Network;
 use super::switch::Segments;
 use super::{Settings, disks, server};
 use wukong_sim::field::Field;
+use wukong_sim::kind::{Kind, Ref};
 use wukong_sim::reality::{Guest, Import, Seen};
-use wukong_sim::world::{Kind, Ref, World};
+use wukong_sim::world::World;
 
 /// All guests and imports of a lab.
 pub struct Machines {

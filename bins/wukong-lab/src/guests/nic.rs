@@ -4,7 +4,6 @@
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use super::machine::boot_order;
 use wukong_sim::field::Field;
 use wukong_sim::kubevirt;
 use wukong_sim::world::World;
@@ -83,6 +82,11 @@ impl Nic {
     }
 }
 
+/// The place of a device in the boot order, if it has one.
+pub(super) fn boot_order(device: &Field<'_>) -> Option<i64> {
+    Some(device.child("bootOrder").integer()).filter(|order| *order > 0)
+}
+
 /// What a CNI plugin and a binding make together.
 #[derive(Debug, PartialEq)]
 struct Attachment {
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
     use serde_json::json;
     use wukong_sim::change::Change;
-    use wukong_sim::world::{Kind, Ref};
+    use wukong_sim::kind::{Kind, Ref};
 
     fn attachment(config: Value, resource: &str, nic: Value) -> Result<Attachment> {
         Attachment::of(&Field::new("", &config), resource, &Field::new("", &nic))

@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::process::Command;
 
 use wukong_sim::field::Field;
-use wukong_sim::world::{Kind, World};
+use wukong_sim::kind::Kind;
+use wukong_sim::world::World;
 
 /// The files.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::execute::api_resource;
-use wukong_sim::world::Kind;
+use wukong_sim::kind::Kind;
 
 /// The field manager of what these calls write.
 const MANAGER: &str = "virt-api";

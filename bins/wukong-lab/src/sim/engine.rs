@@ -24,8 +24,9 @@ use super::execute::{Outcome, api_resource, execute};
 use crate::guests::Machines;
 use wukong_sim::change::{Change, Moment, Refusal, Step};
 use wukong_sim::key::{self, Key};
+use wukong_sim::kind::{Kind, Ref};
 use wukong_sim::reality::{Reality, Seen};
-use wukong_sim::world::{Kind, Ref, World};
+use wukong_sim::world::World;
 
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;

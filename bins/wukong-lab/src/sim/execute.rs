@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use wukong_sim::change::{Change, Manager, Refusal};
 use wukong_sim::field::put;
-use wukong_sim::world::{Kind, Ref, Resource};
+use wukong_sim::kind::{Kind, Ref, Resource};
 
 const RESOURCE_VERSION: &str = "/metadata/resourceVersion";
 

@@ -27,8 +27,8 @@ use tokio::time::sleep;
 use super::called::{Objects, Problem};
 use crate::guests::Guest;
 use wukong_sim::field::Field;
+use wukong_sim::kind::Kind;
 use wukong_sim::scenario::{ANNOTATION, Scenario};
-use wukong_sim::world::Kind;
 
 /// The port of a real guest that is open.
 const SSH: u16 = 22;

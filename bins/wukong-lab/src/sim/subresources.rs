@@ -17,8 +17,8 @@ use super::called::{Objects, Problem};
 use super::guest_streams;
 use wukong_sim::field::{self, Field};
 use wukong_sim::installation::KUBEVIRT_NAMESPACE;
+use wukong_sim::kind::Kind;
 use wukong_sim::kubevirt;
-use wukong_sim::world::Kind;
 
 const GROUP: &str = "subresources.kubevirt.io";
 const SERVICE: &str = "virt-api";

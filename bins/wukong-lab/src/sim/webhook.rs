@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::execute::api_resource;
 use wukong_sim::admission::{self, ClusterConfig, Denial};
 use wukong_sim::field::{Field, put};
+use wukong_sim::kind::Kind;
 use wukong_sim::scenario::{ANNOTATION, Scenario};
-use wukong_sim::world::Kind;
 
 /// An empty reason and this code is how both refuse.
 const REFUSED: u16 = 422;

@@ -55,25 +55,3 @@ fn the_rights_are_as_many_as_the_security_guide_says() {
     let said = format!("{all} pairs of resource and verb, {writing} of them writing");
     assert!(guide.contains(&said), "{said}");
 }
-
-/// Of pods, those of a VM that waits are listed anyway.
-#[test]
-fn where_lists_are_needed_everything_that_is_watched_can_be_listed() {
-    let watched = |path: &str| {
-        let rights = rights(path).into_iter();
-        rights.filter_map(|(group, resource, verb)| (verb == "watch").then_some((group, resource)))
-    };
-    let all: BTreeSet<_> = watched("rbac/10-cluster-role.yaml")
-        .chain(watched("rbac/11-diagnosis-role.yaml"))
-        .chain(watched("node-networks/cluster-role.yaml"))
-        .filter(|(_, resource)| resource != "pods")
-        .collect();
-    let listed = rights("lists/cluster-role.yaml").into_iter();
-    let listed: BTreeSet<_> = listed
-        .map(|(group, resource, verb)| {
-            assert_eq!(verb, "list");
-            (group, resource)
-        })
-        .collect();
-    assert_eq!(listed, all);
-}

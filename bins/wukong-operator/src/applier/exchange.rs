@@ -14,10 +14,14 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tracing::debug;
 
-use super::DEADLINE;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::write_error::WriteError;
+
+/// Time limit of a request from its start to the last byte of the response, and of the wait before it.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+
+pub(super) const JSON: &str = "application/json";
 
 /// A request.
 #[derive(Debug)]

@@ -15,8 +15,6 @@ mod query;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use kube::Client;
@@ -31,17 +29,15 @@ use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::port::{Port, Subject};
 use crate::write_error::{Cause, WriteError};
-use exchange::{Answer, Exchange, Http};
+pub use exchange::DEADLINE;
+use exchange::{Answer, Exchange, Http, JSON};
 
-/// Time limit of a request from its start to the last byte of the response, and of the wait before it.
-pub const DEADLINE: Duration = Duration::from_secs(10);
 /// Number of owner references among which ours is searched.
 const OWNERS_MAX: usize = 3;
 /// A version that no object has.
 const NO_VERSION: &str = "1";
 
 const APPLY: &str = "application/apply-patch+yaml";
-const JSON: &str = "application/json";
 const JSON_PATCH: &str = "application/json-patch+json";
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const METADATA_ONLY: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";

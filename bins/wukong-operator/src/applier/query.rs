@@ -1,5 +1,6 @@
 //! Queries the pods and events of one Wukong: a bounded number of lists, most of them from the API server's cache.
 
+use http::Method;
 use serde_json::Value;
 use wukong_engine::environment::is_provisioner;
 use wukong_engine::facts::Fact;
@@ -7,8 +8,7 @@ use wukong_engine::facts::PodFact;
 use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::{Presence, Store};
 
-use super::exchange::{Exchange, Http};
-use super::{JSON, Method};
+use super::exchange::{Exchange, Http, JSON};
 use crate::port::Subject;
 use crate::write_error::{Cause, WriteError};
 

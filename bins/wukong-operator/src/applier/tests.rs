@@ -1,5 +1,7 @@
 //! Tests of the exact requests, and of the meaning of each response. The responses are those of a kube-apiserver 1.36.
 
+use std::time::Duration;
+
 use http::{Request, Response, StatusCode};
 use kube::client::Body;
 use serde_json::{Value, json};

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
-use super::Candidate;
+use super::candidate::Candidate;
 
 /// Random delay, so that replicas do not all write a free Lease at once.
 const SPREAD: Duration = Duration::from_millis(100);

@@ -6,6 +6,7 @@
 //! in time stops before another replica may start. Every write checks this deadline first, so a replica that was frozen
 //! writes nothing when it resumes.
 
+mod candidate;
 mod election;
 
 use std::time::Duration;
@@ -21,23 +22,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
+pub use candidate::Candidate;
 use election::{Election, Step};
 
 const WATCH_BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
 const RELEASE_DEADLINE: Duration = Duration::from_secs(1);
-
-/// Lease and identity of a candidate.
-#[derive(Clone, Debug)]
-pub struct Candidate {
-    /// Namespace of the Lease.
-    pub namespace: String,
-    /// Name of the Lease.
-    pub name: String,
-    /// Identity of this replica in the Lease.
-    pub identity: String,
-    /// Validity of the Lease after a renewal.
-    pub duration: Duration,
-}
 
 /// Leadership of this replica.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

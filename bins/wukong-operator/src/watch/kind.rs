@@ -38,7 +38,7 @@ pub(super) struct KindWatch {
     pub crd: Option<String>,
     pub crds: CrdStates,
     /// Label selector; `None` for all objects.
-    pub selector: Option<&'static str>,
+    pub selector: Option<String>,
     /// Field selector; `None` for all objects.
     pub fields: Option<String>,
     pub sink: Box<dyn Sink>,
@@ -88,7 +88,7 @@ impl KindWatch {
         loop {
             let mut events = watcher(
                 api.clone(),
-                config(streaming, self.selector, self.fields.as_deref()),
+                config(streaming, self.selector.as_deref(), self.fields.as_deref()),
             )
             .boxed();
             while let Some(event) = events.next().await {

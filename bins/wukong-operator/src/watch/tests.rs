@@ -144,6 +144,11 @@ fn status(code: u16, message: &str) -> Response<Body> {
     response
 }
 
+fn row(plural: &str) -> &'static Watched {
+    let mut rows = catalogue::all().into_iter();
+    rows.find(|row| row.plural == plural).unwrap()
+}
+
 /// Starts the watches of VirtualMachines and CRDs.
 fn watch_vms(server: &Arc<Server>, cluster: &Arc<Cluster>) -> JoinSet<()> {
     let client = server.client();
@@ -156,12 +161,10 @@ fn watch_vms(server: &Arc<Server>, cluster: &Arc<Cluster>) -> JoinSet<()> {
         crds,
         waiting: Arc::new(watch::channel(BTreeSet::new()).0),
         tasks: JoinSet::new(),
+        manage_node_networks: false,
     };
     start.tasks.spawn(watch_crds);
-    start.facts(
-        of_custom(Kind::VirtualMachine.api_resource()),
-        Part::of_wukongs(|world| &mut world.virtual_machines),
-    );
+    start.kind(row("virtualmachines"), |world| &mut world.virtual_machines);
     start.tasks
 }
 

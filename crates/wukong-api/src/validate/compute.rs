@@ -1,6 +1,7 @@
 //! CPUs, memory and the rest of the machine.
 
-use super::{Problems, text};
+use super::problem::Problems;
+use super::text;
 use crate::Bytes;
 use crate::spec::{Architecture, Firmware, HugepageSize, Quantity, Tpm, WukongSpec};
 use crate::validated::Machine;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{OperatorSettings, Problems, compute, image, text};
+use super::problem::Problems;
+use super::settings::OperatorSettings;
+use super::{compute, image, text};
 use crate::Bytes;
 use crate::names;
 use crate::spec::{self, Architecture, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};

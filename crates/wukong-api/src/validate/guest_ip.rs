@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Problems, text};
+use super::problem::Problems;
+use super::text;
 use crate::spec::{self, IpMode};
 use crate::validated::{GuestIp, GuestRoute};
 

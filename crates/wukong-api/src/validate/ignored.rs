@@ -2,7 +2,7 @@
 //!
 //! Manifests with such fields exist and work, so they are accepted, and the fields are named.
 
-use super::Problem;
+use super::problem::Problem;
 use crate::spec::{Network, NetworkType, RunStrategy, Wukong, WukongSpec};
 
 impl Wukong {

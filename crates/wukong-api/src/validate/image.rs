@@ -10,7 +10,8 @@ use ipnet::IpNet;
 use regex_lite::Regex;
 use url::{Host, Url};
 
-use super::{OperatorSettings, SINGLE_LABEL, text};
+use super::settings::{OperatorSettings, SINGLE_LABEL};
+use super::text;
 use crate::validated::Source;
 
 /// Longest image reference, in bytes.

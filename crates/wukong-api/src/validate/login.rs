@@ -1,6 +1,7 @@
 //! The login user and the Secrets that cloud-init gets.
 
-use super::{Problems, text};
+use super::problem::Problems;
+use super::text;
 use crate::spec::{CloudInitUser, UserDataFormat, WukongSpec};
 use crate::validated::{Login, Password, User};
 

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Problems, placement, text};
+use super::problem::Problems;
+use super::{placement, text};
 use crate::labels;
 use crate::spec::WukongSpec;
 

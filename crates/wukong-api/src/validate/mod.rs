@@ -9,102 +9,21 @@ mod login;
 mod metadata;
 mod networks;
 mod placement;
+mod problem;
+mod settings;
 mod text;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use kube::ResourceExt;
 
 use crate::spec::Wukong;
 use crate::validated::{Identity, Source, ValidatedWukong};
 use crate::{labels, names};
+pub use problem::{InvalidWukong, Problem};
+pub use settings::{OperatorSettings, SINGLE_LABEL};
 
-/// Operator settings that validation depends on.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OperatorSettings {
-    /// Put before a short image name such as `ubuntu:24.04`.
-    pub os_image_prefix: String,
-    /// Hosts that no image may come from: names (with their subdomains), networks in CIDR notation, and
-    /// [`SINGLE_LABEL`] for all names without a dot.
-    pub denied_hosts: Vec<String>,
-    /// Whether the operator creates bridges on nodes for Wukongs with `nodeNetwork`.
-    pub manage_node_networks: bool,
-}
-
-/// Stands for every host name without a dot among the denied hosts. Such a name is a Service of the importer's namespace.
-/// (`localhost` is none: container runtimes know a registry by that name.)
-pub const SINGLE_LABEL: &str = "single-label";
-
-impl Default for OperatorSettings {
-    /// Touches no node. Denies the link-local range, where clouds keep their metadata service, and names inside the cluster. Private
-    /// ranges are allowed: people serve images from their LAN.
-    fn default() -> Self {
-        Self {
-            os_image_prefix: "docker://quay.io/containerdisks/".into(),
-            denied_hosts: [
-                "169.254.0.0/16",
-                "fe80::/10",
-                "metadata.google.internal",
-                "kubernetes.default",
-                "svc",
-                "cluster.local",
-            ]
-            .map(Into::into)
-            .into(),
-            manage_node_networks: false,
-        }
-    }
-}
-
-/// Problem of a manifest.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Problem {
-    /// Path of the field, such as `spec.disks[1].size`.
-    pub path: String,
-    /// Rule that is broken, and the value to write instead.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.message)
-    }
-}
-
-/// All problems of a manifest, in the order of its fields.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-pub struct InvalidWukong {
-    /// Never empty.
-    pub problems: Vec<Problem>,
-}
-
-impl fmt::Display for InvalidWukong {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            write!(f, "{}{problem}", if index == 0 { "" } else { "; " })?;
-        }
-        Ok(())
-    }
-}
-
-/// Collects problems on the way down.
-#[derive(Debug, Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem {
-            path: path.into(),
-            message: message.into(),
-        });
-    }
-
-    /// Adds the problem when there is one; the value when there is none.
-    fn check<T>(&mut self, path: &str, result: Result<T, String>) -> Option<T> {
-        result.map_err(|message| self.add(path, message)).ok()
-    }
-}
+use problem::Problems;
 
 impl TryFrom<&Wukong> for ValidatedWukong {
     type Error = InvalidWukong;

@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use super::{OperatorSettings, Problems, guest_ip, placement, text};
+use super::problem::Problems;
+use super::settings::OperatorSettings;
+use super::{guest_ip, placement, text};
 use crate::spec::{self, NetworkType, WukongSpec};
 use crate::validated::{Attachment, GuestIp, GuestVlan, Identity, Nic, NodeNetwork};
 use crate::{Mac, names};

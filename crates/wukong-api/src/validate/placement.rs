@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Problems, text};
+use super::problem::Problems;
+use super::text;
 use crate::spec::{
     RestartPolicy, RunStrategy, TaintEffect, Toleration, TolerationOperator, WukongSpec,
 };

@@ -4,7 +4,9 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::DiskKind;
 use wukong_api::validated::{Disk, Source};
 
-use super::{Change, Changes, Class, RESTART, list, reordered, written};
+use super::change::{Change, Changes, RESTART};
+use super::class::Class;
+use super::show::{list, reordered, written};
 
 const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to create it again, without its data";
 

@@ -5,7 +5,8 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::{IpFamily, UserDataFormat};
 use wukong_api::validated::{Login, Password, User};
 
-use super::{list, nics, written};
+use super::nics;
+use super::show::{list, written};
 use crate::managed_fields;
 
 /// How a change of these fields takes effect.

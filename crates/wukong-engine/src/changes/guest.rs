@@ -4,7 +4,10 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::TolerationOperator;
 use wukong_api::validated::{Login, Password, Placement, User};
 
-use super::{Changes, Class, FIRST_BOOT, list, written};
+use super::change::Changes;
+use super::class::Class;
+use super::first_boot::FIRST_BOOT;
+use super::show::{list, written};
 
 /// The Secret of the keys is in the template (`accessCredentials`), so KubeVirt sets `RestartRequired`.
 const KEYS: &str = "KubeVirt requires a restart; cloud-init adds keys on the first boot only: add them in the guest, too";

@@ -4,7 +4,9 @@ use wukong_api::ValidatedWukong;
 use wukong_api::spec::{NetworkType, NicModel};
 use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
 
-use super::{Change, Changes, Class, RESTART, list, reordered, written};
+use super::change::{Change, Changes, RESTART};
+use super::class::Class;
+use super::show::{list, reordered, written};
 
 const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or create the boot disk again";
 pub(crate) const ATTACHED: &str =

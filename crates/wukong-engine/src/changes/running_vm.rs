@@ -2,7 +2,7 @@
 
 use wukong_api::spec::Architecture;
 
-use super::Class;
+use super::class::Class;
 use crate::facts::{KubeVirtFact, VirtualMachineInstanceFact, find_condition};
 
 /// How KubeVirt brings changes of a VirtualMachine to the running VM (`vmRolloutStrategy`).

@@ -3,12 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::condition::Condition;
-use crate::decision::Target;
+use crate::diagnosis::condition::Condition;
 use crate::diagnosis::evidence::Evidence;
 use crate::facts::VirtualMachineFact;
 use crate::observed::{Failure, FailureKind};
 use crate::store::Presence;
+use crate::target::Target;
 
 const TYPE: ConditionType = ConditionType::Created;
 

@@ -3,7 +3,7 @@
 
 use wukong_api::{ConditionType, Reason, names};
 
-use crate::condition::Condition;
+use crate::diagnosis::condition::Condition;
 use crate::facts::Meta;
 use crate::observed::Observed;
 use crate::store::Seen;

@@ -3,7 +3,7 @@
 use wukong_api::validated::{Attachment, Nic, Source};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::condition::Condition;
+use crate::diagnosis::condition::Condition;
 use crate::diagnosis::evidence::{self, Evidence, Role};
 use crate::observed::Observed;
 use crate::ownership::DiskSeen;

@@ -4,42 +4,16 @@ use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
 
 use super::running;
-use crate::condition::{Condition, Status};
 use crate::diagnosis::about;
+use crate::diagnosis::condition::{Condition, Status, said_before};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
+use crate::diagnosis::life::Life;
 use crate::diagnosis::{
     Check, checks, deciding, emulation, environment_ready, migration, of_manifest,
 };
 use crate::facts::find_condition;
 use crate::situation::Situation;
-use crate::status;
 use crate::store::Presence;
-
-/// What a VM does, as far as the cluster matters to it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Life {
-    /// It does not run, and the spec does not require it.
-    Rests,
-    /// It is to run, and does not yet.
-    Rises,
-    /// It runs.
-    Runs,
-}
-
-impl Life {
-    /// From the condition `Running` of a VM that exists.
-    pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
-        match running.map(|running| (running.reason, running.status)) {
-            None if situation.wish.runs() => Self::Rises,
-            None => Self::Rests,
-            Some((Reason::Running | Reason::Migrating | Reason::Paused, _)) => Self::Runs,
-            Some((Reason::StoppedElsewhere | Reason::Stopping, _) | (_, Status::Intended)) => {
-                Self::Rests
-            }
-            Some(_) => Self::Rises,
-        }
-    }
-}
 
 /// Returns what the rules find. The rules of the cluster apply only to a VM that must run and does not run yet. A VM
 /// that runs shows that the cluster can run it. For a stopped VM, the cluster does not matter.
@@ -77,7 +51,7 @@ fn emulated(situation: &Situation) -> Option<Condition> {
     let observed = situation.observed;
     let environment = &observed.world.environment;
     if environment.kubevirts.presence() == Presence::Unknown {
-        return status::said_before(observed.wukong, ConditionType::EnvironmentReady)
+        return said_before(observed.wukong, ConditionType::EnvironmentReady)
             .filter(|said| said.reason == Reason::EmulationOnly);
     }
     emulation(environment, observed.now).map(Into::into)

@@ -6,7 +6,7 @@ use wukong_api::validated::Nic;
 use wukong_api::{ConditionType, Reason};
 
 use crate::changes::{Change, Class, NO_AUTOMATIC_MIGRATION, RunningVm};
-use crate::condition::Condition;
+use crate::diagnosis::condition::Condition;
 use crate::facts::{
     VirtualMachineFact, VirtualMachineInstanceFact, bounded, find_condition, is_true,
 };

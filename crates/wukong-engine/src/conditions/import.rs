@@ -4,8 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use wukong_api::validated::Source as DiskSource;
 use wukong_api::{ConditionType, Reason};
 
-use crate::condition::Condition;
 use crate::diagnosis::about;
+use crate::diagnosis::condition::Condition;
 use crate::diagnosis::evidence::{Evidence, Role, Source};
 use crate::facts::words::unwrapped;
 use crate::facts::{ConditionFact, DataVolumeFact, find_condition};

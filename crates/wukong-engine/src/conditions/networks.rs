@@ -1,12 +1,12 @@
 //! `NetworksConfigured`: the NICs are attached to their networks.
 
 use wukong_api::validated::Nic;
-use wukong_api::{ConditionType, Reason, ValidatedWukong};
+use wukong_api::{ConditionType, Reason};
 
-use crate::condition::Condition;
 use crate::desired::Body;
+use crate::diagnosis::condition::Condition;
 use crate::environment::addresses::Taken;
-use crate::observed::{Memory, Observed};
+use crate::observed::Memory;
 use crate::store::Presence;
 
 const TYPE: ConditionType = ConditionType::NetworksConfigured;
@@ -77,23 +77,4 @@ pub(crate) fn condition(pending: Option<&Body>, memory: &Memory) -> Condition {
             format!("{} is being written", first.target),
         ),
     }
-}
-
-/// A MAC or static address that another Wukong has.
-pub(crate) fn taken_by_another(
-    wukong: &ValidatedWukong,
-    nics: &[&Nic],
-    observed: &Observed,
-) -> Option<Taken> {
-    let world = observed.world;
-    [Reason::MACConflict, Reason::IPConflict]
-        .into_iter()
-        .find_map(|reason| {
-            let addresses = &world.environment.addresses;
-            addresses.taken(wukong, nics, reason, |other| {
-                let vm = world.virtual_machines.get(&other.namespace, &other.name);
-                vm.present()
-                    .is_some_and(|vm| vm.meta.is_controlled_by(&other.uid))
-            })
-        })
 }

@@ -2,8 +2,9 @@
 
 use wukong_api::{ConditionType, Reason};
 
-use super::environment::{Life, plain};
-use crate::condition::Condition;
+use super::environment::plain;
+use crate::diagnosis::condition::Condition;
+use crate::diagnosis::life::Life;
 use crate::diagnosis::{Check, CheckStatus, deciding};
 use crate::environment::bridges::Bridge;
 use crate::situation::Situation;

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
-use crate::condition::{Condition, Status};
+use crate::diagnosis::condition::{Condition, Status, said_before};
 use crate::diagnosis::rules::outdated;
 use crate::observed::Observed;
-use crate::status;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 /// Most fields that one message lists.
@@ -22,7 +21,7 @@ pub(crate) fn condition(observed: &Observed) -> Option<Condition> {
         return outdated(definition).map(said);
     }
     let Some((wanted, kept)) = &observed.memory.status_cut else {
-        return status::said_before(observed.wukong, TYPE)
+        return said_before(observed.wukong, TYPE)
             .filter(|said| said.reason == Reason::CRDOutdated && said.status == Status::True)
             .filter(|_| observed.memory.status_written.is_none());
     };

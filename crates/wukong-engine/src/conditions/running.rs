@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use wukong_api::spec::RunStrategy;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
-use crate::condition::{Condition, Status};
+use crate::diagnosis::condition::{Condition, Status};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
 use crate::facts::words::unwrapped;
 use crate::facts::{

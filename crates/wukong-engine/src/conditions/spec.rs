@@ -2,10 +2,10 @@
 
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
 
-use crate::condition::Condition;
-use crate::decision::Target;
 use crate::desired::Body;
+use crate::diagnosis::condition::Condition;
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
+use crate::target::Target;
 use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;

@@ -4,8 +4,8 @@ use wukong_api::{ConditionType, Reason};
 
 use super::created::rejected;
 use super::import;
-use crate::condition::{Condition, Status};
 use crate::diagnosis::about;
+use crate::diagnosis::condition::{Condition, Status};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
 use crate::facts::{ClaimFact, DataVolumeFact};
 use crate::ownership::DiskSeen;

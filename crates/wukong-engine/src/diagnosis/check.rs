@@ -9,11 +9,11 @@ use strum::AsRefStr;
 use wukong_api::status::EvidenceLink;
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
+use super::condition::{Condition, Status};
 use super::evidence::Evidence;
 use super::matching;
 use super::rules::{Finding, RULES, Rule, RuleInput, Severity};
 use super::signature::Place;
-use crate::condition::{Condition, Status};
 use crate::environment::nodes::Nodes;
 use crate::environment::{Environment, Platform};
 use crate::facts::PodFact;

@@ -5,15 +5,14 @@ use std::collections::BTreeMap;
 use wukong_api::{ConditionType, Reason};
 
 use super::cause::Cause;
+use super::condition::{Condition, Status, said_before};
 use super::evidence::{Evidence, Role, Source};
+use super::life::Life;
 use super::rules::RULES;
 use super::signature::Place;
 use super::{Check, CheckStatus, chain, collect, matching, scheduler};
-use crate::condition::{Condition, Status};
-use crate::conditions::environment::Life;
 use crate::environment::Platform;
 use crate::situation::Situation;
-use crate::status;
 
 /// Names the causes in the conditions, and returns the findings that no condition shows, because another finding has its
 /// place. `checks` are the results of the rules, and `waits` says whether the pods and events were queried for this.
@@ -250,7 +249,7 @@ fn recall(situation: &Situation, condition: &mut Condition) {
     if !condition.open || condition.status != Status::False || !condition.chain.is_empty() {
         return;
     }
-    let before = status::said_before(situation.observed.wukong, condition.type_);
+    let before = said_before(situation.observed.wukong, condition.type_);
     let same = before.filter(|before| {
         before.reason == condition.reason
             && !before.chain.is_empty()
@@ -334,7 +333,7 @@ fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>)
         let Some(type_) = type_.ok().filter(|type_| *type_ != ConditionType::Ready) else {
             continue;
         };
-        let Some(before) = status::said_before(observed.wukong, type_) else {
+        let Some(before) = said_before(observed.wukong, type_) else {
             continue;
         };
         let of_cluster = matches!(

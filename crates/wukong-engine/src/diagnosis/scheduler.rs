@@ -11,7 +11,7 @@ use super::evidence::{Evidence, Role};
 use super::matching::{self, Match};
 use super::signature::{Permanence, Place};
 use crate::environment::Platform;
-use crate::environment::demand::{CPU_MODEL, Stage};
+use crate::environment::demand::{CPU_MODEL, Stage, cpu_models};
 use crate::environment::nodes::Nodes;
 use crate::facts::PodFact;
 use crate::facts::words::listed;
@@ -326,7 +326,7 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
     let edit = format!("kubectl edit kubevirt {name} -n {kubevirt}");
     let message = format!("no node has the label {key}={value}");
     if let Some(model) = key.strip_prefix(CPU_MODEL) {
-        let models = environment.cpu_models();
+        let models = cpu_models(environment);
         let offered = match models.is_empty() {
             true => String::new(),
             false => format!(" ({})", listed(models.into_iter())),

@@ -7,12 +7,12 @@ use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 
 use super::Environment;
 use super::nodes::Nodes;
-use crate::decision::Kind;
 use crate::desired::Body;
 use crate::environment::demand::Stage;
 use crate::facts::{EnactmentFact, NodeFact, NodePolicyFact};
 use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
+use crate::target::Kind;
 
 /// A bridge to make, with its NNCP. Other Wukongs that require the same bridge do not matter.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //!
 //! Every node passes the stages in causal order and is stopped by the first that it does not pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::spec::{TaintEffect, Toleration, TolerationOperator};
@@ -285,6 +285,16 @@ impl<'a> Demand<'a> {
         let vcpus = u64::from(self.wukong?.cpu);
         vcpus.saturating_mul(1000).checked_div(ratio)
     }
+}
+
+/// The CPU models that the nodes offer.
+pub(crate) fn cpu_models(environment: &Environment) -> BTreeSet<&str> {
+    environment
+        .nodes
+        .iter()
+        .flat_map(|node| node.labels.keys())
+        .filter_map(|key| key.strip_prefix(CPU_MODEL))
+        .collect()
 }
 
 /// The devices that virt-launcher's pod requests (`getRequiredResources` in `pkg/virt-controller/services` of KubeVirt).

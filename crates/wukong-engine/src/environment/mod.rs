@@ -10,8 +10,6 @@ pub(crate) mod provisioners;
 pub use demand::launcher_memory;
 pub use platform::Platform;
 
-use std::collections::BTreeSet;
-
 use crate::facts::{
     CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
     NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
@@ -20,10 +18,6 @@ use addresses::Addresses;
 
 use crate::facts::{ObjectFact, StorageClassFact};
 use crate::store::{Presence, Store};
-
-/// Label selector of the pods in [`Environment::kubevirt_pods`], in any namespace.
-pub const KUBEVIRT_PODS: &str =
-    "kubevirt.io in (virt-api,virt-controller,virt-handler,virt-operator)";
 
 /// The facts of the cluster besides the children of Wukongs. Their size grows with the nodes of the cluster, a few
 /// kilobytes each, and not with its VMs, except for the addresses in specs.
@@ -39,7 +33,7 @@ pub struct Environment {
     pub own_crds: Store<CrdFact>,
     /// The KubeVirt resource.
     pub kubevirts: Store<KubeVirtFact>,
-    /// KubeVirt's own pods ([`KUBEVIRT_PODS`]).
+    /// KubeVirt's own pods.
     pub kubevirt_pods: Store<PodFact>,
     /// Nodes.
     pub nodes: Store<NodeFact>,
@@ -119,15 +113,6 @@ impl Environment {
             .map_or(("kubevirt", "kubevirt"), |kubevirt| {
                 (&kubevirt.meta.name, &kubevirt.meta.namespace)
             })
-    }
-
-    /// The CPU models that the nodes offer.
-    pub(crate) fn cpu_models(&self) -> BTreeSet<&str> {
-        self.nodes
-            .iter()
-            .flat_map(|node| node.labels.keys())
-            .filter_map(|key| key.strip_prefix(demand::CPU_MODEL))
-            .collect()
     }
 
     /// The KubeVirt resource.

@@ -5,8 +5,8 @@ use wukong_api::ConditionType::{
 };
 use wukong_api::Reason;
 
-use super::ReasonDoc;
-use super::Severity::{Error, Waiting, Warning};
+use super::doc::ReasonDoc;
+use super::doc::Severity::{Error, Waiting, Warning};
 
 pub(super) const NODE_LOST: ReasonDoc = ReasonDoc {
     reason: Reason::NodeLost,

@@ -6,8 +6,8 @@ use wukong_api::ConditionType::{
 };
 use wukong_api::Reason;
 
-use super::ReasonDoc;
-use super::Severity::{Error, Ok, Waiting, Warning};
+use super::doc::ReasonDoc;
+use super::doc::Severity::{Error, Ok, Waiting, Warning};
 
 pub(super) const AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::Available,

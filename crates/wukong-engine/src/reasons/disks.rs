@@ -3,8 +3,8 @@
 use wukong_api::ConditionType::{Created, Scheduled, VolumesBound};
 use wukong_api::Reason;
 
-use super::ReasonDoc;
-use super::Severity::{Error, Ok, Waiting, Warning};
+use super::doc::ReasonDoc;
+use super::doc::Severity::{Error, Ok, Waiting, Warning};
 use crate::environment::Platform::{Aks, DockerDesktop, Eks, Gke, K3s, Kind, Minikube};
 
 pub(super) const BOUND: ReasonDoc = ReasonDoc {

@@ -5,8 +5,8 @@ use wukong_api::ConditionType::{
 };
 use wukong_api::Reason;
 
-use super::ReasonDoc;
-use super::Severity::{Error, Ok, Waiting, Warning};
+use super::doc::ReasonDoc;
+use super::doc::Severity::{Error, Ok, Waiting, Warning};
 use crate::environment::Platform::{Aks, BareMetal, Eks, Gke, K3s, OpenShift};
 
 pub(super) const INVALID_USER_DATA: ReasonDoc = ReasonDoc {

@@ -3,8 +3,8 @@
 use wukong_api::ConditionType::{NetworksConfigured, NodeNetworkReady, ProvisioningReady};
 use wukong_api::Reason;
 
-use super::ReasonDoc;
-use super::Severity::{Error, Ok, Waiting, Warning};
+use super::doc::ReasonDoc;
+use super::doc::Severity::{Error, Ok, Waiting, Warning};
 
 pub(super) const CONFIGURED: ReasonDoc = ReasonDoc {
     reason: Reason::Configured,

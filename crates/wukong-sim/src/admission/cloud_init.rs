@@ -3,7 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Causes, Field};
+use super::verdict::Causes;
+use crate::field::Field;
 
 /// Decoded bytes of inline data; larger data belongs into a Secret.
 const MAX_INLINE: usize = 2048;

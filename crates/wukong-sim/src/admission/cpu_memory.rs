@@ -2,7 +2,9 @@
 //!
 //! From `vmi-create-admitter.go` and `pkg/liveupdate/memory`.
 
-use super::{Causes, ClusterConfig, Field};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use crate::field::Field;
 use crate::quantity::Quantity;
 
 const GI: i64 = 1 << 30;

@@ -1,6 +1,7 @@
 //! Access credentials (`validateAccessCredentials` of `vmi-create-admitter.go`).
 
-use super::{Causes, Field};
+use super::verdict::Causes;
+use crate::field::Field;
 
 pub fn check(vmi: &Field<'_>, causes: &mut Causes) {
     let has_volume = |kind: &str| {

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Denial, Field};
+use super::verdict::Denial;
+use crate::field::Field;
 use crate::quantity::Quantity;
 
 const ACCESS_MODES: [&str; 4] = [

@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::{Causes, Denial, Field};
+use super::verdict::{Causes, Denial};
+use crate::field::Field;
 use crate::quantity::Quantity;
 
 const VMI: &str = "spec.template.spec";

@@ -4,7 +4,8 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Field, schema};
+use super::schema;
+use crate::field::Field;
 use crate::field::{place, put, text};
 use crate::quantity::Quantity;
 

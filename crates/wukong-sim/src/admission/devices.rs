@@ -1,6 +1,8 @@
 //! Devices other than disks and network cards (`vmi-create-admitter.go`).
 
-use super::{Causes, ClusterConfig, Field};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use crate::field::Field;
 
 const IO_THREADS: [&str; 3] = ["shared", "auto", "supplementalPool"];
 const PANIC_MODELS: [&str; 3] = ["hyperv", "isa", "pvpanic"];

@@ -4,7 +4,10 @@
 
 use std::collections::HashSet;
 
-use super::{Causes, ClusterConfig, Field, names};
+use super::config::ClusterConfig;
+use super::names;
+use super::verdict::Causes;
+use crate::field::Field;
 
 const TARGETS: [&str; 3] = ["disk", "lun", "cdrom"];
 const MAX_SERIAL: usize = 256;

@@ -4,7 +4,10 @@
 
 use std::net::IpAddr;
 
-use super::{Causes, ClusterConfig, Field, names, network, volumes};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use super::{names, network, volumes};
+use crate::field::Field;
 
 /// Labels that only KubeVirt's own service accounts may set.
 const RESERVED: [&str; 6] = [

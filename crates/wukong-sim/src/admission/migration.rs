@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{Denial, Field};
+use super::verdict::Denial;
+use crate::field::Field;
 
 /// Would KubeVirt admit this VirtualMachineInstanceMigration? `vmi` is the instance that it names, `others` are the
 /// migrations in the namespace.

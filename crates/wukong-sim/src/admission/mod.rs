@@ -5,6 +5,7 @@
 //! messages are theirs where they help a reader.
 
 mod cloud_init;
+mod config;
 mod cpu_memory;
 mod credentials;
 mod data_volume;
@@ -21,108 +22,20 @@ mod pods;
 mod run_strategy;
 mod schema;
 mod templates;
+mod verdict;
 mod volumes;
-
-use std::fmt;
 
 use serde_json::Value;
 
 use super::field::Field;
+pub use config::ClusterConfig;
 pub use data_volume::admit_data_volume;
 pub use defaults::{canonicalize_vm, default_vm, for_validation};
 pub use migration::admit_migration;
+pub use verdict::Denial;
+
 pub(crate) use pods::{limit_ranges, quotas, reachable};
-
-/// What the rules need to know about the installation.
-#[derive(Clone, Debug)]
-pub struct ClusterConfig {
-    /// `vmRolloutStrategy: LiveUpdate`, the default; `Stage` otherwise.
-    pub live_update: bool,
-    /// Feature gates that are on.
-    pub gates: Vec<String>,
-}
-
-impl Default for ClusterConfig {
-    /// KubeVirt 1.9 as released: Beta feature gates on, Alpha ones off.
-    fn default() -> Self {
-        Self {
-            live_update: true,
-            gates: [
-                "DecentralizedLiveMigration",
-                "DeclarativeHotplugVolumes",
-                "PanicDevices",
-                "PasstBinding",
-                "VideoConfig",
-            ]
-            .map(str::to_owned)
-            .to_vec(),
-        }
-    }
-}
-
-impl ClusterConfig {
-    fn has(&self, gate: &str) -> bool {
-        self.gates.iter().any(|on| on == gate)
-    }
-}
-
-/// A refusal: everything that is wrong, joined as KubeVirt joins it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial(pub String);
-
-impl Denial {
-    /// As the API server passes on the refusal of KubeVirt's webhook.
-    pub fn by_kubevirt(self) -> Self {
-        Self(format!(
-            "admission webhook \"virtualmachine-validator.kubevirt.io\" denied the request: {}",
-            self.0
-        ))
-    }
-
-    /// As the API server passes on the refusal of CDI's webhook, with its two spaces.
-    pub fn by_cdi(self) -> Self {
-        Self(format!(
-            "admission webhook \"datavolume-validate.cdi.kubevirt.io\" denied the request:  {}",
-            self.0
-        ))
-    }
-}
-
-impl fmt::Display for Denial {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Denial {}
-
-/// What is wrong with an object, in the order in which it was found.
-#[derive(Debug, Default)]
-pub(crate) struct Causes(Vec<String>);
-
-impl Causes {
-    pub fn add(&mut self, message: impl Into<String>) {
-        self.0.push(message.into());
-    }
-
-    pub fn add_if(&mut self, wrong: bool, message: impl FnOnce() -> String) {
-        if wrong {
-            self.0.push(message());
-        }
-    }
-
-    pub fn extend(&mut self, messages: impl IntoIterator<Item = String>) {
-        self.0.extend(messages);
-    }
-
-    pub fn into_result(self) -> Result<(), Denial> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(Denial(self.0.join(", ")))
-        }
-    }
-}
+use verdict::Causes;
 
 /// Can KubeVirt read this VirtualMachine at all? Its mutating webhook refuses what it cannot.
 ///

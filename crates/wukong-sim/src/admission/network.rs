@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::net::IpAddr;
 
-use super::{Causes, ClusterConfig, Field, disks, names};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use super::{disks, names};
+use crate::field::Field;
 
 const BINDINGS: [&str; 5] = ["bridge", "masquerade", "sriov", "passtBinding", "binding"];
 const DISCONTINUED: [(&str, &str); 3] = [

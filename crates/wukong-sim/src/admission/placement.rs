@@ -4,7 +4,9 @@
 
 use std::collections::HashSet;
 
-use super::{Causes, Field, names};
+use super::names;
+use super::verdict::Causes;
+use crate::field::Field;
 
 const IN_RANGE: std::ops::RangeInclusive<i64> = 1..=100;
 

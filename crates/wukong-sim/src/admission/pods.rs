@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::Denial;
+use super::verdict::Denial;
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::quantity::Quantity;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 /// Gives containers the limits that LimitRanges set, and refuses those that ask for more.
 ///
@@ -232,11 +233,11 @@ mod tests {
         let mut world = World::default();
         let quota = json!({"metadata": {"name": "team", "namespace": "a"}, "spec": {"hard": {"requests.memory": "600Mi"}}});
         world.insert(
-            crate::world::Ref::new(Kind::ResourceQuota, "a", "team"),
+            crate::kind::Ref::new(Kind::ResourceQuota, "a", "team"),
             quota,
         );
         assert_eq!(quotas(&world, Kind::Pod, &pod("p")), Ok(()));
-        world.insert(crate::world::Ref::new(Kind::Pod, "a", "p"), pod("p"));
+        world.insert(crate::kind::Ref::new(Kind::Pod, "a", "p"), pod("p"));
         assert_eq!(
             quotas(&world, Kind::Pod, &pod("q")).unwrap_err().0,
             "pods \"q\" is forbidden: exceeded quota: team, requested: requests.memory=605425344, used: \
@@ -249,7 +250,7 @@ mod tests {
         let mut world = World::default();
         let range = json!({"metadata": {"name": "r", "namespace": "a"}, "spec": {"limits": [
             {"type": "Container", "max": {"memory": "200Mi"}}]}});
-        world.insert(crate::world::Ref::new(Kind::LimitRange, "a", "r"), range);
+        world.insert(crate::kind::Ref::new(Kind::LimitRange, "a", "r"), range);
         let pod = |resources: Value| json!({"metadata": {"name": "p", "namespace": "a"}, "spec": {"containers": [{"resources": resources}]}});
         let refused = |resources| limit_ranges(&world, &mut pod(resources)).unwrap_err().0;
         assert_eq!(

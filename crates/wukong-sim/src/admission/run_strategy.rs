@@ -4,7 +4,9 @@
 
 use serde_json::Value;
 
-use super::{Causes, ClusterConfig, Field};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use crate::field::Field;
 
 const STRATEGIES: [&str; 5] = ["Halted", "Manual", "Always", "RerunOnFailure", "Once"];
 

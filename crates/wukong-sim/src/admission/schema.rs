@@ -5,7 +5,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::{Causes, Denial, names};
+use super::names;
+use super::verdict::{Causes, Denial};
 use crate::UPSTREAM_CRDS;
 use crate::field::text;
 

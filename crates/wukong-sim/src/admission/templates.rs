@@ -2,7 +2,9 @@
 
 use serde_json::Value;
 
-use super::{Causes, Field, data_volume};
+use super::data_volume;
+use super::verdict::Causes;
+use crate::field::Field;
 
 pub fn check(spec: &Field<'_>, causes: &mut Causes) {
     for (index, template) in spec.child("dataVolumeTemplates").items().enumerate() {

@@ -1,6 +1,8 @@
 //! Volumes: unique names, exactly one source, gates (`validateVolumes` of `vmi-create-admitter.go`).
 
-use super::{Causes, ClusterConfig, Field};
+use super::config::ClusterConfig;
+use super::verdict::Causes;
+use crate::field::Field;
 
 /// Every member of `VolumeSource`.
 const SOURCES: [&str; 16] = [

@@ -2,19 +2,15 @@
 
 use serde_json::{Value, json};
 
-use super::class::Class;
 use crate::change::{Change, Conditions, Manager, Moment, Step};
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::storage::{self, Class, SELECTED_NODE};
+use crate::world::World;
 
-pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
 const BIND_COMPLETED: &str = "pv.kubernetes.io/bind-completed";
 const PROVISIONED_BY: &str = "volume.kubernetes.io/storage-provisioner";
-
-pub fn is_bound(claim: &Field<'_>) -> bool {
-    claim.at("status.phase").text() == "Bound"
-}
 
 pub fn class(world: &World, claim: &Field<'_>) -> Option<Class> {
     Class::named(world, claim.at("spec.storageClassName").text())
@@ -59,7 +55,7 @@ pub fn bind(claim: &Field<'_>) -> Vec<Change> {
     let uid = claim.at("metadata.uid").text();
     let spec = claim.child("spec");
     let volume = json!({
-        "metadata": {"annotations": {BIND_COMPLETED: "yes", PROVISIONED_BY: super::class::CSI}},
+        "metadata": {"annotations": {BIND_COMPLETED: "yes", PROVISIONED_BY: storage::CSI}},
         "spec": {"volumeName": format!("pvc-{uid}")},
     });
     let status = json!({

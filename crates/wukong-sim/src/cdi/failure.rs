@@ -1,8 +1,9 @@
 //! How imports fail: the last message of the importer for each scenario, recorded from a real importer.
 
 use crate::field::Field;
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 /// The end of an importer.
 #[derive(Clone, Debug, PartialEq, Eq)]

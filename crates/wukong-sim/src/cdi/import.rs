@@ -2,16 +2,18 @@
 
 use serde_json::json;
 
-use super::claim::{self, SELECTED_NODE};
+use super::claim;
+use super::failure;
 use super::failure::{Death, Missing};
 use super::importer::{self, Doing};
-use super::report::{Condition, Report};
-use super::{BY, failure};
+use super::report::{BY, Condition, Report};
 use crate::change::{Change, Moment, Step, pick};
 use crate::field::Field;
+use crate::kind::Kind;
 use crate::reality;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::storage::{self, SELECTED_NODE};
+use crate::world::World;
 
 const BIND_NOW: &str = "cdi.kubevirt.io/storage.bind.immediate.requested";
 /// Progress reports of a usual and of a slow import.
@@ -96,7 +98,7 @@ impl Import<'_> {
 
     /// What the Bound condition says of the claim, with the importer's words where they get in.
     fn bound(&self, importer: &str) -> (bool, String) {
-        if claim::is_bound(self.claim) {
+        if storage::is_bound(self.claim) {
             return (true, format!("PVC {} Bound", self.name()));
         }
         let uid = self.claim.at("metadata.uid").text();
@@ -135,7 +137,7 @@ impl Import<'_> {
 
     /// A claim without populator: first the volume, then the import.
     fn before_binding(&self) -> Step {
-        if claim::is_bound(self.claim) {
+        if storage::is_bound(self.claim) {
             let (_, message) = self.bound("");
             let waited = self.dv.at("status.phase").text() == "WaitForFirstConsumer";
             if waited {
@@ -427,12 +429,12 @@ impl Import<'_> {
     }
 
     fn done(&self) -> Step {
-        let step = if self.scenario.has("claim-lost") && claim::is_bound(self.claim) {
+        let step = if self.scenario.has("claim-lost") && storage::is_bound(self.claim) {
             claim::lose(self.claim)
         } else {
             claim::grow(self.world, self.claim, self.moment)
         };
-        if step.changes.is_empty() && !claim::is_bound(self.claim) && self.can_bind() {
+        if step.changes.is_empty() && !storage::is_bound(self.claim) && self.can_bind() {
             return Step::of(claim::bind(self.claim));
         }
         step

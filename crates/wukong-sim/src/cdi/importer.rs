@@ -2,13 +2,14 @@
 
 use serde_json::{Value, json};
 
-use super::BY;
-use super::claim::SELECTED_NODE;
 use super::failure::Death;
+use super::report::BY;
 use crate::change::{Change, Conditions, Manager, Moment, at, pick};
 use crate::field::{Field, put};
+use crate::kind::{Kind, Ref};
 use crate::scheduler;
-use crate::world::{Kind, Ref, World};
+use crate::storage::SELECTED_NODE;
+use crate::world::World;
 
 pub const IMAGE: &str = "quay.io/kubevirt/cdi-importer:v1.66.0";
 /// Names of pods that get longer than this are shortened.

@@ -4,7 +4,6 @@
 //! false and stale states in between follow CDI 1.66 as it was observed with its release defaults.
 
 pub(crate) mod claim;
-pub(crate) mod class;
 mod failure;
 mod import;
 mod importer;
@@ -17,22 +16,22 @@ mod tests;
 
 use serde_json::json;
 
-use super::change::{Change, Manager, Moment, Step};
+use super::change::{Change, Moment, Step};
 use super::field::{Field, put};
 use super::installation;
+use super::kind::Kind;
 use super::scenario::Scenario;
-use super::world::{Kind, World};
+pub use super::storage::offered;
+use super::world::World;
 pub use claim::usable;
-pub use class::offered;
 use import::Import;
 pub use origin::{Absent, origin};
-use report::{Condition, Report};
+use report::{BY, Condition, Report};
 
 const USE_POPULATOR: &str = "cdi.kubevirt.io/storage.usePopulator";
 const ADOPTION: &str = "cdi.kubevirt.io/allowClaimAdoption";
 const POPULATED_FOR: &str = "cdi.kubevirt.io/storage.populatedFor";
 const CREATED_FOR: &str = "cdi.kubevirt.io/createdForDataVolume";
-const BY: Manager = Manager::CdiController;
 /// Paces between two attempts to create a claim that a quota refuses. CDI backs off up to minutes.
 const QUOTA_RETRY: u32 = 20;
 

@@ -1,7 +1,8 @@
 //! The claim that a DataVolume clones.
 
 use crate::field::Field;
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::world::World;
 
 /// What a DataVolume is to be made from and does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]

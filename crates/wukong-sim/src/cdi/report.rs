@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::BY;
-use crate::change::{Change, Conditions, Moment};
+use crate::change::{Change, Conditions, Manager, Moment};
 use crate::field::{Field, put};
-use crate::world::Kind;
+use crate::kind::Kind;
+
+/// The manager as which CDI writes.
+pub const BY: Manager = Manager::CdiController;
 
 /// Status, reason and message.
 #[derive(Clone, Copy, Debug)]

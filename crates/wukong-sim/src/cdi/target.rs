@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::class::{self, Class};
 use crate::field::{Field, put};
+use crate::storage::{self, Class};
 use crate::world::World;
 
 /// CDI's default filesystem overhead, in per cent.
@@ -39,7 +39,7 @@ pub fn resolve(world: &World, dv: &Field<'_>) -> Result<Target, String> {
                 "PVC spec is missing accessMode and no storageClass to choose profile".into(),
             );
         };
-        let Some((mode, profile_mode)) = class::profile(world, &class.name) else {
+        let Some((mode, profile_mode)) = storage::profile(world, &class.name) else {
             return Err(format!(
                 "no accessMode specified in StorageProfile {}",
                 class.name

@@ -1,11 +1,11 @@
 use serde_json::{Value, json};
 
-use super::claim::SELECTED_NODE;
 use super::*;
 use crate::change::Refusal;
+use crate::kind::Ref;
 use crate::scenario::ANNOTATION;
+use crate::storage::SELECTED_NODE;
 use crate::testing::{Sim, condition};
-use crate::world::Ref;
 
 const NS: &str = "default";
 

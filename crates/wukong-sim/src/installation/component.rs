@@ -4,7 +4,11 @@ use serde_json::{Map, Value, json};
 
 use crate::change::{Change, Conditions, Manager, Moment, pick};
 use crate::field::{Field, put};
-use crate::world::{Kind, Ref, World};
+use crate::kind::{Kind, Ref};
+use crate::world::World;
+
+/// The namespace of KubeVirt.
+pub const KUBEVIRT_NAMESPACE: &str = "kubevirt";
 
 /// Restarts that a component has behind it when it is seen to crash.
 const RESTARTS: u32 = 7;

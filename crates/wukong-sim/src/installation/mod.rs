@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::change::{Change, Conditions, Manager, Moment, Step};
 use super::field::{Field, put};
+use super::kind::{Kind, Ref};
 use super::scenario::Scenario;
-use super::world::{Kind, Ref, World};
+use super::world::World;
+pub use component::KUBEVIRT_NAMESPACE;
 use component::{Component, Health};
 pub use node::node as healthy_node;
 pub use storage::LOCAL_PATH_NAMESPACE;
 
-/// The namespace of KubeVirt.
-pub const KUBEVIRT_NAMESPACE: &str = "kubevirt";
 const KUBEVIRT_VERSION: &str = "v1.9.0";
 const CDI_VERSION: &str = "v1.66.0";
 const OPERATOR: &str = "virt-operator";

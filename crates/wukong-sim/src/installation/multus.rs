@@ -4,8 +4,9 @@ use serde_json::json;
 
 use super::node;
 use crate::change::{Change, Manager, Step};
+use crate::kind::{Kind, Ref};
 use crate::scenario::Scenario;
-use crate::world::{Kind, Ref, World};
+use crate::world::World;
 
 const NAMESPACE: &str = "kube-system";
 const NAME: &str = "kube-multus-ds";

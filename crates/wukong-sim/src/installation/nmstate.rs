@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::change::{Change, Conditions, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
+use crate::kind::{Kind, Ref};
 use crate::scenario::Scenario;
-use crate::world::{Kind, Ref, World};
+use crate::world::World;
 
 const BY: Manager = Manager::NmState;
 /// The bridges of every node, besides its NICs.

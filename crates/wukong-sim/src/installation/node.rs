@@ -7,12 +7,14 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
+use super::component::KUBEVIRT_NAMESPACE;
 use super::component::{Component, Health};
-use super::{KUBEVIRT_NAMESPACE, nmstate, storage};
+use super::{nmstate, storage};
 use crate::change::{Change, Conditions, Manager, Moment, Step};
 use crate::field::{Field, put};
+use crate::kind::{Kind, Ref};
 use crate::scenario::Scenario;
-use crate::world::{Kind, Ref, World};
+use crate::world::World;
 
 /// The annotation by which virt-handler says that it lives.
 const HEARTBEAT: &str = "kubevirt.io/heartbeat";

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::component::{Component, Health};
-use crate::cdi::class::{self, Class};
 use crate::change::{Change, Manager, Moment, Step};
 use crate::field::{Field, put};
+use crate::kind::{Kind, Ref};
 use crate::scenario::Scenario;
-use crate::world::{Kind, Ref, World};
+use crate::storage::{Class, LOCAL_PATH, access_mode};
+use crate::world::World;
 
 /// The namespace of the local-path provisioner.
 pub const LOCAL_PATH_NAMESPACE: &str = "local-path-storage";
@@ -54,7 +55,7 @@ fn driver(world: &World, class: &Field<'_>) -> Option<Change> {
 
 /// The pod of a provisioner that is no CSI driver.
 fn provisioner(world: &World, class: &Field<'_>, moment: &Moment) -> Option<Change> {
-    if class.child("provisioner").text() != class::LOCAL_PATH {
+    if class.child("provisioner").text() != LOCAL_PATH {
         return None;
     }
     let node = world.list(Kind::Node, "").next()?;
@@ -111,7 +112,7 @@ fn property_sets(profile: &Field<'_>, class: &Field<'_>) -> Value {
     if given.count() > 0 {
         return given.value().clone();
     }
-    match class::access_mode(class) {
+    match access_mode(class) {
         Some(mode) => json!([{"accessModes": [mode], "volumeMode": "Filesystem"}]),
         None => json!([]),
     }

@@ -3,13 +3,14 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{CONTROLLER_FINALIZER, FOREGROUND_FINALIZER, VIRT};
+use super::object::{CONTROLLER_FINALIZER, FOREGROUND_FINALIZER, VIRT};
 use crate::admission;
 use crate::change::Change;
 use crate::field::{Field, place, put};
+use crate::kind::{Kind, Ref};
 use crate::quantity::Quantity;
 use crate::scenario::Scenario;
-use crate::world::{Kind, Ref, World};
+use crate::world::World;
 
 /// The template that an instance was started with, as JSON. KubeVirt keeps it in a ControllerRevision.
 pub const BOOTED_WITH: &str = "simulator.wukong.dev/booted-with";

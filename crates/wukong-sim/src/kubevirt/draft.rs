@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::change::{Change, Conditions, Manager, Moment};
 use crate::field::{Field, place, put, text};
-use crate::world::Kind;
+use crate::kind::Kind;
 
 /// The status of an instance while a step changes it.
 pub struct Draft<'a> {

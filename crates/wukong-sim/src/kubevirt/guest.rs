@@ -7,12 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::{Settings, arrival, hotplug, networks, pod};
+use super::settings::Settings;
+use super::{arrival, hotplug, launcher_pod, networks};
 use crate::change::{Change, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::reality::State;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 const HANDLER: Manager = Manager::VirtHandler;
 /// Paces until the guest agent connects; until a guest that shall end does so.
@@ -52,7 +54,7 @@ pub fn started(world: &World, draft: &mut Draft<'_>, vmi: &Field<'_>) {
     put(
         &mut draft.status,
         ["launcherContainerImageVersion"],
-        json!(pod::IMAGE),
+        json!(launcher_pod::IMAGE),
     );
     put(
         &mut draft.status,
@@ -67,7 +69,7 @@ fn set_paused(draft: &mut Draft<'_>, reason: Option<&str>) {
         draft.condition("Paused", "True", reason, "VMI was paused by user");
         let gate = format!(
             "the status of pod readiness gate \"{}\" is not \"True\", but False",
-            pod::UNPAUSED
+            launcher_pod::UNPAUSED
         );
         draft.condition("Ready", "False", "ReadinessGatesNotReady", &gate);
     } else {
@@ -273,7 +275,7 @@ fn interfaces(
     known: &dyn Fn(&str) -> bool,
 ) -> Vec<Value> {
     let spec = vmi.child("spec");
-    let pod_address = pod::launcher(world, vmi).map_or(String::new(), |pod| {
+    let pod_address = launcher_pod::launcher(world, vmi).map_or(String::new(), |pod| {
         pod.at("status.podIP").text().to_owned()
     });
     let network_data = network_data(world, vmi);

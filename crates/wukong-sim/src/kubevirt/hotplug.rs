@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use super::draft::Draft;
-use super::{pod, volumes};
-use crate::cdi;
+use super::{launcher_pod, volumes};
 use crate::change::{Change, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
-use crate::world::{Kind, Ref, World};
+use crate::kind::{Kind, Ref};
+use crate::storage;
+use crate::world::World;
 
 /// Size of the disk that virt-launcher makes for cloud-init.
 const SEED: i64 = 1 << 20;
@@ -194,7 +195,7 @@ fn has_image(world: &World, claim: &Field<'_>) -> bool {
 
 /// The pods that attach volumes of an instance.
 pub fn attachments<'a>(world: &'a World, vmi: &Field<'_>) -> Vec<Field<'a>> {
-    let launcher = pod::launcher(world, vmi);
+    let launcher = launcher_pod::launcher(world, vmi);
     let uid = launcher.map_or("", |launcher| launcher.at("metadata.uid").text());
     world
         .refs(Kind::Pod)
@@ -221,7 +222,7 @@ fn name(vmi: &Field<'_>, volumes: &[&Field<'_>]) -> String {
 }
 
 fn create(world: &World, vmi: &Field<'_>, name: &str, volumes: &[&Field<'_>]) -> Option<Change> {
-    let launcher = pod::launcher(world, vmi)?;
+    let launcher = launcher_pod::launcher(world, vmi)?;
     let owner = launcher.child("metadata");
     let at = Ref::new(Kind::Pod, owner.child("namespace").text(), name);
     let mounts: Vec<Value> = volumes
@@ -240,7 +241,7 @@ fn create(world: &World, vmi: &Field<'_>, name: &str, volumes: &[&Field<'_>]) ->
         "spec": {
             "nodeName": launcher.at("spec.nodeName").value(),
             "containers": [{
-                "name": "hotplug-disk", "image": pod::IMAGE,
+                "name": "hotplug-disk", "image": launcher_pod::IMAGE,
                 "resources": {"limits": {"cpu": "100m", "memory": "80M"}, "requests": {"cpu": "10m", "memory": "2M"}},
             }],
             "volumes": mounts,
@@ -250,7 +251,7 @@ fn create(world: &World, vmi: &Field<'_>, name: &str, volumes: &[&Field<'_>]) ->
         },
     });
     Some(Change::Create {
-        by: super::VIRT,
+        by: super::object::VIRT,
         at,
         object,
     })
@@ -290,6 +291,6 @@ pub fn locked(world: &World, vmi: &Field<'_>, wanted: bool) -> Option<String> {
         !claim.is_empty() && !shareable(volume.name()) && (wanted || used)
     })?;
     // What is not imported yet cannot be locked.
-    claim(world, vmi, &disk).filter(cdi::claim::is_bound)?;
+    claim(world, vmi, &disk).filter(storage::is_bound)?;
     Some(disk.name().to_owned())
 }

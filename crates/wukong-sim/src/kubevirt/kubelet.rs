@@ -2,16 +2,54 @@
 
 use serde_json::{Value, json};
 
-use super::pod::{IMAGE, State, state};
+use super::launcher_pod::IMAGE;
 use crate::change::{Change, Conditions, Manager, Moment, Step, pick};
 use crate::field::{Field, put};
 use crate::installation::{multus, node};
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 const BY: Manager = Manager::Kubelet;
 /// Where the kubelet searches a CNI plugin.
 const PLUGINS: &str = "[/opt/cni/bin:/usr/lib/cni /opt/cni/bin /usr/lib/cni]";
+
+/// What the kubelet reports of a launcher pod.
+#[derive(Debug, PartialEq)]
+pub enum State {
+    Unscheduled,
+    Starting,
+    /// Waiting for an image: the reason and the message.
+    Pulling(String, String),
+    Running,
+    Over,
+}
+
+pub fn state(pod: &Field<'_>) -> State {
+    let waiting = pod
+        .at("status.initContainerStatuses")
+        .items()
+        .chain(pod.at("status.containerStatuses").items())
+        .map(|status| status.at("state.waiting"))
+        .find(|waiting| {
+            ["ErrImagePull", "ImagePullBackOff"].contains(&waiting.child("reason").text())
+        });
+    match (
+        pod.at("spec.nodeName").text(),
+        pod.at("status.phase").text(),
+    ) {
+        (_, "Running") => State::Running,
+        (_, "Succeeded" | "Failed") => State::Over,
+        ("", _) => State::Unscheduled,
+        _ => match waiting {
+            Some(waiting) => State::Pulling(
+                waiting.child("reason").text().into(),
+                waiting.child("message").text().into(),
+            ),
+            None => State::Starting,
+        },
+    }
+}
 
 /// The next step of a launcher pod that has a node and does not run.
 pub fn start(
@@ -353,22 +391,4 @@ fn secrets<'a>(vmi: &Field<'a>) -> Vec<(String, &'a str)> {
     }
     found.retain(|(_, name)| !name.is_empty());
     found
-}
-
-/// The init containers of a launcher pod: the console's log, and one for each container disk.
-pub fn init_containers(vmi: &Field<'_>) -> Vec<Value> {
-    let log = json!({
-        "name": "guest-console-log", "image": IMAGE, "restartPolicy": "Always",
-        "resources": {"requests": {"cpu": "5m", "memory": "35M"}, "limits": {"cpu": "15m", "memory": "60M"}},
-    });
-    let disks = vmi.at("spec.volumes").items().filter_map(|volume| {
-        let image = volume.at("containerDisk.image");
-        image.is_set().then(|| {
-            json!({
-                "name": format!("volume{}", volume.name()), "image": image.value(),
-                "resources": {"requests": {"cpu": "1m", "memory": "1M"}, "limits": {"cpu": "10m", "memory": "40M"}},
-            })
-        })
-    });
-    [log].into_iter().chain(disks).collect()
 }

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{CONTROLLER_FINALIZER, VIRT, boot, is_deleting, is_final, run_strategy};
+use super::boot;
+use super::object::{CONTROLLER_FINALIZER, VIRT, is_deleting, is_final, run_strategy};
 use crate::change::{Change, Moment, Step, at};
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 const LATEST_API: &str = "kubevirt.io/latest-observed-api-version";
 const STORAGE_API: &str = "kubevirt.io/storage-observed-api-version";

@@ -6,11 +6,13 @@
 use serde_json::{Value, json};
 
 use super::boot::BOOTED_WITH;
-use super::{Settings, VIRT, phase};
+use super::object::{VIRT, phase};
+use super::settings::Settings;
 use crate::change::{Change, difference};
 use crate::field::{Field, put, text};
+use crate::kind::Kind;
 use crate::quantity::Quantity;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 const OTHER: &str = "a non-live-updatable field was changed in the template spec";
 const NOT_MIGRATABLE: &str =

@@ -4,11 +4,12 @@
 use serde_json::json;
 
 use super::draft::Draft;
-use super::{VIRT, is_deleting};
+use super::object::{VIRT, is_deleting};
 use crate::change::{Change, Conditions, Manager, Moment, Step, at};
 use crate::field::{Field, put};
 use crate::installation::node;
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::world::World;
 
 const BY: Manager = Manager::KubeControllers;
 /// Paces until pods are evicted: `tolerationSeconds` of the taint that the node gets.
@@ -28,7 +29,12 @@ pub fn step(world: &World, vmi: &Field<'_>, pod: &Field<'_>, moment: &Moment) ->
         return Some(Step::of(draft.change(VIRT).into_iter().chain(change)));
     }
     if is_deleting(pod) {
-        draft.condition("Ready", "False", "PodTerminating", super::vmi::TERMINATING);
+        draft.condition(
+            "Ready",
+            "False",
+            "PodTerminating",
+            super::object::TERMINATING,
+        );
         return Some(Step::of(draft.change(VIRT)));
     }
     draft.condition("Ready", "False", "", "");

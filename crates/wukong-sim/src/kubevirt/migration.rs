@@ -2,11 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::VIRT;
 use super::draft::Draft;
+use super::object::VIRT;
 use crate::change::{Change, Manager, Moment, Step};
 use crate::field::{Field, put};
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::world::World;
 
 /// A migration's phases, one a pace.
 const PHASES: [&str; 8] = [

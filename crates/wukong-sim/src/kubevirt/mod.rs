@@ -9,13 +9,16 @@ mod draft;
 mod guest;
 mod hotplug;
 mod kubelet;
+mod launcher_pod;
 mod lifecycle;
 mod live_update;
 mod lost_node;
 mod migration;
 pub(crate) mod networks;
+mod object;
 pub(crate) mod pod;
 mod power;
+mod settings;
 mod status;
 mod vmi;
 mod volumes;
@@ -23,62 +26,17 @@ mod volumes;
 #[cfg(test)]
 mod tests;
 
-use super::change::{Manager, Moment, Step};
-use super::field::Field;
+use super::change::{Moment, Step};
 use super::installation;
-use super::world::{Kind, World};
+use super::kind::Kind;
+use super::world::World;
 pub use guest::pause;
 pub(crate) use hotplug::is_attachment;
+pub use launcher_pod::{create_launcher, launcher};
 pub use networks::{asked_mac, definition, interfaces, resource};
 pub(crate) use pod::next as next_pod;
-pub use pod::{create_launcher, launcher};
 pub use power::{Power, power};
 pub(crate) use volumes::claim_names;
-
-const VIRT: Manager = Manager::VirtController;
-/// Finalizers of a VM and of its instance; the second is removed by virt-handler.
-const CONTROLLER_FINALIZER: &str = "kubevirt.io/virtualMachineControllerFinalize";
-const FOREGROUND_FINALIZER: &str = "kubevirt.io/foregroundDeleteVirtualMachine";
-
-/// The settings of the KubeVirt installation that change behaviour.
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    live_update: bool,
-    emulation: bool,
-    /// Whether KubeVirt migrates instances by itself so that changes reach them. It does not unless it is asked to.
-    live_migrates: bool,
-}
-
-/// What people set in the KubeVirt resource.
-fn configuration(world: &World) -> Option<Field<'_>> {
-    Some(installation::found(world, Kind::KubeVirt)?.at("spec.configuration"))
-}
-
-impl Settings {
-    fn of(world: &World) -> Self {
-        let configuration = configuration(world);
-        let text = |keys: &str| {
-            configuration
-                .as_ref()
-                .map_or("", |field| field.at(keys).text())
-        };
-        let flag = |keys: &str| {
-            configuration
-                .as_ref()
-                .is_some_and(|field| field.at(keys).is_true())
-        };
-        Self {
-            live_update: text("vmRolloutStrategy") != "Stage",
-            emulation: flag("developerConfiguration.useEmulation"),
-            live_migrates: installation::found(world, Kind::KubeVirt).is_some_and(|found| {
-                found
-                    .at("spec.workloadUpdateStrategy.workloadUpdateMethods")
-                    .items()
-                    .any(|method| method.text() == "LiveMigrate")
-            }),
-        }
-    }
-}
 
 /// The next step of the VirtualMachine of this name and of its instance, whichever of them exist.
 pub fn next(world: &World, namespace: &str, name: &str, moment: &Moment) -> Step {
@@ -108,25 +66,4 @@ pub fn next(world: &World, namespace: &str, name: &str, moment: &Moment) -> Step
             .extend(status::change(world, vm, vmi.as_ref(), &step, moment));
     }
     step
-}
-
-fn is_deleting(object: &Field<'_>) -> bool {
-    object.at("metadata.deletionTimestamp").is_set()
-}
-
-fn phase<'a>(vmi: &Field<'a>) -> &'a str {
-    vmi.at("status.phase").text()
-}
-
-fn is_final(vmi: &Field<'_>) -> bool {
-    matches!(phase(vmi), "Succeeded" | "Failed")
-}
-
-/// The effective run strategy, with the deprecated `running` translated.
-fn run_strategy<'a>(vm: &Field<'a>) -> &'a str {
-    match vm.at("spec.running").flag() {
-        Some(true) => "Always",
-        Some(false) => "Halted",
-        None => vm.at("spec.runStrategy").text(),
-    }
 }

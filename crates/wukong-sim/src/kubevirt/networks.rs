@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::change::pick;
 use crate::field::{Field, put};
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::world::World;
 
 /// On a pod: the networks that Multus attaches, as JSON.
 pub const ANNOTATION: &str = "k8s.v1.cni.cncf.io/networks";
@@ -95,7 +96,7 @@ pub fn devices(world: &World, vmi: &Field<'_>) -> BTreeMap<String, usize> {
 /// A binding plugin that an interface names and the KubeVirt resource does not: no pod can be made then.
 pub fn unregistered(world: &World, vmi: &Field<'_>) -> Option<String> {
     let registered = |name: &str| {
-        super::configuration(world)
+        super::settings::configuration(world)
             .is_some_and(|configuration| configuration.at("network.binding").child(name).is_set())
     };
     interfaces(vmi)

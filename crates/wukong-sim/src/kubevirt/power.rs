@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{is_deleting, is_final, phase, run_strategy};
+use super::object::{is_deleting, is_final, phase, run_strategy};
 use crate::field::Field;
 
 /// What is written to the VM.

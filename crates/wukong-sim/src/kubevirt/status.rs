@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    VIRT, boot, is_deleting, is_final, lifecycle, live_update, migration, phase, run_strategy,
-    volumes,
-};
-use crate::cdi;
+use super::object::{VIRT, is_deleting, is_final, phase, run_strategy};
+use super::{boot, lifecycle, live_update, migration, volumes};
 use crate::change::{Change, Conditions, Moment, Step};
 use crate::field::{Field, put, text};
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::storage;
+use crate::world::World;
 
 /// Conditions of the VM itself; all others are the instance's.
 const OWN: [&str; 3] = ["Failure", "RestartRequired", "ManualRecoveryRequired"];
@@ -211,7 +210,7 @@ fn printable(
     let data_volumes = volumes::data_volumes(world, namespace, &spec);
     let unbound = || {
         let claims = volumes::claims(world, namespace, &spec);
-        claims.iter().any(|claim| !cdi::claim::is_bound(claim))
+        claims.iter().any(|claim| !storage::is_bound(claim))
     };
     let wanted = lifecycle::wish(vm, None) == lifecycle::Wish::Start;
     let set_to_start = vmi.is_some_and(|vmi| !is_final(vmi)) || wanted;

@@ -1,10 +1,13 @@
 use serde_json::{Value, json};
 
+use super::object::CONTROLLER_FINALIZER;
 use super::*;
 use crate::cdi;
+use crate::field::Field;
+use crate::kind::Ref;
 use crate::scenario::ANNOTATION;
+use crate::storage;
 use crate::testing::{Sim, condition};
-use crate::world::Ref;
 
 mod boot;
 mod running;
@@ -18,7 +21,7 @@ impl Lab {
     fn new() -> Self {
         let mut sim = Sim::default();
         sim.put(Kind::Namespace, json!({"metadata": {"name": NS}}));
-        for (class, mode) in cdi::class::offered() {
+        for (class, mode) in storage::offered() {
             let name = class["metadata"]["name"].clone();
             sim.put(Kind::StorageClass, class);
             sim.put(

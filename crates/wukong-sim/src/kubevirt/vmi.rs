@@ -3,19 +3,19 @@
 use serde_json::json;
 
 use super::draft::Draft;
-use super::pod::{self, State};
+use super::kubelet::State;
+use super::object::{CONTROLLER_FINALIZER, TERMINATING, VIRT, is_deleting, is_final, phase};
 use super::volumes::{Readiness, readiness};
 use super::{
-    CONTROLLER_FINALIZER, VIRT, guest, hotplug, is_deleting, is_final, kubelet, live_update,
-    lost_node, migration, networks, phase,
+    guest, hotplug, kubelet, launcher_pod, live_update, lost_node, migration, networks, pod,
 };
 use crate::change::{Change, Manager, Moment, Step};
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::reality;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
-pub const TERMINATING: &str = "virt-launcher pod is terminating";
 const NOT_RUNNING: &str = "Guest VM is not reported as running";
 /// The reason of the condition `Synchronized` when virt-handler cannot bring a guest up.
 const UNSYNCED: &str = "Synchronizing with the Domain failed.";
@@ -33,7 +33,7 @@ pub fn next(world: &World, vm: Option<&Field<'_>>, vmi: &Field<'_>, moment: &Mom
     }
     if is_final(vmi) {
         // The pod stays as long as its instance.
-        return pod::launcher(world, vmi).map_or_else(Step::quiet, |pod| {
+        return launcher_pod::launcher(world, vmi).map_or_else(Step::quiet, |pod| {
             let mut draft = Draft::of(vmi, moment);
             draft.condition("Ready", "False", "PodTerminating", TERMINATING);
             let over = kubelet::finish(world, &pod, phase(vmi), moment);
@@ -120,20 +120,21 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
         Readiness::Busy => {
             draft.conditions.remove("Provisioning");
             draft.condition("DataVolumesReady", "False", "NotAllDVsReady", NOT_READY);
-            let leftover = pod::provisioner(world, vmi).map(|pod| Change::delete(Kind::Pod, &pod));
+            let leftover =
+                launcher_pod::provisioner(world, vmi).map(|pod| Change::delete(Kind::Pod, &pod));
             Step::of(draft.change(VIRT).into_iter().chain(leftover))
         }
         Readiness::NeedsConsumer => {
             draft.condition("Provisioning", "True", "", "");
             draft.condition("DataVolumesReady", "False", "NotAllDVsReady", NOT_READY);
             let told = draft.change(VIRT);
-            match pod::provisioner(world, vmi) {
+            match launcher_pod::provisioner(world, vmi) {
                 None => Step::of(
                     told.into_iter()
-                        .chain([pod::create_provisioner(world, vmi)]),
+                        .chain([launcher_pod::create_provisioner(world, vmi)]),
                 ),
                 Some(pod) => {
-                    let mut step = match pod::state(&pod) {
+                    let mut step = match kubelet::state(&pod) {
                         State::Running => pod::finish_provisioner(world, vmi, &pod),
                         _ => pod::advance(world, vmi, &pod, scenario, moment),
                     };
@@ -143,7 +144,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
             }
         }
         Readiness::Ready | Readiness::Missing(_) => {
-            if let Some(pod) = pod::provisioner(world, vmi) {
+            if let Some(pod) = launcher_pod::provisioner(world, vmi) {
                 return Step::of([Change::delete(Kind::Pod, &pod)]);
             }
             draft.conditions.remove("Provisioning");
@@ -159,7 +160,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
                     "All of the VMI's DVs are bound and ready",
                 );
             }
-            if pod::launcher(world, vmi).is_none() {
+            if launcher_pod::launcher(world, vmi).is_none() {
                 let told = draft.change(VIRT);
                 let event = refusal.map(|refusal| {
                     let message = format!("Error creating pod: {}", refusal.message);
@@ -169,7 +170,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
                 if unregistered.is_some() || (refusal.is_some() && moment.waited < RETRY) {
                     return Step::of(told).or_wait(RETRY - moment.waited % RETRY);
                 }
-                return Step::of(told.chain([pod::create_launcher(world, vmi)]));
+                return Step::of(told.chain([launcher_pod::create_launcher(world, vmi)]));
             }
             draft.phase("Scheduling");
             draft.condition("Ready", "False", "GuestNotRunning", NOT_RUNNING);
@@ -182,7 +183,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
 
 /// The launcher pod exists. The instance repeats the messages of scheduler and kubelet.
 fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
-    let Some(pod) = pod::launcher(world, vmi) else {
+    let Some(pod) = launcher_pod::launcher(world, vmi) else {
         let mut draft = Draft::of(vmi, moment);
         draft.phase("Failed");
         return Step::of(draft.change(VIRT));
@@ -193,12 +194,12 @@ fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Mome
         .items()
         .find(|item| item.child("type").text() == "PodScheduled");
     match pod_scheduled.filter(|condition| condition.child("status").text() == "False") {
-        Some(condition) if pod::state(&pod) == State::Unscheduled => {
+        Some(condition) if kubelet::state(&pod) == State::Unscheduled => {
             draft.conditions.take_over(condition.value())
         }
         _ => draft.conditions.remove("PodScheduled"),
     }
-    match pod::state(&pod) {
+    match kubelet::state(&pod) {
         State::Pulling(reason, message) => {
             draft.condition("Synchronized", "False", &reason, &message)
         }
@@ -299,7 +300,7 @@ fn running(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     if let Some(end) = guest::end(world, vmi, scenario, moment) {
         return end;
     }
-    let Some(pod) = pod::launcher(world, vmi) else {
+    let Some(pod) = launcher_pod::launcher(world, vmi) else {
         let mut draft = Draft::of(vmi, moment);
         draft.phase("Failed");
         put(&mut draft.status, ["reason"], json!("PodNotExists"));
@@ -317,10 +318,13 @@ fn running(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
 
 /// The guest shuts down, its pod goes, then the finalizers.
 fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
-    let pods: Vec<_> = [pod::launcher(world, vmi), pod::provisioner(world, vmi)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let pods: Vec<_> = [
+        launcher_pod::launcher(world, vmi),
+        launcher_pod::provisioner(world, vmi),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let alive = ["Running", "Scheduled"].contains(&phase(vmi));
     if alive {
         // A real guest is asked to shut down, and takes its time.
@@ -351,10 +355,10 @@ fn tear_down(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
     let left: Vec<&str> = match held.as_slice() {
         [] => return Step::quiet(),
         // virt-handler's goes before virt-controller's.
-        list if list.contains(&super::FOREGROUND_FINALIZER) => list
+        list if list.contains(&super::object::FOREGROUND_FINALIZER) => list
             .iter()
             .copied()
-            .filter(|item| *item != super::FOREGROUND_FINALIZER)
+            .filter(|item| *item != super::object::FOREGROUND_FINALIZER)
             .collect(),
         list if list.contains(&CONTROLLER_FINALIZER) => list
             .iter()

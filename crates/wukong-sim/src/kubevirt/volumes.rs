@@ -1,8 +1,9 @@
 //! The volumes that an instance waits for.
 
-use crate::cdi;
 use crate::field::Field;
-use crate::world::{Kind, World};
+use crate::kind::Kind;
+use crate::storage;
+use crate::world::World;
 
 /// How far the claims of an instance are.
 #[derive(Debug, PartialEq)]
@@ -55,7 +56,7 @@ pub fn readiness(world: &World, namespace: &str, spec: &Field<'_>) -> Readiness 
         {
             "Failed" => return Readiness::Failed,
             "Succeeded" | "PendingPopulation" => {}
-            "WaitForFirstConsumer" if !cdi::claim::is_bound(&claim) => needs_consumer = true,
+            "WaitForFirstConsumer" if !storage::is_bound(&claim) => needs_consumer = true,
             _ => busy = true,
         }
     }
@@ -100,7 +101,7 @@ pub fn is_provisioning(world: &World, dv: &Field<'_>) -> bool {
     );
     match dv.at("status.phase").text() {
         "Succeeded" | "PendingPopulation" => false,
-        "WaitForFirstConsumer" => claim.is_some_and(|claim| cdi::claim::is_bound(&claim)),
+        "WaitForFirstConsumer" => claim.is_some_and(|claim| storage::is_bound(&claim)),
         _ => true,
     }
 }

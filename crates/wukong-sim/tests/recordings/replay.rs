@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wukong_sim::Cluster;
+use wukong_sim::kind::{Kind, Ref};
 use wukong_sim::scenario::ANNOTATION;
-use wukong_sim::world::{Kind, Ref};
 
 pub const NAMESPACE: &str = "ns";
 pub const VM: &str = "vm";

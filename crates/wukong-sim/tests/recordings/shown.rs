@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use serde_json::Value;
 use wukong_sim::Cluster;
 use wukong_sim::field::Field;
-use wukong_sim::world::Kind;
+use wukong_sim::kind::Kind;
 
 use super::replay::{DISK, NAMESPACE, NODE, VM};
 

@@ -21,7 +21,7 @@ use self::login::Key;
 use self::picture::Picture;
 use self::screen::Screen;
 use super::cluster::{Cluster, ClusterArgs};
-use super::interrupted;
+use super::interrupt::interrupted;
 use super::state::State;
 use crate::cluster::manifests::{self, repository};
 use crate::{BootImages, Lab, Progress};

@@ -1,7 +1,7 @@
 //! Rules about the nodes. The rule of a stage does not hold if nodes reach the stage and no node passes it.
 
 use super::{Finding, RuleInput, a_vm, gap, grouped, lines};
-use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, launcher_memory};
+use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, cpu_models, launcher_memory};
 use crate::facts::words::listed;
 use crate::store::Presence;
 use wukong_api::spec::NetworkType;
@@ -248,7 +248,7 @@ pub(super) fn cpu_model(input: &RuleInput) -> Finding {
 
 /// What to do, with the CPU models that the nodes offer.
 fn offered_models(input: &RuleInput) -> Option<String> {
-    let offered = input.environment.cpu_models();
+    let offered = cpu_models(input.environment);
     let field = match input
         .wukong
         .and_then(|wukong| wukong.machine.cpu_model.as_ref())

@@ -412,7 +412,7 @@ fn the_launcher_asks_for_what_kubevirt_asks_for() {
     let lab = Lab::running();
     let vmi = lab.vmi();
     assert_eq!(
-        pod::memory_request(&lab.0.world, &Field::new("", &vmi)),
+        launcher_pod::memory_request(&lab.0.world, &Field::new("", &vmi)),
         (2048 + 296) << 20
     );
     let pod = lab.0.world.list(Kind::Pod, NS).next().unwrap();

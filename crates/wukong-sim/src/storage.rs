@@ -1,10 +1,11 @@
-//! Storage classes: what the simulator offers, and how a class makes volumes.
+//! Storage classes and claims: what the simulator offers, how a class makes volumes, and the state of a claim.
 
 use serde_json::{Value, json};
 
 use crate::field::{Field, put};
+use crate::kind::Kind;
 use crate::scenario::Scenario;
-use crate::world::{Kind, World};
+use crate::world::World;
 
 /// A CSI driver: imports go through a prime claim, and volumes can grow.
 pub const CSI: &str = "csi.simulator.wukong.dev";
@@ -16,6 +17,14 @@ const FIXED: &str = "fixed.simulator.wukong.dev";
 const DOMAIN: &str = ".simulator.wukong.dev";
 const IS_DEFAULT: &str = "storageclass.kubernetes.io/is-default-class";
 const WAIT: &str = "WaitForFirstConsumer";
+
+/// Annotation with the node that the scheduler chose for the first consumer of a claim.
+pub const SELECTED_NODE: &str = "volume.kubernetes.io/selected-node";
+
+/// Whether a claim has its volume.
+pub fn is_bound(claim: &Field<'_>) -> bool {
+    claim.at("status.phase").text() == "Bound"
+}
 
 /// The classes that the simulator creates, with the access modes that their StorageProfiles offer.
 pub fn offered() -> Vec<(Value, &'static str)> {

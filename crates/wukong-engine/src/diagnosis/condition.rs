@@ -1,9 +1,9 @@
 //! A condition of the status, before it is written.
 
 use wukong_api::status::EvidenceLink;
-use wukong_api::{ConditionType, Reason};
+use wukong_api::{ConditionType, Reason, Wukong};
 
-use crate::diagnosis::evidence::Evidence;
+use super::evidence::Evidence;
 use crate::store::Presence;
 
 /// A condition of the status.
@@ -158,4 +158,31 @@ impl Condition {
             );
         !self.is_fine() && !self.is_advisory() && !unknown_cluster
     }
+}
+
+/// What was said of a condition last.
+pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
+    let status = wukong.status.as_ref()?;
+    let mut conditions = status.conditions.iter();
+    let said = conditions.find(|condition| condition.type_ == type_.as_ref())?;
+    let blocker = status.blocker.as_ref();
+    let blocker = blocker.filter(|blocker| blocker.condition == said.type_);
+    Some(Condition {
+        type_,
+        status: match said.status.as_str() {
+            "True" => Status::True,
+            "False" => Status::False,
+            _ => Status::Unknown,
+        },
+        reason: said.reason.parse().ok()?,
+        message: said.message.clone(),
+        object: blocker.and_then(|blocker| blocker.object.clone()),
+        hint: blocker.and_then(|blocker| blocker.hint.clone()),
+        evidence: Vec::new(),
+        words: Vec::new(),
+        chain: blocker
+            .map(|blocker| blocker.chain.clone())
+            .unwrap_or_default(),
+        open: false,
+    })
 }

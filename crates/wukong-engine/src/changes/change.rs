@@ -1,0 +1,70 @@
+//! A change of a field, and the list that changes are collected in.
+
+use super::class::Class;
+use super::running_vm::{Rollout, RunningVm};
+use super::show::Show;
+
+/// Why a field of the VM's template waits for a restart.
+pub(super) const RESTART: &str = "the running VM keeps what it was started with";
+
+/// A field that differs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
+    pub path: String,
+    /// Value before; `None` for no value or a secret.
+    pub from: Option<String>,
+    /// Value now; `None` for no value or a secret.
+    pub to: Option<String>,
+    /// Class of the change.
+    pub class: Class,
+    /// Why the change has this class, and its effect.
+    pub why: String,
+}
+
+/// Collects changes.
+pub(super) struct Changes {
+    pub(super) list: Vec<Change>,
+    pub(super) vm: RunningVm,
+}
+
+impl Changes {
+    /// Notes the change of a field, when it did change.
+    pub(super) fn field<T: PartialEq + Show>(
+        &mut self,
+        path: &str,
+        old: &T,
+        new: &T,
+        class: Class,
+        why: &str,
+    ) {
+        if old != new {
+            self.add(path, old.show(), new.show(), class, why);
+        }
+    }
+
+    pub(super) fn add(
+        &mut self,
+        path: &str,
+        from: Option<String>,
+        to: Option<String>,
+        class: Class,
+        why: &str,
+    ) {
+        self.list.push(Change {
+            path: path.to_owned(),
+            from,
+            to,
+            class,
+            why: why.to_owned(),
+        });
+    }
+
+    /// The class of what reaches the running VM under `LiveUpdate` only.
+    pub(super) fn live(&self, class: Class) -> Class {
+        match self.vm.rollout {
+            Rollout::LiveUpdate => class,
+            Rollout::Stage => Class::NeedsRestart,
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Whether a VM runs, as far as the cluster matters to it.
+
+use wukong_api::Reason;
+
+use super::condition::{Condition, Status};
+use crate::situation::Situation;
+
+/// Whether a VM runs, as far as the cluster matters to it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Life {
+    /// It does not run and should not.
+    Rests,
+    /// It should run and does not yet.
+    Rises,
+    /// It runs.
+    Runs,
+}
+
+impl Life {
+    /// Derives it from the condition `Running` of a VM that exists.
+    pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
+        match running.map(|running| (running.reason, running.status)) {
+            None if situation.wish.runs() => Self::Rises,
+            None => Self::Rests,
+            Some((Reason::Running | Reason::Migrating | Reason::Paused, _)) => Self::Runs,
+            Some((Reason::StoppedElsewhere | Reason::Stopping, _) | (_, Status::Intended)) => {
+                Self::Rests
+            }
+            Some(_) => Self::Rises,
+        }
+    }
+}
