@@ -1,5 +1,6 @@
 //! A survey of one Wukong: its objects and their events.
 
+use futures::stream::{self, StreamExt};
 use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::environment::is_provisioner;
@@ -7,8 +8,10 @@ use wukong_engine::facts::bounded;
 use wukong_engine::related::{Children, RelatedNames};
 use wukong_engine::world::World;
 
-use super::source::{Scope, Source, source};
-use super::{Survey, any, name, read};
+use super::source::{
+    DEPLOYMENTS, MUTATING, NAMESPACES, SERVICES, Scope, Source, VALIDATING, VOLUMES, source,
+};
+use super::{AT_ONCE, Part, Survey, any, name, namespace, read};
 use crate::cluster::Cluster;
 
 /// The kinds of the objects that a Wukong has or refers to.
@@ -62,21 +65,48 @@ pub static CHILDREN: &[Source] = &[
         "persistentvolumeclaims",
         Scope::Namespace,
     ),
+    source(
+        "kubevirt.io",
+        "v1",
+        "VirtualMachineInstanceMigration",
+        "virtualmachineinstancemigrations",
+        Scope::Namespace,
+    ),
+    source(
+        "snapshot.kubevirt.io",
+        "v1beta1",
+        "VirtualMachineSnapshot",
+        "virtualmachinesnapshots",
+        Scope::Namespace,
+    ),
+    source(
+        "snapshot.kubevirt.io",
+        "v1beta1",
+        "VirtualMachineRestore",
+        "virtualmachinerestores",
+        Scope::Namespace,
+    ),
     source("", "v1", "Event", "events", Scope::Namespace),
 ];
 
 impl Survey {
-    /// Reads the cluster and the objects of one Wukong.
+    /// Reads the cluster, the objects of one Wukong, and what these name.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn of_wukong(cluster: &Cluster) -> anyhow::Result<Self> {
+    pub async fn of_wukong(cluster: &Cluster, wukong: &Wukong) -> anyhow::Result<Self> {
         let mut survey = Self::of_cluster(cluster).await?;
-        for source in CHILDREN {
-            let part = read(cluster, source).await?;
+        let parts: Vec<anyhow::Result<Part>> = stream::iter(CHILDREN)
+            .map(|source| read(cluster, source))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for part in parts {
+            let part = part?;
             survey.parts.retain(|known| known.plural != part.plural);
             survey.parts.push(part);
         }
+        survey.read_named(cluster, wukong).await?;
         Ok(survey)
     }
 
@@ -93,6 +123,20 @@ impl Survey {
         self.fill(&mut world.nads, "network-attachment-definitions", any);
         self.fill(&mut world.snapshots, "volumesnapshots", any);
         self.fill(&mut world.data_sources, "datasources", any);
+        self.fill(&mut world.volumes, VOLUMES, any);
+        self.fill(&mut world.vm_snapshots, "virtualmachinesnapshots", any);
+        self.fill(&mut world.vm_restores, "virtualmachinerestores", any);
+        self.fill(
+            &mut world.migrations,
+            "virtualmachineinstancemigrations",
+            any,
+        );
+        let environment = &mut world.environment;
+        self.fill(&mut environment.namespaces, NAMESPACES, any);
+        self.fill(&mut environment.deployments, DEPLOYMENTS, any);
+        self.fill(&mut environment.services, SERVICES, any);
+        self.fill(&mut environment.validating_webhooks, VALIDATING, any);
+        self.fill(&mut environment.mutating_webhooks, MUTATING, any);
         world
     }
 
@@ -140,11 +184,4 @@ impl Survey {
             })
             .collect()
     }
-}
-
-fn namespace(object: &Value) -> &str {
-    object
-        .pointer("/metadata/namespace")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }

@@ -2,6 +2,8 @@
 
 mod children;
 mod kept;
+mod named;
+mod parts;
 mod source;
 
 use futures::stream::{self, StreamExt};
@@ -17,8 +19,8 @@ use wukong_engine::store::{Presence, Store};
 
 use crate::cluster::{Cluster, denied, unseen};
 use children::CHILDREN;
-pub use kept::Kept;
-use source::{CUSTOM_RESOURCES, ENACTMENTS, POLICIES, SOURCES, Scope, Source};
+pub use kept::{Kept, is_known};
+use source::{CUSTOM_RESOURCES, ENACTMENTS, NAMED, POLICIES, SOURCES, Scope, Source};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
@@ -84,7 +86,8 @@ impl Survey {
 
     /// Returns the survey of a dump. A kind without objects is unknown: the dump may not include it.
     pub fn of_objects(objects: &[Value]) -> Self {
-        let parts = CHILDREN.iter().chain(SOURCES).map(|source| {
+        let sources = CHILDREN.iter().chain(SOURCES).chain(NAMED.iter().copied());
+        let parts = sources.map(|source| {
             let of_kind = |object: &&Value| source.is_kind_of(object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
             // One kind of a project implies its other kinds. Every cluster has those of Kubernetes.
@@ -194,6 +197,13 @@ fn name(object: &Value) -> &str {
         .unwrap_or_default()
 }
 
+fn namespace(object: &Value) -> &str {
+    object
+        .pointer("/metadata/namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
 /// The pods that [`wukong_engine::environment::KUBEVIRT_PODS`] selects.
 fn is_kubevirt_pod(pod: &Value) -> bool {
     let component = pod
@@ -237,18 +247,21 @@ async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part
         _ => list(everywhere()).await,
     };
     match listed {
-        Ok(list) => {
-            let objects = list.into_iter().map(|mut object| {
-                object.types = Some(kube::core::TypeMeta {
-                    api_version: source.api_version(),
-                    kind: source.kind.to_owned(),
-                });
-                serde_json::to_value(object)
-            });
-            Ok(part(Presence::Served, objects.collect::<Result<_, _>>()?))
-        }
+        Ok(list) => Ok(part(Presence::Served, values(source, list)?)),
         Err(error) => Ok(part(unseen(error)?, Vec::new())),
     }
+}
+
+/// Returns objects as JSON, with their type.
+fn values(source: &Source, objects: Vec<DynamicObject>) -> serde_json::Result<Vec<Value>> {
+    let objects = objects.into_iter().map(|mut object| {
+        object.types = Some(kube::core::TypeMeta {
+            api_version: source.api_version(),
+            kind: source.kind.to_owned(),
+        });
+        serde_json::to_value(object)
+    });
+    objects.collect()
 }
 
 async fn list(api: Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {

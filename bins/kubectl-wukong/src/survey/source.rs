@@ -27,6 +27,8 @@ pub enum Scope {
     One(&'static str),
     /// None: it only matters whether there is such a kind.
     Kind,
+    /// Those that other objects name.
+    Named,
 }
 
 pub const fn source(
@@ -50,6 +52,43 @@ pub const CUSTOM_RESOURCES: &str = "customresourcedefinitions";
 /// Plurals of the kinds that create bridges on nodes.
 pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
 pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
+
+/// Plurals of the kinds of which only the objects are read that other objects name.
+pub const NAMESPACES: &str = "namespaces";
+pub const VOLUMES: &str = "persistentvolumes";
+pub const VALIDATING: &str = "validatingwebhookconfigurations";
+pub const MUTATING: &str = "mutatingwebhookconfigurations";
+pub const SERVICES: &str = "services";
+pub const DEPLOYMENTS: &str = "deployments";
+
+pub static NAMESPACE: Source = source("", "v1", "Namespace", NAMESPACES, Scope::Named);
+pub static VOLUME: Source = source("", "v1", "PersistentVolume", VOLUMES, Scope::Named);
+pub static SERVICE: Source = source("", "v1", "Service", SERVICES, Scope::Named);
+pub static DEPLOYMENT: Source = source("apps", "v1", "Deployment", DEPLOYMENTS, Scope::Named);
+pub static VALIDATING_WEBHOOK: Source = source(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    VALIDATING,
+    Scope::Everywhere,
+);
+pub static MUTATING_WEBHOOK: Source = source(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    MUTATING,
+    Scope::Everywhere,
+);
+
+/// These kinds.
+pub static NAMED: &[&Source] = &[
+    &NAMESPACE,
+    &VOLUME,
+    &SERVICE,
+    &DEPLOYMENT,
+    &VALIDATING_WEBHOOK,
+    &MUTATING_WEBHOOK,
+];
 
 /// Every kind. Pods are those of KubeVirt and of provisioners, selected by label and name.
 pub static SOURCES: &[Source] = &[
