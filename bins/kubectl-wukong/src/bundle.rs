@@ -9,7 +9,6 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use jiff::Timestamp;
-use kube::ResourceExt;
 use serde::{Deserialize, Serialize};
 use wukong_api::Wukong;
 
@@ -17,7 +16,7 @@ use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::output;
 use crate::redact::redact;
-use crate::survey::{Kept, Survey};
+use crate::survey::{Kept, Survey, is_known};
 
 /// The largest file of an archive that is read, in bytes.
 const FILE_MAX: u64 = 64 << 20;
@@ -74,7 +73,7 @@ impl Bundle {
     /// Reads the cluster.
     pub async fn take(cluster: &Cluster, name: &str) -> anyhow::Result<Self> {
         let wukong = cluster.wukong(name).await?;
-        let survey = Survey::of_wukong(cluster).await?;
+        let survey = Survey::of_wukong(cluster, &wukong).await?;
         Ok(Self {
             taken: Timestamp::now(),
             wukong,
@@ -129,6 +128,13 @@ impl Bundle {
                 bail!("{shown} contains a file that is too large for a bundle");
             }
             let name = entry.path()?.display().to_string();
+            let kind = name.strip_suffix(".yaml").filter(|kind| is_known(kind));
+            if kind.is_none() && name != ABOUT && name != WUKONG {
+                output::note(&format!(
+                    "note: {shown} contains {name}, which this version of kubectl-wukong does not know and leaves out"
+                ));
+                continue;
+            }
             let mut text = String::new();
             entry
                 .read_to_string(&mut text)
@@ -143,13 +149,10 @@ impl Bundle {
         let (Some(about), Some(wukong)) = (about, wukong) else {
             bail!("{shown} is not a bundle")
         };
-        let wukong_name = wukong.name_any();
-        let survey = Survey::of_kept(kept)
-            .with_context(|| format!("the bundle of {wukong_name} cannot be used"))?;
         Ok(Self {
             taken: about.taken,
             wukong,
-            survey,
+            survey: Survey::of_kept(kept),
         })
     }
 }
@@ -157,6 +160,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use wukong_api::OperatorSettings;
+    use wukong_engine::store::Presence;
 
     use super::*;
     use crate::doctor::Diagnosis;
@@ -211,11 +215,61 @@ mod tests {
             !plain.contains("other-user"),
             "other people's VMs are not there"
         );
+        for kept in ["pv-web", "nightly", "by-url.example", "namespace: kubevirt"] {
+            assert!(plain.contains(kept), "{kept} is not there");
+        }
         let again = live.write(&path).unwrap_err().to_string();
         assert!(
             again.starts_with("cannot create"),
             "nothing is overwritten: {again}"
         );
+    }
+
+    /// Writes an archive with these files.
+    fn archive(path: &Path, files: &[(&str, &str)]) {
+        let file = File::create(path).unwrap();
+        let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+        for (name, text) in files {
+            let mut header = tar::Header::new_gnu();
+            header.set_size(u64::try_from(text.len()).unwrap());
+            header.set_mode(0o600);
+            let added = archive.append_data(&mut header, name, text.as_bytes());
+            added.unwrap();
+        }
+        archive.into_inner().unwrap().finish().unwrap();
+    }
+
+    const ABOUT_TEST: (&str, &str) = (ABOUT, "{taken: '2026-01-20T12:00:00Z', made_by: test}");
+    const WUKONG_TEST: (&str, &str) = (
+        WUKONG,
+        "{apiVersion: vm.novasphere.dev/v1alpha1, kind: Wukong, metadata: {name: web, namespace: shop}, spec: {cpu: 1, memory: 1Gi}}",
+    );
+
+    #[test]
+    fn a_bundle_of_another_version_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        // An earlier version has none of the later kinds.
+        archive(&path, &[ABOUT_TEST, WUKONG_TEST]);
+        let earlier = Bundle::read(&path).unwrap();
+        let environment = earlier.survey.world().environment;
+        assert_eq!(environment.deployments.presence(), Presence::Unknown);
+        // A later version has kinds, states and files that this one does not know.
+        let gadgets = (
+            "gadgets.yaml",
+            "{plural: gadgets, seen: served, objects: [{kind: Gadget}]}",
+        );
+        let nodes = ("nodes.yaml", "{plural: nodes, seen: partly, objects: []}");
+        let picture = ("screen.png", "\u{1}not YAML: [");
+        archive(&path, &[ABOUT_TEST, gadgets, nodes, picture, WUKONG_TEST]);
+        let later = Bundle::read(&path).unwrap();
+        let environment = later.survey.world().environment;
+        assert_eq!(environment.nodes.presence(), Presence::Unknown);
+        assert_eq!(judged(&later), judged(&earlier));
+        // What this version knows has to be right.
+        archive(&path, &[ABOUT_TEST, WUKONG_TEST, ("nodes.yaml", "[")]);
+        let error = Bundle::read(&path).unwrap_err().to_string();
+        assert!(error.starts_with("nodes.yaml in "), "{error}");
     }
 
     #[test]

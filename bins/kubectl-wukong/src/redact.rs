@@ -6,7 +6,8 @@ use wukong_api::labels;
 /// Replaces a secret. It begins like a crypt(3) string, so that a password hash stays valid.
 const REDACTED: &str = "$REDACTED";
 
-/// Fields with a text that is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines.
+/// Fields with a text that is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines. The
+/// certificates of webhooks are public, and no rule reads them.
 const SECRET: &[&str] = &[
     "password",
     "passwordHash",
@@ -14,6 +15,7 @@ const SECRET: &[&str] = &[
     "userDataBase64",
     "networkData",
     "networkDataBase64",
+    "caBundle",
 ];
 
 /// The annotation in which kubectl keeps the whole manifest, secrets included.

@@ -178,4 +178,6 @@ pub enum Reason {
     OperatorNotReady,
     AwaitingFinalizer,
     OperationInProgress,
+    OperationFailed,
+    MigrationPending,
 }

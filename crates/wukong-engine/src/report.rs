@@ -8,8 +8,8 @@ use wukong_api::{ConditionType, Reason};
 
 use crate::call::Call;
 use crate::conditions::{
-    created, dependencies, environment, guest, import, networks, node_network, outdated, running,
-    spec, volumes,
+    created, dependencies, environment, guest, import, networks, node_network, operation, outdated,
+    running, spec, volumes,
 };
 use crate::desired::Body;
 use crate::diagnosis;
@@ -119,8 +119,8 @@ impl<'a> Report<'a> {
                     self.lacking.vm,
                     self.refusal.as_ref(),
                 );
-                let unsynchronized =
-                    running::held(vm).or_else(|| running::unsynchronized(instance));
+                let unsynchronized = operation::held(self.situation, vm)
+                    .or_else(|| running::unsynchronized(instance));
                 conditions.push(match configuration.status {
                     Status::True => unsynchronized.unwrap_or(configuration),
                     _ => configuration,
@@ -130,7 +130,8 @@ impl<'a> Report<'a> {
         conditions.extend(environment::live_migratable(self.situation, life, &checks));
         let waiting = self.waiting(life, &conditions);
         let waits = waiting.is_some();
-        let others = diagnosis::explain(self.situation, life, &checks, waits, &mut conditions);
+        let mut others = diagnosis::explain(self.situation, life, &checks, waits, &mut conditions);
+        others.extend(operation::failed(self.situation));
         (conditions, Said { waiting, others })
     }
 
@@ -237,7 +238,10 @@ impl<'a> Report<'a> {
                 .and_then(|meta| meta.other_manager.as_deref());
             (&body.target, manager)
         });
-        if let Some(held) = self.situation.vm.and_then(running::held)
+        if let Some(held) = self
+            .situation
+            .vm
+            .and_then(|vm| operation::held(self.situation, vm))
             && !self.pending.is_empty()
         {
             return Condition {

@@ -2,8 +2,8 @@
 
 use crate::environment::Environment;
 use crate::facts::{
-    ClaimFact, DataVolumeFact, ObjectFact, SnapshotFact, VirtualMachineFact,
-    VirtualMachineInstanceFact,
+    ClaimFact, DataVolumeFact, MigrationFact, ObjectFact, OperationFact, SnapshotFact,
+    VirtualMachineFact, VirtualMachineInstanceFact, VolumeFact,
 };
 use crate::store::Store;
 
@@ -24,6 +24,14 @@ pub struct World {
     pub snapshots: Store<SnapshotFact>,
     /// CDI's DataSources.
     pub data_sources: Store<ObjectFact>,
+    /// PersistentVolumes of claims. Known only to who reads one cluster once, like the three kinds below.
+    pub volumes: Store<VolumeFact>,
+    /// VirtualMachineSnapshots.
+    pub vm_snapshots: Store<OperationFact>,
+    /// VirtualMachineRestores.
+    pub vm_restores: Store<OperationFact>,
+    /// VirtualMachineInstanceMigrations.
+    pub migrations: Store<MigrationFact>,
     /// The cluster itself.
     pub environment: Environment,
 }

@@ -1,5 +1,6 @@
 //! A survey of one Wukong: its objects and their events.
 
+use futures::stream::{self, StreamExt};
 use serde_json::Value;
 use wukong_api::Wukong;
 use wukong_engine::environment::is_provisioner;
@@ -7,21 +8,27 @@ use wukong_engine::facts::bounded;
 use wukong_engine::related::{Children, RelatedNames};
 
 use super::source::CHILDREN;
-use super::{Survey, name, read};
+use super::{AT_ONCE, Part, Survey, name, namespace, read};
 use crate::cluster::Cluster;
 
 impl Survey {
-    /// Reads the cluster and the objects of one Wukong.
+    /// Reads the cluster, the objects of one Wukong, and what these name.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn of_wukong(cluster: &Cluster) -> anyhow::Result<Self> {
+    pub async fn of_wukong(cluster: &Cluster, wukong: &Wukong) -> anyhow::Result<Self> {
         let mut survey = Self::of_cluster(cluster).await?;
-        for source in CHILDREN.iter() {
-            let part = read(cluster, source).await?;
+        let parts: Vec<anyhow::Result<Part>> = stream::iter(CHILDREN.iter())
+            .map(|source| read(cluster, source))
+            .buffered(AT_ONCE)
+            .collect()
+            .await;
+        for part in parts {
+            let part = part?;
             survey.parts.retain(|known| known.plural != part.plural);
             survey.parts.push(part);
         }
+        survey.read_named(cluster, wukong).await?;
         Ok(survey)
     }
 
@@ -69,11 +76,4 @@ impl Survey {
             })
             .collect()
     }
-}
-
-fn namespace(object: &Value) -> &str {
-    object
-        .pointer("/metadata/namespace")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
 }

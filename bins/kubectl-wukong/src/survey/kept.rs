@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wukong_api::{Wukong, labels};
@@ -12,8 +11,8 @@ use wukong_engine::environment::is_provisioner;
 use wukong_engine::related::RelatedNames;
 use wukong_engine::store::Presence;
 
-use super::source::{CHILDREN, ENACTMENTS, POLICIES, SOURCES};
-use super::{Part, Survey, name};
+use super::source::{CHILDREN, ENACTMENTS, NAMED, POLICIES, SOURCES, Source};
+use super::{Part, Survey, name, parts};
 
 /// The objects of one kind.
 #[derive(Debug, Deserialize, Serialize)]
@@ -29,10 +28,12 @@ pub struct Kept {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 enum Seen {
-    Unknown,
     Missing,
     Forbidden,
     Served,
+    /// Also what a later version writes.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Survey {
@@ -52,7 +53,12 @@ impl Survey {
                 objects: part
                     .objects
                     .iter()
-                    .filter_map(|object| keep(part.plural, object, &related, &rivals))
+                    .filter_map(
+                        |object| match parts::part(self, wukong, part.plural, object) {
+                            Some(kept) => (!kept.is_null()).then_some(kept),
+                            None => keep(part.plural, object, &related, &rivals),
+                        },
+                    )
                     .collect(),
             })
             .collect()
@@ -68,22 +74,11 @@ impl Survey {
         rivals.collect()
     }
 
-    /// The survey that was kept.
-    ///
-    /// # Errors
-    /// It has a kind that no survey reads.
-    pub fn of_kept(kept: Vec<Kept>) -> anyhow::Result<Self> {
-        let mut parts = Vec::new();
-        for one in kept {
-            let Some(source) = SOURCES
-                .iter()
-                .chain(CHILDREN.iter())
-                .find(|source| source.plural == one.plural)
-            else {
-                bail!("unknown kind {}", one.plural);
-            };
-            parts.push(Part {
-                plural: source.plural,
+    /// The survey that was kept. Kinds that no survey reads are left out.
+    pub fn of_kept(kept: Vec<Kept>) -> Self {
+        let parts = kept.into_iter().filter_map(|one| {
+            Some(Part {
+                plural: source(&one.plural)?.plural,
                 presence: match one.seen {
                     Seen::Unknown => Presence::Unknown,
                     Seen::Missing => Presence::Missing,
@@ -91,10 +86,25 @@ impl Survey {
                     Seen::Served => Presence::Served,
                 },
                 objects: one.objects,
-            });
+            })
+        });
+        Self {
+            parts: parts.collect(),
         }
-        Ok(Self { parts })
     }
+}
+
+/// Whether a survey reads the kind.
+pub fn is_known(plural: &str) -> bool {
+    source(plural).is_some()
+}
+
+fn source(plural: &str) -> Option<&'static Source> {
+    SOURCES
+        .iter()
+        .chain(CHILDREN.iter())
+        .chain(NAMED.iter().copied())
+        .find(|source| source.plural == plural)
 }
 
 /// Whether the operator watches the object.

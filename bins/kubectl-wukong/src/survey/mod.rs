@@ -2,6 +2,8 @@
 
 mod children;
 mod kept;
+mod named;
+mod parts;
 mod source;
 
 use futures::stream::{self, StreamExt};
@@ -17,8 +19,11 @@ use wukong_engine::store::{Presence, Store};
 use wukong_engine::world::World;
 
 use crate::cluster::{Cluster, denied, unseen};
-pub use kept::Kept;
-use source::{CHILDREN, SOURCES, Scope, Source};
+pub use kept::{Kept, is_known};
+use source::{
+    CHILDREN, DEPLOYMENTS, MUTATING, NAMED, NAMESPACES, SERVICES, SOURCES, Scope, Source,
+    VALIDATING, VOLUMES,
+};
 
 /// How many kinds are read at the same time.
 const AT_ONCE: usize = 8;
@@ -84,7 +89,11 @@ impl Survey {
 
     /// Returns the survey of a dump. A kind without objects is unknown: the dump may not include it.
     pub fn of_objects(objects: &[Value]) -> Self {
-        let parts = CHILDREN.iter().chain(SOURCES.iter()).map(|source| {
+        let sources = CHILDREN
+            .iter()
+            .chain(SOURCES.iter())
+            .chain(NAMED.iter().copied());
+        let parts = sources.map(|source| {
             let of_kind = |object: &&Value| source.is_kind_of(object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
             // One kind of a project implies its other kinds. Every cluster has those of Kubernetes.
@@ -121,7 +130,20 @@ impl Survey {
         catalogue::visit(&mut fill);
         let mut world = fill.world;
         world.tell_environment();
+        self.fill(&mut world.volumes, VOLUMES, any);
+        self.fill(&mut world.vm_snapshots, "virtualmachinesnapshots", any);
+        self.fill(&mut world.vm_restores, "virtualmachinerestores", any);
+        self.fill(
+            &mut world.migrations,
+            "virtualmachineinstancemigrations",
+            any,
+        );
         let environment = &mut world.environment;
+        self.fill(&mut environment.namespaces, NAMESPACES, any);
+        self.fill(&mut environment.deployments, DEPLOYMENTS, any);
+        self.fill(&mut environment.services, SERVICES, any);
+        self.fill(&mut environment.validating_webhooks, VALIDATING, any);
+        self.fill(&mut environment.mutating_webhooks, MUTATING, any);
         self.fill(&mut environment.provisioner_pods, "pods", |pod| {
             is_provisioner(name(pod))
         });
@@ -189,6 +211,17 @@ fn name(object: &Value) -> &str {
         .unwrap_or_default()
 }
 
+fn any(_: &Value) -> bool {
+    true
+}
+
+fn namespace(object: &Value) -> &str {
+    object
+        .pointer("/metadata/namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
 async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part> {
     let part = |presence, objects| Part {
         plural: source.plural,
@@ -219,18 +252,21 @@ async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part
         _ => list(everywhere()).await,
     };
     match listed {
-        Ok(list) => {
-            let objects = list.into_iter().map(|mut object| {
-                object.types = Some(kube::core::TypeMeta {
-                    api_version: source.api_version(),
-                    kind: source.kind.to_owned(),
-                });
-                serde_json::to_value(object)
-            });
-            Ok(part(Presence::Served, objects.collect::<Result<_, _>>()?))
-        }
+        Ok(list) => Ok(part(Presence::Served, values(source, list)?)),
         Err(error) => Ok(part(unseen(error)?, Vec::new())),
     }
+}
+
+/// Returns objects as JSON, with their type.
+fn values(source: &Source, objects: Vec<DynamicObject>) -> serde_json::Result<Vec<Value>> {
+    let objects = objects.into_iter().map(|mut object| {
+        object.types = Some(kube::core::TypeMeta {
+            api_version: source.api_version(),
+            kind: source.kind.to_owned(),
+        });
+        serde_json::to_value(object)
+    });
+    objects.collect()
 }
 
 async fn list(api: Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {

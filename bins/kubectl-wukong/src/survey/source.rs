@@ -1,4 +1,4 @@
-//! The kinds that a survey reads: those of the catalogue, and events.
+//! The kinds that a survey reads: those of the catalogue, and others that only a diagnosis needs.
 
 use std::sync::LazyLock;
 
@@ -30,11 +30,50 @@ pub enum Scope {
     One(&'static str),
     /// None: it only matters whether there is such a kind.
     Kind,
+    /// Those that other objects name.
+    Named,
 }
 
 /// Plurals of the kinds that create bridges on nodes.
 pub const POLICIES: &str = "nodenetworkconfigurationpolicies";
 pub const ENACTMENTS: &str = "nodenetworkconfigurationenactments";
+
+/// Plurals of the kinds of which only the objects are read that other objects name.
+pub const NAMESPACES: &str = "namespaces";
+pub const VOLUMES: &str = "persistentvolumes";
+pub const VALIDATING: &str = "validatingwebhookconfigurations";
+pub const MUTATING: &str = "mutatingwebhookconfigurations";
+pub const SERVICES: &str = "services";
+pub const DEPLOYMENTS: &str = "deployments";
+
+pub static NAMESPACE: Source = source("", "v1", "Namespace", NAMESPACES, Scope::Named);
+pub static VOLUME: Source = source("", "v1", "PersistentVolume", VOLUMES, Scope::Named);
+pub static SERVICE: Source = source("", "v1", "Service", SERVICES, Scope::Named);
+pub static DEPLOYMENT: Source = source("apps", "v1", "Deployment", DEPLOYMENTS, Scope::Named);
+pub static VALIDATING_WEBHOOK: Source = source(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingWebhookConfiguration",
+    VALIDATING,
+    Scope::Everywhere,
+);
+pub static MUTATING_WEBHOOK: Source = source(
+    "admissionregistration.k8s.io",
+    "v1",
+    "MutatingWebhookConfiguration",
+    MUTATING,
+    Scope::Everywhere,
+);
+
+/// These kinds.
+pub static NAMED: &[&Source] = &[
+    &NAMESPACE,
+    &VOLUME,
+    &SERVICE,
+    &DEPLOYMENT,
+    &VALIDATING_WEBHOOK,
+    &MUTATING_WEBHOOK,
+];
 
 /// The kinds that the rules read. Pods are those of KubeVirt and of provisioners, selected by label and name.
 pub static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
@@ -46,17 +85,52 @@ pub static SOURCES: LazyLock<Vec<Source>> = LazyLock::new(|| {
 /// The kinds of the objects that a Wukong has or refers to.
 pub static CHILDREN: LazyLock<Vec<Source>> = LazyLock::new(|| {
     let rows = catalogue::all().into_iter().filter(|row| is_of_child(row));
-    let events = Source {
-        group: "",
-        version: "v1",
-        kind: "Event",
-        plural: "events",
-        scope: Scope::Namespace,
-    };
     rows.map(|row| Source::of(row, Scope::Namespace))
-        .chain([events])
+        .chain(READ_ON_DEMAND)
         .collect()
 });
+
+/// Kinds of a Wukong's objects that the operator does not watch.
+const READ_ON_DEMAND: [Source; 4] = [
+    source(
+        "kubevirt.io",
+        "v1",
+        "VirtualMachineInstanceMigration",
+        "virtualmachineinstancemigrations",
+        Scope::Namespace,
+    ),
+    source(
+        "snapshot.kubevirt.io",
+        "v1beta1",
+        "VirtualMachineSnapshot",
+        "virtualmachinesnapshots",
+        Scope::Namespace,
+    ),
+    source(
+        "snapshot.kubevirt.io",
+        "v1beta1",
+        "VirtualMachineRestore",
+        "virtualmachinerestores",
+        Scope::Namespace,
+    ),
+    source("", "v1", "Event", "events", Scope::Namespace),
+];
+
+const fn source(
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    plural: &'static str,
+    scope: Scope,
+) -> Source {
+    Source {
+        group,
+        version,
+        kind,
+        plural,
+        scope,
+    }
+}
 
 /// Returns the objects of a kind that the rules read; `None` if they read none and need not know whether the kind exists.
 fn scope(row: &Watched) -> Option<Scope> {

@@ -3,7 +3,7 @@
 use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
 
-use super::running;
+use super::{operation, running};
 use crate::diagnosis::about;
 use crate::diagnosis::condition::{Condition, Status, said_before};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
@@ -11,7 +11,7 @@ use crate::diagnosis::life::Life;
 use crate::diagnosis::{
     Check, checks, deciding, emulation, environment_ready, migration, of_manifest,
 };
-use crate::facts::find_condition;
+use crate::facts::{VirtualMachineInstanceFact, find_condition};
 use crate::situation::Situation;
 use crate::store::Presence;
 
@@ -106,8 +106,12 @@ pub(crate) fn live_migratable(
             migration::live_migratable(&instance.meta.name, &instance.conditions)
         }
     };
-    if let Some(failed) = migration_failed(situation).filter(|_| life == Life::Runs) {
-        return Some(failed);
+    if let Some(instance) = situation.instance.filter(|_| life == Life::Runs) {
+        let waits = operation::migration_waits(situation, instance);
+        let told = waits.or_else(|| migration_failed(situation, instance));
+        if told.is_some() {
+            return told;
+        }
     }
     let mut condition = Condition::from(check?);
     if condition.status == Status::True && life == Life::Rises {
@@ -120,27 +124,49 @@ pub(crate) fn live_migratable(
     Some(condition)
 }
 
-/// A migration that failed. KubeVirt keeps it in the instance until the next one.
-fn migration_failed(situation: &Situation) -> Option<Condition> {
-    let instance = situation.instance?;
-    let failure = instance.migration_failure.clone()?;
-    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
+/// A migration that failed. KubeVirt keeps it in the instance until the next one; of one that failed before the guest began
+/// to move, only the migration itself tells.
+fn migration_failed(
+    situation: &Situation,
+    instance: &VirtualMachineInstanceFact,
+) -> Option<Condition> {
+    let last = operation::last_migration(situation, instance);
+    let failed = last.filter(|last| last.phase == "Failed");
+    let (object, state, text) = match (&instance.migration_failure, failed) {
+        (Some(failure), _) => (
+            format!("VirtualMachineInstance/{}", instance.meta.name),
+            "migrationState.failed=true",
+            failure.clone(),
+        ),
+        (None, Some(failed)) => (
+            format!("VirtualMachineInstanceMigration/{}", failed.meta.name),
+            "phase Failed",
+            failed.failure.clone().unwrap_or_default(),
+        ),
+        (None, None) => return None,
+    };
     let words = Evidence {
-        state: "migrationState.failed=true".into(),
-        text: failure,
+        state: state.into(),
+        text,
         ..about(situation, Source::Migration, Role::Guest, object.clone())
     };
+    let named = failed.map_or_else(
+        || "The last migration failed".to_owned(),
+        |failed| format!("Migration {} failed", failed.meta.name),
+    );
+    let namespace = &instance.meta.namespace;
+    let describe = failed.map_or_else(
+        || format!("kubectl describe vmim -n {namespace}"),
+        |failed| format!("kubectl describe vmim {} -n {namespace}", failed.meta.name),
+    );
     Some(
         Condition::bad(
             ConditionType::LiveMigratable,
             Reason::MigrationFailed,
-            "The last migration failed",
+            named,
         )
         .about(object)
-        .hint(format!(
-            "kubectl describe vmim -n {}",
-            instance.meta.namespace
-        ))
+        .hint(describe)
         .words([words]),
     )
 }

@@ -8,6 +8,7 @@ pub(crate) mod guest;
 pub(crate) mod import;
 pub(crate) mod networks;
 pub(crate) mod node_network;
+pub(crate) mod operation;
 pub(crate) mod outdated;
 pub(crate) mod running;
 pub(crate) mod spec;

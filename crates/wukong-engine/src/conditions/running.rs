@@ -184,24 +184,6 @@ fn evidence(
     }
 }
 
-/// A snapshot or restore that is in progress: the operator holds its writes.
-pub(crate) fn held(vm: &VirtualMachineFact) -> Option<Condition> {
-    let operation = vm.operation.as_deref()?;
-    let message = format!(
-        "{operation} is in progress: KubeVirt rejects changes of power and disks, and the operator holds its writes until it has ended"
-    );
-    Some(
-        Condition::progressing(
-            ConditionType::ConfigurationApplied,
-            Reason::OperationInProgress,
-            message,
-        )
-        .closed()
-        .about(operation)
-        .hint("No action needed. The operator goes on by itself."),
-    )
-}
-
 /// Reports a change that KubeVirt cannot apply to a running guest.
 pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let said = find_condition(&instance.conditions, "Synchronized")

@@ -66,6 +66,12 @@ fn disk(situation: &Situation, seen: &DiskSeen, refused: &[Refused]) -> Conditio
         .about(format!("PersistentVolumeClaim/{claim}"))
         .hint("restore the PersistentVolume; or delete the claim and its DataVolume to create the disk again without its data");
     }
+    if let Some(failed) = seen
+        .claim
+        .and_then(|claim| failed_volume(situation, name, claim))
+    {
+        return failed;
+    }
     if let Some(refused) = refused.iter().find(|refused| refused.disk == *name) {
         return Condition::bad(
             TYPE,
@@ -101,6 +107,33 @@ fn disk(situation: &Situation, seen: &DiskSeen, refused: &[Refused]) -> Conditio
         Status::True => attachment(situation, name).unwrap_or(filled),
         _ => filled,
     }
+}
+
+/// A claim with a volume that failed.
+fn failed_volume(situation: &Situation, disk: &str, claim: &ClaimFact) -> Option<Condition> {
+    let volumes = &situation.observed.world.volumes;
+    let volume = volumes.get("", claim.volume.as_deref()?).present()?;
+    if volume.phase != "Failed" {
+        return None;
+    }
+    let (name, claim) = (&volume.meta.name, &claim.meta.name);
+    let object = format!("PersistentVolume/{name}");
+    let words = Evidence {
+        state: "phase Failed".into(),
+        text: volume.message.clone(),
+        ..about(situation, Source::Claim, Role::Disk, object.clone())
+    };
+    let words = Some(words).filter(|words| !words.text.is_empty());
+    let mut condition = Condition::bad(
+        TYPE,
+        Reason::ClaimLost,
+        format!("disk {disk}: PersistentVolume {name} of claim {claim} failed"),
+    )
+    .about(object)
+    .hint(format!("kubectl describe pv {name}, then the log of its driver; repair the volume, or delete claim {claim} and its DataVolume to create the disk again without its data"));
+    condition.open = words.is_some();
+    condition.words.extend(words);
+    Some(condition)
 }
 
 /// A disk that KubeVirt is to attach to the running VM, and that is not attached.

@@ -10,7 +10,7 @@ use super::evidence::{Evidence, Role, Source};
 use super::life::Life;
 use super::rules::RULES;
 use super::signature::Place;
-use super::{Check, CheckStatus, chain, collect, matching, scheduler};
+use super::{Check, CheckStatus, chain, collect, matching, scheduler, volume_nodes};
 use crate::environment::Platform;
 use crate::situation::Situation;
 
@@ -36,7 +36,15 @@ pub(crate) fn explain(
             take_in(conditions, check.clone(), &mut others);
         }
     }
-    for cause in causes(situation, life, conditions) {
+    let causes = causes(situation, life, conditions);
+    let of_volume = |cause: &Cause| cause.reason == Reason::VolumeNodeAffinity;
+    if life == Life::Rises && !causes.iter().any(of_volume) {
+        let found = volume_nodes::check(situation);
+        if let Some(check) = found {
+            take_in(conditions, check, &mut others);
+        }
+    }
+    for cause in causes {
         name(situation, conditions, &cause, &mut others);
     }
     for condition in conditions.iter_mut() {
@@ -139,6 +147,9 @@ fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check
     };
     if waits {
         *condition = check.into();
+    } else if condition.status == Status::Progressing && check.reason == Reason::CDINotAvailable {
+        // The importer goes on without CDI's controller, which then does not see its end.
+        others.push(check);
     } else if condition.status != Status::False || condition.message == check.message {
         // A check cannot prevent what has already happened.
     } else if condition.reason == check.reason {

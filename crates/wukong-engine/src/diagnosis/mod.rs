@@ -28,7 +28,9 @@ pub mod rules;
 pub mod scheduler;
 pub mod signature;
 pub mod signatures;
+mod volume_nodes;
 
+pub(crate) use chain::to as to_evidence;
 pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
 pub(crate) use collect::about;

@@ -4,7 +4,11 @@ use jiff::{SignedDuration, Timestamp};
 use wukong_api::{ConditionType, Reason, Wukong, names};
 
 use super::check::{Check, CheckStatus, anchor};
+use super::rules::control_plane;
 use crate::world::World;
+
+/// Value of the label `app.kubernetes.io/name` of the operator's pods.
+const OPERATOR: &str = "wukong-operator";
 
 /// How long the operator may take until its first write for a new Wukong, and until it has processed a change.
 const BEGINS: SignedDuration = SignedDuration::from_secs(5);
@@ -34,14 +38,23 @@ pub fn silent(wukong: &Wukong, world: &World, now: Timestamp) -> Option<Check> {
                 .then(|| format!("has processed generation {seen} of the Wukong and not generation {has} for more than a minute"))
         }
     }?;
+    // Its Deployment, where Deployments are known.
+    let down = world.environment.deployments.iter().find(|deployment| {
+        let name = deployment.labels.get("app.kubernetes.io/name");
+        name.is_some_and(|name| name == OPERATOR) && deployment.is_down()
+    });
+    let why = down.map_or_else(String::new, |down| {
+        format!(": {}", control_plane::down(down))
+    });
+    let check = "check the operator: kubectl get pods -A -l app.kubernetes.io/name=wukong-operator, then the log of its leader";
     Some(Check {
         id: "operator",
         condition: ConditionType::Created,
         reason: Reason::OperatorNotReady,
         status: CheckStatus::Fail,
         subject: Some(format!("Wukong/{name}")),
-        message: format!("The operator {behind}"),
-        hint: Some("check the operator: kubectl get pods -A -l app.kubernetes.io/name=wukong-operator, then the log of its leader".into()),
+        message: format!("The operator {behind}{why}"),
+        hint: Some(down.map_or_else(|| check.to_owned(), control_plane::look_at)),
         anchor: anchor(Reason::OperatorNotReady),
         evidence: Vec::new(),
         chain: Vec::new(),

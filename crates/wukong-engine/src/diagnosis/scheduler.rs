@@ -10,6 +10,7 @@ use super::cause::{Cause, rank};
 use super::evidence::{Evidence, Role};
 use super::matching::{self, Match};
 use super::signature::{Permanence, Place};
+use super::volume_nodes;
 use crate::environment::Platform;
 use crate::environment::demand::{CPU_MODEL, Stage, cpu_models};
 use crate::environment::nodes::Nodes;
@@ -261,6 +262,12 @@ fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, caus
     let local = known
         .iter()
         .any(|known| known.has(&["volume node affinity"]));
+    if local && let Some(found) = volume_nodes::unreachable(situation) {
+        cause.reason = Reason::VolumeNodeAffinity;
+        cause.message = format!("{}; {}", cause.message, found.message);
+        cause.hint = found.hint;
+        return;
+    }
     let selected = situation
         .disks
         .iter()

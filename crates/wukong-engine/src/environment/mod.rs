@@ -11,8 +11,9 @@ pub use demand::launcher_memory;
 pub use platform::Platform;
 
 use crate::facts::{
-    CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
-    NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
+    CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, DeploymentFact, EnactmentFact, KubeVirtFact,
+    LimitRangeFact, NamespaceFact, NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact,
+    ServiceFact, StorageProfileFact, WebhookConfigurationFact,
 };
 use addresses::Addresses;
 
@@ -61,6 +62,16 @@ pub struct Environment {
     pub quotas: Store<QuotaFact>,
     /// LimitRanges.
     pub limit_ranges: Store<LimitRangeFact>,
+    /// Namespaces. Known only to who reads one cluster once, like the four kinds below.
+    pub namespaces: Store<NamespaceFact>,
+    /// Deployments in the namespaces of KubeVirt, CDI, the operator and webhooks.
+    pub deployments: Store<DeploymentFact>,
+    /// Services that webhooks name.
+    pub services: Store<ServiceFact>,
+    /// ValidatingWebhookConfigurations.
+    pub validating_webhooks: Store<WebhookConfigurationFact>,
+    /// MutatingWebhookConfigurations.
+    pub mutating_webhooks: Store<WebhookConfigurationFact>,
     /// MACs and addresses in the specs of Wukongs.
     pub addresses: Addresses,
 }

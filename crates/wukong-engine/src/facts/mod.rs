@@ -5,6 +5,7 @@
 
 mod cdi;
 mod condition;
+mod control_plane;
 mod crd;
 mod event;
 pub(crate) mod json;
@@ -12,29 +13,41 @@ mod kubevirt;
 mod limits;
 mod machine;
 mod multus;
+mod namespace;
 mod network;
 mod node;
+mod operation;
 mod pod;
+mod selector;
 mod storage;
 mod virtual_machine;
+mod volume;
 pub(crate) mod words;
 
 pub use cdi::{CdiFact, ClaimPropertySet, CsiNodeFact, StorageProfileFact};
 pub use condition::{ConditionFact, bounded};
 pub(crate) use condition::{conditions, find_condition, is_true};
+pub use control_plane::{
+    DeploymentFact, ServiceFact, WRITTEN, WebhookConfigurationFact, WebhookFact, concerns_vms,
+};
 pub use crd::{CRD, CrdFact};
 pub use event::EventFact;
 pub use kubevirt::KubeVirtFact;
 pub use limits::{LimitFact, LimitRangeFact, QuotaFact, Share};
 pub use machine::MachineFact;
 pub use multus::DaemonSetFact;
+pub use namespace::NamespaceFact;
 pub use network::{BridgeFact, EnactmentFact, NodeNetworkFact, NodePolicyFact};
 pub use node::{NodeFact, Resources, TaintFact};
+pub use operation::{MigrationFact, OperationFact};
 pub use pod::{ContainerFact, PodFact, Terminated};
+pub(crate) use selector::all_hold;
+pub use selector::{Requirement, Requirements};
 pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
 pub use virtual_machine::{
     DetachedVolume, InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact,
 };
+pub use volume::{NodeTerm, VolumeFact};
 
 use jiff::Timestamp;
 use serde_json::Value;

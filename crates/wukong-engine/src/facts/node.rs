@@ -144,6 +144,11 @@ impl NodeFact {
     pub fn matches(&self, key: &str, value: &str) -> bool {
         is_left_out(key) || self.labels.get(key).is_some_and(|known| known == value)
     }
+
+    /// Whether labels with this key are kept.
+    pub(crate) fn keeps_label(&self, key: &str) -> bool {
+        !is_left_out(key)
+    }
 }
 
 fn is_left_out(key: &str) -> bool {

@@ -27,6 +27,8 @@ pub struct PodFact {
     pub meta: Meta,
     /// Its component, by its labels: `virt-handler`, `importer`, ...
     pub component: String,
+    /// Uid of the migration that it is the target of.
+    pub migration: Option<String>,
     /// Node that it is on.
     pub node: Option<String>,
     /// `spec.nodeSelector`.
@@ -85,6 +87,7 @@ impl Fact for PodFact {
         Self {
             meta: Meta::project(object),
             component: component.unwrap_or_default(),
+            migration: optional_text(object, "/metadata/labels/kubevirt.io~1migrationJobUID"),
             node: optional_text(object, "/spec/nodeName"),
             node_selector: text_map(object, "/spec/nodeSelector"),
             phase: text(object, "/status/phase"),

@@ -101,6 +101,8 @@ pub struct ClaimFact {
     pub guest_size: Option<Bytes>,
     /// The source of a populator, as `Kind/name`.
     pub data_source: Option<String>,
+    /// Its PersistentVolume.
+    pub volume: Option<String>,
     /// Node that the scheduler chose for its volume.
     pub selected_node: Option<String>,
     /// Its conditions.
@@ -124,6 +126,7 @@ impl Fact for ClaimFact {
             data_source: object
                 .pointer("/spec/dataSourceRef")
                 .map(|source| format!("{}/{}", text(source, "/kind"), text(source, "/name"))),
+            volume: optional_text(object, "/spec/volumeName").filter(|name| !name.is_empty()),
             selected_node: optional_text(
                 object,
                 "/metadata/annotations/volume.kubernetes.io~1selected-node",

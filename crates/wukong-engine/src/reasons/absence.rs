@@ -1,7 +1,8 @@
 //! Reasons for missing objects, ends, and states that wait for another program.
 
 use wukong_api::ConditionType::{
-    ConfigurationApplied, Created, Deleting, LiveMigratable, Running, VolumesBound,
+    ConfigurationApplied, Created, Deleting, EnvironmentReady, LiveMigratable, Running,
+    VolumesBound,
 };
 use wukong_api::Reason;
 
@@ -56,8 +57,8 @@ pub(super) const MIGRATION_FAILED: ReasonDoc = ReasonDoc {
 pub(super) const NAMESPACE_TERMINATING: ReasonDoc = ReasonDoc {
     reason: Reason::NamespaceTerminating,
     severity: Error,
-    conditions: &[VolumesBound, Created, Running],
-    meaning: "The namespace is being deleted. The API server creates nothing in it.",
+    conditions: &[EnvironmentReady, VolumesBound, Created, Running],
+    meaning: "The namespace is being deleted. The API server creates nothing in it. `kubectl wukong doctor` quotes what remains in the namespace.",
     fix: "Create the Wukong in another namespace. If the deletion hangs, `kubectl get namespace NAME -o yaml` names what it waits for.",
     platforms: &[],
 };
@@ -86,5 +87,23 @@ pub(super) const OPERATION_IN_PROGRESS: ReasonDoc = ReasonDoc {
     conditions: &[ConfigurationApplied, Created],
     meaning: "A snapshot or restore of the VM is in progress. KubeVirt rejects changes of power and disks meanwhile, and the operator holds its writes.",
     fix: "No action needed. The operator goes on when the snapshot or restore has ended.",
+    platforms: &[],
+};
+
+pub(super) const OPERATION_FAILED: ReasonDoc = ReasonDoc {
+    reason: Reason::OperationFailed,
+    severity: Warning,
+    conditions: &[ConfigurationApplied],
+    meaning: "The latest VirtualMachineSnapshot or VirtualMachineRestore of the VM failed, or does not go on. The message quotes KubeVirt. Only `kubectl wukong doctor` reports it, because the operator does not watch these kinds.",
+    fix: "Correct what the message says. Delete the failed object, and create it again.",
+    platforms: &[],
+};
+
+pub(super) const MIGRATION_PENDING: ReasonDoc = ReasonDoc {
+    reason: Reason::MigrationPending,
+    severity: Waiting,
+    conditions: &[LiveMigratable],
+    meaning: "A live migration of the VM does not begin, because no node takes its target pod or a quota leaves no room for it. The VM goes on running on its node. Only `kubectl wukong doctor` reports it, because the operator does not watch migrations.",
+    fix: "Make room on another node, or raise the quota. To cancel the migration, delete its VirtualMachineInstanceMigration.",
     platforms: &[],
 };

@@ -31,7 +31,7 @@ pub(super) const KUBEVIRT_NOT_AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::KubeVirtNotAvailable,
     severity: Error,
     conditions: &[EnvironmentReady],
-    meaning: "KubeVirt is installed but reports that it is not available. It is being deployed or removed, or one of its components does not run.",
+    meaning: "KubeVirt is installed but reports that it is not available. It is being deployed or removed, or one of its components does not run. `kubectl wukong doctor` also names a Deployment without an available pod.",
     fix: "Wait until the deployment of KubeVirt has finished. If it does not finish, check the component that the message names and run `kubectl describe kubevirt -A`.",
     platforms: &[],
 };
@@ -111,8 +111,8 @@ pub(super) const CDI_NOT_INSTALLED: ReasonDoc = ReasonDoc {
 pub(super) const CDI_NOT_AVAILABLE: ReasonDoc = ReasonDoc {
     reason: Reason::CDINotAvailable,
     severity: Error,
-    conditions: &[EnvironmentReady],
-    meaning: "CDI is installed but reports that it is not available.",
+    conditions: &[EnvironmentReady, VolumesBound],
+    meaning: "CDI is installed but reports that it is not available, or one of its Deployments has no available pod.",
     fix: "Wait until the deployment of CDI has finished. If it does not finish, run `kubectl describe cdi` and check the pods in CDI's namespace.",
     platforms: &[],
 };

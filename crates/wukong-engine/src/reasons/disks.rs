@@ -118,7 +118,7 @@ pub(super) const CLAIM_LOST: ReasonDoc = ReasonDoc {
     reason: Reason::ClaimLost,
     severity: Error,
     conditions: &[VolumesBound],
-    meaning: "The PersistentVolume of a claim no longer exists.",
+    meaning: "The PersistentVolume of a claim no longer exists, or it failed.",
     fix: "Restore the PersistentVolume. If that is impossible, the data is lost: delete the claim and its DataVolume, and the operator creates the disk again.",
     platforms: &[],
 };

@@ -148,7 +148,7 @@ pub(super) const APPLY_FAILED: ReasonDoc = ReasonDoc {
     reason: Reason::ApplyFailed,
     severity: Waiting,
     conditions: &[Created],
-    meaning: "The API server did not accept an object: it was unreachable or overloaded, or another client changed the object at the same time.",
+    meaning: "The API server did not accept an object: it was unreachable or overloaded, an admission webhook did not answer, or another client changed the object at the same time.",
     fix: "Wait: the operator retries with back-off. If this stays, check the API server and the webhooks of KubeVirt and CDI.",
     platforms: &[],
 };

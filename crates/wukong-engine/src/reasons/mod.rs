@@ -125,6 +125,8 @@ pub fn doc(reason: Reason) -> &'static ReasonDoc {
         Reason::NamespaceTerminating => &absence::NAMESPACE_TERMINATING,
         Reason::OperatorNotReady => &absence::OPERATOR_NOT_READY,
         Reason::AwaitingFinalizer => &absence::AWAITING_FINALIZER,
+        Reason::MigrationPending => &absence::MIGRATION_PENDING,
+        Reason::OperationFailed => &absence::OPERATION_FAILED,
         Reason::OperationInProgress => &absence::OPERATION_IN_PROGRESS,
         Reason::NotMigratable => &guest::NOT_MIGRATABLE,
         Reason::Ready => &guest::READY,

@@ -17,7 +17,19 @@ struct Expected {
     message_or_hint_must_match: Vec<String>,
     hint_must_match: Vec<String>,
     must_not_match: Vec<String>,
+    /// A finding that does not block the VM.
+    finding: Option<Finding>,
+    /// Whether there is nothing to find.
+    #[serde(default)]
+    fine: bool,
     right: String,
+}
+
+/// What is right of a finding.
+#[derive(Debug, Deserialize)]
+struct Finding {
+    reason: String,
+    message_or_hint_must_match: Vec<String>,
 }
 
 pub fn directory() -> PathBuf {
@@ -54,9 +66,14 @@ pub fn scenario(case: &Path) -> Scenario {
     }
 }
 
-/// The cases, by name.
+/// The failures that people reported.
 pub fn all() -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory())
+    of(&directory())
+}
+
+/// The cases of a directory, by name.
+fn of(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     let mut cases: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
@@ -114,6 +131,31 @@ fn wrong(case: &Path) -> Option<String> {
             .filter(|it| has(it, &words))
             .map(|it| format!("has /{it}/")),
     );
+    if let Some(expected) = &expected.finding {
+        let found = decision
+            .findings
+            .iter()
+            .find(|finding| finding.reason.as_ref() == expected.reason);
+        let words = found.map_or_else(String::new, |found| {
+            let hint = found.hint.clone().unwrap_or_default();
+            format!("{} {hint}", found.message)
+        });
+        let lacks = expected.message_or_hint_must_match.iter();
+        wrong.extend(
+            lacks
+                .filter(|it| !has(it, &words))
+                .map(|it| format!("finding {} lacks /{it}/: {words}", expected.reason)),
+        );
+        if found.is_none() {
+            wrong.push(format!(
+                "no finding {}: {:#?}",
+                expected.reason, decision.findings
+            ));
+        }
+    }
+    if expected.fine && !decision.findings.is_empty() {
+        wrong.push(format!("found {:#?}", decision.findings));
+    }
     let name = case.file_name().unwrap().display();
     (!wrong.is_empty()).then(|| {
         format!(
@@ -124,12 +166,12 @@ fn wrong(case: &Path) -> Option<String> {
     })
 }
 
-#[test]
-fn the_cause_of_every_reported_failure_is_named() {
-    let cases = all();
+/// Judges the cases of a directory.
+fn judge(area: &str, directory: &Path) {
+    let cases = of(directory);
     let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(case)).collect();
     println!(
-        "reported: {} of {} right",
+        "{area}: {} of {} right",
         cases.len() - wrong.len(),
         cases.len()
     );
@@ -140,4 +182,15 @@ fn the_cause_of_every_reported_failure_is_named() {
         cases.len(),
         wrong.join("\n")
     );
+}
+
+#[test]
+fn the_cause_of_every_reported_failure_is_named() {
+    judge("reported", &directory());
+}
+
+/// Causes that only a reader of the whole cluster sees, such as `kubectl wukong doctor`.
+#[test]
+fn the_cause_that_the_objects_around_a_vm_tell_is_named() {
+    judge("surroundings", &directory().with_file_name("surroundings"));
 }

@@ -63,6 +63,10 @@ impl Scenario {
             nads: self.store("NetworkAttachmentDefinition"),
             snapshots: self.store("VolumeSnapshot"),
             data_sources: self.store("DataSource"),
+            volumes: self.store("PersistentVolume"),
+            vm_snapshots: self.store("VirtualMachineSnapshot"),
+            vm_restores: self.store("VirtualMachineRestore"),
+            migrations: self.store("VirtualMachineInstanceMigration"),
             environment: self.cluster.environment(),
         };
         let related = RelatedNames::of(&wukong, &world);

@@ -278,7 +278,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster
         }
         // Only a reader that is not the operator gives it.
-        R::OperatorNotReady => return None,
+        R::OperatorNotReady | R::OperationFailed | R::MigrationPending => return None,
 
         // What the rules about the environment say: see the tests of those.
         R::Available | R::KubeVirtNotAvailable | R::PlacementTooNarrow | R::VirtHandlerNotReady
@@ -289,12 +289,19 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
     })
 }
 
+/// Reasons that only a reader of the whole cluster gives: see `environment/reasons.rs` and `cases/surroundings`.
+const OF_A_READER: [Reason; 3] = [
+    Reason::MigrationPending,
+    Reason::OperationFailed,
+    Reason::OperatorNotReady,
+];
+
 /// Every reason is reached: here, or by the tests of the rules about the cluster.
 #[test]
 fn no_reason_is_reached_nowhere() {
     for reason in Reason::iter() {
         let elsewhere =
-            environment::OF_THE_CLUSTER.contains(&reason) || reason == Reason::OperatorNotReady;
+            environment::OF_THE_CLUSTER.contains(&reason) || OF_A_READER.contains(&reason);
         assert!(elsewhere || cluster_with(reason).is_some(), "{reason}");
     }
 }

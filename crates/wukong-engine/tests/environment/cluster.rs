@@ -238,6 +238,11 @@ impl Cluster {
             enactments: self.store("NodeNetworkConfigurationEnactment"),
             quotas: self.store("ResourceQuota"),
             limit_ranges: self.store("LimitRange"),
+            namespaces: self.store("Namespace"),
+            deployments: self.store("Deployment"),
+            services: self.store("Service"),
+            validating_webhooks: self.store("ValidatingWebhookConfiguration"),
+            mutating_webhooks: self.store("MutatingWebhookConfiguration"),
             addresses: self.addresses(),
         }
     }

@@ -6,12 +6,14 @@ use wukong_engine::Presence;
 use wukong_engine::diagnosis::CheckStatus::{Fail, Unknown};
 use wukong_engine::diagnosis::rules::RULES;
 
+use crate::cases::control_plane::{deployment, terminating};
 use crate::cluster::Cluster;
 
 type Fault = (&'static str, fn(Cluster) -> Cluster);
 
 /// One fault a rule, in causal order.
 const FAULTS: &[Fault] = &[
+    ("namespace", |cluster| cluster.with(terminating())),
     ("kubevirt-installed", |cluster| {
         cluster
             .presence("VirtualMachine", Presence::Missing)
@@ -84,6 +86,9 @@ const FAULTS: &[Fault] = &[
         cluster.change("StorageProfile", "ceph-block", |profile| {
             profile["status"] = json!({})
         })
+    }),
+    ("cdi-runs", |cluster| {
+        cluster.with(deployment("cdi", "cdi-deployment", 0))
     }),
     ("pod-quota", |cluster| {
         cluster.change("ResourceQuota", "team", |quota| {

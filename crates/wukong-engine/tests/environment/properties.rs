@@ -182,6 +182,11 @@ fn environment(objects: &[Value]) -> Environment {
         enactments: store(objects),
         quotas: store(objects),
         limit_ranges: store(objects),
+        namespaces: store(objects),
+        deployments: store(objects),
+        services: store(objects),
+        validating_webhooks: store(objects),
+        mutating_webhooks: store(objects),
         addresses: Addresses::default(),
     }
 }

@@ -7,11 +7,12 @@ use wukong_api::Reason;
 use wukong_engine::Presence;
 use wukong_engine::World;
 use wukong_engine::diagnosis::rules::RULES;
-use wukong_engine::diagnosis::{CheckStatus, silent};
+use wukong_engine::diagnosis::{self, CheckStatus, silent};
 use wukong_engine::environment::Environment;
 use wukong_engine::reasons::{Severity, doc};
 
 use crate::cases::cases;
+use crate::cases::control_plane::deployment;
 use crate::cluster::{Cluster, NOW, OF_THE_CLUSTER, manifest, wukong};
 use crate::events;
 
@@ -73,6 +74,26 @@ fn every_reason_of_the_cluster_is_reached() {
     untouched.metadata.creation_timestamp = Some(Time("2026-08-01T11:00:00Z".parse().unwrap()));
     let silent = silent(&untouched, &World::default(), NOW.parse().unwrap()).unwrap();
     assert_eq!(silent.reason, Reason::OperatorNotReady);
+    // Its Deployment tells why.
+    let mut operator = deployment("wukong-system", "wukong", 0);
+    operator["spec"]["template"]["metadata"]["labels"] =
+        json!({"app.kubernetes.io/name": "wukong-operator"});
+    let world = World {
+        environment: Cluster::healthy().with(operator).environment(),
+        ..World::default()
+    };
+    let silent = diagnosis::silent(&untouched, &world, NOW.parse().unwrap()).unwrap();
+    assert!(
+        silent
+            .message
+            .contains("Deployment wukong in namespace wukong-system has no available pod"),
+        "{silent:#?}"
+    );
+    let hint = silent.hint.as_deref();
+    assert_eq!(
+        hint,
+        Some("kubectl describe deployment wukong -n wukong-system")
+    );
     for reason in OF_THE_CLUSTER {
         assert!(reached.contains(&reason), "{reason}");
     }
@@ -80,8 +101,7 @@ fn every_reason_of_the_cluster_is_reached() {
 
 #[test]
 fn a_cluster_of_which_nothing_is_known_is_not_blamed() {
-    let checks =
-        wukong_engine::diagnosis::preflight(&Environment::default(), None, NOW.parse().unwrap());
+    let checks = diagnosis::preflight(&Environment::default(), None, NOW.parse().unwrap());
     assert!(!checks.is_empty());
     for check in checks {
         assert_eq!(

@@ -1,7 +1,7 @@
 //! Rules about KubeVirt as a whole.
 
-use super::{Finding, RuleInput, gap};
-use crate::facts::{KubeVirtFact, PodFact};
+use super::{Finding, RuleInput, control_plane, gap};
+use crate::facts::{DeploymentFact, KubeVirtFact, PodFact};
 use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
 use wukong_api::spec::NetworkType;
@@ -55,6 +55,11 @@ pub(super) fn available(input: &RuleInput) -> Finding {
             "There is no KubeVirt resource, so nothing deploys and configures KubeVirt",
         );
     };
+    let down = control_plane::kubevirt_down(environment, &kubevirt.meta.namespace);
+    // KubeVirt's own condition lags, and stays as it is while virt-operator does not run.
+    if let Some(deployment) = down.filter(|_| is_available(kubevirt)) {
+        return not_running(deployment);
+    }
     if is_available(kubevirt) {
         let version = kubevirt.version.as_deref().unwrap_or("of unknown version");
         return Finding::Holds(vec![format!("{} is {version}", subject(kubevirt))]);
@@ -74,6 +79,9 @@ pub(super) fn available(input: &RuleInput) -> Finding {
         .about(format!("Pod/{}", pod.meta.name))
         .evidence(failing(false).map(evidence).collect());
     }
+    if let Some(deployment) = down {
+        return not_running(deployment);
+    }
     // KubeVirt waits for virt-handler before its phase is `Deployed`.
     if kubevirt.phase == "Deploying" && failing(true).next().is_some() {
         return Finding::Consequence("virt-handler");
@@ -91,6 +99,15 @@ pub(super) fn available(input: &RuleInput) -> Finding {
     };
     Finding::found(format!("KubeVirt is not available; it is {phase} ({said})"))
         .about(subject(kubevirt))
+}
+
+fn not_running(deployment: &DeploymentFact) -> Finding {
+    Finding::found(format!(
+        "KubeVirt is not available: {}",
+        control_plane::down(deployment)
+    ))
+    .about(format!("Deployment/{}", deployment.meta.name))
+    .hint(Some(control_plane::look_at(deployment)))
 }
 
 pub(super) fn feature_gate(input: &RuleInput) -> Finding {

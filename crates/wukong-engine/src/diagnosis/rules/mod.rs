@@ -1,5 +1,6 @@
 //! The rules: possible problems of a cluster, as data.
 
+pub(super) mod control_plane;
 mod crd;
 mod kubevirt;
 mod limits;

@@ -1,5 +1,6 @@
 //! A cluster for each rule that breaks it, and what is to be said about it.
 
+pub mod control_plane;
 mod crd;
 mod kubevirt;
 mod limits;
@@ -28,6 +29,7 @@ pub struct Case {
 pub fn cases() -> impl Iterator<Item = &'static Case> {
     [
         crd::CASES,
+        control_plane::CASES,
         kubevirt::CASES,
         nodes::CASES,
         network::CASES,

@@ -1,5 +1,6 @@
 //! The table of rules, in causal order: of two that do not hold, the first is the cause.
 
+mod control_plane;
 mod crd;
 mod kubevirt;
 mod limits;
@@ -13,6 +14,7 @@ use super::Rule;
 /// Every rule.
 pub static RULES: &[Rule] = &[
     crd::CRD,
+    control_plane::NAMESPACE,
     kubevirt::KUBEVIRT_INSTALLED,
     kubevirt::KUBEVIRT_AVAILABLE,
     nodes::PLACEMENT,
@@ -42,10 +44,12 @@ pub static RULES: &[Rule] = &[
     network::STATIC_ADDRESSES,
     storage::PROVISIONER,
     storage::STORAGE_PROFILE,
+    control_plane::CDI_RUNS,
     limits::STORAGE_QUOTA,
     manifest::PASSWORD,
     limits::POD_QUOTA,
     limits::POD_LIMIT,
+    control_plane::WEBHOOKS,
     nodes::NODE_MEMORY,
     nodes::NODE_CPU,
     nodes::NIC_RESOURCE,
