@@ -115,7 +115,7 @@ fn quick_tests() -> anyhow::Result<()> {
     cargo(&[&test[..], &["--package", "wukong-lab", "--lib"]].concat())
 }
 
-/// Programs that end-to-end tests run, and the variables by which they are told where these are.
+/// Programs that end-to-end tests run, and the variables that pass their paths.
 const PROGRAMS: [(&str, &str); 3] = [
     ("WUKONG_OPERATOR_BIN", "wukong-operator"),
     ("WUKONG_PLUGIN_BIN", "kubectl-wukong"),

@@ -95,7 +95,9 @@ fn layers() -> anyhow::Result<()> {
                     .filter_map(Value::as_str)
                     .any(|feature| feature.starts_with("v1_") || feature == "latest")
             {
-                bail!("{library} must not choose a Kubernetes version: whoever uses it does");
+                bail!(
+                    "{library} must not choose a Kubernetes version: the program that uses it does"
+                );
             }
         }
     }

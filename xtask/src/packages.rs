@@ -9,7 +9,7 @@ use crate::command::cargo;
 use crate::dependencies::{self, LIBRARIES};
 use crate::generated;
 
-/// What a registry, or whoever reads it, wants to know of a package.
+/// What a registry, and the users who read it, want to know of a package.
 const WANTED: [&str; 5] = ["description", "license", "readme", "keywords", "categories"];
 
 /// Packages every library, without asking a registry and without building it a second time.

@@ -278,7 +278,7 @@ fn render(sdist: &[u8]) -> Result<String> {
     ))
 }
 
-/// Whether the items are the ones whose digest the file names.
+/// Checks that the items have the digest that the file names.
 fn check_digest(text: &str) -> Result<()> {
     let file: Value =
         serde_json::from_str(text).with_context(|| format!("{OUTPUT} is not JSON"))?;

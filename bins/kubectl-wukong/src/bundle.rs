@@ -172,7 +172,7 @@ mod tests {
         output::to_yaml(&diagnosis).unwrap()
     }
 
-    /// A Wukong whose import fails, with a secret wherever one may be.
+    /// A Wukong with an import that fails, with a secret wherever one may be.
     fn failing() -> Bundle {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
         let mut objects = documents(&data.join("cluster.yaml")).unwrap();
@@ -208,7 +208,7 @@ mod tests {
             "what doctor needs is there"
         );
         assert!(
-            !plain.contains("somebody-else"),
+            !plain.contains("other-user"),
             "other people's VMs are not there"
         );
         let again = live.write(&path).unwrap_err().to_string();

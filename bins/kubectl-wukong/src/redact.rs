@@ -6,7 +6,7 @@ use wukong_api::labels;
 /// Replaces a secret. It begins like a crypt(3) string, so that a password hash stays valid.
 const REDACTED: &str = "$REDACTED";
 
-/// Fields whose text is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines.
+/// Fields with a text that is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines.
 const SECRET: &[&str] = &[
     "password",
     "passwordHash",

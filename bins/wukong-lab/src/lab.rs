@@ -24,7 +24,7 @@ use crate::cluster::wait::{CONTROL_PLANE_DEADLINE, eventually};
 use crate::guests::Guest;
 use crate::sim::process::{self as simulator_process, SimulatorOptions};
 
-/// What kind of lab to start.
+/// The options of a lab.
 #[derive(Clone)]
 pub struct Options {
     name: String,
@@ -158,7 +158,7 @@ impl Lab {
         self.client_named("wukong-lab").await
     }
 
-    /// The same with a user agent of its own, to be told apart in the audit log.
+    /// The same with a user agent of its own, which marks its requests in the audit log.
     pub async fn client_named(&self, user_agent: &str) -> Result<Client> {
         access::client(&self.control_plane.admin_kubeconfig, user_agent).await
     }
@@ -188,17 +188,17 @@ impl Lab {
         self.dir.path()
     }
 
-    /// What was asked of the API server.
+    /// The audit log of the API server.
     pub fn audit(&self) -> AuditLog {
         AuditLog::new(self.control_plane.audit_log.clone())
     }
 
-    /// Everything that is stored, by its key in etcd.
+    /// All stored objects, by their key in etcd.
     pub async fn stored(&self) -> Result<Vec<(String, Vec<u8>)>> {
         stored::everything(&self.control_plane.etcd_server).await
     }
 
-    /// Makes a namespace whose name starts with `prefix`, ready for pods.
+    /// Makes a namespace with a name that starts with `prefix`, ready for pods.
     pub async fn namespace(&self, prefix: &str) -> Result<String> {
         let client = self.client().await?;
         let name = format!(

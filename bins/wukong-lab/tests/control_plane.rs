@@ -1,4 +1,4 @@
-//! The lab's own promises: a real API server with the upstream schemas, whose processes never outlive it.
+//! The lab's own promises: a real API server with the upstream schemas, and processes that never outlive the lab.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
@@ -52,7 +52,7 @@ async fn apply_strictly(lab: &Lab, namespace: &str, vm: &Value) -> kube::Result<
 
 fn is_running(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // A zombie has ended; only nobody asked how.
+    // A zombie has ended; its parent has not read its exit status yet.
     !stat.is_empty() && !stat.contains(") Z ")
 }
 
@@ -88,7 +88,7 @@ async fn upstream_kinds_are_served_with_their_status_subresources() {
             .is_some_and(|subresources| subresources.status.is_some())
     };
     assert!(has_status("virtualmachines.kubevirt.io").await);
-    // As upstream: whoever updates an instance updates all of it.
+    // As upstream: an update of an instance updates all of it.
     assert!(!has_status("virtualmachineinstances.kubevirt.io").await);
 }
 

@@ -72,7 +72,7 @@ async fn the_example_makes_a_vm_keeps_it_so_and_lets_it_go() {
         .await;
     vm(&space, "running", |vm| vm["status"]["ready"] == true).await;
 
-    // One that starts anew applies all of it again. Nothing changes by it, and it comes to rest.
+    // A restarted operator applies all of it again. Nothing changes by it, and it settles.
     first.stop().await.unwrap();
     let before = children(&space).await;
     let (audit, mark) = (space.lab.audit(), space.mark());
@@ -104,7 +104,7 @@ async fn the_example_makes_a_vm_keeps_it_so_and_lets_it_go() {
     assert!(as_it_was, "{asked}");
     assert_eq!(children(&space).await, before);
 
-    // What somebody edits or deletes returns, and what the user asks for comes.
+    // The operator reverts edits and deletions of others, and applies the edits of the user.
     let edit = json!({"spec": {"template": {"spec": {"domain": {"cpu": {"sockets": 4}}}}}});
     assert_eq!(sockets(&space.merge(VM, "web", edit).await), 4);
     vm(&space, "repaired", |vm| *sockets(vm) == 1).await;

@@ -1,4 +1,4 @@
-//! What the cluster lacks is said, and used as soon as it is there, without a restart of the operator.
+//! The status names what the cluster lacks. The operator uses it as soon as it is installed, without a restart.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)]
 
@@ -65,7 +65,7 @@ fn nics(vm: &Value) -> usize {
 async fn without_multus_a_vm_runs_on_the_pod_network_until_multus_comes() {
     let (cluster, operator, _alone) = without(&[Upstream::Multus]).await;
     let space = cluster.space("multus").await;
-    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is told to.
+    // A NIC reaches a running VM by a migration, which KubeVirt begins if it is configured to.
     let kubevirt = Space::existing(cluster, "kubevirt").await;
     let methods =
         json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
@@ -170,7 +170,7 @@ async fn without_nmstate_a_vm_waits_for_its_bridge_until_nmstate_comes() {
     assert!(space.get("VirtualMachine", "web").await.is_null());
     cluster.lab.install(Upstream::NmState).await.unwrap();
     space.running("web").await;
-    // And then nothing is asked any more, about nodes neither.
+    // After that, the operator sends no more requests, not even for nodes.
     let asks = |request: &Request| {
         request.user == USER && request.complete && !request.is_lease() && !request.is_watch()
     };
@@ -190,7 +190,7 @@ async fn what_is_taken_away_is_said_and_what_comes_back_is_used() {
     space.running("web").await;
     cluster.lab.remove(Upstream::Multus).await.unwrap();
     space.blocked("web", "DegradedToPodNetwork").await;
-    // The others are not concerned.
+    // The others are not affected.
     space
         .apply(&wukong("other", json!({"disks": [root()]})))
         .await;

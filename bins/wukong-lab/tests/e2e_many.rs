@@ -103,7 +103,7 @@ async fn two_hundred_at_once_all_run_and_cost_what_one_costs() {
         "{each:.2} in {took:?}"
     );
 
-    // The agents of the last guests may just have answered, which is told within five seconds.
+    // The agents of the last guests may just have answered, which the status reports within five seconds.
     let audit = cluster.lab.audit();
     let writes = |request: &wukong_lab::cluster::audit::Request| {
         request.user == USER && request.is_write() && !request.is_lease()
@@ -113,10 +113,10 @@ async fn two_hundred_at_once_all_run_and_cost_what_one_costs() {
         .await
         .unwrap();
 
-    // All of it is still so, and nothing more happens: also for an operator that starts anew.
+    // The state stays, and nothing more happens: also after a restart of the operator.
     operator.stop().await.unwrap();
     let operator = cluster.operator().await;
-    eventually("it has looked at all", DEADLINE, async || {
+    eventually("it has reconciled all", DEADLINE, async || {
         let metrics = operator.get("/metrics").await.unwrap();
         let done = metrics.contains("wukong_queue_depth 0")
             && metrics.contains(&format!(

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use support::{Cluster, Space, merge, root, wukong};
 use wukong_lab::{Operator, OperatorOptions};
 
-/// What nobody else may see.
+/// Secrets that no other program may see.
 const PASSWORD: &str = "canary1password1of1the1user";
 const NEXT_PASSWORD: &str = "canary2password2of2the2user";
 const REFUSED_PASSWORD: &str = "canary3password3of3the3user";
@@ -29,7 +29,7 @@ const CANARIES: [&str; 7] = [
     SSH_KEY,
     IMAGE_USER,
 ];
-/// Those that stand in Wukongs.
+/// The canaries that are in Wukongs.
 const WRITTEN: [&str; 4] = [PASSWORD, NEXT_PASSWORD, REFUSED_PASSWORD, HASH];
 
 /// The canaries in some bytes, as they are or in base64, wherever in it they begin.
@@ -147,7 +147,7 @@ async fn life(space: &Space<'_>) {
     space.gone("Wukong", "failing").await;
 }
 
-/// What a canary is found in, of what is stored, besides Secrets and the parts of a Wukong that its user writes.
+/// The stored objects that contain a canary, besides Secrets and the specs of Wukongs.
 async fn leaks_of_etcd(space: &Space<'_>) -> Vec<String> {
     let mut leaks = Vec::new();
     let (mut secrets, mut wukongs) = (Vec::new(), Vec::new());

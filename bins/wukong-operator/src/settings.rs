@@ -17,9 +17,9 @@ pub struct Settings {
     #[arg(long, env = "WUKONG_OS_IMAGE_PREFIX", value_name = "URL", default_value_t = OperatorSettings::default().os_image_prefix)]
     pub os_image_prefix: String,
 
-    /// Hosts whose images the operator rejects: names (with their subdomains), networks in CIDR notation, and `single-label`
-    /// for all names without a dot, which are Services of the importer's namespace. Repeat the flag or use commas. Replaces
-    /// the default: the link-local range and names inside the cluster
+    /// Hosts of images that the operator rejects: names (with their subdomains), networks in CIDR notation, and
+    /// `single-label` for all names without a dot, which are Services of the importer's namespace. Repeat the flag or use
+    /// commas. Replaces the default: the link-local range and names inside the cluster
     #[arg(long = "denied-host", env = "WUKONG_DENIED_HOSTS", value_name = "HOST", value_delimiter = ',',
           default_values_t = OperatorSettings::default().denied_hosts)]
     pub denied_hosts: Vec<String>,

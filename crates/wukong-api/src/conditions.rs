@@ -18,7 +18,7 @@ use strum::{AsRefStr, Display, EnumIter, EnumString, IntoStaticStr};
     PartialOrd,
 )]
 pub enum ConditionType {
-    /// The manifest can be carried out.
+    /// The spec is valid.
     SpecValid,
     /// The cluster can run virtual machines, this one included.
     EnvironmentReady,

@@ -13,12 +13,13 @@ pub const WUKONG: &str = "vm.novasphere.dev/wukong";
 pub const DISK: &str = "vm.novasphere.dev/disk";
 /// Name of the NIC that the object attaches.
 pub const NETWORK: &str = "vm.novasphere.dev/network";
-/// Group whose VMs avoid one another (`highAvailability.group`), on the VM's pods.
+/// Name of the group of VMs that avoid one another (`highAvailability.group`), on the VM's pods.
 pub const GROUP: &str = "vm.novasphere.dev/group";
 /// The default of `highAvailability.group`.
 pub const APP_NAME: &str = "app.kubernetes.io/name";
 /// Annotation on the VirtualMachine: the power state that the operator enforced last. While the desired power state
 /// stays the same, users start and stop the VM freely.
+// The name of the annotation is stored in clusters. word-list: allow
 pub const POWER_WISH: &str = "vm.novasphere.dev/power-wish";
 /// Annotation on the VirtualMachine: hash of the cloud-init Secret that was applied before it. The operator has no
 /// right to read Secrets, so this is how it knows.

@@ -362,7 +362,7 @@ impl ValidatedWukong {
             None => self.run_strategy,
             Some(PowerState::Stopped) => RunStrategy::Halted,
             Some(PowerState::Running | PowerState::Paused) => match self.run_strategy {
-                // A wish to run cannot be met by a strategy that waits for a hand.
+                // The power state Running needs a strategy that starts the VM without a user.
                 RunStrategy::Halted | RunStrategy::Manual => RunStrategy::Always,
                 strategy => strategy,
             },

@@ -1,4 +1,4 @@
-//! How a disk appears in the guest: what is refused, in the words that the user reads.
+//! Devices of disks: what the validation rejects, with its messages.
 
 mod refusals;
 
@@ -77,7 +77,7 @@ fn serial_numbers_are_for_hard_disks() {
     check(
         "serial: root",
         &[
-            "serial: \"root\" is the serial of spec.disks[0] already: the guest could not tell them apart",
+            "serial: \"root\" is already the serial of spec.disks[0]: the guest could not distinguish the disks",
         ],
     );
 }

@@ -1,4 +1,4 @@
-//! What is said about disks.
+//! Messages of the validation about disks.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ fn validate(spec: &str) -> Result<ValidatedWukong, InvalidWukong> {
     ValidatedWukong::try_from(&Wukong::new("web", spec))
 }
 
-/// Holds what is said about a spec, given in YAML without `cpu` and `memory`, against `path: message` lines. None: the
-/// spec is accepted.
+/// Compares the messages about a spec, given in YAML without `cpu` and `memory`, with `path: message` lines. Without
+/// lines, the spec is valid.
 fn check(spec: &str, expect: &[&str]) {
     let said: Vec<String> = match validate(spec) {
         Ok(_) => Vec::new(),
@@ -30,7 +30,7 @@ fn disks(spec: &str) -> Vec<Disk> {
         .disks
 }
 
-/// What settings of the operator say now does not count for a disk that was made before.
+/// The present operator settings do not count for a disk that was created before.
 #[test]
 fn a_disk_that_exists_is_not_held_to_other_settings() {
     let settings = OperatorSettings {
@@ -59,7 +59,7 @@ fn a_disk_that_exists_is_not_held_to_other_settings() {
         let spec = format!("disks: [{{name: root, size: 1Gi, {image}}}]");
         assert_eq!(made(&spec, image), Ok(true));
     }
-    // Another image is another image.
+    // Another image is a change.
     assert_eq!(made(short, "image: 'ubuntu:22.04'"), Ok(false));
     let other = made(
         "disks: [{name: root, size: 1Gi, image: 'http://images.lan/y'}]",
@@ -383,7 +383,7 @@ fn everything_else() {
         (
             "{name: a, size: 1Gi}, {name: b, size: 1Gi, serial: a}",
             &[
-                "spec.disks[1].serial: \"a\" is the serial of spec.disks[0] already: the guest could not tell them apart",
+                "spec.disks[1].serial: \"a\" is already the serial of spec.disks[0]: the guest could not distinguish the disks",
             ],
         ),
         (

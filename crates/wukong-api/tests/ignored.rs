@@ -1,4 +1,4 @@
-//! Fields that have no effect beside others: accepted, because manifests have them, and named.
+//! Fields that have no effect in combination with others: the validation accepts and names them.
 #![allow(clippy::unwrap_used)]
 
 use wukong_api::{ValidatedWukong, Wukong, WukongSpec};
@@ -28,7 +28,7 @@ fn each_combination_is_named_with_its_field() {
             "networks: [{name: a, type: sriov, nadName: n, bridgeName: br0}]",
             &["spec.networks[0].bridgeName"],
         ),
-        // The bridge is made on the nodes, whoever made the definition.
+        // The operator makes the bridge on the nodes, also with a foreign NAD.
         (
             "networks: [{name: a, type: bridge, nadName: n, bridgeName: br0, nodeNetwork: {uplink: eth1}}]",
             &[],

@@ -1,4 +1,4 @@
-//! Placement and run strategy: what is refused, in the words that the user reads.
+//! Placement and run strategy: what the validation rejects, with its messages.
 
 mod refusals;
 
@@ -80,11 +80,11 @@ fn tolerations_follow_the_rules_of_a_pod() {
         ),
         (
             "{key: gpu, effect: NoSchedule, tolerationSeconds: 5}",
-            ".tolerationSeconds: speaks of effect: NoExecute only: add that effect, or drop the seconds",
+            ".tolerationSeconds: applies only to effect: NoExecute: add that effect, or remove tolerationSeconds",
         ),
         (
             "{key: gpu, tolerationSeconds: 5}",
-            ".tolerationSeconds: speaks of effect: NoExecute only: add that effect, or drop the seconds",
+            ".tolerationSeconds: applies only to effect: NoExecute: add that effect, or remove tolerationSeconds",
         ),
         (
             "{key: 'g pu'}",

@@ -1,4 +1,4 @@
-//! What the generated CustomResourceDefinition promises.
+//! Guarantees of the generated CRDs.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use kube::CustomResourceExt;
@@ -210,7 +210,7 @@ fn only_what_no_default_can_replace_is_required() {
     }
 }
 
-/// The API server repeats the rule itself where there is no message, which tells nobody what to write instead.
+/// Without a message, the API server repeats the rule itself, which does not say how to correct the field.
 #[test]
 fn every_rule_has_a_message() {
     let mut rules = 0;

@@ -1,4 +1,4 @@
-//! What is to be done for one valid Wukong.
+//! Decides the actions for one valid Wukong.
 
 use jiff::Timestamp;
 use wukong_api::validated::Login;
@@ -51,7 +51,7 @@ impl<'a> Situation<'a> {
         let lacking = Pending::of(&self, &bodies, &pending);
         let wanted_call = power.call.or(lacking.restart);
         let mut vm_waits_for = None;
-        // A manifest that cannot be carried out changes nothing: children stay as they are.
+        // An invalid spec changes nothing: the children stay as they are.
         if refusal.is_none() && self.operation().is_none() {
             self.plan_first_wave(&pending, &mut decision);
             vm_waits_for = self.vm_waits_for(&pending, &decision.apply);
@@ -59,7 +59,7 @@ impl<'a> Situation<'a> {
                 self.plan_vm(&pending, power.repeats_observed, &mut decision);
             }
             self.plan_call(wanted_call, &mut decision);
-            // What is no longer asked for goes once the VM no longer names it.
+            // The operator deletes an object that the spec no longer requires once the VM no longer names it.
             let vm_pending = pending
                 .iter()
                 .any(|body| body.target.kind == Kind::VirtualMachine);
@@ -86,8 +86,8 @@ impl<'a> Situation<'a> {
         finish(self.observed, findings, said, decision)
     }
 
-    /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt rejects
-    /// most of them, and a claim that a restore has deleted must not be created again meanwhile.
+    /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt
+    /// rejects most of them, and a claim that a restore has deleted must not be created again meanwhile.
     fn operation(&self) -> Option<&str> {
         self.vm?.operation.as_deref()
     }
@@ -97,7 +97,7 @@ impl<'a> Situation<'a> {
         let applied = self.observed.memory.applied.get(&body.target);
         let same = |applied: &&Applied| applied.sent == body.hash;
         if body.target.kind == Kind::Secret {
-            // What was applied last counts, also where the VM could not be told of it.
+            // The hash of the last apply counts, even if the operator could not note it on the VM.
             let noted = || self.vm.and_then(|vm| vm.cloud_init_hash.as_deref());
             let last = applied.map(|applied| applied.sent.as_str());
             return last.or_else(noted) == Some(&body.hash);
@@ -118,7 +118,7 @@ impl<'a> Situation<'a> {
         ownership::owner(target, self.wukong, self.observed.world) == Some(Owner::Us)
     }
 
-    /// Names of disks that somebody attached to the VM by hand.
+    /// Names of disks that were attached to the VM by hand.
     fn attached_by_hand(&self, set: &DesiredSet) -> Vec<&'a str> {
         let planned = &set.virtual_machine.spec.template.spec.domain.devices.disks;
         let vm = self.vm.filter(|vm| vm.disks_by_hand);
@@ -148,8 +148,8 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// Whether the time for this body has come: its kind is served, nobody else's object has its name, it was not
-    /// refused a moment ago, and nobody fights over it.
+    /// Whether this body may be applied now: the API server serves its kind, no foreign object has its name, and no
+    /// back-off after a rejection or a conflict with another writer is running.
     fn may_apply(&mut self, body: &Body) -> bool {
         let world = self.observed.world;
         let served = match body.target.kind {
@@ -170,7 +170,7 @@ impl<'a> Situation<'a> {
         served && free && !self.is_held_back(&body.target, &body.hash)
     }
 
-    /// Whether the bridge may be made: no node is cut off, and nobody made it in another way before.
+    /// Whether the bridge may be made: no node is cut off, and the bridge does not exist with another configuration.
     fn may_touch_nodes(&self, policy: &Target) -> bool {
         let environment = &self.observed.world.environment;
         let bridge = self.bridges.iter().find(|it| it.body.target == *policy);
@@ -216,9 +216,9 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// What the VM waits for before it is applied, in words. Its claims have to exist, but not to be bound: KubeVirt
-    /// shows false errors for a claim that is missing, and a class may bind only when the VM starts. `applying` is what
-    /// is applied just before the VM.
+    /// Returns what the VM waits for before it is applied. Its claims have to exist, but not to be bound: KubeVirt shows
+    /// false errors for a missing claim, and a class may bind only when the VM starts. `applying` is what is applied just
+    /// before the VM.
     fn vm_waits_for(&self, pending: &[&Body], applying: &[Apply]) -> Option<String> {
         if self.nics.is_err() {
             return Some("The VirtualMachine waits for Multus".into());
@@ -262,7 +262,7 @@ impl<'a> Situation<'a> {
                 "The VirtualMachine waits for the bridge {name} on the nodes"
             ));
         }
-        // The VM says that its Secret is as it should be, and its pod needs every network.
+        // The note on the VM says that its Secret is up to date, and the pod of the VM needs every network.
         let late = pending.iter().find(|body| {
             let needed = match body.target.kind {
                 Kind::Secret => true,
@@ -277,7 +277,7 @@ impl<'a> Situation<'a> {
         late.map(|body| format!("The VirtualMachine waits for {}", body.target))
     }
 
-    /// Claims to grow, and those that cannot.
+    /// Plans the claims to grow, and returns those that cannot.
     fn plan_growth(&mut self, valid: bool, decision: &mut Decision) -> Vec<volumes::Refused> {
         let mut refused = Vec::new();
         for seen in self.disks.clone() {
@@ -329,7 +329,7 @@ impl<'a> Situation<'a> {
             {
                 refuse(failure.message.clone());
             }
-            // Only a bound claim can grow; the import goes first.
+            // Only a bound claim can grow; the import comes first.
             if valid && claim.phase == "Bound" && !self.is_held_back(&expand.target, &expand.hash())
             {
                 decision.expand.push(expand);
@@ -361,7 +361,7 @@ impl<'a> Situation<'a> {
         last.filter(|last| !last.is_empty() && *last != emptied.hash)
     }
 
-    /// Takes the data out of a Secret that the VM no longer reads.
+    /// Plans to remove the data of a Secret that the VM no longer reads.
     fn plan_emptying(&mut self, decision: &mut Decision) {
         let emptied = emptied_secret(self.wukong);
         if self.left_secret().is_some() && !self.is_held_back(&emptied.target, &emptied.hash) {
@@ -369,7 +369,7 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// NetworkAttachmentDefinitions of ours that are no longer asked for.
+    /// Plans to delete NetworkAttachmentDefinitions of ours that the spec no longer requires.
     fn plan_prunes(&mut self, bodies: &Bodies, decision: &mut Decision) {
         let identity = &self.wukong.identity;
         let nads = &self.observed.world.nads;

@@ -1,4 +1,4 @@
-//! What a change of a Wukong takes: each field that differs, with its class.
+//! Changes of a Wukong: each field that differs, with the class that says what the change needs.
 //!
 //! The classes are what a real KubeVirt did with a running VM, for both rollout strategies (`vmRolloutStrategy`). Under
 //! `LiveUpdate`, its default, sockets, memory, node selector, tolerations and affinity reach the running VM; under

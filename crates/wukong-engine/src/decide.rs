@@ -1,4 +1,4 @@
-//! From what is observed to what is to be done and said.
+//! Decides actions and status from what is observed.
 
 use std::collections::BTreeMap;
 
@@ -20,10 +20,10 @@ use crate::situation::Situation;
 use crate::status::Findings;
 use crate::store::Seen;
 
-/// Decides what is to be done for one Wukong, and what its status is. The same input gives the same decision.
+/// Decides the actions for one Wukong, and its status. The same input gives the same decision.
 pub fn decide(observed: &Observed) -> Decision {
     if observed.wukong.metadata.deletion_timestamp.is_some() {
-        // Garbage collection deletes what has an owner reference; nothing is made any more.
+        // Garbage collection deletes the objects with an owner reference. The operator creates nothing any more.
         return without_plan(observed, Vec::new());
     }
     let made = made_from(observed);
@@ -40,7 +40,7 @@ pub fn decide(observed: &Observed) -> Decision {
     }
 }
 
-/// What the disks that exist were made from, by disk.
+/// The sources that the existing disks were made from, by disk.
 fn made_from(observed: &Observed) -> BTreeMap<String, Source> {
     let (namespace, name) = (
         observed.wukong.namespace().unwrap_or_default(),
@@ -60,7 +60,7 @@ fn made_from(observed: &Observed) -> BTreeMap<String, Source> {
         .collect()
 }
 
-/// The status of a stored Wukong that cannot be read at all. It is given as JSON, without its spec.
+/// Returns the status of a stored Wukong that cannot be decoded. The Wukong is given as JSON, without its spec.
 pub fn undecodable(metadata_only: &Wukong, error: &str, now: Timestamp) -> WukongStatus {
     let message = format!(
         "this version of the operator cannot read the stored object: {}",
@@ -75,7 +75,7 @@ pub fn undecodable(metadata_only: &Wukong, error: &str, now: Timestamp) -> Wukon
     .status()
 }
 
-/// A decision to leave everything as it is, and to say what can be said.
+/// Returns a decision that changes nothing but the status.
 fn without_plan(observed: &Observed, mut conditions: Vec<Condition>) -> Decision {
     let (namespace, name) = (
         observed.wukong.namespace().unwrap_or_default(),

@@ -1,4 +1,4 @@
-//! What `decide` answers.
+//! The result of `decide`.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::diagnosis::Check;
 use crate::observed::Waiting;
 use crate::target::{Kind, Target};
 
-/// What to do now. Applies of the first wave run side by side; the VirtualMachine follows when all of them went well.
+/// The actions to take now. Applies of the first wave run side by side; the VirtualMachine follows if all of them succeed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// What the VM needs: Secret, NetworkAttachmentDefinitions, bridges on nodes, disks.
@@ -22,34 +22,34 @@ pub struct Decision {
     pub expand: Vec<Expand>,
     /// Subresources to call.
     pub calls: Vec<Call>,
-    /// Children that are no longer asked for, to delete after everything else went well.
+    /// Children that the spec no longer requires, to delete after all other actions succeed.
     pub prune: Vec<Prune>,
-    /// The status as it should be.
+    /// The desired status.
     pub status: WukongStatus,
-    /// When to write the status; `None`: it is as it should be.
+    /// When to write the status; `None`: the stored status is up to date.
     pub write_status: Option<Timestamp>,
-    /// What to tell the user, together with the status.
+    /// Events for the user, written together with the status.
     pub notes: Vec<Note>,
-    /// When to decide again if nothing happens before.
+    /// When to decide again if nothing changes before.
     pub wake_at: Option<Timestamp>,
     /// What the VM waits for, to be remembered ([`Memory::record_waiting`](crate::Memory::record_waiting)).
     pub waiting: Option<Waiting>,
-    /// When to look at its pods and events, to be remembered ([`Memory::record_queried`](crate::Memory::record_queried)).
+    /// When to query its pods and events, to be remembered ([`Memory::record_queried`](crate::Memory::record_queried)).
     pub query_at: Option<Timestamp>,
-    /// Everything that is off, in causal order, the blocker first: for people who ask why.
+    /// All findings, in causal order, the blocker first: for `doctor` and other readers that ask for the cause.
     pub findings: Vec<Check>,
 }
 
 impl Decision {
-    /// Whether nodes are to be changed. Two Wukongs may ask for what cannot be together: such decisions are carried out
-    /// one after another, each knowing of the one before.
+    /// Whether this decision changes nodes. Two Wukongs may require bridges that exclude each other. So the operator applies
+    /// such decisions one after another, and each takes the one before into account.
     pub fn changes_nodes(&self) -> bool {
         self.apply
             .iter()
             .any(|apply| apply.target.kind == Kind::NodeNetworkConfigurationPolicy)
     }
 
-    /// Whether the cluster is as it should be, but for the status.
+    /// Whether the cluster is in the desired state, except for the status.
     pub fn is_settled(&self) -> bool {
         self.apply.is_empty()
             && self.apply_vm.is_none()
@@ -64,7 +64,7 @@ impl Decision {
 pub struct Apply {
     /// What is applied.
     pub target: Target,
-    /// What must be there already.
+    /// The object that must exist already.
     pub expect: Expect,
     /// The object.
     pub body: Value,
@@ -72,7 +72,7 @@ pub struct Apply {
     pub hash: String,
 }
 
-/// What must be there already for an apply to be right.
+/// The precondition of an apply: the object that must exist already.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Expect {
     /// Nothing: the apply creates, and fails when the name is taken.
@@ -102,13 +102,13 @@ pub struct Expand {
 }
 
 impl Expand {
-    /// Tells this growth from another of the same claim, as [`Apply::hash`] tells bodies apart.
+    /// Distinguishes this growth from another of the same claim, as [`Apply::hash`] distinguishes bodies.
     pub fn hash(&self) -> String {
         self.to.to_string()
     }
 }
 
-/// Deletion of a child that is no longer asked for.
+/// Deletion of a child that the spec no longer requires.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Prune {
     /// What is deleted.
@@ -120,7 +120,7 @@ pub struct Prune {
 }
 
 impl Prune {
-    /// Tells the deletion from other actions on the object, as [`Apply::hash`] tells bodies apart.
+    /// Distinguishes the deletion from other actions on the object, as [`Apply::hash`] distinguishes bodies.
     pub fn hash(&self) -> String {
         "deletion".into()
     }
@@ -129,7 +129,7 @@ impl Prune {
 /// A line for the user, published as a Kubernetes event.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Note {
-    /// Whether something is wrong.
+    /// Whether it is a warning event.
     pub warning: bool,
     /// Reason, in CamelCase.
     pub reason: String,

@@ -1,4 +1,4 @@
-//! Composes what the planners return into everything that a VM needs.
+//! Composes the results of the planners into all objects that a VM needs.
 
 use std::collections::BTreeMap;
 
@@ -21,20 +21,20 @@ use wukong_vm::{Inputs, VolumeSource};
 use crate::managed_fields;
 use crate::target::{Kind, Target};
 
-/// What the objects depend on besides the manifest.
+/// What the objects depend on besides the spec.
 #[derive(Clone, Debug)]
 pub struct Surroundings<'a> {
     /// The secondary NICs that the VM gets.
     pub nics: Vec<&'a Nic>,
     /// Whether CDI is installed.
     pub cdi: bool,
-    /// What is there already, by disk.
+    /// What exists already, by disk.
     pub existing: BTreeMap<String, Existing>,
     /// The run strategy of the VM.
     pub run_strategy: RunStrategy,
-    /// The power wish to note on the VM.
+    /// The power state to note on the VM.
     pub power_wish: String,
-    /// The hash, noted on the VM, of a Secret of ours that is no longer asked for and still holds its data.
+    /// The hash, noted on the VM, of a Secret of ours that the spec no longer requires and that still holds its data.
     pub left_secret: Option<String>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Surroundings<'a> {
     }
 }
 
-/// Everything that a VM needs.
+/// All objects that a VM needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredSet {
     /// Networks to attach.
@@ -69,7 +69,7 @@ pub struct DesiredSet {
     pub virtual_machine: VirtualMachine,
 }
 
-/// Composes what the planners return. The same input gives the same objects.
+/// Composes the results of the planners. The same input gives the same objects.
 pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> DesiredSet {
     let context = Context {
         cdi: surroundings.cdi,
@@ -132,7 +132,7 @@ impl Body {
     /// The object as it is applied.
     pub fn of<K: Resource + Serialize>(kind: Kind, object: &K) -> Self {
         let resource = kind.api_resource();
-        // Serializing our own structs cannot fail; an empty object would be refused by the API server.
+        // Serializing our own structs cannot fail; the API server would reject an empty object.
         let mut body = serde_json::to_value(object).unwrap_or_default();
         if let Some(fields) = body.as_object_mut() {
             fields.insert("apiVersion".into(), json!(resource.api_version));
@@ -164,7 +164,7 @@ pub(crate) fn emptied_secret(wukong: &ValidatedWukong) -> Body {
     Body::of(Kind::Secret, &secret)
 }
 
-/// Everything that a VM needs, as it is applied.
+/// All objects that a VM needs, as they are applied.
 pub(crate) struct Bodies {
     secret: Option<Body>,
     pub nads: Vec<Body>,

@@ -1,9 +1,9 @@
-//! What we own of an object, as the API server stores it.
+//! The fields that we own of an object, as the API server stores them.
 //!
 //! Server-side apply keeps, per manager, the set of fields that it owns (KEP-555). The values of our fields are what is
-//! left of our wish: a field that somebody changed is no longer ours, one that somebody removed is gone. So an object is
-//! as we want it when the hash over our fields is the hash over what we would apply, and nothing else has to be
-//! remembered, not even over a restart.
+//! left of our last apply: a field that another writer changed is no longer ours, and a removed field is gone. So an
+//! object is as we want it when the hash over our fields is the hash over what we would apply. The operator remembers
+//! nothing else, not even over a restart.
 
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,7 +32,7 @@ fn field_set<'a>(object: &'a Value, manager: &str) -> Option<&'a Value> {
         .get("fieldsV1")
 }
 
-/// What of a body to apply ends up in the fields that we own: all but the identity of the object.
+/// The fields of a body that we own after the apply: all but the identity of the object.
 pub fn of_body(body: &Value) -> Value {
     let mut body = body.clone();
     if let Some(top) = body.as_object_mut() {
@@ -173,7 +173,7 @@ mod tests {
         let owned = owned_by(&stored(), "us").unwrap();
         assert_eq!(owned, of_body(&applied()));
         assert_eq!(hash(&owned), hash(&of_body(&applied())));
-        assert_eq!(owned_by(&stored(), "nobody"), None);
+        assert_eq!(owned_by(&stored(), "other"), None);
     }
 
     #[test]

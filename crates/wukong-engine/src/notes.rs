@@ -1,4 +1,4 @@
-//! What to tell the user as Kubernetes events.
+//! Kubernetes events for the user.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use wukong_api::{ConditionType, WukongStatus};
 use crate::decision::Note;
 use crate::status::reason;
 
-/// What to tell the user about the way from one status to the next.
+/// The events about the change from one status to the next.
 pub(crate) fn notes(before: Option<&WukongStatus>, after: &WukongStatus) -> Vec<Note> {
     let note = |reason: &str, message: String| Note {
         warning: false,

@@ -1,4 +1,4 @@
-//! What `decide` is told: what is observed, and what is remembered.
+//! The input of `decide`: what is observed, and what is remembered.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use crate::related::Children;
 use crate::target::Target;
 use crate::world::World;
 
-/// What a VM waits for that should come by itself.
+/// A state that the VM waits in and that should pass without a user.
 pub type Waiting = (ConditionType, Reason);
 
-/// Everything that a decision depends on.
+/// The input of a decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Observed<'a> {
     /// The Wukong as stored, its last status included.
     pub wukong: &'a Wukong,
-    /// What is known of the cluster.
+    /// The facts of the cluster.
     pub world: &'a World,
     /// What the operator remembers of this Wukong since it started.
     pub memory: &'a Memory,
-    /// What the operator's settings allow.
+    /// The operator settings.
     pub settings: &'a OperatorSettings,
     /// The time.
     pub now: Timestamp,
@@ -31,49 +31,50 @@ pub struct Observed<'a> {
 /// What the operator remembers of one Wukong since it started. Losing it costs repeated work, never a wrong result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Memory {
-    /// What could not be written, and until when it is left alone.
+    /// Rejected writes, each with the time of its retry.
     pub failures: BTreeMap<Target, Failure>,
-    /// What was applied, and how it was stored.
+    /// Applied objects, and how they were stored.
     pub applied: BTreeMap<Target, Applied>,
     /// The subresource that was called last.
     pub called: Option<Called>,
     /// When the status was written last.
     pub status_written: Option<Timestamp>,
-    /// The status that was written last, and what the API server kept of it, where that is less: a
-    /// CustomResourceDefinition that is older than this operator knows fewer fields.
+    /// The status that was written last, and the part of it that the API server kept, if that is less: a CRD that is older
+    /// than this operator lacks fields.
     pub status_cut: Option<(WukongStatus, WukongStatus)>,
-    /// What it has waited for since it last waited for nothing, and when it was first seen to.
+    /// The states that it has waited in since it last waited for nothing, each with its start.
     pub waiting: BTreeMap<Waiting, Timestamp>,
-    /// What was looked up while it waited.
+    /// The result of the last query.
     pub queried: Queried,
 }
 
-/// What was looked up of the pods and events of a Wukong that waits.
+/// The queried pods and events of a Wukong that waits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queried {
     /// When; `None`: not yet.
     pub at: Option<Timestamp>,
-    /// How often, without anything having changed.
+    /// How often, without a change in between.
     pub times: u32,
     /// The pods and events.
     pub children: Children,
 }
 
-/// A write that was refused.
+/// A rejected write.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
-    /// What kind of refusal.
+    /// The kind of the rejection.
     pub kind: FailureKind,
-    /// The server's words.
+    /// The API server's message.
     pub message: String,
     /// When the write with this hash was rejected first.
     pub since: Timestamp,
-    /// When it may be tried again.
+    /// The time of the next retry.
     pub retry_at: Timestamp,
     /// How often in a row.
     pub attempts: u32,
-    /// Hash of the action that was refused: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash), [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`](crate::Call)
-    /// on the VirtualMachine. Another action on the target is tried at once.
+    /// Hash of the rejected action: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash),
+    /// [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`](crate::Call) on the VirtualMachine. Another action on the target has
+    /// no back-off.
     pub hash: String,
 }
 
@@ -81,14 +82,14 @@ pub struct Failure {
 const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 const REPAIRS_MAX: u32 = 3;
 
-/// How long a VM waits for something before its pods and events are looked at, how much longer each time after that,
-/// and how long at most.
+/// How long a VM waits for something before the operator queries its pods and events, the factor for each further query,
+/// and the longest time between two queries.
 const QUERY_AFTER: SignedDuration = SignedDuration::from_secs(10);
 const QUERY_FACTOR: i32 = 3;
 const QUERY_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Memory {
-    /// Takes note of what a decision says that the VM waits for. One that goes to and fro between two things stands still.
+    /// Records what the VM waits for. A VM that changes between two such states makes no progress.
     pub fn record_waiting(&mut self, waiting: Option<Waiting>, now: Timestamp) {
         match waiting {
             Some(waiting) if self.waiting.contains_key(&waiting) => return,
@@ -98,7 +99,7 @@ impl Memory {
         self.queried = Queried::default();
     }
 
-    /// Takes note of what was looked up.
+    /// Records the result of a query.
     pub fn record_queried(&mut self, children: Children, now: Timestamp) {
         self.queried = Queried {
             at: Some(now),
@@ -107,7 +108,7 @@ impl Memory {
         };
     }
 
-    /// When to look at the pods and events of a VM that waits for this.
+    /// When to query the pods and events of a VM that waits for this.
     pub(crate) fn query_at(&self, waiting: Waiting, now: Timestamp) -> Timestamp {
         let Some(since) = self.waiting.get(&waiting) else {
             return now + QUERY_AFTER;
@@ -121,7 +122,7 @@ impl Memory {
         last + pause
     }
 
-    /// Takes note that a body with hash `sent` was applied, and how our fields were stored.
+    /// Records that a body with hash `sent` was applied, and how our fields were stored.
     pub fn record_applied(&mut self, target: Target, sent: String, stored: String, now: Timestamp) {
         self.failures.remove(&target);
         let applied = match self.applied.remove(&target) {
@@ -140,7 +141,7 @@ impl Memory {
         self.applied.insert(target, applied);
     }
 
-    /// Records a write that was rejected at `now`, to be tried again at `retry_at`.
+    /// Records a write that was rejected at `now`, with a retry at `retry_at`.
     pub fn record_failure(
         &mut self,
         target: Target,
@@ -167,25 +168,25 @@ impl Memory {
         );
     }
 
-    /// Takes note that a target was grown or pruned.
+    /// Records that a target was grown or pruned.
     pub fn record_done(&mut self, target: &Target) {
         self.failures.remove(target);
     }
 
-    /// The refusal of the action with this hash on a target.
+    /// The rejection of the action with this hash on a target.
     pub fn failure(&self, target: &Target, hash: &str) -> Option<&Failure> {
         let failure = self.failures.get(target)?;
         (failure.hash == hash).then_some(failure)
     }
 
-    /// How often in a row the target was refused.
+    /// How often in a row the API server rejected writes of the target.
     pub fn attempts(&self, target: &Target) -> u32 {
         self.failures
             .get(target)
             .map_or(0, |failure| failure.attempts)
     }
 
-    /// Until when an object that somebody keeps changing back is left alone.
+    /// Until when the operator leaves an object alone that another writer keeps changing back.
     pub fn contested_until(&self, target: &Target, hash: &str) -> Option<Timestamp> {
         let applied = self.applied.get(target)?;
         (applied.sent == hash && applied.repairs >= REPAIRS_MAX)
@@ -193,31 +194,31 @@ impl Memory {
     }
 }
 
-/// Kinds of refusal.
+/// Kinds of rejection.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum FailureKind {
-    /// The server was unreachable, overloaded or broken: tried again.
+    /// The API server was unreachable, overloaded or broken: the operator retries.
     Transient,
-    /// The object changed meanwhile: tried again with what is known then.
+    /// The object changed meanwhile: the operator retries with the new object.
     Stale,
-    /// Somebody else's object has the name.
+    /// A foreign object has the name.
     NameTaken,
     /// A quota is exhausted.
     Quota,
-    /// Admission, validation or authorization said no.
+    /// Admission, validation or authorization rejected the write.
     Denied,
     /// The object to change is gone.
     Gone,
 }
 
-/// How something that we applied was stored.
+/// How the API server stored an object that we applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Applied {
     /// Hash over what was sent.
     pub sent: String,
     /// Hash over our fields as stored; differs from `sent` when the server normalizes what we send.
     pub stored: String,
-    /// How often the same was sent again because somebody had changed it, in the running window.
+    /// How often the same was applied again because another writer had changed it, in the running window.
     pub repairs: u32,
     /// When the window began.
     pub since: Timestamp,

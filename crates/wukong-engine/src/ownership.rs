@@ -1,4 +1,4 @@
-//! Whose the objects under our names are.
+//! Ownership of the objects that have our names.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::store::{Presence, Seen, Store};
 use crate::target::{Kind, Target};
 use crate::world::World;
 
-/// Whose an object under one of our names is.
+/// Owner of an object that has one of our names.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Owner {
     /// This Wukong's.
@@ -21,12 +21,12 @@ pub(crate) enum Owner {
     Retained,
     /// Going away by itself: it is being deleted, or belongs to an earlier Wukong of this name.
     Leaving,
-    /// Somebody else's, described for people.
+    /// Another owner, described for people.
     Other(String),
 }
 
 impl Owner {
-    /// Whose an object that cannot be retained is.
+    /// Returns the owner of an object that cannot be retained.
     pub(crate) fn of(meta: &Meta, wukong: &ValidatedWukong) -> Self {
         let identity = &wukong.identity;
         match &meta.controller {
@@ -46,7 +46,8 @@ impl Owner {
         }
     }
 
-    /// Whose an object is that all Wukongs share: ours when we applied it, for the first write takes nothing over.
+    /// Returns the owner of an object that all Wukongs share: ours if we applied it, because the first write takes nothing
+    /// over.
     fn of_shared(meta: &Meta) -> Self {
         match meta.owned_hash {
             _ if meta.deleting => Self::Leaving,
@@ -55,8 +56,8 @@ impl Owner {
         }
     }
 
-    /// Whose a disk's object is. A retained DataVolume is one that we applied; a claim may have our labels from CDI, which
-    /// copies them from its DataVolume.
+    /// Returns the owner of an object of a disk. A retained DataVolume is one that we applied; a claim may have our labels
+    /// from CDI, which copies them from its DataVolume.
     fn of_disk(meta: &Meta, wukong: &ValidatedWukong, labels_suffice: bool) -> Self {
         match Self::of(meta, wukong) {
             Self::Other(_)
@@ -71,7 +72,7 @@ impl Owner {
     }
 }
 
-/// Who the object of that kind and name is; `None` while it is unknown, absent, or of a kind that we cannot read.
+/// The identity of the object of that kind and name; `None` while it is unknown, absent, or of a kind that we cannot read.
 pub(crate) fn meta<'a>(
     target: &Target,
     wukong: &ValidatedWukong,
@@ -104,7 +105,7 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
     presence == Presence::Served
 }
 
-/// Whose that object is, if it cannot be retained.
+/// Returns the owner of that object, if it cannot be retained.
 pub(crate) fn owner(target: &Target, wukong: &ValidatedWukong, world: &World) -> Option<Owner> {
     let meta = meta(target, wukong, world)?;
     Some(match target.kind {
@@ -119,34 +120,33 @@ pub(crate) struct DiskSeen<'a> {
     pub disk: &'a Disk,
     /// Name of its claim, and of its DataVolume.
     pub claim_name: String,
-    /// Whether DataVolumes or claims are hidden from us.
+    /// Whether the operator may not observe DataVolumes or claims.
     pub unseen: bool,
     pub data_volume: Option<&'a DataVolumeFact>,
     pub claim: Option<&'a ClaimFact>,
-    /// What the planner builds on.
+    /// The input of the storage planner.
     pub existing: Existing,
     pub state: DiskState,
 }
 
-/// What can be done about a disk.
+/// Whether a disk can be applied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum DiskState {
     /// It can be applied.
     Free,
-    /// Not everything is known yet, or an old object is going away.
+    /// A fact is still unknown, or an old object is being deleted.
     Wait,
-    /// Somebody else's object has the name.
+    /// A foreign object has the name.
     Taken {
         /// `Kind/name`.
         object: String,
-        /// Whose it is.
+        /// Its owner.
         owner: String,
     },
 }
 
 impl DiskSeen<'_> {
-    /// The size, as the guest sees it, that the claim's request stands for. A claim that the operator did not make stands
-    /// for none.
+    /// The size, as the guest sees it, behind the claim's request. A claim that the operator did not make has no such size.
     pub(crate) fn stands_for(&self) -> Option<Bytes> {
         if matches!(self.disk.source, Source::Existing(_)) {
             return None;
@@ -168,7 +168,7 @@ pub(crate) fn disks<'a>(wukong: &'a ValidatedWukong, observed: &Observed<'a>) ->
         .collect()
 }
 
-/// What the storage planner builds on.
+/// The input of the storage planner.
 pub(crate) fn existing(disks: &[DiskSeen]) -> BTreeMap<String, Existing> {
     disks
         .iter()
@@ -204,7 +204,7 @@ fn disk_seen<'a>(
                 ),
             )
         }
-        // The claim of a DataVolume that is gone is collected with it.
+        // Garbage collection deletes the claim of a deleted DataVolume.
         (Seen::Absent, Seen::Present(claim))
             if claim
                 .meta

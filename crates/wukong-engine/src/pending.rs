@@ -1,8 +1,8 @@
-//! What the running VM does not have yet of the manifest, and whether a restart brings it.
+//! Pending changes: the differences between the spec and the running VM, and whether a restart brings them.
 //!
-//! What a guest runs with is read from its instance. Three things an instance does not show are noted in the status
-//! when it starts: the networks as its pod was attached to them, what its pod asked of a node, and what cloud-init was
-//! told on the first boot.
+//! What a guest runs with is read from its instance. Three things an instance does not show. The operator notes them in
+//! the status when the instance starts: the networks that its pod was attached to, what its pod requested of a node, and
+//! the cloud-init data of the first boot.
 
 mod machine;
 mod noted;
@@ -24,7 +24,7 @@ use crate::ownership::{DiskSeen, DiskState};
 use crate::situation::Situation;
 use crate::target::Target;
 
-/// What the running VM does not have yet.
+/// The pending changes of the running VM.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
     pub changes: Vec<Change>,
@@ -32,7 +32,7 @@ pub(crate) struct Pending {
     pub vm: RunningVm,
     /// To note: what the instance was started with.
     pub started_with: Option<StartedWith>,
-    /// To note: what the guest was told on its first boot.
+    /// To note: the cloud-init data of the first boot.
     pub first_boot: Option<FirstBoot>,
     /// The call that brings changes, when it is to be made.
     pub restart: Option<Call>,
@@ -68,7 +68,7 @@ impl Pending {
         }
     }
 
-    /// As the status lists them.
+    /// The pending changes in the form of the status.
     pub(crate) fn listed(&self) -> Vec<PendingChange> {
         let listed = |change: &Change| PendingChange {
             path: printable(&change.path),
@@ -83,7 +83,7 @@ impl Pending {
 struct Look<'a> {
     situation: &'a Situation<'a>,
     before: Option<&'a WukongStatus>,
-    /// The guest, while it lives.
+    /// The instance of the guest, while it is not final.
     instance: Option<&'a VirtualMachineInstanceFact>,
     vm: RunningVm,
     bodies: &'a Bodies,
@@ -109,7 +109,7 @@ impl Look<'_> {
             .is_some_and(|instance| instance.phase == "Running")
     }
 
-    /// Claims that are asked to grow and have not grown yet.
+    /// Claims with a larger request that have not grown yet.
     fn of_resizes(&self) -> Vec<Change> {
         let change = |seen: &DiskSeen| {
             let claim = seen.claim.filter(|_| size(seen) == Some(seen.disk.size))?;
@@ -128,9 +128,9 @@ impl Look<'_> {
         self.situation.disks.iter().filter_map(change).collect()
     }
 
-    /// The restart that brings changes: of a VM that runs where it is approved; and, without asking, of one whose pod
-    /// was never started and cannot be, because KubeVirt keeps such a pod as it is. A restart brings nothing to an
-    /// instance that was started with all this, so there is one for each change.
+    /// The restart that brings changes, for a VM that runs, if a user approved it. A pod that never started and cannot start
+    /// needs no approval, because KubeVirt keeps such a pod as it is. A restart brings nothing to an instance that was
+    /// started with all changes, so there is one restart for each change.
     fn restart(&self, changes: &[Change], started: Option<&StartedWith>) -> Option<Call> {
         let (vm, instance, started) = (self.situation.vm?, self.instance?, started?);
         let settled = self.unsettled.is_empty() && !vm.changing_state;
@@ -169,7 +169,7 @@ impl Look<'_> {
         }
     }
 
-    /// Whether the VM's pod cannot be started as it is.
+    /// Whether the VM's pod cannot start as it is.
     fn is_stuck(&self, vm: &VirtualMachineFact) -> bool {
         let Situation {
             wukong,
@@ -185,7 +185,7 @@ impl Look<'_> {
         scheduled.is_some_and(|scheduled| scheduled.status == Status::False || refused(&scheduled))
     }
 
-    /// Whether another pod would ask something else of a node.
+    /// Whether a new pod would have other requirements for its node.
     fn asks_otherwise(&self, started: &StartedWith) -> bool {
         let machine = self.template().and_then(MachineFact::project);
         let runs_on = self.instance.and_then(|instance| {

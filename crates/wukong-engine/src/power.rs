@@ -1,9 +1,10 @@
-//! Power: who decides whether the VM runs.
+//! Power: whether the VM runs.
 //!
-//! The wish that was carried out last is noted on the VirtualMachine. While the wish in the Wukong is the same, the VM
-//! is left as somebody started or stopped it with `virtctl`; when the wish changes, it is asserted once. A wish that a
-//! run strategy cannot express is carried out by a call; it is noted as pending before the call is made, so neither a
-//! crash nor a wish that is taken back in between can lose it.
+//! The operator notes the power state that it applied last on the VirtualMachine. While the power state in the spec is
+//! the same, the operator leaves the VM as a user started or stopped it with `virtctl`. When the spec changes, the
+//! operator asserts the new power state once. Some power states cannot be expressed by a run strategy and need a call.
+//! The operator notes such a state as pending before it makes the call, so neither a crash nor a spec that changes back
+//! in between can lose it.
 
 use wukong_api::ValidatedWukong;
 use wukong_api::spec::{PowerState, RunStrategy};
@@ -11,9 +12,9 @@ use wukong_api::spec::{PowerState, RunStrategy};
 use crate::call::Call;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 
-/// Annotation value while a wish waits for a call to be carried out.
+/// Value of the annotation while a power state waits for a call.
 const PENDING: &str = "pending";
-/// What the Wukong asks of the VM's power.
+/// The power state in the spec of the Wukong.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DesiredPower {
     run_strategy: RunStrategy,
@@ -22,12 +23,12 @@ pub struct DesiredPower {
     starts_once: bool,
 }
 
-/// What to send for the VM's power.
+/// The writes for the VM's power.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Power {
     /// The run strategy to apply.
     pub run_strategy: RunStrategy,
-    /// Whether it is only repeated because somebody else may have set it: then the VM must not have changed meanwhile.
+    /// Whether it is only repeated because another writer may have set it: then the VM must not have changed meanwhile.
     pub repeats_observed: bool,
     /// The annotation to apply.
     pub annotation: String,
@@ -36,7 +37,7 @@ pub(crate) struct Power {
 }
 
 impl DesiredPower {
-    /// What the Wukong asks.
+    /// The power state in the spec of the Wukong.
     pub fn of(wukong: &ValidatedWukong) -> Self {
         let manual = wukong.run_strategy == RunStrategy::Manual;
         Self {
@@ -55,7 +56,7 @@ impl DesiredPower {
         }
     }
 
-    /// The note on a VM on which this wish was carried out, so that what the VM does is somebody else's doing.
+    /// The note on a VM that has this power state applied. Whatever the VM does after that, another writer did.
     pub fn annotation(&self) -> String {
         let strategy = self.run_strategy.as_ref();
         match self.power_state {
@@ -67,7 +68,7 @@ impl DesiredPower {
         }
     }
 
-    /// Whether the VM is asked to run.
+    /// Whether the spec requires that the VM runs.
     pub(crate) fn runs(&self) -> bool {
         match self.run_strategy {
             RunStrategy::Halted => false,
@@ -76,17 +77,17 @@ impl DesiredPower {
         }
     }
 
-    /// Whether the guest's CPUs are asked to stand still.
+    /// Whether the spec requires that the guest's CPUs are stopped.
     pub(crate) fn pauses(&self) -> bool {
         self.power_state == Some(PowerState::Paused)
     }
 
-    /// Whether this wish was carried out on the VM.
+    /// Whether this power state was applied to the VM.
     pub(crate) fn is_carried_out(&self, vm: &VirtualMachineFact) -> bool {
         vm.power_wish.as_deref() == Some(&self.annotation())
     }
 
-    /// What to send, given the VM as it is.
+    /// The writes for the present state of the VM.
     pub(crate) fn power(
         &self,
         vm: Option<&VirtualMachineFact>,
@@ -128,7 +129,7 @@ impl DesiredPower {
         }
     }
 
-    /// What the wish still needs, besides the run strategy.
+    /// What this power state still needs, besides the run strategy.
     fn missing(
         &self,
         vm: &VirtualMachineFact,
@@ -145,7 +146,7 @@ impl DesiredPower {
                 (false, false) => Missing::Time,
             };
         }
-        // Once, when the VM is first created: a VM that had another wish carried out had its start.
+        // Once, when the VM is first created: a VM that had another power state applied had its start.
         if self.starts_once && noted_as_pending && instance.is_none() {
             return match vm.printable_status == "Stopped" && !vm.changing_state {
                 true => Missing::Call(Call::Start),
@@ -159,7 +160,7 @@ impl DesiredPower {
     }
 }
 
-/// What a wish still needs, besides the run strategy.
+/// What a power state still needs, besides the run strategy.
 enum Missing {
     Nothing,
     Call(Call),

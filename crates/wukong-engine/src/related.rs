@@ -31,8 +31,8 @@ impl Children {
     }
 }
 
-/// Tells by its name whether an object belongs to a Wukong: the Wukong itself, its objects, and the pods that work for it.
-/// All our names begin with the Wukong's name. Pods of KubeVirt and CDI put something before it, or have the uid of a claim.
+/// Recognizes by its name whether an object belongs to a Wukong: the Wukong itself, its objects, and the pods that work
+/// for it. All our names begin with the Wukong's name. Pods of KubeVirt and CDI have a prefix, or the uid of a claim.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RelatedNames {
     namespace: String,
@@ -40,13 +40,13 @@ pub struct RelatedNames {
     disks: Vec<String>,
     /// Uids of its claims.
     claims: Vec<String>,
-    /// Pods that attach disks to the running VM: their names have nothing of the VM's.
+    /// Pods that attach disks to the running VM: their names do not contain the VM's name.
     attachments: Vec<String>,
     waits_for_provisioner: bool,
 }
 
 impl RelatedNames {
-    /// Of a Wukong, as far as its claims are known.
+    /// The related names of a Wukong, as far as its claims are observed.
     pub fn of(wukong: &Wukong, world: &World) -> Self {
         let namespace = wukong.metadata.namespace.clone().unwrap_or_default();
         let name = wukong.metadata.name.clone().unwrap_or_default();
@@ -86,7 +86,7 @@ impl RelatedNames {
         !self.disks.is_empty()
     }
 
-    /// Whether a claim waits for a provisioner that is no CSI driver: of that, only its pods tell.
+    /// Whether a claim waits for a provisioner that is no CSI driver: only the pods of that provisioner show its failures.
     pub fn waits_for_provisioner(&self) -> bool {
         self.waits_for_provisioner
     }

@@ -1,4 +1,4 @@
-//! What is to be said of one valid Wukong.
+//! Reports one valid Wukong: its conditions and its status.
 
 use std::collections::BTreeMap;
 
@@ -26,32 +26,32 @@ use crate::status::{self, Findings};
 use crate::store::Presence;
 use crate::target::{Kind, Target};
 
-/// What situation found.
+/// The input of the report.
 pub(crate) struct Report<'a> {
     pub situation: &'a Situation<'a>,
-    /// Everything that is planned.
+    /// All planned objects.
     pub all: &'a [&'a Body],
-    /// What of it is not stored as we want it.
+    /// The planned objects that are not stored as we want them.
     pub pending: &'a [&'a Body],
-    /// Why the manifest cannot be carried out.
+    /// Why the operator cannot apply the spec.
     pub refusal: Option<Condition>,
     /// Disks that cannot grow.
     pub growth_refused: &'a [volumes::Refused],
-    /// Disks that the VM has beyond the manifest.
+    /// Disks that the VM has and the spec has not.
     pub attached_by_hand: &'a [&'a str],
     /// What the VM waits for before it is applied.
     pub vm_waits_for: Option<String>,
-    /// The subresource that is to be called.
+    /// The subresource to call.
     pub wanted_call: Option<Call>,
-    /// What the running VM does not have yet.
+    /// The pending changes of the running VM.
     pub lacking: &'a Pending,
 }
 
 impl<'a> Report<'a> {
-    /// What the status is made of, and what else there is to say.
+    /// The input of the status, and the other results.
     pub(crate) fn findings(&self) -> (Findings<'a>, Said) {
         let situation = self.situation;
-        // The address of a guest that ended is nobody's, or another's, now.
+        // The address of a guest that ended is free, or another guest has it.
         let living = |instance: &&VirtualMachineInstanceFact| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
         };
@@ -77,7 +77,7 @@ impl<'a> Report<'a> {
         self.situation.nics.as_deref().unwrap_or_default()
     }
 
-    /// The conditions in causal order, and what else there is to say.
+    /// The conditions in causal order, and the other results.
     fn conditions(&self) -> (Vec<Condition>, Said) {
         let Situation {
             wukong,
@@ -134,7 +134,7 @@ impl<'a> Report<'a> {
         (conditions, Said { waiting, others })
     }
 
-    /// What the VM waits for that should come by itself, and of which its pods and events may tell more.
+    /// The state that the VM waits in, if it should pass without a user and pods and events may show more of it.
     fn waiting(&self, life: Life, conditions: &[Condition]) -> Option<Waiting> {
         let first = conditions.iter().find(|condition| condition.blocks())?;
         let is_late = matches!(
@@ -148,7 +148,7 @@ impl<'a> Report<'a> {
             .iter()
             .filter_map(|seen| seen.data_volume);
         let moves = first.reason == Reason::Importing && volumes.any(DataVolumeFact::moves);
-        // CDI tells less than the pods that it starts, and of much that KubeVirt tells no signature knows the cause.
+        // The pods of CDI show more than CDI, and no signature knows the cause of many of KubeVirt's messages.
         let untold = first.status == Status::False
             && (first.reason == Reason::ImportFailed
                 || (first.open && is_late && !diagnosis::knows(self.situation, &first.words)));
@@ -170,13 +170,13 @@ impl<'a> Report<'a> {
             .unwrap_or_else(|| spec::valid(self.situation.observed.wukong))
     }
 
-    /// Whether a name that is taken, as the API server says, is one of which the watches have yet to tell: of what they
-    /// tell, the owner is known.
+    /// Whether a name that the API server calls taken belongs to an object that the watches have not reported yet: the owner
+    /// of every reported object is known.
     fn is_only_late(&self, target: &Target) -> bool {
         ownership::is_watched(target.kind, self.situation.observed.world)
     }
 
-    /// The bodies that were refused and are still to be written.
+    /// The rejected bodies that still have to be written.
     fn failures(&self) -> impl Iterator<Item = (&'a Target, &'a Failure)> {
         let memory = self.situation.observed.memory;
         self.pending.iter().filter_map(move |body| {
@@ -216,7 +216,7 @@ impl<'a> Report<'a> {
         if kubevirt != Presence::Served {
             return created::without_kubevirt(kubevirt);
         }
-        // The VirtualMachine says most, so its refusal comes first.
+        // The VirtualMachine shows most, so its rejection comes first.
         let refused = self
             .failures()
             .filter(|(target, failure)| {
@@ -259,8 +259,8 @@ impl<'a> Report<'a> {
         )
     }
 
-    /// The rejected write that the status of this generation tells, of an object that is still to be written: an operator
-    /// that has just started, and a reader that is not the operator, have no other source.
+    /// The rejected write in the status of this generation, of an object that still has to be written: an operator that has
+    /// just started, and a reader that is not the operator, have no other source.
     fn rejected_before(&self) -> Option<Condition> {
         let observed = self.situation.observed;
         let status = observed.wukong.status.as_ref()?;
@@ -303,7 +303,7 @@ impl<'a> Report<'a> {
         )
     }
 
-    /// Why imports fail, by disk. Of a disk that no condition is about, the status keeps what it says.
+    /// Why imports fail, by disk. For a disk without a condition, the status keeps its message.
     fn import_failures(&self, conditions: &[Condition]) -> BTreeMap<&'a str, String> {
         let status = self.situation.observed.wukong.status.as_ref();
         let failing = self.situation.disks.iter().filter(|seen| {

@@ -1,4 +1,4 @@
-//! What a decision says: the status, and what follows from it.
+//! The results of a decision: the status, and what follows from it.
 
 use wukong_api::WukongStatus;
 
@@ -9,11 +9,11 @@ use crate::notes::notes;
 use crate::observed::{Observed, Waiting};
 use crate::status::{self, Findings};
 
-/// What there is to say besides the status.
+/// The results besides the status.
 pub(crate) struct Said {
-    /// What the VM waits for that should come by itself.
+    /// The state that the VM waits in, if it should pass without a user.
     pub waiting: Option<Waiting>,
-    /// Causes that are not in the status, because another of the same condition is.
+    /// Causes that the status does not show, because it shows another one of the same condition.
     pub others: Vec<Check>,
 }
 

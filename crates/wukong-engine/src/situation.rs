@@ -1,4 +1,4 @@
-//! One valid Wukong beside what is known of its objects.
+//! One valid Wukong with the facts of its objects.
 
 use jiff::Timestamp;
 use wukong_api::validated::Nic;
@@ -14,7 +14,7 @@ use crate::power::DesiredPower;
 use crate::store::Presence;
 use crate::target::{Kind, Target};
 
-/// One valid Wukong beside what is known of its objects.
+/// One valid Wukong with the facts of its objects.
 pub(crate) struct Situation<'a> {
     pub wukong: &'a ValidatedWukong,
     pub observed: &'a Observed<'a>,
@@ -29,7 +29,7 @@ pub(crate) struct Situation<'a> {
     pub wish: DesiredPower,
     /// The bridges to make on nodes.
     pub bridges: Vec<Bridge>,
-    /// When to decide again, if nothing happens before.
+    /// When to decide again if nothing changes before.
     pub wake_at: Option<Timestamp>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Situation<'a> {
         }
     }
 
-    /// Whether the VM can be put on a bridge that is made on nodes.
+    /// Whether the VM can use a bridge that the operator makes on nodes.
     pub(crate) fn can_use(&self, bridge: &Bridge) -> bool {
         let environment = &self.observed.world.environment;
         let now = self.observed.now;

@@ -18,14 +18,14 @@ use crate::facts::words::shorten;
 use crate::observed::Memory;
 use crate::ownership::DiskSeen;
 
-/// Least time between two writes that tell mere progress.
+/// Least time between two writes that only report progress.
 const PROGRESS_INTERVAL: SignedDuration = SignedDuration::from_secs(5);
 /// Longest message in a condition, in characters.
 const MESSAGE_MAX: usize = 1024;
 /// Longest text of a link of the chain of evidence, in characters.
 const LINK_TEXT_MAX: usize = 400;
 
-/// What the status is made of.
+/// The input of the status.
 pub(crate) struct Findings<'a> {
     /// In causal order, without `Ready`.
     pub conditions: Vec<Condition>,
@@ -42,7 +42,7 @@ pub(crate) struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    /// No conditions, and everything else as it was said before.
+    /// No conditions, and all other fields from the last status.
     pub(crate) fn as_before(wukong: &'a Wukong, now: Timestamp) -> Self {
         let before = wukong.status.clone().unwrap_or_default();
         Self {
@@ -60,7 +60,7 @@ impl<'a> Findings<'a> {
         }
     }
 
-    /// The status as it should be.
+    /// The desired status.
     pub(crate) fn status(self) -> WukongStatus {
         let before = self.wukong.status.clone().unwrap_or_default();
         let generation = self.wukong.metadata.generation;
@@ -83,7 +83,7 @@ impl<'a> Findings<'a> {
                 ..blocker.clone()
             },
             (None, Some(wished)) => Condition::ok(READY, wished.reason, &wished.message),
-            (None, None) => Condition::ok(READY, Reason::Ready, "The VM runs as asked"),
+            (None, None) => Condition::ok(READY, Reason::Ready, "The VM is ready"),
         };
         let phase = phase(&self.conditions, blocker, deleting);
         let at = Time(self.now);
@@ -101,7 +101,7 @@ impl<'a> Findings<'a> {
         let known = before.timings.clone().unwrap_or_default();
         let timings = Timings {
             created: first_time(known.created.as_ref(), is(ConditionType::Created)),
-            // A guest may end before anybody saw it run.
+            // A guest may end before the operator observed it running.
             running: first_time(
                 known.running.as_ref(),
                 is(ConditionType::Running)
@@ -127,7 +127,7 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// One word for the conditions.
+/// One word for the state of all conditions.
 fn phase(conditions: &[Condition], blocker: Option<&Condition>, deleting: bool) -> Phase {
     if deleting {
         return Phase::Deleting;
@@ -191,7 +191,7 @@ fn entry(
         status: status.into(),
         reason: condition.reason.to_string(),
         message: match &condition.hint {
-            // What blocks has its hint in the blocker.
+            // The hint of the blocker is in the blocker itself.
             Some(hint) if condition.is_advisory() || condition.status == Status::True => {
                 cut(&format!("{} ({hint})", condition.message))
             }
@@ -228,12 +228,12 @@ fn short(link: &EvidenceLink) -> EvidenceLink {
     }
 }
 
-/// On one line and at most [`MESSAGE_MAX`] characters.
+/// The message on one line and with at most [`MESSAGE_MAX`] characters.
 fn cut(message: &str) -> String {
     shorten(&printable(message), MESSAGE_MAX)
 }
 
-/// The NICs as they are.
+/// The observed state of the NICs.
 pub(crate) fn networks(
     wukong: &ValidatedWukong,
     nics: &[&Nic],
@@ -279,7 +279,7 @@ pub(crate) fn networks(
     pod.chain(others).collect()
 }
 
-/// The disks as they are.
+/// The observed state of the disks.
 pub(crate) fn volumes(disks: &[DiskSeen], messages: &BTreeMap<&str, String>) -> Vec<VolumeStatus> {
     let status = |seen: &DiskSeen| {
         let phase = seen
@@ -312,7 +312,7 @@ pub(crate) fn volumes(disks: &[DiskSeen], messages: &BTreeMap<&str, String>) -> 
     disks.iter().map(status).collect()
 }
 
-/// When to write the status: at once what matters to people, mere progress at intervals, the same never.
+/// When to write the status: at once if a change matters to people, at intervals for progress, never if it is equal.
 pub(crate) fn write_at(
     before: Option<&WukongStatus>,
     after: &WukongStatus,
@@ -347,7 +347,7 @@ pub(crate) fn write_at(
     Some(if urgent { now } else { interval.max(now) })
 }
 
-/// What importers said when they failed. They say so for moments only, and nowhere else is it kept.
+/// The messages of importers that failed. Importers show them only for moments, and only the status keeps them.
 fn importers_words(status: &WukongStatus) -> Vec<Option<&str>> {
     let volumes = status.volumes.iter();
     volumes.map(|volume| volume.message.as_deref()).collect()

@@ -1,4 +1,4 @@
-//! The facts of one kind, and what is known of one object.
+//! The facts of one kind, and the state of one object.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,21 +7,21 @@ use crate::facts::{Fact, Meta};
 /// Whether the API server serves a kind.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Presence {
-    /// Not heard of yet.
+    /// The first list is not there yet.
     #[default]
     Unknown,
     /// The API server does not serve the kind.
     Missing,
-    /// The API server does not let us see the kind.
+    /// The operator has no permission to read the kind.
     Forbidden,
-    /// The store holds what is there.
+    /// The store has the listed objects.
     Served,
 }
 
-/// What is known of one object.
+/// The state of one object.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Seen<T> {
-    /// Not heard of its kind yet, so nothing is known.
+    /// The first list of its kind is not there yet, so nothing is known.
     Unknown,
     /// It does not exist.
     Absent,
@@ -44,11 +44,11 @@ impl<T> Seen<T> {
 pub struct Store<T> {
     presence: Presence,
     facts: BTreeMap<String, BTreeMap<String, T>>,
-    /// Uids of objects that went lately: the answer to a write may come after the news that the object is gone.
+    /// Uids of objects that were deleted lately: the answer to a write may come after the deletion event.
     gone: VecDeque<String>,
 }
 
-/// How many objects that went are remembered.
+/// How many deleted objects are remembered.
 const GONE_MAX: usize = 256;
 
 impl<T> Default for Store<T> {
@@ -102,8 +102,8 @@ impl<T: Fact> Store<T> {
         self.len() == 0
     }
 
-    /// Takes in an object that was seen or written. An older version than the one known is ignored, so the answer to a
-    /// write can be taken in before its watch event. Returns whether it says anything new.
+    /// Stores an object that was observed or written. Ignores a version older than the stored one, so the answer to a write
+    /// can be stored before its watch event. Returns whether the fact changed.
     pub fn insert(&mut self, fact: T) -> bool {
         let meta = fact.meta();
         if self.gone.contains(&meta.uid) {
@@ -111,7 +111,7 @@ impl<T: Fact> Store<T> {
         }
         let facts = self.facts.entry(meta.namespace.clone()).or_default();
         if let Some(known) = facts.get(&meta.name) {
-            // Of another uid, too: the last events of an object may come after the answer that made its successor.
+            // Of another uid, too: the last events of an object may come after the answer that created its successor.
             if version(known.meta()) > version(meta) {
                 return false;
             }
@@ -124,7 +124,7 @@ impl<T: Fact> Store<T> {
         true
     }
 
-    /// Takes note that an object is gone. One of another uid under the same name stays. Returns whether it was known.
+    /// Removes a deleted object. An object of another uid under the same name stays. Returns whether it was stored.
     pub fn remove(&mut self, namespace: &str, name: &str, uid: &str) -> bool {
         self.gone.truncate(GONE_MAX - 1);
         self.gone.push_front(uid.to_owned());
@@ -141,7 +141,7 @@ impl<T: Fact> Store<T> {
         known
     }
 
-    /// Takes in a complete list: what is not in it is gone. Returns the facts that changed or went.
+    /// Replaces all objects by a complete list. Returns the facts that changed or were removed.
     pub fn replace(&mut self, list: Vec<T>) -> Vec<T> {
         let mut old = std::mem::take(self);
         self.presence = Presence::Served;
@@ -173,7 +173,7 @@ impl<T: Fact> Store<T> {
         changed
     }
 
-    /// Takes note that the kind is not served or not to be seen. Returns the facts that went.
+    /// Records that the kind is not served or not permitted. Returns the removed facts.
     pub fn clear(&mut self, presence: Presence) -> Vec<T> {
         let old = std::mem::take(self);
         self.presence = presence;
@@ -184,7 +184,7 @@ impl<T: Fact> Store<T> {
     }
 }
 
-/// Resource versions are comparable as numbers (KEP-5504); one that is none counts as the oldest.
+/// Resource versions are comparable as numbers (KEP-5504); one that is no number counts as the oldest.
 fn version(meta: &Meta) -> u64 {
     meta.resource_version.parse().unwrap_or_default()
 }
@@ -205,7 +205,7 @@ mod tests {
         };
         let mut store = Store::default();
         store.replace(Vec::new());
-        assert!(!store.remove("b", "a", "1"), "not heard of yet");
+        assert!(!store.remove("b", "a", "1"), "not listed yet");
         assert!(!store.insert(object("1", "5")));
         assert_eq!(store.get("b", "a"), Seen::Absent);
         assert!(

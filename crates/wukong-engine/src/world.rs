@@ -1,4 +1,4 @@
-//! Everything that is known of the cluster.
+//! The cache: the facts of the cluster.
 
 use crate::environment::Environment;
 use crate::facts::{
@@ -7,7 +7,7 @@ use crate::facts::{
 };
 use crate::store::Store;
 
-/// Everything that is known of the cluster: one store per kind.
+/// The cache: one store for each kind.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// VirtualMachines.
@@ -29,7 +29,7 @@ pub struct World {
 }
 
 impl World {
-    /// Lets the environment know which of our kinds can be made, after one of them came or went.
+    /// Copies to the environment which of our kinds the API server serves, after a change.
     pub fn tell_environment(&mut self) {
         self.environment.virtual_machines = self.virtual_machines.presence();
         self.environment.data_volumes = self.data_volumes.presence();

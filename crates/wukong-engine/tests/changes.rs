@@ -192,7 +192,7 @@ fn edited(edits: &[&Edit]) -> Value {
     spec
 }
 
-/// Everything that a Wukong asks of the cluster, with and without Multus, and of the operator itself.
+/// All objects of a Wukong, with and without Multus, and its requirements for the operator itself.
 fn rendered(wukong: &ValidatedWukong) -> String {
     let fresh = compose(wukong, &Surroundings::fresh(wukong));
     let nics = wukong.attached_nics(false).map_err(|nics| nics.len());
@@ -265,7 +265,7 @@ fn every_field_of_the_schema_has_a_class() {
     }
 }
 
-/// What the guest was told on its first boot is compared by hashes, and the same fields must come of it.
+/// The cloud-init data of the first boot is compared by hashes, and the result must be the same fields.
 #[test]
 fn what_the_first_boot_heeds_is_what_the_table_says() {
     let old = base();
@@ -478,7 +478,7 @@ fn lists_are_compared_by_name() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Whatever is edited: there is a change exactly when something else is rendered, and no secret is in it.
+    /// For every edit, there is a change exactly if a rendered object differs, and no change shows a secret.
     #[test]
     fn changes_are_what_renders_differently(
         old in proptest::sample::subsequence((0..edits().len()).collect::<Vec<_>>(), 0..6),

@@ -118,7 +118,7 @@ struct Nameservers {
 /// The network data for a VM with the NIC on the pod network (if `wukong` has one) and `nics`: these and no other,
 /// because one MAC that the VM does not have makes cloud-init give up on all of them.
 ///
-/// YAML whose strings are all quoted: cloud-init reads YAML 1.1, where `02:00:00:00:00:01` is a number to base 60 and
+/// The strings in the YAML are all quoted: cloud-init reads YAML 1.1, where `02:00:00:00:00:01` is a number to base 60 and
 /// `on` a truth value.
 pub fn guest_network_data(wukong: &ValidatedWukong, nics: &[&Nic]) -> String {
     let pod = wukong

@@ -32,8 +32,7 @@ pub struct NetworkAttachmentDefinitionSpec {
     pub config: String,
 }
 
-/// The NetworkAttachmentDefinitions that belong to `nics`, in their order. NICs on a definition of somebody else's have
-/// none.
+/// The NetworkAttachmentDefinitions that belong to `nics`, in their order. NICs on a foreign NAD have none.
 pub fn nads(wukong: &ValidatedWukong, nics: &[&Nic]) -> Vec<NetworkAttachmentDefinition> {
     nics.iter()
         .filter_map(|nic| match &nic.attachment {

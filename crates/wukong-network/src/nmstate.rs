@@ -13,7 +13,7 @@ use wukong_api::{ValidatedWukong, labels, names};
 /// How many of the selected nodes are changed at a time. NMState takes at least one, and stops at the first failure.
 const MAX_UNAVAILABLE: &str = "10%";
 
-/// What a node network policy asks for.
+/// The spec of a node network policy.
 #[derive(CustomResource, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[kube(
     group = "nmstate.io",
@@ -32,12 +32,12 @@ pub struct NodeNetworkConfigurationPolicySpec {
     /// How many nodes, or which share of them, are changed at a time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_unavailable: Option<IntOrString>,
-    /// The network as it shall be.
+    /// The desired network.
     #[serde(default)]
     pub desired_state: DesiredState,
 }
 
-/// The part of NMState's desired state that we speak of.
+/// The part of NMState's desired state that the operator sets.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 pub struct DesiredState {
     /// Interfaces; those that are not named stay as they are.
@@ -61,12 +61,12 @@ pub struct Interface {
     /// IPv6 on the interface itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipv6: Option<Switch>,
-    /// What makes it a bridge.
+    /// The fields of a bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bridge: Option<Bridge>,
 }
 
-/// Something that is on or off.
+/// A feature that is on or off.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Switch {
     /// Whether it is on.
@@ -129,12 +129,12 @@ pub struct VlanRange {
     pub max: u16,
 }
 
-/// The policies for the bridges that `wukong` wants made on nodes, where the operator's settings allow it, each once, in the
+/// The policies for the bridges that `wukong` requires on nodes and that the operator settings allow, each once, in the
 /// order of its NICs.
 ///
 /// A policy follows from the bridge, its kind, the uplink and the node selector alone, name included. All Wukongs that
-/// ask for the same bridge ask for the same object, byte for byte, so it belongs to none of them: no owner reference (a
-/// namespaced owner of a cluster-scoped object would have it collected at once) and no label of one Wukong.
+/// require the same bridge require the same object, byte for byte, so it belongs to none of them: no owner reference
+/// (Kubernetes would delete a cluster-scoped object with a namespaced owner at once) and no label of one Wukong.
 ///
 /// The bridge is a trunk: its port passes every VLAN, and the CNI plugin puts each VM's port into its own. The uplink
 /// becomes the port and is not otherwise changed, so a node keeps its addresses unless the uplink is what carries them.
@@ -204,7 +204,7 @@ fn linux_bridge(name: &str, uplink: &str) -> Interface {
     }
 }
 
-/// In Open vSwitch the bridge has no addresses of its own (an internal port would), no spanning tree unless asked for,
+/// In Open vSwitch the bridge has no addresses of its own (an internal port would), no spanning tree unless configured,
 /// and its ports pass every VLAN.
 fn ovs_bridge(name: &str, uplink: &str) -> Interface {
     Interface {

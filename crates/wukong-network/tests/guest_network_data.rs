@@ -1,4 +1,4 @@
-//! What the guest is told about its NICs.
+//! The network data of the guest.
 #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
 mod common;
@@ -13,7 +13,7 @@ fn data(wukong: &ValidatedWukong) -> Value {
     serde_saphyr::from_str(&guest_network_data(wukong, &all(wukong))).unwrap()
 }
 
-/// The entry of the NIC `lan` whose `ipConfig` is this.
+/// The entry of the NIC `lan` with this `ipConfig`.
 fn lan(ip_config: &str) -> Value {
     let wukong = with_network(&format!(
         "name: lan\ntype: bridge\nmacAddress: 02:00:00:00:00:02\nipConfig: {ip_config}"

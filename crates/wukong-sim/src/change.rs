@@ -1,11 +1,11 @@
-//! What a simulated controller wants done, and helpers to find the smallest change.
+//! The writes of a simulated controller, and helpers to find the smallest change.
 
 use serde_json::{Map, Value, json};
 
 use super::field::{Field, put, text};
 use super::kind::{Kind, Ref};
 
-/// Who writes. The names are those under which the real ones appear in managed fields.
+/// The writer. The names are those of the real writers in managed fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Manager {
     /// CDI's controllers.
@@ -66,8 +66,8 @@ pub enum Change {
         /// The object.
         object: Value,
     },
-    /// A JSON merge patch of the object, or of its status. With the version that it was decided on, it is refused when
-    /// somebody was quicker.
+    /// A JSON merge patch of the object, or of its status. With the version that it was decided on, the API server rejects
+    /// it if another writer was quicker.
     Merge {
         /// The field manager.
         by: Manager,
@@ -235,22 +235,22 @@ pub(crate) fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-/// What a controller does next, and when it looks again.
+/// The next writes of a controller, and the time of its next step.
 #[derive(Debug, Default)]
 pub struct Step {
     /// The writes, in their order.
     pub changes: Vec<Change>,
-    /// Look again after this many paces, even when nothing happens.
+    /// Decide again after this many paces, even if no object changes.
     pub again: Option<u32>,
 }
 
 impl Step {
-    /// Nothing to do until something happens.
+    /// No step until an object changes.
     pub(crate) fn quiet() -> Self {
         Self::default()
     }
 
-    /// Nothing to do now; look again after some paces.
+    /// No step now; decide again after some paces.
     pub(crate) fn wait(paces: u32) -> Self {
         Self {
             changes: Vec::new(),
@@ -278,16 +278,16 @@ pub struct Moment {
     pub now: String,
     /// Paces since the last write for this object.
     pub waited: u32,
-    /// How the API server refused the last write for this object.
+    /// The API server's rejection of the last write for this object.
     pub refusal: Option<Refusal>,
 }
 
-/// How the API server refused a write.
+/// A rejection of a write by the API server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The kind of the object that was refused.
     pub kind: Kind,
-    /// The API server's words.
+    /// The API server's message.
     pub message: String,
 }
 

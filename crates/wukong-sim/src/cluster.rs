@@ -38,7 +38,7 @@ pub struct Event {
     pub message: String,
 }
 
-/// What is known of a key besides its objects.
+/// The state of a key besides its objects.
 #[derive(Debug, Default)]
 struct Slot {
     due: Option<u64>,
@@ -110,7 +110,7 @@ impl Cluster {
             .to_string()
     }
 
-    /// What the simulated controllers see.
+    /// The objects as the simulated controllers see them.
     pub fn world(&self) -> &World {
         &self.world
     }
@@ -129,7 +129,7 @@ impl Cluster {
     /// Creates an object as a user would. VirtualMachines, DataVolumes and migrations pass the admission webhooks.
     ///
     /// # Errors
-    /// The words of whoever refuses it: the API server, KubeVirt or CDI.
+    /// The message of the program that rejects it: the API server, KubeVirt or CDI.
     pub fn create(&mut self, mut object: Value) -> Result<Ref, Denial> {
         let kind = Kind::of(text(&object, "apiVersion"), text(&object, "kind"))
             .ok_or_else(|| Denial("no such kind is simulated".into()))?;
@@ -153,7 +153,7 @@ impl Cluster {
     /// Changes an object by a JSON merge patch (RFC 7386) as a user would; the status is taken as it is given.
     ///
     /// # Errors
-    /// The words of whoever refuses it.
+    /// The message of the program that rejects it.
     pub fn patch(&mut self, reference: &Ref, patch: &Value) -> Result<(), Denial> {
         let old = self.object(reference);
         if old.is_null() {
@@ -183,7 +183,7 @@ impl Cluster {
         let _ = self.apply(change);
     }
 
-    /// Names what goes wrong with an object; an empty text heals it.
+    /// Sets the scenario of an object; an empty text heals it.
     ///
     /// # Errors
     /// When there is no such object.

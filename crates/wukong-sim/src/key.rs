@@ -1,4 +1,4 @@
-//! What is simulated together, and whose next step depends on what.
+//! What is simulated together, and which objects the next step of each depends on.
 
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ pub enum Key {
     Node(String),
     /// What is to be made on nodes.
     NodePolicy(String),
-    /// An installation of KubeVirt, CDI or Multus, by the kind that stands for it.
+    /// An installation of KubeVirt, CDI or Multus, by its kind.
     Installation(Kind),
 }
 
@@ -44,7 +44,7 @@ impl Key {
     }
 }
 
-/// Returns the next step of what a key stands for.
+/// Returns the next step of a key.
 pub fn next(world: &World, key: &Key, moment: &Moment) -> Step {
     match key {
         Key::Disk(namespace, name) => cdi::next(world, namespace, name, moment),
@@ -57,7 +57,7 @@ pub fn next(world: &World, key: &Key, moment: &Moment) -> Step {
     }
 }
 
-/// The keys whose next step may depend on an object.
+/// The keys with a next step that may depend on an object.
 pub fn concerned(world: &World, at: &Ref, object: &Value) -> Vec<Key> {
     let (namespace, name) = (at.namespace.clone(), at.name.clone());
     let object = Field::new("", object);
@@ -164,7 +164,7 @@ fn vms_of(world: &World, namespace: &str, concerned: impl Fn(&Field<'_>) -> bool
         .collect()
 }
 
-/// What looks after the pods of installed components in a namespace.
+/// The key of the pods of installed components in a namespace.
 fn of_components(world: &World, namespace: &str, node: &str) -> Vec<Key> {
     match namespace {
         KUBEVIRT_NAMESPACE => vec![

@@ -28,7 +28,7 @@ pub enum Placement {
     Nowhere(String),
 }
 
-/// What the scheduler says of a pod that no node takes: in its condition, and in an event.
+/// The scheduler's message about a pod that no node takes: in its condition, and in an event.
 pub fn refuse(pod: &Field<'_>, message: String, moment: &Moment) -> Vec<Change> {
     const BY: Manager = Manager::Scheduler;
     let mut conditions = Conditions::of(&pod.child("status"));
@@ -271,7 +271,7 @@ fn requests<'a>(pod: &Field<'a>) -> Vec<(&'a str, Quantity)> {
         .collect()
 }
 
-/// Why a node does not take a pod. The scheduler's filters run in this order, and the first that objects is told.
+/// Returns why a node does not take a pod. The scheduler's filters run in this order. The first that rejects the pod counts.
 fn objections(pod: &Field<'_>, node: &Field<'_>, load: &Load) -> Vec<Objection> {
     let spec = node.child("spec");
     if spec.child("unschedulable").is_true() {

@@ -9,17 +9,17 @@ use super::field::Field;
 use super::kind::{Kind, Ref};
 use crate::reality::{Guest, Import, Reality};
 
-/// The objects, as last heard of.
+/// The objects, as last observed.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     objects: BTreeMap<Ref, Arc<Value>>,
     served: BTreeSet<Kind>,
-    /// What was seen of guests and imports; `None` when they are simulated.
+    /// The observed state of real guests and imports; `None` if they are simulated.
     pub reality: Option<Reality>,
 }
 
 impl World {
-    /// An object, if it is known.
+    /// An object, if it is observed.
     pub fn get(&self, kind: Kind, namespace: &str, name: &str) -> Option<Field<'_>> {
         let object = self.objects.get(&Ref::new(kind, namespace, name))?;
         Some(Field::new("", object))
@@ -51,7 +51,7 @@ impl World {
         self.served.contains(&kind)
     }
 
-    /// Takes an object in, unless a newer version of it is known. Says whether it is news.
+    /// Stores an object, unless it has a newer version. Returns whether the object changed.
     pub fn insert(&mut self, key: Ref, object: Value) -> bool {
         let newer = |old: &Arc<Value>| version(&object) > version(old) || uid(&object) != uid(old);
         if self.objects.get(&key).is_some_and(|old| !newer(old)) {
@@ -61,7 +61,7 @@ impl World {
         true
     }
 
-    /// Forgets an object.
+    /// Removes an object.
     pub fn remove(&mut self, key: &Ref) {
         self.objects.remove(key);
     }
@@ -81,12 +81,12 @@ impl World {
             .collect()
     }
 
-    /// The real guest of an instance, as far as anything was seen of it.
+    /// The real guest of an instance, if it was observed.
     pub fn guest(&self, vmi: &Field<'_>) -> Option<&Guest> {
         self.reality.as_ref()?.guest(vmi)
     }
 
-    /// The real import into a claim, as far as anything was seen of it.
+    /// The real import into a claim, if it was observed.
     pub fn import(&self, claim: &Field<'_>) -> Option<&Import> {
         self.reality.as_ref()?.import(claim)
     }

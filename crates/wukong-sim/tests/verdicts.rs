@@ -228,6 +228,7 @@ fn rules_hold_beyond_the_recorded_objects() {
             json!({"name": "Bad_Name", "emptyDisk": {"capacity": "1Gi"}}),
         )],
         vec![("volumes.0", json!({"name": "root"}))],
+        vec![("volumes.0", json!({"name": "root", "emptyDisk": {}}))],
         vec![("volumes.0.emptyDisk", json!({"capacity": "1Gi"}))],
         vec![
             ("domain.devices.disks.0.bootOrder", json!(1)),

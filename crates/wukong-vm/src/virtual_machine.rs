@@ -391,7 +391,7 @@ pub struct SshPublicKey {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum KeySource {
-    /// A Secret whose values are OpenSSH public keys.
+    /// A Secret. Its values are OpenSSH public keys.
     Secret {
         /// Its name.
         secret_name: String,

@@ -24,7 +24,7 @@ const NETWORK: &str = "version: 2\nethernets: {all: {match: {name: 'e*'}, dhcp4:
 
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("the manifest cannot be carried out: {0}")]
+    #[error("the spec is not valid: {0}")]
     Invalid(#[from] wukong_api::InvalidWukong),
     #[error("the API server: {0}")]
     Api(#[from] kube::Error),

@@ -42,7 +42,7 @@ impl Arch {
     }
 }
 
-/// The best target whose standard library is installed.
+/// The best target with an installed standard library.
 pub fn target(arch: Arch) -> anyhow::Result<&'static str> {
     for target in arch.targets() {
         let output = Command::new("rustc")
@@ -124,7 +124,7 @@ pub fn operator(
     Ok(build.join(target).join("release/wukong-operator"))
 }
 
-/// Whether a program starts without another file: none is asked for to load shared libraries.
+/// Whether a program starts without another file: it requires no loader for shared libraries.
 pub fn is_static(program: &[u8]) -> anyhow::Result<bool> {
     let program = ElfFile64::<Endianness>::parse(program).context("not a program for Linux")?;
     let mut headers = program.elf_program_headers().iter();

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     }
     arches.sort();
     arches.dedup();
-    // One that cannot be built is told before another takes minutes.
+    // A target that cannot be built is reported before another one takes minutes.
     let targets: Vec<_> = arches
         .iter()
         .map(|arch| Ok((*arch, build::target(*arch)?)))

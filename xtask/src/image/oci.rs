@@ -282,7 +282,7 @@ mod tests {
         let root = unpacked(&tar);
         let program = config["config"]["Entrypoint"][0].as_str().unwrap();
         assert_eq!(root[program.strip_prefix('/').unwrap()], CONTENT);
-        assert_eq!(root.len(), 1, "a file that nobody needs");
+        assert_eq!(root.len(), 1, "an unneeded file");
         let mut archive = tar::Archive::new(tar.as_slice());
         let mode = archive
             .entries()
@@ -337,7 +337,7 @@ mod tests {
     fn containerd_gets_the_whole_name() {
         for (name, whole) in [
             ("wukong-operator", "docker.io/library/wukong-operator:1"),
-            ("somebody/wukong", "docker.io/somebody/wukong:1"),
+            ("example/wukong", "docker.io/example/wukong:1"),
             ("localhost:5000/wukong", "localhost:5000/wukong:1"),
         ] {
             let files = unpacked(&archive(&image(Arch::Amd64), name, "1").unwrap());

@@ -1,6 +1,5 @@
 //! `words`: the phrases that this project does not use (`xtask/words.txt`).
 
-mod baseline;
 mod list;
 mod prose;
 
@@ -8,95 +7,57 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, ensure};
 
 use crate::generated::root;
 use crate::git;
-use baseline::Baseline;
 use list::{Hit, WordList};
 
 /// Find phrases of `xtask/words.txt` in comments, messages, CRD descriptions and documents.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Print every hit, those of the baseline, too.
-    #[arg(long)]
-    all: bool,
-    /// Lower the baseline (`xtask/words-baseline.txt`) to the hits of today.
-    #[arg(long, conflicts_with = "all")]
-    update: bool,
-    /// Print only hits in files below these paths.
-    #[arg(requires = "all")]
+    /// Check only files below these paths.
     paths: Vec<String>,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let hits = search()?;
-    if args.all {
-        for (file, hits) in &hits {
-            if args.paths.is_empty() || args.paths.iter().any(|path| file.starts_with(path)) {
-                print(file, hits);
-            }
-        }
-        return Ok(());
-    }
-    let baseline = Baseline::read()?;
-    if args.update {
-        return baseline.lower(&counts(&hits))?.write();
-    }
-    compare(&hits, &baseline)
+    report(&search(&args.paths)?)
 }
 
-/// Fails if a file has more hits than the baseline allows.
+/// Fails if a file has a hit.
 pub fn check() -> anyhow::Result<()> {
-    compare(&search()?, &Baseline::read()?)
+    report(&search(&[])?)
 }
 
-fn compare(hits: &BTreeMap<String, Vec<Hit>>, baseline: &Baseline) -> anyhow::Result<()> {
-    let counts = counts(hits);
-    let worse = baseline.exceeded(&counts);
-    for file in &worse {
-        println!(
-            "{file}: the baseline allows {} of these:",
-            baseline.count(file)
-        );
-        print(file, hits.get(*file).map_or(&[], Vec::as_slice));
+/// Prints the hits. Errors if there are any.
+fn report(found: &BTreeMap<String, Vec<Hit>>) -> anyhow::Result<()> {
+    for (file, hits) in found {
+        for Hit {
+            line,
+            phrase,
+            instead,
+        } in hits
+        {
+            println!("{file}:{line}: {phrase} -> {instead}");
+        }
     }
-    if !worse.is_empty() {
-        bail!(
-            "{} files have more phrases of xtask/words.txt than the baseline allows",
-            worse.len()
-        );
-    }
-    let (now, allowed) = (counts.values().sum::<usize>(), baseline.total());
-    println!("{now} phrases of xtask/words.txt; the baseline allows {allowed}");
-    if now < allowed {
-        println!("run `cargo xtask words --update` to lower the baseline");
-    }
+    ensure!(
+        found.is_empty(),
+        "{} files have phrases of xtask/words.txt: write what is after the arrow, or rewrite the sentence",
+        found.len()
+    );
     Ok(())
 }
 
-fn counts(hits: &BTreeMap<String, Vec<Hit>>) -> BTreeMap<String, usize> {
-    let count = |(file, hits): (&String, &Vec<Hit>)| (file.clone(), hits.len());
-    hits.iter().map(count).collect()
-}
-
-fn print(file: &str, hits: &[Hit]) {
-    for Hit {
-        line,
-        phrase,
-        instead,
-    } in hits
-    {
-        println!("{file}:{line}: {phrase} -> {instead}");
-    }
-}
-
-/// The hits of every file that has any.
-fn search() -> anyhow::Result<BTreeMap<String, Vec<Hit>>> {
+/// The hits of every file that has any; without `paths`, in all files.
+fn search(paths: &[String]) -> anyhow::Result<BTreeMap<String, Vec<Hit>>> {
     let list = WordList::read()?;
+    let is_wanted =
+        |file: &str| paths.is_empty() || paths.iter().any(|path| file.starts_with(path));
     let mut found = BTreeMap::new();
-    for file in git::files()?.into_iter().filter(|file| is_checked(file)) {
+    let files = git::files()?.into_iter();
+    for file in files.filter(|file| is_checked(file) && is_wanted(file)) {
         let text = fs::read_to_string(root().join(&file))
             .with_context(|| format!("cannot read {file}"))?;
         let prose = match Path::new(&file).extension() {

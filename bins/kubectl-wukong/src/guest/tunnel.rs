@@ -1,5 +1,5 @@
-//! The stream subresources of KubeVirt: a websocket with the subprotocol `plain.kubevirt.io`, whose binary messages are
-//! the bytes of one stream, without channels. (`kube::Client::connect` supports only the subprotocols of Kubernetes.)
+//! The stream subresources of KubeVirt: a websocket with the subprotocol `plain.kubevirt.io`. Its binary messages are the
+//! bytes of one stream, without channels. (`kube::Client::connect` supports only the subprotocols of Kubernetes.)
 
 use std::fmt;
 use std::pin::pin;

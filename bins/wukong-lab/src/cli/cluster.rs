@@ -1,4 +1,4 @@
-//! What `demo` and `up` start alike.
+//! The parts that `demo` and `up` both start.
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,11 +33,11 @@ pub(super) struct ClusterArgs {
     pub boot: bool,
 }
 
-/// A lab with what runs in it. Dropping it ends everything.
+/// A lab with its processes. Dropping it ends all of them.
 pub(super) struct Cluster {
     pub operator: Option<Operator>,
     simulator: Option<Process>,
-    /// What guests boot from, when they are real.
+    /// The boot images, if guests are real.
     pub images: Option<BootImages>,
     pub lab: Lab,
 }
@@ -65,7 +65,7 @@ impl Cluster {
         })
     }
 
-    /// Returns when somebody wants this process to end; errors when a process of the cluster ends before.
+    /// Returns when the user or a signal ends this process; errors when a process of the cluster ends before.
     pub(super) async fn stay(&self) -> Result<()> {
         loop {
             tokio::select! {
@@ -96,7 +96,7 @@ pub(super) async fn operator_binary(
     }
 }
 
-/// What guests boot from; none when they are simulated, which is said when it was not asked for.
+/// Returns the boot images for `--boot`. If they cannot be provided, reports it: the guests are simulated then.
 pub(super) async fn boot_images(args: &ClusterArgs, progress: &Progress) -> Option<BootImages> {
     if !args.boot || args.no_simulator {
         return None;

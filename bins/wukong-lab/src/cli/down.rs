@@ -26,7 +26,7 @@ pub(super) async fn run() -> Result<ExitCode> {
 }
 
 async fn end(lab: &State) -> Result<()> {
-    // The process that holds the lab's lock wrote this, and it still holds it: the id is not somebody else's.
+    // The process that holds the lab's lock wrote this, and it still holds it: no other process has the id.
     let pid = Pid::from_raw(lab.pid.try_into()?).context("the lab has a process id")?;
     kill_process(pid, Signal::TERM)?;
     let asked = Instant::now();

@@ -1,6 +1,6 @@
 //! `cargo lab`: the command.
 
-/// Prints a line. Whoever reads may have gone, as in `cargo lab status | head`: that is their right.
+/// Prints a line. The reader may have closed the pipe, as in `cargo lab status | head`: that is no error.
 macro_rules! say {
     ($($text:tt)*) => {{
         use std::io::Write;

@@ -1,4 +1,4 @@
-//! The API server's audit log: who asked for what, the judge of how much the operator asks.
+//! The API server's audit log: each request with its user. Tests use it to bound the requests of the operator.
 
 use std::fmt;
 use std::fs::File;
@@ -37,18 +37,18 @@ impl AuditLog {
         Mark(self.path.metadata().map_or(0, |file| file.len()))
     }
 
-    /// Everything that was logged.
+    /// Returns all logged requests.
     pub fn all(&self) -> Result<Requests> {
         self.since(Mark(0))
     }
 
-    /// What was logged since then.
+    /// Returns the requests since `mark`.
     pub fn since(&self, mark: Mark) -> Result<Requests> {
         Ok(self.read(mark)?.0)
     }
 
-    /// Waits until for `quiet` nothing was logged that `counts`, and returns what was logged since `mark` and counts.
-    /// Errors with those requests when that did not come within `deadline`.
+    /// Waits until no request that `counts` was logged for `quiet`, and returns the requests since `mark` that count. Errors
+    /// with those requests if that takes longer than `deadline`.
     pub async fn wait_quiet(
         &self,
         mark: Mark,
@@ -102,9 +102,9 @@ impl AuditLog {
 /// One line of the log.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Who asked, such as [`super::operator::USER`].
+    /// The user, such as [`super::operator::USER`].
     pub user: String,
-    /// What the client calls itself.
+    /// The user agent of the client.
     pub user_agent: String,
     /// get, list, watch, create, update, patch, delete, deletecollection.
     pub verb: String,
@@ -131,7 +131,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// Whether it changes something (or would have).
+    /// Whether it changes an object (or would change it).
     pub fn is_write(&self) -> bool {
         matches!(
             self.verb.as_str(),
@@ -170,63 +170,63 @@ impl fmt::Display for Request {
 pub struct Requests(Vec<Request>);
 
 impl Requests {
-    /// Those that fit.
+    /// Keeps the requests that fit.
     pub fn filter(mut self, fits: impl Fn(&Request) -> bool) -> Self {
         self.0.retain(|request| fits(request));
         self
     }
 
-    /// Those of a user.
+    /// Keeps the requests of a user.
     pub fn of_user(self, user: &str) -> Self {
         self.filter(|request| request.user == user)
     }
 
-    /// Those of clients whose user agent starts so.
+    /// Keeps the requests of clients with a user agent that starts with `prefix`.
     pub fn of_agent(self, prefix: &str) -> Self {
         self.filter(|request| request.user_agent.starts_with(prefix))
     }
 
-    /// Those in a namespace.
+    /// Keeps the requests in a namespace.
     pub fn in_namespace(self, namespace: &str) -> Self {
         self.filter(|request| request.namespace == namespace)
     }
 
-    /// Those with a verb.
+    /// Keeps the requests with a verb.
     pub fn verb(self, verb: &str) -> Self {
         self.filter(|request| request.verb == verb)
     }
 
-    /// Those about a resource (plural).
+    /// Keeps the requests for a resource (plural).
     pub fn resource(self, resource: &str) -> Self {
         self.filter(|request| request.resource == resource)
     }
 
-    /// Complete ones only: each request once.
+    /// Keeps the lines at the end of a request: each request once.
     pub fn complete(self) -> Self {
         self.filter(|request| request.complete)
     }
 
-    /// Complete writes.
+    /// Keeps complete writes.
     pub fn writes(self) -> Self {
         self.filter(|request| request.complete && request.is_write())
     }
 
-    /// Complete GETs of single objects.
+    /// Keeps complete GETs of single objects.
     pub fn gets(self) -> Self {
         self.verb("get").complete()
     }
 
-    /// How many.
+    /// Number of requests.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no requests.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// One after another.
+    /// The requests in their order.
     pub fn iter(&self) -> std::slice::Iter<'_, Request> {
         self.0.iter()
     }

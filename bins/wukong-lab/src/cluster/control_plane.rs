@@ -19,13 +19,13 @@ use super::process::{Process, Spawn};
 /// Both servers take a few seconds; a machine that compiles on all its cores takes longer.
 const DEADLINE: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(50);
-/// Free ports are found, then used: somebody else may have been quicker.
+/// Free ports are found, then used: another process may have been quicker.
 const ATTEMPTS: usize = 3;
 
-/// What happened, for whom, and when: without bodies, from the moment it is decided.
+/// Audit policy: each request with its user and time, without bodies, logged from its decision on.
 const AUDIT_POLICY: &str = r#"{"apiVersion":"audit.k8s.io/v1","kind":"Policy","omitStages":["RequestReceived"],"rules":[{"level":"Metadata"}]}"#;
 
-/// What the lab needs of the controllers; the simulator stands in for the others.
+/// The controllers that the lab needs; the simulator plays the others.
 const CONTROLLERS: &str = "garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller,\
     serviceaccount-token-controller,resourcequota-controller,validatingadmissionpolicy-status-controller,\
     persistentvolumeclaim-protection-controller,persistentvolume-protection-controller";
@@ -152,7 +152,7 @@ impl ControlPlane {
             .map_or(Ok(()), Process::check)
     }
 
-    /// The process ids of everything that runs.
+    /// The process ids of all programs.
     pub(crate) fn pids(&self) -> Vec<u32> {
         [
             Some(&self.etcd),
@@ -236,7 +236,7 @@ fn apiserver_flags(
         ),
         ("audit-policy-file", policy.into()),
         ("audit-log-path", audit_log.into()),
-        // Whoever counts requests wants them in one file.
+        // Tests count requests, and need all of them in one file.
         ("audit-log-maxsize", "1000000".into()),
     ])
 }
@@ -316,7 +316,7 @@ async fn wait_for(name: &str, process: &Process, ready: impl AsyncFn() -> bool) 
 }
 
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    // All are held until all are known, so that they differ.
+    // All ports are held until all are known, so that they differ.
     let mut listeners = Vec::new();
     let mut ports = [0; N];
     for port in &mut ports {

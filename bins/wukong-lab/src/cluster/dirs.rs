@@ -1,7 +1,7 @@
-//! Where a lab keeps its files, and how the living are told from the dead.
+//! Where a lab keeps its files, and how a running lab differs from one that is gone.
 //!
 //! Every lab has a directory of its own under one root per user, and holds a lock on a file in it as long as it lives.
-//! A directory whose lock is free belongs to a lab that is gone, however it went.
+//! If the lock of a directory is free, its lab is gone, however it went.
 
 use std::fs::{self, File};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -14,7 +14,7 @@ const LAST_FAILURE: &str = "last-failure";
 /// etcd of a large test grows to some hundred megabytes; containers often give /dev/shm only 64.
 const RAM_NEEDED: u64 = 1 << 30;
 
-/// The directory of a living lab. Dropping it removes it.
+/// The directory of a running lab. Dropping it removes it.
 #[derive(Debug)]
 pub struct LabDir {
     path: PathBuf,
@@ -23,7 +23,7 @@ pub struct LabDir {
 }
 
 impl LabDir {
-    /// A new directory for a lab called `name`; what dead labs left is removed on the way.
+    /// Makes a new directory for a lab called `name`, and removes the directories of labs that are gone.
     pub fn create(name: &str) -> Result<Self> {
         let root = root()?;
         let ram_root = ram_root();
@@ -83,7 +83,7 @@ impl LabDir {
 
 impl Drop for LabDir {
     fn drop(&mut self) {
-        // What cannot be removed now is removed by the next lab.
+        // The next lab removes what this one cannot.
         let _ = fs::remove_dir_all(&self.path);
         if let Some(ram) = &self.ram {
             let _ = fs::remove_dir_all(ram);
@@ -91,7 +91,7 @@ impl Drop for LabDir {
     }
 }
 
-/// The directories of the labs that live now.
+/// The directories of the running labs.
 pub fn living() -> Result<Vec<PathBuf>> {
     let mut living = Vec::new();
     for dir in lab_dirs(&root()?)? {
@@ -128,7 +128,7 @@ fn ram_root() -> Option<PathBuf> {
     Some(root)
 }
 
-/// What cannot be removed, because a process that is just being killed still writes there, is left to the next lab.
+/// Removes the directory. If a process that is just being killed still writes there, the next lab removes the rest.
 fn remove_dead(root: &Path) -> Result<()> {
     for dir in lab_dirs(root)? {
         if is_dead(&dir) {
@@ -166,7 +166,7 @@ fn private_dir(path: &Path) -> Result<()> {
     let owner = fs::symlink_metadata(path)?;
     ensure!(
         owner.is_dir() && owner.uid() == uid(),
-        "{} belongs to somebody else",
+        "{} belongs to another user",
         path.display()
     );
     Ok(())

@@ -26,7 +26,7 @@ pub(crate) struct Program {
     pub name: &'static str,
     pub package: &'static str,
     pub module: &'static Module,
-    /// What a person waits for, told from two cores with cold caches.
+    /// The usual duration of a build, measured on two cores with cold caches.
     pub about: &'static str,
 }
 
@@ -34,16 +34,16 @@ pub(crate) struct Program {
 pub(crate) struct Set<'a> {
     /// Directory in the cache.
     pub name: &'a str,
-    /// Directory in that; another version is built anew.
+    /// Directory in that; another version is built again.
     pub version: &'a str,
     pub programs: &'a [Program],
     /// Build tags.
     pub tags: &'a str,
     /// Linker flags, beyond those that make a program small.
     pub variables: &'a str,
-    /// What is said when they are built.
+    /// The message while they are built.
     pub about: &'a str,
-    /// What is said when they cannot be, for want of Go.
+    /// The message if they cannot be built because Go is missing.
     pub without_go: &'a str,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn cache_dir() -> Result<PathBuf> {
 }
 
 impl Set<'_> {
-    /// The directory with the programs, built when this machine has none yet.
+    /// Returns the directory with the programs. Builds them if this machine has none yet.
     ///
     /// Errors when there is no Go toolchain, or when a build fails.
     pub async fn locate(&self, progress: &Progress) -> Result<PathBuf> {
@@ -74,7 +74,7 @@ impl Set<'_> {
         Ok(built)
     }
 
-    /// Builds all programs into `built`, once per machine: whoever comes second waits for the first.
+    /// Builds all programs into `built`, once per machine: a second caller waits for the first.
     async fn build(&self, cache: &Path, built: &Path, progress: &Progress) -> Result<()> {
         fs::create_dir_all(cache)?;
         let _lock = lock(&cache.join("lock"), progress).await?;
@@ -133,7 +133,7 @@ impl Set<'_> {
     }
 }
 
-/// What a build left that was killed; nobody else builds while this one holds the lock.
+/// Removes the files of a build that was killed. No other process builds while this one holds the lock.
 fn remove_abandoned(cache: &Path) -> Result<()> {
     for entry in fs::read_dir(cache)? {
         let entry = entry?;
@@ -188,7 +188,7 @@ fn go(sources: &Path) -> Command {
     go
 }
 
-/// Runs a command, hands out its lines, and fails with the last of what it said on standard error.
+/// Runs a command and returns its lines. If it fails, the error has the end of its standard error.
 pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, bool)) -> Result<()> {
     let mut child = command
         .stdin(Stdio::null())

@@ -12,17 +12,17 @@ use anyhow::{Context, Result, bail};
 
 use super::supervise::{FREEZE, KILL, STOP, THAW};
 
-/// How often a process that should end is looked at.
+/// How often the lab checks a process that should end.
 const POLL: Duration = Duration::from_millis(20);
 
-/// What to start.
+/// The program to start, with its options.
 #[derive(Debug, Clone)]
 pub struct Spawn {
-    /// What it is called in messages.
+    /// Its name in messages.
     pub name: String,
     /// The `wukong-lab` binary.
     pub shim: PathBuf,
-    /// Its output goes there.
+    /// The file for its output.
     pub log: PathBuf,
     /// Between SIGTERM and SIGKILL; zero kills at once.
     pub grace: Duration,

@@ -1,7 +1,7 @@
 //! The shim that a lab puts between itself and each of its processes: `wukong-lab supervise`.
 //!
 //! It starts one command and ends it when its own standard input ends, which happens however the lab goes away, also by
-//! SIGKILL. Lines on standard input tell it what to do with the command meanwhile.
+//! SIGKILL. Meanwhile, lines on standard input are its orders: stop, kill, freeze or thaw the command.
 
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt;
@@ -19,7 +19,7 @@ pub(crate) const KILL: &str = "kill";
 pub(crate) const FREEZE: &str = "freeze";
 pub(crate) const THAW: &str = "thaw";
 
-/// What to run, and how.
+/// The command, and how to run it.
 #[derive(clap::Args)]
 pub struct Args {
     /// File to which the command's output is appended.

@@ -18,7 +18,7 @@ use super::wait::{CONTROL_PLANE_DEADLINE, eventually, within};
 /// The field manager of what the lab itself sets up.
 pub(crate) const FIELD_MANAGER: &str = "wukong-lab";
 
-/// A project whose CRDs a cluster may have or lack.
+/// A project. A cluster may have or lack its CRDs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Upstream {
     /// KubeVirt: virtual machines, their instances, migrations and snapshots.

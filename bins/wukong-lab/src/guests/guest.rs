@@ -18,12 +18,12 @@ use crate::cluster::control_plane::free_ports;
 use crate::cluster::process::{Process, Spawn};
 use wukong_sim::reality::{Guest, Report, State};
 
-/// How often the guest agent is asked.
+/// How often the lab queries the guest agent.
 const ASK_AGENT: Duration = Duration::from_secs(5);
 /// How long QEMU may take from its start until it can be controlled.
 const START: Duration = Duration::from_secs(60);
 
-/// What shall be with a guest. When nobody wishes any more, it is killed.
+/// The state that a guest shall have. When the sender is dropped, the guest is killed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wish {
     pub power: Power,
@@ -39,7 +39,7 @@ pub enum Power {
     ShutDown(Duration),
 }
 
-/// Runs the machine until its end, and tells all that is seen of it.
+/// Runs the machine until its end, and reports its observed state.
 pub async fn run(
     machine: Machine,
     settings: &Settings,
@@ -83,7 +83,7 @@ async fn live(
         name: format!("the guest {}/{}", machine.namespace, machine.name),
         shim: settings.shim.clone(),
         log: log.clone(),
-        // Asked for a clean end is the guest, not QEMU.
+        // A clean end is requested from the guest, not from QEMU.
         grace: Duration::ZERO,
         program: tools::QEMU.into(),
         args: qemu::arguments(machine, settings.accel, &places)
@@ -187,14 +187,14 @@ struct Session {
     guest: Guest,
     sizes: Vec<(usize, i64)>,
     power: Power,
-    /// When a guest that was asked to shut down is killed.
+    /// When to kill a guest that has to shut down.
     deadline: Option<Instant>,
 }
 
 impl Session {
     /// Returns how the guest ended.
     async fn follow(&mut self, tell: &impl Fn(Guest)) -> State {
-        // Without a word about it, QEMU was killed or crashed.
+        // If QEMU reported no reason, it was killed or crashed.
         let mut end = ended("Failed", "Crashed");
         let mut connected = false;
         let mut questions: JoinSet<Result<Report>> = JoinSet::new();
@@ -252,7 +252,7 @@ impl Session {
         }
     }
 
-    /// Does what has changed in the wish.
+    /// Applies what has changed in the desired state.
     async fn obey(&mut self) -> Result<()> {
         let wish = self.wish.borrow_and_update().clone();
         if wish.power != self.power {
@@ -283,7 +283,7 @@ impl Session {
     }
 }
 
-/// What QEMU says of the end, as KubeVirt sees it: a domain that was destroyed counts as one that shut down.
+/// The reason of the end that QEMU reports, as KubeVirt sees it: a destroyed domain counts as shut down.
 fn how_it_ends(event: &Event) -> Option<State> {
     if event.name != "SHUTDOWN" {
         return None;

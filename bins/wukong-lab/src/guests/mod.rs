@@ -1,9 +1,9 @@
-//! Real guests: what the simulator has instead of its simulation of them when the lab is started with `--boot`.
+//! Real guests: with `--boot`, they replace the simulator's simulation of guests.
 //!
-//! The objects stay the simulator's: it decides on phases and conditions, but what it says of a guest and of an import is what
-//! was seen of them (`wukong_sim::reality`). Each VirtualMachineInstance becomes one QEMU process with the planned processors, memory,
-//! firmware, disks and NICs (`machine`, `nic`, `qemu`), each claim a disk image (`disks`, `import`), the cloud-init volume
-//! a NoCloud seed (`seed`), and each network that a NetworkAttachmentDefinition leads to a switch (`switch`).
+//! The simulator still writes the objects: it decides on phases and conditions. But it reports the observed state of the
+//! real guests and imports (`wukong_sim::reality`). Each VirtualMachineInstance becomes one QEMU process with the planned
+//! processors, memory, firmware, disks and NICs (`machine`, `nic`, `qemu`), each claim a disk image (`disks`, `import`),
+//! the cloud-init volume a NoCloud seed (`seed`), and each network of a NetworkAttachmentDefinition a switch (`switch`).
 
 pub mod accel;
 mod agent;
@@ -29,13 +29,13 @@ use std::path::PathBuf;
 
 use accel::Accel;
 
-/// The host of the images that the lab serves itself: imports ask for it as for any other.
+/// The host of the images that the lab serves itself: imports use it like any other host.
 pub const IMAGE_HOST: &str = "images.wukong-lab.test";
 
-/// The registry image in whose place the lab has one of its own: `osImage: debian:12` leads there.
+/// A registry image. The lab uses an image of its own in its place: `osImage: debian:12` leads there.
 pub const SHORT_NAME: &str = "debian:12";
 
-/// What guests are made with and where.
+/// What the lab makes guests with, and where.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Sockets, consoles, seeds and disks; its path is short, because sockets' paths must be.

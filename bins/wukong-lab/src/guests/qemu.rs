@@ -15,12 +15,12 @@ const SCSI: &str = "disks-scsi";
 const USB: &str = "disks-usb";
 const MIB: i64 = 1 << 20;
 
-/// Where everything of one guest is.
+/// The paths of one guest.
 #[derive(Clone, Debug)]
 pub struct Places {
     pub qmp: PathBuf,
     pub agent: PathBuf,
-    /// Where all that was written on the serial console is kept, and where it can be used.
+    /// The log of the serial console, and its socket.
     pub console: PathBuf,
     pub terminal: PathBuf,
     /// Code and variables of UEFI.
@@ -139,7 +139,7 @@ fn platform(line: &mut Line, machine: &Machine, accel: Accel, places: &Places) {
     ]);
     line.add(&["-m", &format!("{}M", machine.memory / MIB)]);
     line.add(&["-uuid", &machine.uuid]);
-    // What a guest reads as its maker tells it that it runs in KubeVirt.
+    // A guest recognizes KubeVirt by its manufacturer.
     line.add(&[
         "-smbios",
         &format!(

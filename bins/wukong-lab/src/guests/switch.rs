@@ -18,7 +18,7 @@ const QUEUE: usize = 512;
 pub struct Segments(HashMap<String, PathBuf>);
 
 impl Segments {
-    /// The socket of a segment, which is made when it is asked for first.
+    /// The socket of a segment; the first call makes it.
     pub fn socket(&mut self, dir: &Path, name: &str) -> Result<PathBuf> {
         if let Some(socket) = self.0.get(name) {
             return Ok(socket.clone());
@@ -91,7 +91,7 @@ type Address = [u8; 6];
 #[derive(Default)]
 struct Switch {
     ports: HashMap<u64, mpsc::Sender<Bytes>>,
-    /// Behind which port each address was heard last.
+    /// The port that last sent a frame from each address.
     heard: HashMap<Address, u64>,
 }
 

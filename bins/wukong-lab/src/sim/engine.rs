@@ -31,17 +31,17 @@ use wukong_sim::world::World;
 /// Writes under way at once.
 const CONCURRENCY: usize = 32;
 const RETRY: Duration = Duration::from_millis(500);
-/// How often the nodes give a sign of life; each looks itself whether it is time.
+/// How often the nodes may give a sign of life; each node checks itself whether it is time.
 const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Longest pause after failed writes, in paces.
 const MAX_PAUSE: u32 = 64;
 
-/// What is known of a key besides its objects.
+/// The state of a key besides its objects.
 struct Slot {
     due: Option<Instant>,
     written: Instant,
     busy: bool,
-    /// Something happened while it was busy.
+    /// An object changed while the key was busy.
     dirty: bool,
     failures: u32,
     refusal: Option<Refusal>,
@@ -61,13 +61,13 @@ pub struct Engine {
     due: BTreeSet<(Instant, Key)>,
     /// Events that were written: object and text.
     told: HashSet<(Ref, String)>,
-    /// Kinds whose first list is still missing.
+    /// Kinds with a first list that is still missing.
     unheard: HashSet<Kind>,
     /// What the current list of a kind has shown so far.
     listed: HashMap<Kind, HashSet<Ref>>,
     permits: Arc<Semaphore>,
     writes: JoinSet<Done>,
-    /// Real guests, when there are such, and what is seen of them.
+    /// Real guests, if there are any, and their observed state.
     machines: Option<Machines>,
     seen: mpsc::UnboundedReceiver<Seen>,
 }
@@ -114,7 +114,7 @@ impl Engine {
         drop(sender);
         let mut heartbeat = tokio::time::interval(HEARTBEAT);
         loop {
-            // Nothing is decided before every kind was heard of once.
+            // No step is decided before the first list of every kind.
             let next = self
                 .due
                 .first()
@@ -217,7 +217,7 @@ impl Engine {
             .for_each(|key| self.mark(key));
     }
 
-    /// The key shall be looked at as soon as it has rested.
+    /// The key gets its next step as soon as it has rested.
     fn mark(&mut self, key: Key) {
         let rested = self.slot(&key).written + self.pace;
         self.mark_at(key, rested.max(Instant::now()));
@@ -344,7 +344,7 @@ impl Engine {
     }
 }
 
-/// An object without what nobody reads.
+/// An object without the fields that no rule of the simulator reads.
 fn project(kind: Kind, mut object: DynamicObject) -> (Ref, Value) {
     object.metadata.managed_fields = None;
     let at = Ref::new(
@@ -355,7 +355,7 @@ fn project(kind: Kind, mut object: DynamicObject) -> (Ref, Value) {
     (at, serde_json::to_value(object).unwrap_or_default())
 }
 
-/// A kind that is not installed is asked for again and again: it may come.
+/// A kind that is not installed is listed again and again: it may come.
 struct Retry;
 
 impl Iterator for Retry {

@@ -11,13 +11,13 @@ use wukong_sim::kind::{Kind, Ref, Resource};
 
 const RESOURCE_VERSION: &str = "/metadata/resourceVersion";
 
-/// What came of the writes of one step.
+/// The result of the writes of one step.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub stored: Vec<(Ref, Value)>,
     pub gone: Vec<Ref>,
     pub refusal: Option<Refusal>,
-    /// Something did not work; the rest of the step was left.
+    /// A write failed; the rest of the step was dropped.
     pub failed: bool,
 }
 
@@ -28,7 +28,7 @@ pub async fn execute(client: &Client, changes: Vec<Change>) -> Outcome {
         if let Err((kind, error)) = write(client, change, &mut outcome).await {
             outcome.failed = true;
             match error {
-                // Somebody was quicker; the watch will tell.
+                // Another writer was quicker; the watch reports the new object.
                 Error::Api(status) if status.code == 409 => {}
                 Error::Api(status) if (400..500).contains(&status.code) => {
                     tracing::debug!(?kind, message = status.message, "refused");
@@ -45,7 +45,7 @@ pub async fn execute(client: &Client, changes: Vec<Change>) -> Outcome {
     outcome
 }
 
-/// How a client asks for objects of a kind.
+/// The client for objects of a kind.
 pub fn api_resource(kind: Kind) -> ApiResource {
     let Resource {
         group,
@@ -92,7 +92,7 @@ async fn write(
             status,
             mut patch,
         } => {
-            // What this very step wrote before is no surprise.
+            // An object that this very step wrote before may have a newer version.
             let own = outcome.stored.iter().rev().find(|(key, _)| *key == at);
             let own = own.and_then(|(_, object)| object.pointer(RESOURCE_VERSION).cloned());
             if let Some(version) = version.map(|version| own.unwrap_or_else(|| json!(version))) {
@@ -161,7 +161,7 @@ async fn write(
             reason,
             message,
         } => {
-            // An event that is lost hurts nobody.
+            // A lost event does no harm.
             if let Err(error) = tell(client, by, &about, warning, reason, &message).await {
                 tracing::debug!(%error, "writing an event");
             }

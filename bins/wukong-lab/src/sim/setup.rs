@@ -1,4 +1,4 @@
-//! What is in the cluster from the start: namespaces, nodes, storage classes, webhooks, the aggregated API.
+//! The objects that a cluster has from the start: namespaces, nodes, storage classes, webhooks, the aggregated API.
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use wukong_sim::installation::{KUBEVIRT_NAMESPACE, LOCAL_PATH_NAMESPACE, healthy
 
 const MANAGER: &str = "wukong-lab-simulator";
 
-/// Sets everything up, over what an earlier simulator left.
+/// Creates or replaces all of them, over those of an earlier simulator.
 pub async fn cluster(client: &Client, names: &[String], port: u16, authority: &str) -> Result<()> {
     for namespace in [KUBEVIRT_NAMESPACE, "cdi", LOCAL_PATH_NAMESPACE] {
         let object =
@@ -65,7 +65,7 @@ async fn apply(client: &Client, plural: &str, namespace: &str, object: Value) ->
     Ok(())
 }
 
-/// A node that is ready: the API server taints new ones until somebody says that they are.
+/// Makes a ready node: the API server taints new nodes until a controller reports that they are ready.
 async fn make_node(client: &Client, name: &str) -> Result<()> {
     let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let mut object = healthy_node(name, &now);

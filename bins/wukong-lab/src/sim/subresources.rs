@@ -182,7 +182,7 @@ async fn vmi_call(
     let objects = Objects::new(client, namespace, name);
     for _ in 0..PAUSE_TRIES {
         match try_vmi_call(&objects, &call).await {
-            // Somebody else wrote in between.
+            // Another writer changed the object in between.
             Err(Problem(StatusCode::CONFLICT, message)) if message.contains("modified") => {}
             answer => return answer,
         }

@@ -33,7 +33,7 @@ async fn ended(mut child: Child) -> i32 {
     status.unwrap().unwrap().code().unwrap()
 }
 
-/// Reads until these words come.
+/// Reads until these words appear.
 async fn heard(stream: &mut (impl AsyncRead + Unpin), words: &str) {
     let mut all = Vec::new();
     let found = async {
@@ -55,7 +55,7 @@ async fn a_console_has_the_terminal_while_it_lasts() {
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
-    // It waits for the VM, so nobody has to.
+    // The command waits for the VM, so the test does not have to.
     let mut terminal = Terminal::new();
     let before = terminal.modes();
     let first = console(&space, &terminal).await;
@@ -92,7 +92,7 @@ async fn a_console_has_one_user() {
     let first = console(&space, &terminal).await;
     terminal.shows("web login: ").await;
 
-    // One that only watches: its input has ended, it has not.
+    // A reader only: its input has ended, its output has not.
     let mut second = command(&space, &["console", "web"]).await;
     second.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut second = second.spawn().unwrap();
@@ -125,7 +125,7 @@ async fn echo() -> u16 {
     port
 }
 
-/// A VM on whose port 22 an echo listens.
+/// A VM with an echo server on its port 22.
 async fn with_echo(space: &Space<'_>) {
     let mut web = wukong(
         "web",
@@ -159,14 +159,14 @@ async fn ports_of_a_guest_are_forwarded() {
         let connection = TcpStream::connect(&local[0]).await.unwrap();
         let (mut read, mut write) = connection.into_split();
         let sent = long.clone();
-        // It says everything and ends, and is answered nevertheless.
+        // The client sends all its data and ends, and gets the answer nevertheless.
         tokio::spawn(async move { write.write_all(sent.as_bytes()).await });
         let mut back = vec![0; long.len()];
         let all = timeout(DEADLINE, read.read_exact(&mut back)).await;
         all.unwrap().unwrap();
         assert!(back == long.as_bytes());
     }
-    // Nothing listens there in the guest: the connection ends, and it is said why.
+    // No server listens there in the guest: the connection ends with a message that says why.
     let mut refused = TcpStream::connect(&local[1]).await.unwrap();
     let mut nothing = Vec::new();
     let end = timeout(DEADLINE, refused.read_to_end(&mut nothing)).await;

@@ -1,5 +1,5 @@
-//! What is wrong with the whole cluster. It is wrong for every VM, so these tests have a cluster of their own, and play
-//! one after another.
+//! Faults of the whole cluster. They affect every VM, so these tests have a cluster of their own, and run one after
+//! another.
 
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -12,7 +12,7 @@ use crate::verdict::blocker;
 
 const ENVIRONMENT: &str = "EnvironmentReady";
 
-/// A cluster that nobody else changes meanwhile.
+/// A cluster that no other test changes meanwhile.
 pub struct Alone {
     cluster: &'static Cluster,
     _turn: MutexGuard<'static, ()>,

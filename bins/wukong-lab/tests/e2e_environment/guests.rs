@@ -102,7 +102,7 @@ async fn a_late_agent_blocks_nothing() {
     assert!(said["blocker"].is_null(), "{said:#}");
     space.scenario("web", None).await;
     space
-        .wukong("web", "heard of by its agent", |wukong| {
+        .wukong("web", "reported by its agent", |wukong| {
             condition(wukong, "GuestReady").0 == "True"
         })
         .await;

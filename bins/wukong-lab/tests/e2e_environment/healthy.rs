@@ -1,4 +1,4 @@
-//! A cluster in which nothing is wrong.
+//! A cluster without faults.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn preflight_passes_in_a_healthy_cluster() {
     web["metadata"]["namespace"] = json!(space.name);
     space.apply(&web).await;
     space
-        .wukong("web", "heard of by its agent", |wukong| {
+        .wukong("web", "reported by its agent", |wukong| {
             condition(wukong, "GuestReady").0 == "True"
         })
         .await;

@@ -70,7 +70,7 @@ async fn faults_of_nodes<const N: usize>(
     join_all(rows.map(|(scenario, spec, blocker)| async move {
         let name = scenario.replace('=', "-");
         node(space, &name, scenario).await;
-        // A fault that does not keep the guest from running is told before it runs: its import takes its time.
+        // The import takes its time, so that the status reports a fault that does not keep the guest from running.
         let waits = failing(on_node(&name, &name, spec), "slow-import=1000000");
         space.apply(&waits).await;
         blocker.is_named(space, &name).await;

@@ -1,4 +1,4 @@
-//! Bridges on nodes: made by NMState for Wukongs that ask, and never at the cost of a node.
+//! Bridges that NMState makes on nodes for Wukongs, without cutting a node off.
 //!
 //! Each test has nodes and bridges of its own.
 
@@ -100,7 +100,7 @@ async fn a_vm_waits_for_its_bridge_and_gets_it() {
             .any(|it| it["kind"] == POLICY && it["name"] == *name)
     );
 
-    // What somebody changes comes back.
+    // The operator reverts changes of other writers.
     let absent = json!([{"op": "replace", "path": "/spec/desiredState/interfaces/0/state", "value": "absent"}]);
     let name = name.as_str().unwrap();
     space.json_patch(POLICY, name, absent).await;
@@ -204,7 +204,7 @@ async fn who_was_first_keeps_the_bridge_and_the_other_is_told() {
         .await;
     assert_eq!(policies(&first, "br-contested").await.len(), 1);
     first.running("web").await;
-    // A person decides: the node keeps what it has, and the other may have the bridge.
+    // A user deletes the first Wukong and its policy: the node keeps the bridge, and the second Wukong may have its own.
     first.delete("Wukong", "web").await;
     first.gone("Wukong", "web").await;
     let policy = policies(&first, "br-contested").await;

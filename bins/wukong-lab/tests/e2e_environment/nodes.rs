@@ -95,7 +95,7 @@ async fn a_lost_node_keeps_its_vm() {
     space.apply(&on_node("web", "unplugged", json!({}))).await;
     space.running("web").await;
     super::break_(space, "Node", "unplugged", Some("node-lost")).await;
-    // Nobody knows whether the guest runs: KubeVirt leaves the instance as it is.
+    // Whether the guest runs is unknown: KubeVirt leaves the instance as it is.
     space
         .until("VirtualMachineInstance", "web", "not ready", |instance| {
             let runs = instance["status"]["phase"] == "Running";

@@ -1,11 +1,11 @@
-//! The blocker, as it is told in three places.
+//! The blocker, as three places report it.
 
 use serde_json::Value;
 
 use crate::support::plugin::{doctor, run};
 use crate::support::{Space, condition};
 
-/// What is to be said.
+/// The expected blocker.
 #[derive(Clone, Copy)]
 pub struct Blocker {
     pub condition: &'static str,

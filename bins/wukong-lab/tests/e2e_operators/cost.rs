@@ -1,4 +1,4 @@
-//! What the operator asks of the API server, counted in its audit log.
+//! The requests of the operator to the API server, counted in its audit log.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use wukong_lab::cluster::operator::USER;
 use crate::support::{Cluster, DEADLINE, Space, condition, failing, phase, root, wukong};
 use crate::turn;
 
-/// Long against everything that the operator and the simulator do by themselves.
+/// Long compared with every delay of the operator and the simulator.
 const QUIET: Duration = Duration::from_secs(10);
-/// Longer than anything that is said is put off.
+/// Longer than every delay of a status or an event.
 const SETTLES: Duration = Duration::from_secs(6);
 
 /// One network, one imported disk, one blank disk and a user. The tests share a cluster, so each has an address of its own.
@@ -43,7 +43,7 @@ async fn a_vm_costs_its_children_and_three_writes() {
     space.apply(&complete("web", "10.0.0.2/24")).await;
     space.running("web").await;
     let running = Timestamp::now();
-    // What was asked until then may still be on its way into the log.
+    // The audit log may not have the last requests yet.
     let in_space = |request: &Request| counts(request) && request.namespace == space.name;
     let audit = space.lab.audit();
     let asked = audit
@@ -62,7 +62,7 @@ async fn a_vm_costs_its_children_and_three_writes() {
     operator.stop().await.unwrap();
 }
 
-/// Wukongs in every state in which one can stay.
+/// Wukongs in every state in which a Wukong can stay.
 async fn all_kinds(cluster: &Cluster) -> Space<'_> {
     let space = cluster.space("settled").await;
     let theirs =
@@ -130,7 +130,7 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
     let cluster = turn().await;
     let operator = cluster.operator().await;
     let space = all_kinds(&cluster).await;
-    // Whatever is retried, such as a name that is taken, is retried more and more seldom: not counted here.
+    // The operator retries some writes, such as one with a taken name, with increasing back-off: not counted here.
     let settled = |request: &Request| counts(request) && !request.name.starts_with("taken");
     let audit = space.lab.audit();
     audit
@@ -146,9 +146,9 @@ async fn a_settled_cluster_costs_nothing_and_a_restart_writes_nothing() {
     operator.stop().await.unwrap();
     let mark = space.mark();
     let operator = cluster.operator().await;
-    // It has looked at every Wukong when it says something of the last of them.
+    // It has reconciled every Wukong when its metrics count the last of them.
     let metrics =
-        wukong_lab::cluster::wait::eventually("it has looked at all", DEADLINE, async || {
+        wukong_lab::cluster::wait::eventually("it has reconciled all", DEADLINE, async || {
             let metrics = operator.get("/metrics").await.unwrap();
             let looks: f64 = metrics
                 .lines()

@@ -104,7 +104,7 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up() {
     let other = replica(&cluster, "other").await;
     sleeper.process().freeze();
     leads(&cluster, &other, "other").await;
-    // While nobody knows that it sleeps, much happens.
+    // Before the others notice that it sleeps, much happens.
     vm_runs(&space, "two").await;
     space.edit("one", json!({"cpu": 2})).await;
     space.running("one").await;

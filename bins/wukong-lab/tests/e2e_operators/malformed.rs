@@ -67,21 +67,17 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
         "{message}"
     );
     assert!(space.get("VirtualMachine", "malformed").await.is_null());
-    eventually(
-        "an event speaks of the hopeless one",
-        DEADLINE,
-        async || {
-            let events = space.list("Event").await;
-            let about = |event: &&Value| {
-                event["regarding"]["name"] == "hopeless" && event["reason"] == "CRDOutdated"
-            };
-            events
-                .iter()
-                .find(about)
-                .map(drop)
-                .ok_or_else(|| events.clone())
-        },
-    )
+    eventually("an event names the hopeless one", DEADLINE, async || {
+        let events = space.list("Event").await;
+        let about = |event: &&Value| {
+            event["regarding"]["name"] == "hopeless" && event["reason"] == "CRDOutdated"
+        };
+        events
+            .iter()
+            .find(about)
+            .map(drop)
+            .ok_or_else(|| events.clone())
+    })
     .await
     .unwrap();
 

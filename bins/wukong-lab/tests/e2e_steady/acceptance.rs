@@ -1,4 +1,4 @@
-//! What the planners render is what a real API server stores.
+//! A real API server stores the rendered objects without a change.
 
 use kube::ResourceExt;
 use serde::Serialize;
@@ -48,7 +48,7 @@ where
 }
 
 async fn is_accepted(space: &Space<'_>, manifest: &Value) -> usize {
-    // Only asked, so that no operator carries it out and no other test meets its addresses.
+    // A dry run, so that no operator applies it and no other test meets its addresses.
     let stored = space.try_dry_run(manifest).await.unwrap();
     let wukong: Wukong = serde_json::from_value(stored).unwrap();
     let objects = rendered(&wukong);

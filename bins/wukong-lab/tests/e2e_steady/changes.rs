@@ -1,4 +1,4 @@
-//! Changes that take more than writing a field: growth, disks and NICs that come and go, restarts, and what is refused.
+//! Changes that need more than a write of a field: growth, disks and NICs that come and go, restarts, and rejections.
 
 use serde_json::{Value, json};
 use wukong_api::names;
@@ -11,7 +11,7 @@ const VM: &str = "VirtualMachine";
 const NAD: &str = "NetworkAttachmentDefinition";
 const DV: &str = "DataVolume";
 
-/// What tells a disk from another: its claim's uid, and its DataVolume as it was made.
+/// The identity of a disk: its claim's uid, and its DataVolume as it was created.
 async fn identity(space: &Space<'_>, disk: &str) -> (Value, Value) {
     let claim = space.get("PersistentVolumeClaim", disk).await;
     let volume = space.get(DV, disk).await;
@@ -58,7 +58,7 @@ async fn nics_come_and_go_with_their_definitions() {
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
     space.running("web").await;
-    // Hot-plugged: bridge NICs reach the running VM by a migration, which KubeVirt begins if it is told to.
+    // Hot-plugged: bridge NICs reach the running VM by a migration, which KubeVirt begins if it is configured to.
     let kubevirt = Space::existing(cluster().await, "kubevirt").await;
     let methods =
         json!({"spec": {"workloadUpdateStrategy": {"workloadUpdateMethods": ["LiveMigrate"]}}});
@@ -114,7 +114,7 @@ async fn a_disk_that_is_taken_out_keeps_its_claim_and_comes_back_with_it() {
     space.running("web").await;
     let before = identity(&space, "web.data").await;
     space.edit("web", json!({"disks": [root()]})).await;
-    space.wukong("web", "carried out", |_| true).await;
+    space.wukong("web", "applied", |_| true).await;
     let vm = space.get(VM, "web").await;
     assert!(
         vm.pointer("/spec/template/spec/domain/devices/disks/1")
@@ -122,7 +122,7 @@ async fn a_disk_that_is_taken_out_keeps_its_claim_and_comes_back_with_it() {
     );
     assert_eq!(identity(&space, "web.data").await, before);
     space.edit("web", data(json!({}))).await;
-    space.wukong("web", "carried out", |_| true).await;
+    space.wukong("web", "applied", |_| true).await;
     let vm = space.get(VM, "web").await;
     assert_eq!(
         vm.pointer("/spec/template/spec/domain/devices/disks/1/name"),
@@ -153,7 +153,7 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
         said["status"]["pendingChanges"],
         json!([{"path": "spec.firmware", "current": "BIOS", "desired": "UEFI", "effect": "needs restart"}])
     );
-    // It runs, as asked; only not with what was asked last.
+    // It runs, but without the last change of the spec.
     assert_eq!(phase(&said), "Running");
     assert_eq!(condition(&said, "Ready").0, "True");
     assert_eq!(instance().await, first);

@@ -1,4 +1,4 @@
-//! What somebody else made under our names is never touched.
+//! The operator never changes foreign objects that have our names.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use wukong_api::names;
 use crate::cluster;
 use crate::support::{condition, phase, root, without_bookkeeping, wukong};
 
-/// Somebody else's objects under the names of what the Wukong `name` needs.
+/// A foreign object with the name of an object that the Wukong `name` needs.
 fn foreign(kind: &str, name: &str) -> Value {
     let (api_version, object) = match kind {
         "VirtualMachine" => (
@@ -26,7 +26,7 @@ fn foreign(kind: &str, name: &str) -> Value {
         ),
         "PersistentVolumeClaim" => (
             "v1",
-            // Of no class: nobody ever touches it.
+            // Of no class: no controller ever changes it.
             json!({"metadata": {"name": names::claim(name, "root")}, "spec": {"storageClassName": "",
                 "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "3Gi"}}}}),
         ),
@@ -39,7 +39,7 @@ fn foreign(kind: &str, name: &str) -> Value {
     let mut object = object;
     object["apiVersion"] = json!(api_version);
     object["kind"] = json!(kind);
-    object["metadata"]["labels"] = json!({"whose": "theirs"});
+    object["metadata"]["labels"] = json!({"owner": "theirs"});
     if kind == "Secret" {
         object.as_object_mut().unwrap().remove("stringData");
         object["data"] = json!({"userdata": "dGhlaXJz"});
@@ -105,7 +105,7 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
         space.running(name).await;
         let ours = space.get(kind, &taken).await;
         assert_ne!(ours["metadata"]["uid"], before["metadata"]["uid"]);
-        assert!(ours["metadata"]["labels"]["whose"].is_null(), "{ours}");
+        assert!(ours["metadata"]["labels"]["owner"].is_null(), "{ours}");
     });
     join_all(looks).await;
 }
@@ -122,7 +122,7 @@ async fn what_others_add_to_our_secret_stays_when_it_changes() {
     let theirs = json!({"apiVersion": "kubevirt.io/v1", "kind": "VirtualMachine", "name": "web",
         "uid": vm["metadata"]["uid"]});
     let owners = json!([theirs, before["metadata"]["ownerReferences"][0]]);
-    let marks = json!({"labels": {"whose": "theirs"}, "annotations": {"whose": "theirs"}, "ownerReferences": owners});
+    let marks = json!({"labels": {"owner": "theirs"}, "annotations": {"owner": "theirs"}, "ownerReferences": owners});
     space
         .merge("Secret", &name, json!({"metadata": marks}))
         .await;
@@ -138,8 +138,8 @@ async fn what_others_add_to_our_secret_stays_when_it_changes() {
     };
     let bob = changed_to("bob", &before).await;
     let metadata = &bob["metadata"];
-    assert_eq!(metadata["labels"]["whose"], "theirs");
-    assert_eq!(metadata["annotations"]["whose"], "theirs");
+    assert_eq!(metadata["labels"]["owner"], "theirs");
+    assert_eq!(metadata["annotations"]["owner"], "theirs");
     assert_eq!(metadata["ownerReferences"], owners);
 
     let bare = json!([{"op": "remove", "path": "/metadata/labels"},

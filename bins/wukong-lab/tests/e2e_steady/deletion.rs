@@ -1,4 +1,4 @@
-//! What goes with a Wukong, what stays, and what comes back.
+//! The objects that are deleted with a Wukong, those that stay, and those that come back.
 
 use kube::api::PropagationPolicy;
 use serde_json::{Value, json};
@@ -48,7 +48,7 @@ async fn everything_goes_but_the_disks_that_are_retained() {
     }
     assert_eq!(space.names("DataVolume").await, ["db.data", "db.kept"]);
     assert_eq!(space.names(CLAIM).await, ["db.data", "db.kept"]);
-    // It is the garbage collector's work.
+    // The garbage collector does it.
     let writes = space
         .asked_since(mark)
         .filter(|request| request.is_write() && request.subresource != "status");
@@ -69,7 +69,7 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
     }
     let root = uid(&space, CLAIM, "db.root").await;
     space.delete("Wukong", "db").await;
-    // At once: what is still going away is waited for.
+    // At once: the operator waits for objects that are still being deleted.
     space.gone("Wukong", "db").await;
     space.apply(&database()).await;
     let again = space.running("db").await;
@@ -82,7 +82,7 @@ async fn a_retained_disk_is_attached_again_with_its_data() {
         ));
     }
     assert_eq!(after, before);
-    // The others are made anew.
+    // The operator creates the others again.
     assert_ne!(uid(&space, CLAIM, "db.root").await, root);
     let vm = space.get("VirtualMachine", "db").await;
     let volumes = vm["spec"]["template"]["spec"]["volumes"]
@@ -159,7 +159,7 @@ async fn orphans_stay_and_are_not_adopted_silently() {
     assert!(message.contains("orphan"), "{message}");
     assert!(space.get("VirtualMachine", "web").await["metadata"]["ownerReferences"].is_null());
 
-    // Whoever wants them made again deletes them; the disk is still its own.
+    // A user who wants them back under the operator deletes them; the disk still belongs to the Wukong.
     for kind in ["VirtualMachine", "NetworkAttachmentDefinition", "Secret"] {
         for name in space.names(kind).await {
             space.delete(kind, &name).await;

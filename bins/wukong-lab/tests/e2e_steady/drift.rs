@@ -1,4 +1,4 @@
-//! What somebody edits: what is ours returns, what is not stays.
+//! Edits by others: the operator reverts those of our fields and keeps the rest.
 
 use serde_json::{Value, json};
 use wukong_api::names;
@@ -103,7 +103,7 @@ async fn a_manager_that_keeps_changing_a_field_back_is_named_and_not_fought_for_
     let edit = json!({"spec": {"template": {"spec": {"domain": {"cpu": {"sockets": 4}}}}}});
     let said = loop {
         space.merge(VM, "web", edit.clone()).await;
-        // Either it is repaired, or the operator says that it does not any more.
+        // Either the operator repairs it, or it reports that it no longer does.
         let repaired = async {
             returns(&space, VM, "web", SOCKETS, &json!(1)).await;
             None

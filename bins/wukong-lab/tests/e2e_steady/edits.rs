@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
-use wukong_api::names;
+use wukong_api::{labels, names};
 
 use crate::cluster;
 use crate::support::{Space, condition, merge, phase, root, without_bookkeeping, wukong};
@@ -34,7 +34,7 @@ const EDITS: &str = r#"
 {"cloudInitUser": null, "userDataSecret": "mine"} | VM Secret | …/volumes/2/cloudInitNoCloud/secretRef/name | "mine"
 {"podNetwork": "None"} | VM Secret | …/networks/0/multus/networkName | ~web-lan
 {"startStrategy": {"runStrategy": "Manual", "autoStart": false}} | VM | /spec/runStrategy | "Manual"
-{"powerState": "Stopped"} | VM | /metadata/annotations/vm.novasphere.dev~1power-wish | "Halted/Stopped"
+{"powerState": "Stopped"} | VM | /metadata/annotations/POWER_WISH | "Halted/Stopped"
 {"restartApproval": "Automatic"} | | /spec/runStrategy | "Halted"
 {"firmware": "UEFI"} | VM | …/domain/firmware/bootloader/efi/secureBoot | false
 {"terminationGracePeriodSeconds": 30} | VM | …/terminationGracePeriodSeconds | 30
@@ -103,7 +103,9 @@ fn edit(line: &str) -> Edit<'_> {
             _ => patch,
         },
         changes: changes.split_whitespace().map(child).collect(),
-        place: place.replace('…', "/spec/template/spec"),
+        place: place
+            .replace('…', "/spec/template/spec")
+            .replace("POWER_WISH", &labels::POWER_WISH.replace('/', "~1")),
         expected,
     }
 }
@@ -122,7 +124,7 @@ pub fn data(change: Value) -> Value {
     json!({"disks": [root(), data]})
 }
 
-/// Everything that was made, without what tells one from its successor of the same name.
+/// All created objects, without the fields that differ between an object and its successor of the same name.
 pub async fn children(space: &Space<'_>) -> Objects {
     let mut found = Objects::new();
     for kind in CHILDREN {
@@ -155,11 +157,11 @@ pub fn text(value: &Value) -> String {
     format!("{text}\n{}", decoded.unwrap_or_default())
 }
 
-/// Replaces the spec of the Wukong and waits until the operator has carried it out.
+/// Replaces the spec of the Wukong and waits until the operator has applied it.
 async fn put(space: &Space<'_>, spec: &Value) {
     let patch = json!([{"op": "replace", "path": "/spec", "value": spec}]);
     space.json_patch("Wukong", "web", patch).await;
-    space.wukong("web", "carried out", |_| true).await;
+    space.wukong("web", "applied", |_| true).await;
 }
 
 #[tokio::test]

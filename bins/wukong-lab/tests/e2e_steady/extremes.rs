@@ -1,4 +1,4 @@
-//! As much of something as there can be.
+//! The largest Wukongs, and many edits at once.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ async fn names_as_long_as_they_may_be_work_and_longer_ones_are_refused() {
     }
 }
 
-/// A key comes up to eight times within a second, and whatever happened to it since is looked at together.
+/// A key is reconciled up to eight times within a second. One reconcile covers all changes since the one before.
 #[tokio::test]
 async fn a_hundred_edits_are_carried_out_together_and_hold_nobody_up() {
     let space = &cluster().await.space("busy").await;

@@ -1,4 +1,4 @@
-//! What goes wrong is named, and heals by itself when its cause is gone.
+//! The status names each failure, and the VM recovers when the cause is gone.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::cluster;
 use crate::support::{Space, condition, failing, phase, root, wukong};
 
-/// What is said of a failure.
+/// The expected report of a failure.
 struct Said {
     condition: &'static str,
     reason: &'static str,
@@ -14,7 +14,7 @@ struct Said {
     object: &'static str,
 }
 
-/// The name of a Wukong, what goes wrong, and what is said of it. `NAME` in the object stands for the Wukong.
+/// The name of a Wukong, its fault, and the expected report. `NAME` in the object stands for the Wukong.
 type Row = (&'static str, &'static str, Value, Said);
 
 fn disk(source: &str) -> Value {
@@ -38,7 +38,7 @@ fn said(
 /// For objects with a name that is random.
 const ANY: &str = "*";
 
-/// Makes each Wukong with its scenario, looks what its status says, takes the scenario away and waits until it runs.
+/// Makes each Wukong with its scenario, checks its status, removes the scenario and waits until the VM runs.
 async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
     let looks = rows
         .into_iter()
@@ -338,7 +338,7 @@ async fn what_happens_to_a_running_guest_is_followed() {
         .await;
 }
 
-/// Nothing is made again for it: the volume may come back, and what was on it is nobody's to replace.
+/// The operator creates nothing again: the volume may come back, and its data cannot be replaced.
 #[tokio::test]
 async fn a_volume_that_is_lost_under_a_running_vm_is_named_and_nothing_is_made_anew() {
     let space = cluster().await.space("lost-volume").await;

@@ -1,4 +1,4 @@
-//! Who decides whether the VM runs, and when.
+//! Power: whether the VM runs, after edits of the Wukong and after `virtctl`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use wukong_lab::cluster::audit::{Mark, Requests};
 use crate::cluster;
 use crate::support::{DEADLINE, Space, blocker, condition, failing, phase, root, wukong};
 
-/// Long against everything that the operator does by itself.
+/// Long compared with every delay of the operator.
 const QUIET: Duration = Duration::from_secs(2);
 
 /// What `virtctl start` and `virtctl stop` call.
@@ -48,7 +48,7 @@ async fn run_strategy(space: &Space<'_>, name: &str) -> Value {
 
 #[tokio::test]
 async fn today_s_wish_is_carried_out() {
-    let space = cluster().await.space("wish").await;
+    let space = cluster().await.space("power-state").await;
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
@@ -59,7 +59,7 @@ async fn today_s_wish_is_carried_out() {
     let paused = space
         .wukong("web", "paused", |wukong| phase(wukong) == "Paused")
         .await;
-    // As asked.
+    // As in the spec.
     assert_eq!(condition(&paused, "Ready").0, "True", "{paused}");
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
@@ -184,7 +184,7 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
         assert!(blocker(&down).is_empty(), "{down}");
         let mark = space.mark();
         space.scenario(&name, None).await;
-        // Nobody starts it again.
+        // The operator does not start it again.
         left_alone(space, mark).await;
         assert_eq!(
             phase(&space.get("Wukong", &name).await),
@@ -254,7 +254,7 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
     let stopped = space.blocked("web", "StoppedElsewhere").await;
     assert_eq!(phase(&stopped), "Stopped");
     assert_eq!(condition(&stopped, "Ready").0, "False");
-    // At most one, which takes note of what somebody else decided.
+    // At most one, which notes what the other writer decided.
     let writes = left_alone(&space, mark)
         .await
         .filter(|request| request.subresource != "status" && request.code == 200);
@@ -271,7 +271,7 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
         "StoppedElsewhere"
     );
 
-    // A new wish does.
+    // A new power state does.
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
 
@@ -282,7 +282,7 @@ async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes()
         .await;
     virtctl(&space, "start", "web").await;
     space
-        .wukong("web", "started by somebody", |wukong| {
+        .wukong("web", "started by hand", |wukong| {
             phase(wukong) == "Running"
         })
         .await;

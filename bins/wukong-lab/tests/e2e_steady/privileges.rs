@@ -1,4 +1,4 @@
-//! What the operator may do, and what keeps it from more.
+//! The permissions of the operator, and the rules that restrict it.
 
 use std::collections::BTreeSet;
 
@@ -108,7 +108,7 @@ async fn what_the_operator_must_not_do_it_cannot() {
     );
 }
 
-/// Somebody's object of every kind that the operator may change.
+/// A foreign object of every kind that the operator may change.
 fn theirs() -> [Value; 5] {
     let size = json!({"resources": {"requests": {"storage": "1Gi"}}});
     let domain = json!({"devices": {}, "memory": {"guest": "1Gi"}});
@@ -152,7 +152,7 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
     // Marked and owned, but not as ours are.
     let mut owners = json!([]);
     for mut object in theirs() {
-        object["metadata"]["labels"] = json!({"whose": "theirs"});
+        object["metadata"]["labels"] = json!({"owner": "theirs"});
         object["metadata"]["ownerReferences"] = owners.clone();
         let stored = space.apply(&object).await;
         owners = json!([{"apiVersion": object["apiVersion"], "kind": object["kind"], "name": stored["metadata"]["name"],
@@ -167,7 +167,7 @@ async fn the_right_to_patch_ends_at_other_people_s_objects() {
         assert!(objects.get(name).await.is_err(), "{kind}");
         for change in [
             json!({"annotations": {"seen": "yes"}}),
-            // Nor is one made ours.
+            // Nor can the operator make a foreign object ours.
             ours.clone(),
             json!({"ownerReferences": [owner]}),
         ] {
@@ -244,7 +244,7 @@ async fn what_is_granted_is_what_is_used() {
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
 
-    // Why one does not start is told by its pods and events.
+    // The pods and events of a VM that does not start show the cause.
     let waits = json!({"userDataSecret": "missing"});
     space.apply(&wukong("waits", waits)).await;
     space.blocked("waits", "SecretNotFound").await;

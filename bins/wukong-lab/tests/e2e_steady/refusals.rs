@@ -1,4 +1,4 @@
-//! What is wrong or missing in what the user asks for, and what the server refuses.
+//! Errors in the spec, missing objects, and rejections of the API server.
 
 use futures::future::join_all;
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ async fn a_class_that_binds_late_is_no_error() {
             .await;
         assert_eq!(condition(&waits, "VolumesBound").0, "True");
         space
-            .wukong(class, "stopped as asked", |wukong| {
+            .wukong(class, "stopped as in the spec", |wukong| {
                 phase(wukong) == "Stopped" && condition(wukong, "Ready").0 == "True"
             })
             .await;
@@ -206,7 +206,7 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
     let sound = json!({"memory": "4Gi", "networks": null, "disks": [root()]});
     space.edit("web", sound).await;
     space.running("web").await;
-    // Made wrong again, what runs goes on as it is.
+    // After the spec becomes invalid again, the running VM stays as it is.
     let mark = space.mark();
     space.edit("web", json!({"memory": "5"})).await;
     let said = space.blocked("web", "InvalidSpec").await;

@@ -42,14 +42,14 @@ fn alpha() -> Value {
     )
 }
 
-/// VLAN 32 of the same bridge, as somebody made it by hand.
+/// VLAN 32 of the same bridge, in a NAD that was made by hand.
 fn blue() -> Value {
     let config = json!({"cniVersion": "0.3.1", "name": "blue", "type": "bridge", "bridge": "br-lan", "vlan": 32});
     json!({"apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
         "metadata": {"name": "blue"}, "spec": {"config": config.to_string()}})
 }
 
-/// UEFI, a user whose password is locked, a gateway, and a NIC that asks alpha's network for its address.
+/// UEFI, a user with a locked password, a gateway, and a NIC that gets its address from alpha's network.
 fn beta() -> Value {
     machine(
         "beta",
@@ -100,7 +100,7 @@ async fn two_guests_are_what_their_manifests_say() {
     claims
         .shows("sudo -l -U locked", &["NOPASSWD: /usr/bin/id"])
         .await;
-    // A gateway that was asked for wins over the one of the pod network.
+    // A gateway in the spec wins over the one of the pod network.
     claims
         .shows("ip route get 192.0.2.1", &["via 10.31.0.254 dev blue"])
         .await;
@@ -140,7 +140,7 @@ async fn users(claims: &mut Claims<'_>, space: &Space<'_>, guest: &Guest, key: &
     claims.claim("another password does not", wrong.is_err());
 }
 
-/// As people log in to a guest that they cannot reach otherwise.
+/// Logs in on the serial console, as people do if the guest has no network.
 async fn through_the_api_server(space: &Space<'_>, key: &std::path::Path) {
     let hosts = key.with_extension("hosts");
     let (key, hosts) = (key.to_str().unwrap(), hosts.to_str().unwrap());
@@ -161,7 +161,7 @@ async fn through_the_api_server(space: &Space<'_>, key: &std::path::Path) {
         .stdout(terminal.stdio())
         .stderr(terminal.stdio());
     let mut console = console.spawn().unwrap();
-    // What nobody saw is not shown again: the guest is asked for its prompt.
+    // The console does not repeat earlier output: an empty line makes the guest print its prompt.
     terminal.shows("Ctrl-]").await;
     terminal.types("\r");
     terminal.shows("alpha login: ").await;
@@ -261,7 +261,7 @@ async fn addresses(claims: &mut Claims<'_>) {
         .await;
 }
 
-/// Both reach each other on the wire that they share, and nowhere else; what they tell is in the status.
+/// Both guests reach each other only on the wire that they share, and the status shows what their agents report.
 async fn neighbours(space: &Space<'_>, a: &Guest, b: &Guest) {
     let mut claims = Claims::about(b);
     claims

@@ -1,4 +1,4 @@
-//! Looking inside a guest.
+//! Checks inside a guest.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -45,9 +45,9 @@ pub async fn booted(space: &Space<'_>, name: &str) -> Guest {
         .until(
             "VirtualMachineInstance",
             name,
-            "heard of by its agent",
+            "reported by its agent",
             |vmi| {
-                // One that is being torn down was heard of, too.
+                // The agent of a guest that is being torn down has reported, too.
                 let runs = vmi["status"]["phase"] == "Running"
                     && vmi["metadata"]["deletionTimestamp"].is_null();
                 (runs && support::condition(vmi, "AgentConnected").0 == "True").then_some(())
@@ -80,7 +80,7 @@ pub async fn run(guest: &Guest, script: &str) -> String {
     output.out.trim().to_owned()
 }
 
-/// Claims about a guest; all that are wrong are told together, because a boot is expensive.
+/// Claims about a guest. All wrong claims are reported together, because a boot is expensive.
 pub struct Claims<'a> {
     guest: &'a Guest,
     wrong: Vec<String>,
@@ -140,7 +140,7 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Panics with all that was wrong.
+    /// Panics with all wrong claims.
     pub fn end(self) {
         assert!(
             self.wrong.is_empty(),

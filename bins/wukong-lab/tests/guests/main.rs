@@ -1,4 +1,4 @@
-//! Real guests, looked at from inside: what is planned boots, logs in and has its address.
+//! Real guests, checked from inside: what is planned boots, logs in and has its address.
 //!
 //! Each guest gets from its Wukong to its login prompt by the same way as in a cluster; only KubeVirt's and CDI's own work
 //! is done by the lab. A boot takes minutes where instructions are emulated, so few boots serve many checks, and no more

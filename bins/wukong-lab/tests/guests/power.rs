@@ -112,9 +112,9 @@ async fn a_guest_that_panics() {
     };
     probe(&space, "panics", "panic", json!({})).await;
     let (first, _) = told(&space, "panics", &["Kernel panic - not syncing"]).await;
-    // Nobody tells KubeVirt: without a panic device the machine goes on, and only its silence shows.
+    // KubeVirt does not notice: without a panic device the machine goes on, and only its silence shows.
     let wukong = space
-        .wukong("panics", "not heard of", |wukong| {
+        .wukong("panics", "silent", |wukong| {
             phase(wukong) == "Running" && condition(wukong, "GuestReady").0 == "False"
         })
         .await;

@@ -82,7 +82,7 @@ async fn what_is_optional_is_a_value_here_and_a_component_there() {
     );
 }
 
-/// Kubernetes 1.33 does not stream lists: whoever installs there must not have to know.
+/// Kubernetes 1.33 does not stream lists: the chart has to work there without a setting.
 #[tokio::test]
 async fn on_kubernetes_1_33_the_operator_may_list() {
     let chart = chart();

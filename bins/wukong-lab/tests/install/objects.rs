@@ -1,4 +1,4 @@
-//! The real API server takes what is installed, and holds the operator's pod to the restricted level.
+//! The real API server accepts the installed objects, and holds the operator's pod to the restricted level.
 
 use std::fs;
 
@@ -160,7 +160,7 @@ async fn people_with_the_cluster_s_view_edit_and_admin_roles_have_wukongs_in_the
         ("get list watch", "wukongs", &everybody[..]),
         ("create update patch delete", "wukongs", &everybody[1..]),
         ("deletecollection", "wukongs", &everybody[2..]),
-        // What the operator says of a Wukong is nobody else's to write.
+        // Only the operator writes the status of a Wukong.
         ("update patch", "wukongs/status", &[]),
     ] {
         for verb in verbs.split(' ') {

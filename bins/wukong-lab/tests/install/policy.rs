@@ -443,7 +443,7 @@ async fn what_a_wukong_had_before_a_policy_stays_and_can_be_changed_otherwise() 
             .await;
         assert_eq!(found, expected, "{change}");
     }
-    // Nor does a policy stand in the way of who deletes.
+    // Nor does a policy prevent a deletion.
     bounded
         .space
         .delete_with("Wukong", "old", kube::api::PropagationPolicy::Foreground)

@@ -1,4 +1,4 @@
-//! WukongPolicies and Wukongs that nobody thought of: both verdicts agree on them, too, and the largest are judged.
+//! Generated WukongPolicies and Wukongs: both verdicts agree on them, too, and the largest are judged.
 
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};

@@ -25,7 +25,7 @@ const PEERS: [&str; 8] = [
     "neighbour",
     "the other operator",
     "the metadata address",
-    "somebody on the internet",
+    "a host on the internet",
 ];
 
 /// A pod or an address, as Cyclonus wants it.
@@ -48,7 +48,7 @@ fn peer(name: &str, objects: &Objects) -> Value {
         OPERATOR => ("10.0.0.6", NAMESPACE, operator.clone()),
         "the other operator" => ("10.0.0.7", NAMESPACE, operator.clone()),
         "the metadata address" => return json!({"IP": "169.254.169.254"}),
-        "somebody on the internet" => return json!({"IP": "203.0.113.1"}),
+        "a host on the internet" => return json!({"IP": "203.0.113.1"}),
         other => panic!("{other}"),
     };
     // Kubernetes labels every namespace with its name.
@@ -138,7 +138,7 @@ async fn only_monitoring_reaches_the_operator_and_it_reaches_only_the_ports_of_a
 
     let policy = only(&objects, "NetworkPolicy");
     let mut expected = BTreeSet::from([(PROMETHEUS, OPERATOR, "TCP", 8080)]);
-    // The other operator lets nobody in, either.
+    // The other operator accepts no connection, either.
     for peer in PEERS
         .into_iter()
         .filter(|peer| *peer != "the other operator")

@@ -1,4 +1,4 @@
-//! What somebody who has stolen the operator's token cannot make of the kinds that the operator makes.
+//! What a thief of the operator's token cannot make of the kinds that the operator makes.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -126,7 +126,7 @@ async fn a_stolen_token_makes_no_machine_that_reaches_its_node_or_other_people_s
             assert!(words.contains(refusal), "{method} {vm}: {words}");
         }
     }
-    // What somebody else has put there stays, and the operator goes on with its own work.
+    // A foreign object stays, and the operator goes on with its own work.
     let (spec, annotations, _) = dangerous().swap_remove(0);
     let theirs = machine(spec, annotations);
     space

@@ -1,4 +1,4 @@
-//! What somebody can do who has stolen the token of the operator's account.
+//! What a thief of the operator's token can do.
 
 use std::collections::BTreeSet;
 
@@ -162,7 +162,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
         "DELETE",
         "/apis/kubevirt.io/v1/namespaces/{ns}/virtualmachines/theirs",
     ),
-    // Wishes of people, and the insides of their machines.
+    // Specs of people, and the insides of their machines.
     (
         "POST",
         "/apis/vm.novasphere.dev/v1alpha1/namespaces/{ns}/wukongs",

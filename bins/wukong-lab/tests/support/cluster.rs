@@ -98,7 +98,7 @@ pub fn operators(requests: Requests) -> Requests {
         .filter(|request| !request.is_watch() && !request.is_lease() && !request.is_event())
 }
 
-/// The last lines of the operators' logs that speak of a namespace.
+/// The last lines of the operators' logs that name a namespace.
 pub fn operator_log(lab: &Lab, namespace: &str) -> String {
     let mut lines = Vec::new();
     for entry in std::fs::read_dir(lab.dir().join("logs"))
@@ -119,7 +119,7 @@ pub fn operator_log(lab: &Lab, namespace: &str) -> String {
     lines.split_off(lines.len().saturating_sub(30)).join("\n")
 }
 
-/// An object for a message: without what nobody wants to read.
+/// An object for a message, without the fields that do not help a reader.
 pub fn shown(object: &Value) -> String {
     let mut object = object.clone();
     if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {

@@ -1,4 +1,4 @@
-//! Looking at objects.
+//! Reads objects.
 
 use serde_json::Value;
 
@@ -28,7 +28,7 @@ pub fn blocker(wukong: &Value) -> &str {
         .unwrap_or_default()
 }
 
-/// Whether the status speaks of the spec as it is now.
+/// Whether the status is about the current spec.
 pub fn is_settled(wukong: &Value) -> bool {
     let generation = &wukong["metadata"]["generation"];
     generation.is_number() && *generation == wukong["status"]["observedGeneration"]
@@ -43,7 +43,7 @@ pub fn strings(list: &Value) -> Vec<&str> {
         .collect()
 }
 
-/// What people and controllers wished: the object without its status and without what the API server notes.
+/// The object as its writers specified it, without its status and without the fields of the API server.
 pub fn without_bookkeeping(object: &Value) -> Value {
     let mut object = object.clone();
     // Items of a list have no kind of their own.

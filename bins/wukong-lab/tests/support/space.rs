@@ -93,7 +93,7 @@ impl<'a> Space<'a> {
         json_of(stored)
     }
 
-    /// The same for the status, as whoever reports it would.
+    /// The same for the status, as the controller that reports it would.
     pub async fn merge_status(&self, kind: &str, name: &str, patch: Value) {
         let (patch, params) = (Patch::Merge(patch), PatchParams::default());
         self.api(kind)
@@ -159,8 +159,8 @@ impl<'a> Space<'a> {
             .await;
     }
 
-    /// Watches an object until `look` finds what it looks for; it is shown `Null` while there is no such object.
-    /// Panics with what was seen last, and the operator's words, when that does not come.
+    /// Watches an object until `look` finds what it checks for; `look` gets `Null` while there is no such object. Panics
+    /// with the last state and the operator's log if that takes too long.
     pub async fn until<T>(
         &self,
         kind: &str,
@@ -210,7 +210,7 @@ impl<'a> Space<'a> {
         }
     }
 
-    /// Waits until a Wukong, its status being of its present spec, is as `look` says; returns it.
+    /// Waits until the status of a Wukong is about its present spec and `look` accepts it; returns the Wukong.
     pub async fn wukong(
         &self,
         name: &str,
@@ -231,8 +231,8 @@ impl<'a> Space<'a> {
         .await
     }
 
-    /// Waits until a Wukong runs in another instance than `before`, and says so: a status that is
-    /// merely ready may still speak of the old one.
+    /// Waits until a Wukong runs in another instance than `before`, and its status shows it: a status
+    /// that is merely ready may still be about the old instance.
     pub async fn running_anew(&self, name: &str, before: &Value) {
         let anew = async {
             loop {
@@ -245,7 +245,7 @@ impl<'a> Space<'a> {
             }
         };
         let found = tokio::time::timeout(self.patience, anew).await;
-        found.unwrap_or_else(|_| panic!("{}/{name} does not run anew", self.name));
+        found.unwrap_or_else(|_| panic!("{}/{name} does not run again", self.name));
     }
 
     /// The uid of the instance that runs now.
@@ -253,7 +253,7 @@ impl<'a> Space<'a> {
         self.get("VirtualMachineInstance", name).await["metadata"]["uid"].clone()
     }
 
-    /// Waits until a Wukong says that something blocks it.
+    /// Waits until a Wukong reports a blocker.
     pub async fn blocked(&self, name: &str, reason: &str) -> Value {
         self.wukong(name, &format!("blocked by {reason}"), |wukong| {
             super::blocker(wukong) == reason
@@ -261,7 +261,7 @@ impl<'a> Space<'a> {
         .await
     }
 
-    /// What the operator asked in this namespace, without watches and events.
+    /// The operator's requests in this namespace, without watches and events.
     pub fn asked(&self) -> Requests {
         self.asked_since(self.mark)
     }

@@ -8,7 +8,7 @@
 //!   objects), so an apply with version 1 creates the object or fails.
 //! * A body with a `uid` gets 422 if the object has another uid (the field is immutable), and 409 if the object does not
 //!   exist. For the status subresource of a custom resource the API server does *not* compare the uid.
-//! * A JSON patch whose `test` fails gets 422 without a cause in the details.
+//! * A JSON patch with a `test` that fails gets 422 without a cause in the details.
 
 mod exchange;
 mod query;
@@ -164,8 +164,8 @@ impl Applier {
     }
 }
 
-/// Builds a JSON patch of a Secret whose owner reference at `place` names this controller. `labelled`: whether the Secret
-/// has labels.
+/// Builds a JSON patch of a Secret with an owner reference at `place` that names this controller. `labelled`: whether the
+/// Secret has labels.
 fn patch_of_controlled(apply: &Apply, controller: &str, place: usize, labelled: bool) -> Value {
     let owner = format!("/metadata/ownerReferences/{place}");
     let mut patch = vec![

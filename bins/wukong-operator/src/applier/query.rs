@@ -132,7 +132,7 @@ mod tests {
     use super::*;
     use crate::port::Port;
 
-    /// Related names of a Wukong whose disk waits for local-path.
+    /// Related names of a Wukong with a disk that waits for local-path.
     fn related() -> RelatedNames {
         let mut world = World::default();
         world.claims.replace(vec![Fact::project(&json!({

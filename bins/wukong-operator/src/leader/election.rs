@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// An election whose replica is the leader since `now`.
+    /// An election that the own replica has won: it is the leader since `now`.
     fn leader(now: Instant) -> Election {
         let mut election = election("a");
         election.listed(now);

@@ -15,7 +15,7 @@ use crate::metrics::Ended;
 use crate::projection::{Content, StoredWukong};
 use crate::write_error::Cause;
 
-/// Pause of a waiting Wukong whose query had to wait for others.
+/// Pause of a waiting Wukong with a query that had to wait for others.
 const QUERY_LATER: Duration = Duration::from_secs(1);
 
 impl Reconciler {

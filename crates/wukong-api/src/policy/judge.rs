@@ -1,7 +1,7 @@
 //! What a policy does not allow of a Wukong.
 //!
-//! The rules, their order and their words are those of deploy/policies/wukong-policy.yaml. Like the API server, they look
-//! at what is written, not at what it means after defaults.
+//! The rules, their order and their words are those of deploy/policies/wukong-policy.yaml. Like the API server, they
+//! check the written fields, not the values after defaults.
 
 use super::findings::{Findings, judged, only, stands_for};
 use super::{
@@ -13,9 +13,9 @@ use crate::spec::{Disk, Quantity, Toleration, TolerationOperator, Wukong, Wukong
 use crate::validate::Problem;
 
 impl WukongPolicy {
-    /// Everything that the policy does not allow of a Wukong, in whatever namespace that is, each with the path of its
-    /// field. What `before`, the Wukong as it is stored, has in the same way is not judged again: a policy that comes
-    /// later keeps nobody from stopping a VM or changing something else of it.
+    /// Returns everything that the policy does not allow of a Wukong, each with the path of its field. The namespace of the
+    /// Wukong does not matter. A value that `before`, the stored Wukong, has in the same way is not checked again: under a
+    /// policy that is newer than the Wukong, a user can still stop the VM or change other fields.
     pub fn problems(&self, wukong: &Wukong, before: Option<&Wukong>) -> Vec<Problem> {
         let mut findings = Findings::of(self);
         let before = before.map(|before| &before.spec);

@@ -258,7 +258,7 @@ pub struct AllowedToleration {
     pub effects: Option<Vec<TaintEffect>>,
 }
 
-/// What becomes of a password in plain text.
+/// How the policy treats a password in plain text.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = crate::spec::without_description)]
 pub enum PlainTextPasswords {

@@ -47,7 +47,7 @@ impl Taken {
         }
     }
 
-    /// The bridge that the VLAN is of. Beside a definition of somebody else's it has no effect.
+    /// The bridge of the VLAN. With a foreign NAD, the VLAN has no effect.
     fn bridge_with_vlan(&self) -> &str {
         if self.definition.is_empty() {
             &self.bridge

@@ -17,8 +17,8 @@ pub struct Namespace {
 }
 
 impl WukongPolicy {
-    /// Whether the policy is about a namespace. Labels that are not known count as those that are asked for: rather a
-    /// policy too many than one too few.
+    /// Whether the policy applies to a namespace. Unknown labels count as matching: one policy too many is better than one
+    /// too few.
     pub fn is_about(&self, namespace: &Namespace) -> bool {
         let Some(NamespaceSelector {
             match_labels,

@@ -163,7 +163,7 @@ pub struct WukongSpec {
 
     /// IP family of the NIC on the pod network inside the guest: `IPv4`, `IPv6` or `DualStack`. KubeVirt gives the guest
     /// IPv4 by DHCP; IPv6 is a fixed address behind NAT (fd10:0:2::2/120), configured by cloud-init on the first boot. Take
-    /// `IPv6` or `DualStack` only on a cluster whose pods have IPv6. Default `IPv4`. Excludes `podNetwork: None`.
+    /// `IPv6` or `DualStack` only on a cluster that gives pods IPv6. Default `IPv4`. Excludes `podNetwork: None`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod_network_ip_family: Option<IpFamily>,
 

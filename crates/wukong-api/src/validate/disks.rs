@@ -80,7 +80,7 @@ pub(super) fn check(
         {
             problems.add(
                 format!("spec.disks[{index}].serial"),
-                format!("{} is the serial of spec.disks[{first}] already: the guest could not tell them apart", text::quoted(&disk.serial)),
+                format!("{} is already the serial of spec.disks[{first}]: the guest could not distinguish the disks", text::quoted(&disk.serial)),
             );
         }
     }

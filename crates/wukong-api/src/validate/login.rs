@@ -5,7 +5,7 @@ use super::text;
 use crate::spec::{CloudInitUser, UserDataFormat, WukongSpec};
 use crate::validated::{Login, Password, User};
 
-/// KubeVirt mounts the Secret as the volume `<name>-access-cred`, whose name is a DNS label.
+/// KubeVirt mounts the Secret as the volume `<name>-access-cred`. The name of the volume is a DNS label.
 const ACCESS_CREDENTIAL_MAX: usize = 51;
 const GROUPS_MAX: usize = 64;
 

@@ -46,7 +46,7 @@ pub(super) fn check(
         problems,
     );
 
-    // The MAC, who has it, and whether it was written: equal ones that follow from equal names are told of by the names.
+    // The MAC, its NIC, and whether the spec names it: equal MACs that follow from equal names are reported by the names.
     let mut macs: HashMap<Mac, (String, bool)> = pod_nic
         .map(|mac| (mac, ("the NIC on the pod network".into(), false)))
         .into_iter()

@@ -88,7 +88,7 @@ fn check_toleration(path: &str, toleration: &Toleration, problems: &mut Problems
     {
         problems.add(
             format!("{path}.tolerationSeconds"),
-            "speaks of effect: NoExecute only: add that effect, or drop the seconds",
+            "applies only to effect: NoExecute: add that effect, or remove tolerationSeconds",
         );
     }
 }

@@ -131,7 +131,7 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// Adds a problem for every entry whose name an earlier one has.
+/// Adds a problem for every entry with the name of an earlier one.
 pub fn unique<'a>(
     list: &str,
     names: impl Iterator<Item = &'a str>,

@@ -8,7 +8,7 @@ use super::change::{Change, Changes, RESTART};
 use super::class::Class;
 use super::show::{list, reordered, written};
 
-const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to make it anew, without its data";
+const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to create it again, without its data";
 
 pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     ephemeral(old, new, changes);
@@ -46,7 +46,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
 }
 
-/// A disk that is no longer asked for.
+/// A disk that the spec no longer has.
 pub(crate) fn gone(name: &str) -> Change {
     Change {
         path: format!("spec.disks[{name}]"),

@@ -1,4 +1,4 @@
-//! What cloud-init carries out on the first boot, and never again.
+//! The fields that cloud-init applies on the first boot, and never again.
 
 use serde_json::{Value, json};
 use wukong_api::ValidatedWukong;
@@ -9,10 +9,10 @@ use super::nics;
 use super::show::{list, written};
 use crate::managed_fields;
 
-/// What becomes of a change.
-pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or make the boot disk anew";
+/// How a change of these fields takes effect.
+pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or create the boot disk again";
 
-/// A field of the spec that only a guest that boots for the first time takes in.
+/// A field of the spec that only a guest that boots for the first time applies.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FirstBootField {
     /// The field; entries of lists go by their name.

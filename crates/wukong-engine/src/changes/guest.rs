@@ -1,4 +1,4 @@
-//! Changes of what cloud-init is told, and how tolerations read.
+//! Changes of the cloud-init data, and the text form of tolerations.
 
 use wukong_api::ValidatedWukong;
 use wukong_api::spec::TolerationOperator;
@@ -65,7 +65,7 @@ fn user(old: &User, new: &User, changes: &mut Changes) {
             Some(Password::Hash(_)) => "passwordHash",
             _ => "password",
         };
-        // Neither value: a password is nobody's business here, and its hash can be guessed at.
+        // Neither value: a change must not show a password, and a reader can guess a password from its hash.
         changes.add(&path(field), None, None, class, FIRST_BOOT);
     }
     changes.field(&path("sudo"), &old.sudo, &new.sudo, class, FIRST_BOOT);

@@ -8,8 +8,9 @@ use super::change::{Change, Changes, RESTART};
 use super::class::Class;
 use super::show::{list, reordered, written};
 
-const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or make the boot disk anew";
-pub(crate) const ATTACHED: &str = "the network is changed at once; a running VM is attached to it anew when it migrates or restarts";
+const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or create the boot disk again";
+pub(crate) const ATTACHED: &str =
+    "the network is changed at once; a running VM is attached again when it migrates or restarts";
 
 pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     pod_network(old, new, changes);
@@ -56,7 +57,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
 }
 
-/// A NIC that is no longer asked for.
+/// A NIC that the spec no longer has.
 pub(crate) fn gone(name: &str) -> Change {
     Change {
         path: format!("spec.networks[{name}]"),
@@ -142,7 +143,7 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
             &why,
         );
     }
-    // Under a definition of somebody else's, some of these fields say nothing.
+    // Under a foreign NAD, some of these fields have no effect.
     let definition = |(wukong, nic): Owned<'_>| wukong_network::nads(wukong, &[nic]);
     let policies = |wukong| wukong_network::node_policies(wukong);
     let attached = definition((old_wukong, old)) != definition((new_wukong, new));
@@ -226,7 +227,7 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
             Class::InPlace,
             match new.node_network {
                 Some(_) => {
-                    "the bridge is made on the nodes, unless somebody made it in another way"
+                    "the operator makes the bridge on the nodes, unless it exists with another configuration"
                 }
                 None => "the bridge stays on the nodes as it is",
             },

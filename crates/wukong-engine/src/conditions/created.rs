@@ -12,8 +12,8 @@ use crate::target::Target;
 
 const TYPE: ConditionType = ConditionType::Created;
 
-/// Whether the objects exist. `refused` is a write that was, `contested` an object that somebody keeps changing back,
-/// `attached` names the disks that somebody attached to the VM by hand, and `waits_for` says what the VM waits for.
+/// Whether the objects exist. `refused` is a rejected write, `contested` an object that another writer keeps changing
+/// back, `attached` names the disks that were attached to the VM by hand, and `waits_for` says what the VM waits for.
 pub(crate) fn condition(
     wukong: &ValidatedWukong,
     vm: Option<&VirtualMachineFact>,
@@ -42,7 +42,7 @@ pub(crate) fn condition(
             TYPE,
             Reason::FieldManagerConflict,
             format!(
-                "Somebody attached disks to the VirtualMachine that the Wukong does not have ({}): it is left as it is, because applying the manifest would detach them",
+                "The VirtualMachine has disks that were attached by hand and are not in the Wukong ({}): the operator does not change it, because applying the manifest would detach them",
                 attached.join(", ")
             ),
         )
@@ -78,7 +78,7 @@ pub(crate) fn without_kubevirt(presence: Presence) -> Condition {
 /// How long a write may fail for a reason that may pass before it is an error.
 pub(crate) const TRANSIENT_MAX: SignedDuration = SignedDuration::from_mins(2);
 
-/// What the API server rejects, told under the condition that it keeps from being true.
+/// Reports a write that the API server rejected, under the condition that the rejection keeps from being true.
 pub(super) fn rejected(
     type_: ConditionType,
     target: &Target,

@@ -1,5 +1,5 @@
-//! `Deleting`: what a Wukong that is being deleted still waits for, where somebody waits for its objects
-//! (`--cascade=foreground`).
+//! `Deleting`: what a Wukong that is being deleted waits for. Only a foreground deletion (`--cascade=foreground`) waits
+//! for the objects.
 
 use wukong_api::{ConditionType, Reason, names};
 
@@ -10,7 +10,7 @@ use crate::store::Seen;
 
 const TYPE: ConditionType = ConditionType::Deleting;
 
-/// What is still there of the Wukong `name` in `namespace`.
+/// Returns which objects of the Wukong `name` in `namespace` still exist.
 pub(crate) fn condition(observed: &Observed, namespace: &str, name: &str, uid: &str) -> Condition {
     let world = observed.world;
     let vm = world.virtual_machines.get(namespace, name).present();

@@ -1,4 +1,4 @@
-//! `DependenciesResolved`: everything that the manifest names exists.
+//! `DependenciesResolved`: all referenced objects exist.
 
 use wukong_api::validated::{Attachment, Nic, Source};
 use wukong_api::{ConditionType, Reason, ValidatedWukong};
@@ -11,7 +11,7 @@ use crate::store::Seen;
 
 const TYPE: ConditionType = ConditionType::DependenciesResolved;
 
-/// The first thing that is named and missing.
+/// Reports the first referenced object that is missing.
 pub(crate) fn condition(
     wukong: &ValidatedWukong,
     nics: &[&Nic],
@@ -33,7 +33,7 @@ pub(crate) fn condition(
 
 fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Condition> {
     let disk = seen.disk;
-    // A claim that is bound keeps its volume, whatever becomes of the class.
+    // A bound claim keeps its volume, even without its class.
     if seen.claim.is_some_and(|claim| claim.phase == "Bound") {
         return None;
     }
@@ -61,7 +61,9 @@ fn storage_class(seen: &DiskSeen, observed: &Observed) -> Option<Condition> {
                 ),
             )
             .about(format!("StorageClass/{name}"))
-            .hint("make the class, or make the disk anew under another name with one that exists")
+            .hint(
+                "make the class, or create the disk again under another name with one that exists",
+            )
         }),
         None => {
             let served = classes.presence() == crate::store::Presence::Served;
@@ -189,8 +191,8 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
     })
 }
 
-/// A NetworkAttachmentDefinition that somebody else has to make. The VM is not created before it is there: its pod
-/// would not start.
+/// Reports a missing NAD that the operator does not make. The operator creates the VM only when the NAD exists: without
+/// it, the pod of the VM would not start.
 pub(crate) fn missing_nad(
     wukong: &ValidatedWukong,
     nics: &[&Nic],

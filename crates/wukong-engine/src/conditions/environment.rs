@@ -1,4 +1,4 @@
-//! `EnvironmentReady`, `ProvisioningReady` and `LiveMigratable`: what the rules say of the cluster and the manifest.
+//! `EnvironmentReady`, `ProvisioningReady` and `LiveMigratable`: the results of the rules about the cluster and the spec.
 
 use wukong_api::validated::Login;
 use wukong_api::{ConditionType, Reason};
@@ -15,8 +15,8 @@ use crate::facts::find_condition;
 use crate::situation::Situation;
 use crate::store::Presence;
 
-/// What the rules find. The cluster is asked only about a VM that is to run and does not: one that runs shows that the
-/// cluster can run it, and for one that nobody wants to run it does not matter.
+/// Returns what the rules find. The rules of the cluster apply only to a VM that must run and does not run yet. A VM
+/// that runs shows that the cluster can run it. For a stopped VM, the cluster does not matter.
 pub(crate) fn judged(situation: &Situation, life: Life) -> Vec<Check> {
     let now = situation.observed.now;
     match life {
@@ -45,7 +45,8 @@ pub(crate) fn ready(situation: &Situation, life: Life, checks: &[Check]) -> Opti
     }
 }
 
-/// A VM that runs without hardware virtualization. Until KubeVirt's configuration is heard of, what was said stays.
+/// Reports a VM that runs without hardware virtualization. Until KubeVirt's configuration is observed, the condition of
+/// the last status stays.
 fn emulated(situation: &Situation) -> Option<Condition> {
     let observed = situation.observed;
     let environment = &observed.world.environment;
@@ -56,7 +57,7 @@ fn emulated(situation: &Situation) -> Option<Condition> {
     emulation(environment, observed.now).map(Into::into)
 }
 
-/// Whether cloud-init can set the guest up as asked.
+/// Whether cloud-init can set up the guest as in the spec.
 pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Condition> {
     const TYPE: ConditionType = ConditionType::ProvisioningReady;
     let wukong = situation.wukong;
@@ -90,8 +91,8 @@ pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Co
     ))
 }
 
-/// Whether the VM can move while it runs: what KubeVirt says of one that runs, and what is to be expected of one that does
-/// not yet.
+/// Whether the VM can migrate: KubeVirt's condition of a running VM, or the forecast of the rules for a VM that does not
+/// run yet.
 pub(crate) fn live_migratable(
     situation: &Situation,
     life: Life,
@@ -144,7 +145,8 @@ fn migration_failed(situation: &Situation) -> Option<Condition> {
     )
 }
 
-/// A check that passes is named after what it looks for; a condition is not.
+/// Sets the reason `Configured` on a true condition without warnings: a check that passes has the reason that it checks
+/// for.
 pub(super) fn plain(condition: Condition, checks: &[Check]) -> Condition {
     use crate::diagnosis::CheckStatus::Warn;
     let warned = checks

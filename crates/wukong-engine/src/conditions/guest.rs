@@ -1,4 +1,4 @@
-//! `GuestReady` and `ConfigurationApplied`: what the running guest says and lacks.
+//! `GuestReady` and `ConfigurationApplied`: the state of the running guest, and its pending changes.
 
 use std::net::IpAddr;
 
@@ -52,13 +52,13 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Con
             Reason::AddressMismatch,
             format!("network {}: the guest has {seen}, not {}", nic.name, wanted.addr()),
         )
-        .hint("cloud-init configures addresses on first boot only: change them in the guest, or make the boot disk anew"),
+        .hint("cloud-init configures addresses on first boot only: change them in the guest, or create the boot disk again"),
         None => Condition::ok(TYPE, Reason::AgentConnected, "The guest agent answers"),
     }
 }
 
-/// Whether the running VM is what the manifest says. `pending` is what it does not have yet, and `refusal` why the
-/// manifest cannot be carried out.
+/// Whether the running VM matches the spec. `pending` are the pending changes, and `refusal` says why the operator cannot
+/// apply the spec.
 pub(crate) fn configuration(
     vm: &VirtualMachineFact,
     pending: &[Change],
@@ -83,7 +83,7 @@ pub(crate) fn configuration(
         return bad(
             Reason::ShrinkRefused,
             format!("A disk cannot shrink: {}", listed(&smaller)),
-            "write the old size again; nothing else of the manifest is carried out until then"
+            "write the old size again; until then, the operator applies no other change of the manifest"
                 .into(),
         );
     }
@@ -98,7 +98,7 @@ pub(crate) fn configuration(
     let migration = of(&[Class::HotPlug]);
     let required = find_condition(&vm.conditions, "RestartRequired")
         .filter(|required| required.status == "True");
-    // KubeVirt asks for a restart also after a change of what cloud-init is told, which a restart does not bring.
+    // KubeVirt requires a restart also after a change of the cloud-init data, which a restart does not apply.
     let required = required.filter(|_| !restart.is_empty() || first_boot.is_empty());
     if required.is_some() || !restart.is_empty() {
         let what = match (restart.as_slice(), required) {
@@ -147,7 +147,7 @@ pub(crate) fn configuration(
                 "Cloud-init heeds this on the first boot only, which is over: {}",
                 listed(&first_boot)
             ),
-            "change it in the guest, too, or make the boot disk anew".into(),
+            "change it in the guest, too, or create the boot disk again".into(),
         );
     }
     Condition::ok(

@@ -1,4 +1,4 @@
-//! An import as CDI's DataVolume tells it: whether it fails, what CDI says, and whether it moves.
+//! The state of an import in CDI's DataVolume: whether it fails, the message of CDI, and whether it makes progress.
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::validated::Source as DiskSource;
@@ -11,7 +11,7 @@ use crate::facts::words::unwrapped;
 use crate::facts::{ConditionFact, DataVolumeFact, find_condition};
 use crate::situation::Situation;
 
-/// Reasons of the condition `Running` that tell progress, in a DataVolume that does not run.
+/// Reasons of the condition `Running` that report progress, in a DataVolume that does not run.
 const PROGRESS: [&str; 7] = [
     "",
     "Completed",
@@ -35,7 +35,7 @@ const UNDER_WAY: [&str; 11] = [
     "PVCBound",
     "Upload",
 ];
-/// How events of a claim begin that tell no failure: of Kubernetes (`pkg/controller/volume/persistentvolume`), of
+/// First words of a claim's events that report no failure: of Kubernetes (`pkg/controller/volume/persistentvolume`), of
 /// external-provisioner and of CDI. The last is an update conflict of CDI's own.
 const IN_ORDER: [&str; 14] = [
     "waiting for first consumer",
@@ -53,7 +53,7 @@ const IN_ORDER: [&str; 14] = [
     "Successfully ",
     "Error saving claim",
 ];
-/// After this time without a byte, an import is said to stand still.
+/// An import that receives no byte for this time makes no progress.
 pub(crate) const STANDS_STILL: SignedDuration = SignedDuration::from_mins(3);
 
 /// Whether the importer fails. CDI restarts it for ever; the restart count stays.
@@ -70,7 +70,7 @@ pub(crate) fn fails(volume: &DataVolumeFact) -> bool {
     failed && !(at_work && volume.moves())
 }
 
-/// What CDI says of an import that does not get on.
+/// Returns CDI's texts about an import that makes no progress.
 pub(crate) fn words(situation: &Situation, volume: &DataVolumeFact) -> Vec<Evidence> {
     let running = find_condition(&volume.conditions, "Running");
     if running.is_some_and(|running| running.status == "True") && volume.moves() {

@@ -49,7 +49,7 @@ pub(crate) fn taken(taken: &Taken) -> Condition {
         .hint("give one of the two another address; the VM of the older one goes on meanwhile")
 }
 
-/// The operator cannot tell.
+/// Reports that the operator cannot check for conflicts of addresses.
 pub(crate) fn unseen(presence: Presence) -> Condition {
     Condition::unseen(TYPE, presence, "NetworkAttachmentDefinitions")
 }

@@ -42,7 +42,7 @@ fn under_way(situation: &Situation, bridge: &Bridge) -> Condition {
         return Condition::bad(
             TYPE,
             Reason::NotPermitted,
-            format!("{name} over {uplink} is not made: without the right to see {kind} nobody knows whether a node would be cut off"),
+            format!("{name} over {uplink} is not made: without permission to read {kind}, the operator cannot check whether a node would be cut off"),
         )
         .hint("apply the ClusterRoles of deploy/node-networks and for diagnosis (nodeNetworks.enabled and diagnosis.enabled of the chart)");
     }

@@ -1,5 +1,5 @@
-//! `SpecValid`: a CustomResourceDefinition that is older than the operator, told by its schema or, where that cannot be seen,
-//! by what the API server keeps of a status.
+//! `SpecValid`: a CRD that is older than the operator. The operator compares its schema. Without permission to read it, the
+//! operator compares a written status with the status that the API server kept.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ const TYPE: ConditionType = ConditionType::SpecValid;
 /// Most fields that one message lists.
 const DROPPED_MAX: usize = 5;
 
-/// What the CustomResourceDefinition does not know, or else that the API server cuts a status: then what was said of that
-/// stays until a status was written again.
+/// Reports the fields that the CRD lacks, or else that the API server drops fields of a status: that report stays until
+/// the next write of a status.
 pub(crate) fn condition(observed: &Observed) -> Option<Condition> {
     if let Some(definition) = observed.world.environment.own_crd() {
         return outdated(definition).map(said);

@@ -18,8 +18,8 @@ use crate::store::{Presence, Seen};
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
 const RUNNING: ConditionType = ConditionType::Running;
 
-/// Whether the VM has a node, and whether its guest runs. `Scheduled` is left out of a VM that is stopped. Without what is
-/// `asked` (of a manifest that is not valid) the VM is taken to be as asked.
+/// Whether the VM has a node, and whether its guest runs. A stopped VM has no `Scheduled`. `asked` is the valid spec and
+/// its power state. Without it (an invalid spec), the state of the VM counts as intended.
 pub(crate) fn conditions(
     vm: &VirtualMachineFact,
     observed: &Observed,
@@ -88,7 +88,7 @@ fn alive(
     }
 }
 
-/// A guest whose node does not answer, or is gone. KubeVirt keeps the phase `Running` then.
+/// Reports a guest on a node that does not answer or no longer exists. KubeVirt keeps the phase `Running` then.
 fn lost(instance: &VirtualMachineInstanceFact, observed: &Observed) -> Option<Condition> {
     let name = instance.node.as_deref()?;
     let nodes = &observed.world.environment.nodes;
@@ -202,7 +202,7 @@ pub(crate) fn held(vm: &VirtualMachineFact) -> Option<Condition> {
     )
 }
 
-/// A change that KubeVirt cannot carry out on a guest that runs.
+/// Reports a change that KubeVirt cannot apply to a running guest.
 pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let said = find_condition(&instance.conditions, "Synchronized")
         .filter(|said| said.status == "False" && !said.message.is_empty())?;
@@ -222,7 +222,7 @@ pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Co
     )
 }
 
-/// What KubeVirt says of a guest that it cannot start on its node; it tries again and again.
+/// Reports a guest that KubeVirt cannot start on its node. KubeVirt retries for ever.
 fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let said = find_condition(&instance.conditions, "Synchronized")
         .filter(|said| said.status == "False" && !is_of_user_data(said))?;
@@ -258,7 +258,11 @@ fn scheduled(instance: &VirtualMachineInstanceFact) -> Condition {
 fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>) -> Condition {
     if is_true(&instance.conditions, "Paused") {
         if wish.is_none_or(DesiredPower::pauses) {
-            return Condition::wished(RUNNING, Reason::Paused, "The guest is paused, as asked");
+            return Condition::wished(
+                RUNNING,
+                Reason::Paused,
+                "The guest is paused, as in the spec",
+            );
         }
         let name = &instance.meta.name;
         let paused = find_condition(&instance.conditions, "Paused");
@@ -280,7 +284,8 @@ fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>
     Condition::ok(RUNNING, Reason::Running, "The guest runs")
 }
 
-/// Whether the guest failed before it ran, between two attempts or during the next: KubeVirt forgets it when one succeeds.
+/// Whether the guest failed before it ran, between two attempts or during the next. KubeVirt resets the count after a
+/// success.
 fn fails_to_start(vm: &VirtualMachineFact) -> bool {
     vm.start_failures > 0 || vm.printable_status == "CrashLoopBackOff"
 }
@@ -302,10 +307,11 @@ fn crash_loop(vm: &VirtualMachineFact) -> Condition {
 
 /// Crashes that are longer ago do not count.
 const CRASH_WINDOW: SignedDuration = SignedDuration::from_mins(10);
-/// How many crashes KubeVirt's events must tell before they are called a loop.
+/// How many crashes KubeVirt's events must report to count as a loop.
 const CRASHES: u64 = 3;
 
-/// A guest that ran and crashed, as the events of its instances tell. KubeVirt starts it again at once, and does not count.
+/// Reports a guest that ran and crashed, from the events of its instances. KubeVirt starts it again at once, and does not
+/// count crashes.
 fn crashed(vm: &VirtualMachineFact, observed: &Observed) -> Option<Condition> {
     let events = &observed.memory.queried.children.events;
     let (name, namespace) = (&vm.meta.name, &vm.meta.namespace);
@@ -379,7 +385,7 @@ fn without_instance(
         .and_then(|name| name.parse::<RunStrategy>().ok());
     match (vm.printable_status.as_str(), strategy) {
         ("Stopping", _) => stopping("The guest is shutting down"),
-        // What KubeVirt says of a VM that nobody starts is about its disks.
+        // For a VM that no one starts, KubeVirt's status is about its disks.
         (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
         ("CrashLoopBackOff", _) => crash_loop(vm),
         (_, Some(RunStrategy::Always)) if fails_to_start(vm) => crash_loop(vm),
@@ -417,7 +423,8 @@ fn without_instance(
 
 /// A VM that KubeVirt does not start by itself.
 fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) -> Condition {
-    let as_asked = || Condition::wished(RUNNING, Reason::Halted, "The VM is stopped, as asked");
+    let as_asked =
+        || Condition::wished(RUNNING, Reason::Halted, "The VM is stopped, as in the spec");
     let Some(wish) = wish else {
         return as_asked();
     };
@@ -428,7 +435,7 @@ fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) 
         return Condition::bad(
             RUNNING,
             Reason::StoppedElsewhere,
-            "Somebody stopped the VM, for instance with virtctl, and the Wukong has not asked anew",
+            "The VM was stopped outside the Wukong, for example with virtctl stop",
         )
         .about(object)
         .hint(format!(
@@ -439,8 +446,8 @@ fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) 
     as_asked()
 }
 
-/// A VM whose pod has no node. KubeVirt's condition `PodScheduled` says so in two other cases as well: a claim is
-/// missing, and, left over, after a stop or through a whole import. Only the scheduler's own words count.
+/// Reports a VM with a pod that has no node. KubeVirt's condition `PodScheduled` is also false in two other cases: a claim
+/// is missing, or the condition is left over from before a stop or an import. Only the message of the scheduler counts.
 fn scheduling(vm: &VirtualMachineFact, instance: &VirtualMachineInstanceFact) -> Condition {
     let object = format!("VirtualMachineInstance/{}", instance.meta.name);
     if let Some(refused) = find_condition(&instance.conditions, "Synchronized")

@@ -1,4 +1,4 @@
-//! `SpecValid`: the manifest can be carried out.
+//! `SpecValid`: whether the operator can apply the spec.
 
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
 
@@ -10,7 +10,7 @@ use crate::world::World;
 
 const TYPE: ConditionType = ConditionType::SpecValid;
 
-/// A manifest that breaks rules of its own, or only those that the operator's settings add.
+/// Reports an invalid spec. `by_policy`: only rules of the operator settings reject it.
 pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Condition {
     if by_policy {
         return Condition::bad(TYPE, Reason::PolicyViolation, error.to_string())
@@ -20,7 +20,7 @@ pub(crate) fn invalid(error: &InvalidWukong, by_policy: bool) -> Condition {
         .hint("correct the manifest; `kubectl explain wukong.spec` documents each field")
 }
 
-/// Disks that cannot be changed as asked: a smaller size, or another source.
+/// Reports disks that cannot change as in the spec: a smaller size, or another source.
 pub(crate) fn immutable(disks: &[DiskSeen], data_volumes: &[Body]) -> Option<Condition> {
     disks.iter().enumerate().find_map(|(index, seen)| {
         if seen.state != DiskState::Free {
@@ -65,7 +65,7 @@ fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<
     })
 }
 
-/// An object of somebody else's under one of our names.
+/// Reports a foreign object that has one of our names.
 pub(crate) fn name_conflict(
     wukong: &ValidatedWukong,
     disks: &[DiskSeen],
@@ -76,7 +76,7 @@ pub(crate) fn name_conflict(
         DiskState::Taken { object, owner } => Some(taken(object, owner)),
         DiskState::Free | DiskState::Wait => None,
     });
-    // Whether a disk's object is ours is a matter of its own: retained ones have no controller.
+    // The disks above have their own check: retained ones have no controller.
     let others = || {
         bodies
             .iter()
@@ -91,7 +91,8 @@ pub(crate) fn name_conflict(
     disk.or_else(others)
 }
 
-/// A write that was refused because somebody else's object has the name: the only way to know it of Secrets.
+/// Reports a write that the API server rejected because a foreign object has the name. For Secrets, which the operator
+/// may not read, there is no other way to know it.
 pub(crate) fn name_refused(refused: &Target) -> Condition {
     taken(&refused.to_string(), "it does not belong to this Wukong")
 }
@@ -106,16 +107,13 @@ fn taken(object: &str, owner: &str) -> Condition {
     .hint("rename this Wukong or the other object, or delete the other object")
 }
 
-/// A manifest that can be carried out, though perhaps not every field of it.
+/// Reports a valid spec, and the fields of it that have no effect.
 pub(crate) fn valid(asked: &Wukong) -> Condition {
     let ignored = asked.ignored_fields();
     if !ignored.is_empty() {
         let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "The manifest can be carried out, but: {}",
-            ignored.join("; ")
-        );
+        let message = format!("The spec is valid, but: {}", ignored.join("; "));
         return Condition::ok(TYPE, Reason::UnsupportedCombination, message);
     }
-    Condition::ok(TYPE, Reason::Valid, "The manifest can be carried out")
+    Condition::ok(TYPE, Reason::Valid, "The spec is valid")
 }

@@ -232,7 +232,7 @@ fn plain_claim(situation: &Situation, name: &str, claim: &ClaimFact) -> Conditio
                     "{}: its dataSourceRef names {source}, which has to fill it",
                     waits.message
                 ),
-                ..waits.hint(format!("check that {source} exists in namespace {}; a restored claim whose source is gone has to be created again without dataSourceRef", claim.meta.namespace))
+                ..waits.hint(format!("check that {source} exists in namespace {}; if the source of a restored claim is gone, create the claim again without dataSourceRef", claim.meta.namespace))
             },
             None => waits,
         };
@@ -288,7 +288,7 @@ fn first_consumer(name: &str, claim: &str) -> Condition {
     )
 }
 
-/// Nothing binds the disk of a VM that is not started.
+/// Adds to the message how to bind the disk of a VM that stays stopped.
 fn until_it_starts(condition: Condition) -> Condition {
     let message = format!(
         "{}; for a VM that stays stopped, a pod that mounts the claim binds it, and the image is then imported",

@@ -1,4 +1,4 @@
-//! Causes: what the evidence means, in order.
+//! Causes: the meaning of the evidence, in order.
 
 use std::cmp::Reverse;
 
@@ -16,7 +16,7 @@ use crate::facts::words::innermost;
 pub(crate) struct Cause {
     pub condition: ConditionType,
     pub reason: Reason,
-    /// What is not as it should be, without why.
+    /// The state that is wrong, without its cause.
     pub state: String,
     /// One word for the cause.
     pub detail: &'static str,
@@ -64,7 +64,7 @@ impl Cause {
         }
     }
 
-    /// What the evidence means; `None` for texts that nobody can act on.
+    /// What the evidence means; `None` for texts that need no action.
     pub(crate) fn of(
         evidence: &Evidence,
         place: &Place,
@@ -130,7 +130,7 @@ fn placed(role: Role, condition: ConditionType, reason: Reason) -> (ConditionTyp
     }
 }
 
-/// What is not as it should be, in words that begin a message.
+/// The state that is wrong, in words that begin a message.
 fn state(evidence: &Evidence, condition: ConditionType) -> String {
     let disk = evidence.disk.as_deref().unwrap_or("?");
     match (evidence.role, condition) {

@@ -1,4 +1,4 @@
-//! What the rules say about a cluster and, where one is given, a Wukong.
+//! Runs the rules about a cluster and, if one is given, a Wukong.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -30,26 +30,26 @@ pub struct Check {
     /// The condition that it is about.
     #[serde(serialize_with = "as_text")]
     pub condition: ConditionType,
-    /// The reason that it looks for; `NotPermitted` or `NotObserved` where it could not look.
+    /// The reason that it checks for; `NotPermitted` or `NotObserved` if it could not check.
     #[serde(serialize_with = "as_text")]
     pub reason: Reason,
-    /// How it came out.
+    /// Its result.
     #[serde(serialize_with = "as_text")]
     pub status: CheckStatus,
     /// The object that it is about, as `Kind/name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// What is the matter, in one sentence; for a check that passes, what holds.
+    /// The state and cause, in one sentence; for a check that passes, the state that holds.
     pub message: String,
     /// What to do next; nothing for a check that passes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
     /// Section of the troubleshooting guide.
     pub anchor: String,
-    /// What the message rests on, a line each.
+    /// Facts that the message is based on, a line each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<String>,
-    /// The chain from the Wukong to the cause, where texts of other programs tell it.
+    /// The chain from the Wukong to the cause, from the messages of other programs.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub chain: Vec<EvidenceLink>,
 }
@@ -58,22 +58,22 @@ fn as_text<S: Serializer>(name: &impl Display, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(name)
 }
 
-/// How a check came out.
+/// The result of a check.
 #[derive(AsRefStr, Clone, Copy, Debug, strum::Display, Eq, PartialEq)]
 pub enum CheckStatus {
-    /// All is well.
+    /// The rule holds.
     Pass,
-    /// It works, and yet something should be known.
+    /// The VM works, with a restriction that the user should know.
     Warn,
     /// It does not work.
     Fail,
-    /// It could not be judged.
+    /// It could not be checked.
     Unknown,
 }
 
-/// Judges whether this cluster can run VMs, or this VM: every check that applies, in causal order.
+/// Checks whether this cluster can run VMs, or this VM: returns every check that applies, in causal order.
 ///
-/// Quotas are judged as for a VM that does not run yet.
+/// Quotas are checked as for a VM that does not run yet.
 pub fn preflight(
     environment: &Environment,
     wukong: Option<&ValidatedWukong>,
@@ -90,8 +90,8 @@ pub fn preflight(
     judge(&input, RULES.iter())
 }
 
-/// The same for one Wukong, without the evidence of what is in order. `provisioners` are the pods of provisioners that are
-/// no CSI drivers.
+/// The same for one Wukong, without the evidence of checks that pass. `provisioners` are the pods of provisioners that
+/// are no CSI drivers.
 pub(crate) fn checks(
     environment: &Environment,
     provisioners: &Store<PodFact>,
@@ -117,7 +117,7 @@ pub(crate) fn emulation(environment: &Environment, now: Timestamp) -> Option<Che
         environment,
         provisioners: &environment.provisioner_pods,
         wukong: None,
-        // The rule does not ask for nodes, and they are many.
+        // The rule does not read nodes, and a cluster may have many.
         nodes: Nodes::new(unknown, None, now),
         now,
         thorough: false,
@@ -125,7 +125,7 @@ pub(crate) fn emulation(environment: &Environment, now: Timestamp) -> Option<Che
     judge(&input, RULES.iter().filter(|rule| rule.id == "emulation")).pop()
 }
 
-/// What is found in the manifest alone.
+/// Returns the checks of the rules that read only the spec.
 pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check> {
     let environment = &Environment::default();
     let input = RuleInput {
@@ -139,8 +139,8 @@ pub(crate) fn of_manifest(wukong: &ValidatedWukong, now: Timestamp) -> Vec<Check
     judge(&input, RULES.iter().filter(|rule| rule.of_manifest))
 }
 
-/// The check that decides a condition: the first that fails, in causal order; else the first that could not be judged; else
-/// the first that is worth saying; else one that passes.
+/// The check that decides a condition: the first that fails, in causal order; else the first that could not be checked;
+/// else the first warning; else one that passes.
 pub(crate) fn deciding(checks: &[Check], condition: ConditionType) -> Option<&Check> {
     let of_condition = || checks.iter().filter(|check| check.condition == condition);
     [CheckStatus::Fail, CheckStatus::Unknown, CheckStatus::Warn]
@@ -184,7 +184,7 @@ pub(crate) fn environment_ready(checks: &[Check]) -> Check {
 fn judge<'a>(input: &RuleInput, rules: impl Iterator<Item = &'a Rule>) -> Vec<Check> {
     let environment = input.environment;
     let platform = Platform::of(environment);
-    // Rules that do not hold or are not judged, each with the rule at the root of that.
+    // Rules that do not hold or are not checked, each with the rule that is the cause of that.
     let mut unmet: BTreeMap<&str, &'static str> = BTreeMap::new();
     let mut checks = Vec::new();
     for rule in rules {
@@ -193,7 +193,7 @@ fn judge<'a>(input: &RuleInput, rules: impl Iterator<Item = &'a Rule>) -> Vec<Ch
             Some(root) => Finding::Consequence(root),
             None => (rule.judge)(input),
         };
-        // A warning stands in nothing's way.
+        // A warning blocks no other rule.
         let broken = matches!(&finding, Finding::Found(found) if !found.mild);
         if let Some(root) = root.or(broken.then_some(rule.id)) {
             unmet.insert(rule.id, root);
@@ -267,7 +267,8 @@ fn check(
     })
 }
 
-/// On one line, without control characters, and of bounded length: names and messages of objects are other people's.
+/// Returns the text on one line, without control characters, and of bounded length: other users choose the names and
+/// messages of objects.
 fn line(text: &str) -> String {
     let mut chars = text.chars();
     let mut line: String = chars
@@ -281,7 +282,7 @@ fn line(text: &str) -> String {
     line
 }
 
-/// What to do about the last words of a component that does not run.
+/// Returns the hint for the last words of a component that does not run.
 fn component_hint(
     message: &str,
     environment: &Environment,
@@ -292,7 +293,7 @@ fn component_hint(
     matching::find(&evidence, &place, platform).map(|found| found.hint)
 }
 
-/// What to do on this platform, with the name of the KubeVirt resource filled in.
+/// Returns the hint for this platform, with the name of the KubeVirt resource filled in.
 fn hint(rule: &Rule, environment: &Environment, platform: Option<Platform>) -> String {
     let special = rule
         .platforms
@@ -309,7 +310,7 @@ pub(super) fn anchor(reason: Reason) -> String {
 }
 
 impl From<Check> for Condition {
-    /// The condition that a check decides. A warning leaves it true: it works. Only what cannot move does not.
+    /// Converts a check into the condition that it decides. A warning leaves the condition true, except `LiveMigratable`.
     fn from(check: Check) -> Self {
         let false_when_warned = check.condition == ConditionType::LiveMigratable;
         Self {
@@ -333,7 +334,7 @@ impl From<Check> for Condition {
 }
 
 impl From<Condition> for Check {
-    /// A condition as it is told to people.
+    /// Converts a condition into the form for people.
     fn from(condition: Condition) -> Self {
         Self {
             id: "condition",

@@ -10,7 +10,7 @@ use crate::facts::{ContainerFact, EventFact, Fact, PodFact, Terminated, find_con
 use crate::situation::Situation;
 use crate::store::{Presence, Seen};
 
-/// States of a container that is merely being made.
+/// States of a container that is still being created.
 const CREATING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// Events about a stage that a pod leaves behind once it has a node.
 const UNPLACED: [&str; 1] = ["FailedScheduling"];
@@ -33,13 +33,13 @@ const CDI_REPEATS: [&str; 5] = [
     "ErrUnableToClone",
     "Error",
 ];
-/// Texts that controllers print about each other's writes. They mean nothing.
+/// Texts that controllers print about each other's writes. They need no action.
 const HARMLESS: [&str; 2] = [
     "the object has been modified",
     "StorageError: invalid object",
 ];
 
-/// Everything that the pods and events of the Wukong tell.
+/// Collects the evidence from the pods and events of the Wukong.
 pub(crate) fn collect(situation: &Situation) -> Vec<Evidence> {
     let children = &situation.observed.memory.queried.children;
     let namespace = &situation.wukong.identity.namespace;
@@ -68,14 +68,14 @@ pub(crate) fn role(pod: &str) -> Role {
     }
 }
 
-/// Whether the guest of the VM is alive and ready.
+/// Whether the guest of the VM runs and is ready.
 fn guest_is_ready(situation: &Situation) -> bool {
     situation.instance.is_some_and(|instance| {
         instance.phase == "Running" && crate::facts::is_true(&instance.conditions, "Ready")
     })
 }
 
-/// Whether what the event is about still holds.
+/// Whether the state that the event is about still holds.
 fn counts(situation: &Situation, event: &EventFact) -> bool {
     let namespace = &situation.wukong.identity.namespace;
     let children = &situation.observed.memory.queried.children;
@@ -108,13 +108,13 @@ fn counts(situation: &Situation, event: &EventFact) -> bool {
         "VirtualMachine" => situation
             .vm
             .is_none_or(|vm| same(&vm.meta.uid) && !guest_is_ready(situation)),
-        // What the operator itself said.
+        // An event that the operator itself wrote.
         "Wukong" => false,
         _ => true,
     }
 }
 
-/// Whether the pod has left the stage behind that the event is about.
+/// Whether the pod has passed the stage that the event is about.
 fn is_over(pod: &PodFact, reason: &str) -> bool {
     let made = |container: &ContainerFact| {
         let waits = container.waiting.as_deref();
@@ -150,7 +150,7 @@ fn disk_of(situation: &Situation, object: &str) -> Option<usize> {
         object.contains(&seen.claim_name)
             || uid.is_some_and(|uid| !uid.is_empty() && object.contains(uid))
     };
-    // Of claims whose names begin alike, the longest is meant.
+    // Of several claims with the same start of the name, the one with the longest name is meant.
     let disks = situation.disks.iter().enumerate();
     disks
         .filter(|(_, seen)| works_for(seen))

@@ -17,9 +17,9 @@ pub(crate) struct Condition {
     pub object: Option<String>,
     /// What to do next.
     pub hint: Option<String>,
-    /// What the message rests on, a line each.
+    /// Facts that the message is based on, a line each.
     pub evidence: Vec<String>,
-    /// Texts of other programs that may tell more than the message does.
+    /// Texts of other programs that may name the cause better than the message does.
     pub words: Vec<Evidence>,
     /// The chain from the Wukong to the cause.
     pub chain: Vec<EvidenceLink>,
@@ -31,9 +31,9 @@ pub(crate) struct Condition {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Status {
     True,
-    /// Not so, because that is what is asked for.
+    /// False, because the spec requires it.
     Intended,
-    /// Not yet, and nothing is wrong: it comes by itself.
+    /// Not true yet, without an error: it becomes true without a user.
     Progressing,
     False,
     Unknown,
@@ -74,7 +74,7 @@ impl Condition {
         Self::new(type_, Status::True, reason, message)
     }
 
-    /// Something that does not hold because that is what is asked for, such as the running of a VM that is to stand still.
+    /// A state that the spec requires, such as a stopped VM with `powerState: Stopped`.
     pub(crate) fn wished(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(type_, Status::Intended, reason, message)
     }
@@ -91,7 +91,7 @@ impl Condition {
         Self::new(type_, Status::False, reason, message)
     }
 
-    /// Something that cannot be told, because objects of that kind cannot be seen.
+    /// A state that the operator does not know, because it observes no objects of that kind.
     pub(crate) fn unseen(type_: ConditionType, presence: Presence, kind: &str) -> Self {
         let unknown = |reason, message| Self::new(type_, Status::Unknown, reason, message);
         match presence {
@@ -100,7 +100,10 @@ impl Condition {
                 format!("The operator has no right to see {kind}"),
             )
             .hint(format!("let its role list and watch {kind}")),
-            _ => unknown(Reason::NotObserved, format!("Not heard of {kind} yet")),
+            _ => unknown(
+                Reason::NotObserved,
+                format!("Waiting for the initial list of {kind}"),
+            ),
         }
     }
 
@@ -114,21 +117,21 @@ impl Condition {
         self
     }
 
-    /// Adds texts that may tell the cause, which the message does not.
+    /// Adds texts that may name the cause, which the message does not.
     pub(crate) fn words(mut self, words: impl IntoIterator<Item = Evidence>) -> Self {
         self.words.extend(words);
         self.open = true;
         self
     }
 
-    /// Marks that nothing else tells more than the message.
+    /// Marks that the message names the cause.
     pub(crate) fn closed(mut self) -> Self {
         self.open = false;
         self
     }
 
-    /// Whether it says something about a VM that is as asked all the same: it runs, with a silent agent or with a change
-    /// that waits for a restart.
+    /// Whether it is about a VM that runs as in the spec: the guest agent does not answer, or a change waits for a
+    /// restart.
     pub(crate) fn is_advisory(&self) -> bool {
         matches!(
             self.type_,
@@ -138,13 +141,13 @@ impl Condition {
         )
     }
 
-    /// Whether there is nothing to say about it.
+    /// Whether it needs no attention.
     pub(crate) fn is_fine(&self) -> bool {
         matches!(self.status, Status::True | Status::Intended)
     }
 
-    /// Whether it keeps the VM from being as asked. What is not known of the cluster does not: objects are made, and
-    /// then it shows.
+    /// Whether it keeps the VM from the state in the spec. An unknown state of the cluster does not: the operator creates
+    /// the objects, and their state then shows whether the cluster can run the VM.
     pub(crate) fn blocks(&self) -> bool {
         let unknown_cluster = self.status == Status::Unknown
             && matches!(
@@ -157,7 +160,7 @@ impl Condition {
     }
 }
 
-/// What was said of a condition last.
+/// The last reported state of a condition.
 pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
     let status = wukong.status.as_ref()?;
     let mut conditions = status.conditions.iter();

@@ -34,7 +34,7 @@ pub enum Source {
     RejectedWrite,
     /// A migration that failed.
     Migration,
-    /// What nmstate says of a policy on a node.
+    /// NMState's message about a policy on a node.
     NodeNetwork,
     /// A pod of KubeVirt, CDI or Multus.
     Component,
@@ -74,7 +74,7 @@ pub(crate) struct Evidence {
     pub node: Option<String>,
     /// Since when.
     pub since: Option<Timestamp>,
-    /// When it was said last.
+    /// When the program printed it last.
     pub last: Option<Timestamp>,
 }
 

@@ -14,8 +14,8 @@ use super::{Check, CheckStatus, chain, collect, matching, scheduler};
 use crate::environment::Platform;
 use crate::situation::Situation;
 
-/// Names the causes in the conditions, and returns the findings that have no place there, because another one has it.
-/// `checks` are the results of the rules, and `waits` tells whether the pods and events were queried for this.
+/// Names the causes in the conditions, and returns the findings that no condition shows, because another finding has its
+/// place. `checks` are the results of the rules, and `waits` says whether the pods and events were queried for this.
 pub(crate) fn explain(
     situation: &Situation,
     life: Life,
@@ -73,7 +73,7 @@ pub(crate) fn knows(situation: &Situation, words: &[Evidence]) -> bool {
         .any(|one| matching::find(one, &place, platform).is_some())
 }
 
-/// The causes of the evidence, of each condition the first in order, and behind them those that another object adds.
+/// The causes of the evidence: of each condition the first in order, then those that another object adds.
 fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Cause> {
     let environment = &situation.observed.world.environment;
     let identity = &situation.wukong.identity;
@@ -81,11 +81,11 @@ fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Ca
     let platform = Platform::of(environment);
     let own = conditions.iter().filter(|condition| condition.open);
     let mut evidence: Vec<Evidence> = own.flat_map(|condition| condition.words.clone()).collect();
-    // KubeVirt repeats in the instance what the scheduler says of its pod.
+    // KubeVirt repeats the scheduler's message about the pod in the instance.
     let placing = |one: &Evidence| one.source == Source::Scheduler && one.role == Role::Guest;
     let repeated = evidence.iter().any(placing);
     evidence.extend(collect::collect(situation).into_iter().filter(|evidence| {
-        // Of a VM that runs, only what is being attached to it is in question.
+        // Of a running VM, only the disks that are being attached can fail.
         (life != Life::Runs || evidence.role == Role::Attachment)
             && !(repeated && placing(evidence))
     }));
@@ -111,7 +111,7 @@ fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Ca
     causes
 }
 
-/// Whether the check asks if something can be made that is there already, and that it counts itself.
+/// Whether the check is about an object that exists already, and that the check itself counts.
 fn is_past(situation: &Situation, check: &Check) -> bool {
     match check.id {
         "storage-quota" => situation.disks.iter().any(|seen| seen.claim.is_some()),
@@ -120,7 +120,7 @@ fn is_past(situation: &Situation, check: &Check) -> bool {
     }
 }
 
-/// Takes in what a rule finds.
+/// Adds the finding of a rule to the conditions.
 fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check>) {
     let Some(condition) = conditions
         .iter_mut()
@@ -140,7 +140,7 @@ fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check
     if waits {
         *condition = check.into();
     } else if condition.status != Status::False || condition.message == check.message {
-        // What has happened already cannot be prevented by what a check finds.
+        // A check cannot prevent what has already happened.
     } else if condition.reason == check.reason {
         condition.evidence.extend(check.evidence);
         condition.hint = condition.hint.take().or(check.hint);
@@ -149,8 +149,8 @@ fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check
     }
 }
 
-/// Whether a cause of this type changes the conditions that say that all is well: facts tell that objects are there, not
-/// that pods get at them.
+/// Whether a cause of this type replaces a condition that is true: facts show that objects exist, not that pods can use
+/// them.
 fn may_overrule(type_: ConditionType) -> bool {
     matches!(
         type_,
@@ -185,7 +185,7 @@ fn name(
     match condition.status {
         Status::False if condition.open => {
             let state = condition.message.clone();
-            // That a write is denied, or merely fails, is known from the HTTP status.
+            // The HTTP status already shows that a write is denied or fails.
             let general = cause.rank.is_unknown() || cause.reason == Reason::AdmissionDenied;
             let kept = (own && general).then_some(condition.reason);
             let own_hint = condition
@@ -196,7 +196,7 @@ fn name(
             condition.reason = kept.unwrap_or(condition.reason);
             condition.hint = own_hint.or(condition.hint.take());
         }
-        // A condition with a hint says more than what merely follows from it.
+        // A condition with a hint says more than a consequence of it.
         Status::Progressing if condition.hint.is_some() && cause.rank.is_consequence() => {}
         Status::Progressing | Status::Unknown if condition.open && !is_fluke(cause) => {
             *condition = named(&cause.state);
@@ -214,22 +214,22 @@ fn name(
     }
 }
 
-/// The condition that a cause is told in. What a program says about a stage stays with the condition of that stage, as long
-/// as the signature does not lead to an earlier one that says more.
+/// The condition that reports a cause. A cause from the message of a program stays with the condition of the stage that
+/// the message is about, unless the signature leads to an earlier condition that says more.
 fn type_of(conditions: &[Condition], cause: &Cause) -> ConditionType {
     let late = |type_| type_ >= ConditionType::Created;
     let owner = conditions
         .iter()
         .find(|condition| condition.open && condition.words.contains(&cause.evidence));
     match owner {
-        // What the API server rejects is not created, whatever the reason.
+        // An object that the API server rejects is not created, whatever the reason.
         Some(owner) if cause.evidence.role == Role::Write => owner.type_,
         Some(owner) if late(owner.type_) && late(cause.condition) => owner.type_,
         _ => cause.condition,
     }
 }
 
-/// Whether something that may heal by itself is said of something that merely takes its time.
+/// Whether the cause is an unknown text of an event without a time: the failure may pass by itself.
 fn is_fluke(cause: &Cause) -> bool {
     cause.rank.is_unknown()
         && cause.evidence.source == Source::Event
@@ -244,7 +244,7 @@ fn message(state: &str, cause: &Cause) -> String {
     }
 }
 
-/// Words come and go while a program retries: until there are new ones, the status keeps the cause that it names.
+/// Texts come and go while a program retries: until a new text comes, the status keeps the cause that it names.
 fn recall(situation: &Situation, condition: &mut Condition) {
     if !condition.open || condition.status != Status::False || !condition.chain.is_empty() {
         return;
@@ -260,13 +260,13 @@ fn recall(situation: &Situation, condition: &mut Condition) {
     }
 }
 
-/// A condition without a known cause says the words that it has.
+/// Adds the available texts to a condition without a known cause.
 fn close(condition: &mut Condition) {
     condition.open = false;
     condition.words.clear();
 }
 
-/// Keeps the causal order.
+/// Inserts the condition in the causal order.
 fn insert(conditions: &mut Vec<Condition>, condition: Condition) {
     let place = conditions
         .iter()
@@ -275,8 +275,8 @@ fn insert(conditions: &mut Vec<Condition>, condition: Condition) {
     conditions.insert(place, condition);
 }
 
-/// A launcher pod that cannot start has a node: kubelet and volume controllers speak of no others. KubeVirt says so only
-/// when the pod runs.
+/// Sets `Scheduled` of a VM with a launcher pod that cannot start. That pod has a node, because kubelet and volume
+/// controllers write events only about pods with a node. KubeVirt reports the node only when the pod runs.
 fn place(situation: &Situation, conditions: &mut [Condition]) {
     let namespace = &situation.wukong.identity.namespace;
     let children = &situation.observed.memory.queried.children;
@@ -318,8 +318,8 @@ fn place(situation: &Situation, conditions: &mut [Condition]) {
     }
 }
 
-/// A restart of the operator forgets what was queried, and does not make it less true: until it is queried again, the
-/// status keeps what it says.
+/// A restart of the operator loses the query results, which are still true: until the next query, the status keeps its
+/// cause.
 fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>) {
     let observed = situation.observed;
     let heard = observed.world.environment.is_heard();
@@ -355,7 +355,7 @@ fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>)
             .is_none_or(|now| now.reason == Reason::NotObserved);
         let told = !before.chain.is_empty() || before.reason == Reason::ProvisionerNotReady;
         let unheard = !heard && ((of_cluster && unknown) || (found && bad && better));
-        // The same cause, of which the pods and events tell more.
+        // The same cause, with more details from the pods and events.
         let same = now.as_ref().is_some_and(|now| now.reason == before.reason);
         let unqueried = !queried && told && bad && (better || same);
         if !unheard && !unqueried {

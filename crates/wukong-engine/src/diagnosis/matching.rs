@@ -1,4 +1,4 @@
-//! Holds texts against the table of signatures.
+//! Matches texts against the table of signatures.
 
 use std::sync::{LazyLock, OnceLock};
 
@@ -10,7 +10,7 @@ use super::signatures;
 use crate::environment::Platform;
 use crate::facts::words::unwrapped;
 
-/// Every signature: of two that match a text, the first is meant.
+/// Every signature: of two that match a text, the first counts.
 pub fn all() -> impl Iterator<Item = &'static Signature> {
     let families = signatures::AREAS
         .iter()

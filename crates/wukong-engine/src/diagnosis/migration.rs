@@ -1,12 +1,12 @@
-//! `LiveMigratable`: what KubeVirt says about moving a VM that runs.
+//! `LiveMigratable`: KubeVirt's condition about the migration of a running VM.
 
 use wukong_api::{ConditionType, Reason};
 
 use super::check::{Check, CheckStatus, anchor};
 use crate::facts::{ConditionFact, find_condition};
 
-/// KubeVirt's reasons for its condition `LiveMigratable` (`staging/src/kubevirt.io/api/core/v1/types.go`), ours, and
-/// what to do.
+/// KubeVirt's reasons for its condition `LiveMigratable` (`staging/src/kubevirt.io/api/core/v1/types.go`), our reasons,
+/// and the hints.
 const REASONS: [(&str, Reason, &str); 3] = [
     (
         "DisksNotLiveMigratable",
@@ -25,7 +25,7 @@ const REASONS: [(&str, Reason, &str); 3] = [
     ),
 ];
 
-/// The condition `LiveMigratable` from the conditions of a VirtualMachineInstance; `None` while KubeVirt says nothing.
+/// The condition `LiveMigratable` from the conditions of a VirtualMachineInstance; `None` if KubeVirt has no such condition.
 pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check> {
     let said = find_condition(conditions, "LiveMigratable")?;
     let check = |status, reason, message: String, hint: Option<&str>| Check {

@@ -8,9 +8,9 @@
 //!                                     signature ─> cause ─> explain ─> conditions, with chains
 //! ```
 //!
-//! [`preflight`] judges a cluster, or a VM that is not applied yet, by the table of [`rules`] alone. A VM that waits is
-//! explained by its evidence, too: texts of other programs, each with its object, held against the table of [`signatures`].
-//! A settled VM is not matched against anything.
+//! [`preflight`] checks a cluster, or a VM that is not applied yet, by the table of [`rules`] alone. For a VM that waits,
+//! the diagnosis also reads evidence: texts of other programs, each with its object, matched against the table of
+//! [`signatures`]. It matches nothing for a settled VM.
 
 mod cause;
 mod chain;

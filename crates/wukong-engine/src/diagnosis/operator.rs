@@ -1,4 +1,4 @@
-//! Whether the operator itself works, as far as a reader without it can tell.
+//! Checks whether the operator itself works, as far as another reader of the cluster can see it.
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::{ConditionType, Reason, Wukong, names};
@@ -6,11 +6,11 @@ use wukong_api::{ConditionType, Reason, Wukong, names};
 use super::check::{Check, CheckStatus, anchor};
 use crate::world::World;
 
-/// How long the operator may take until it writes something of a new Wukong, and until it has processed a change.
+/// How long the operator may take until its first write for a new Wukong, and until it has processed a change.
 const BEGINS: SignedDuration = SignedDuration::from_secs(5);
 const PROCESSES: SignedDuration = SignedDuration::from_mins(1);
 
-/// A Wukong that the operator has not processed. Only a reader that is not the operator asks.
+/// Reports a Wukong that the operator has not processed. Only readers other than the operator call it.
 pub fn silent(wukong: &Wukong, world: &World, now: Timestamp) -> Option<Check> {
     let metadata = &wukong.metadata;
     let name = metadata.name.as_deref().unwrap_or_default();
@@ -48,7 +48,7 @@ pub fn silent(wukong: &Wukong, world: &World, now: Timestamp) -> Option<Check> {
     })
 }
 
-/// Whether the operator has created something of the Wukong.
+/// Whether the operator has created an object of the Wukong.
 fn has_objects(wukong: &Wukong, world: &World) -> bool {
     let namespace = wukong.metadata.namespace.as_deref().unwrap_or_default();
     let name = wukong.metadata.name.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What WukongPolicies say of a Wukong, as a check before the others.
+//! The check of a Wukong against WukongPolicies, before the other checks.
 
 use wukong_api::validate::Problem;
 use wukong_api::{ConditionType, Reason};
@@ -7,8 +7,8 @@ use super::Check;
 use super::check::{CheckStatus, anchor};
 use crate::store::Presence;
 
-/// The check of a Wukong against the WukongPolicies that are about its namespace: `problems` is what they do not allow.
-/// `None` where there are no such policies to speak of, because the cluster does not know the kind or was not asked.
+/// The check of a Wukong against the WukongPolicies of its namespace: `problems` is what they do not allow. `None` if
+/// the cluster does not serve the kind or the policies were not read.
 pub fn policies(presence: Presence, problems: &[Problem]) -> Option<Check> {
     let check = Check {
         id: "policies",
@@ -39,7 +39,7 @@ pub fn policies(presence: Presence, problems: &[Problem]) -> Option<Check> {
                 0 => first.to_string(),
                 number => format!("{first}; and {number} more"),
             },
-            hint: Some("ask for what the policy allows, or have whoever administers the cluster change it; kubectl explain wukongpolicy.spec tells what it can say".into()),
+            hint: Some("change the spec to what the policy allows, or ask a cluster administrator to change the policy; kubectl explain wukongpolicy.spec documents its fields".into()),
             evidence: problems.iter().map(ToString::to_string).collect(),
             ..check
         }),

@@ -1,6 +1,6 @@
-//! The scheduler's words, taken apart per phrase, and told again per node.
+//! Splits the scheduler's message into phrases, and explains them per node.
 //!
-//! What each phrase means stands in the table of [signatures](super::signatures) like every other text.
+//! The meaning of each phrase is in the table of [signatures](super::signatures), as for every other text.
 
 use std::cmp::Reverse;
 
@@ -10,9 +10,9 @@ use super::cause::{Cause, rank};
 use super::evidence::{Evidence, Role};
 use super::matching::{self, Match};
 use super::signature::{Permanence, Place};
-use crate::environment::demand::Stage;
+use crate::environment::Platform;
+use crate::environment::demand::{CPU_MODEL, Stage};
 use crate::environment::nodes::Nodes;
-use crate::environment::{Environment, Platform};
 use crate::facts::PodFact;
 use crate::facts::words::listed;
 use crate::situation::Situation;
@@ -50,8 +50,6 @@ const CONTROL_PLANE: [&str; 2] = [
     "node-role.kubernetes.io/control-plane",
     "node-role.kubernetes.io/master",
 ];
-/// Labels that KubeVirt adds to the selector of its pods.
-const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
 
 /// Takes the scheduler's message apart; `None` for any other text, KubeVirt's about missing claims included.
 pub fn parse(text: &str) -> Option<Unschedulable> {
@@ -101,7 +99,7 @@ fn counted(piece: &str) -> Option<(u32, &str)> {
     ))
 }
 
-/// A phrase with what is known of it.
+/// A phrase with its facts.
 struct Known {
     phrase: Phrase,
     found: Option<Match>,
@@ -125,8 +123,8 @@ impl Known {
     }
 }
 
-/// Why no node takes a pod, from the scheduler's message. One sentence of the scheduler covers many causes, so nodes that are out for
-/// reasons that the facts tell are not what is blamed, as long as there are others.
+/// Why no node takes a pod, from the scheduler's message. One message of the scheduler covers many causes. Nodes that are
+/// excluded for reasons in the facts are blamed only if there are no others.
 pub(crate) fn cause(
     situation: &Situation,
     evidence: &Evidence,
@@ -209,7 +207,12 @@ fn blamed<'a>(known: &'a [Known], nodes: &Nodes) -> Option<&'a Known> {
             .sum();
         u32::try_from(count).unwrap_or(u32::MAX)
     };
-    let placement = count(&[Stage::Placement, Stage::Handler, Stage::MachineType]);
+    let placement = count(&[
+        Stage::Placement,
+        Stage::Handler,
+        Stage::MachineType,
+        Stage::CpuModel,
+    ]);
     let devices = count(&[Stage::Kvm, Stage::Tun, Stage::VhostNet, Stage::DevicePlugin]);
     let placed = known
         .iter()
@@ -243,7 +246,7 @@ fn of_importer(cause: &mut Cause, blamed: Option<&Known>) {
     }
 }
 
-/// What the facts of nodes, claims and the pod add. A field of the Wukong is named only if it is set.
+/// Adds the facts of nodes, claims and the pod. A field of the Wukong is named only if it is set.
 fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, cause: &mut Cause) {
     let wukong = situation.wukong;
     let environment = &situation.observed.world.environment;
@@ -302,7 +305,7 @@ fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, caus
     }
 }
 
-/// The label that the pod of the VM asks for and that no node has, and what to do.
+/// The label that the pod of the VM requires and that no node has, and the hint.
 fn missing_label(situation: &Situation) -> Option<(String, String)> {
     let environment = &situation.observed.world.environment;
     let children = &situation.observed.memory.queried.children;
@@ -323,7 +326,11 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
     let edit = format!("kubectl edit kubevirt {name} -n {kubevirt}");
     let message = format!("no node has the label {key}={value}");
     if let Some(model) = key.strip_prefix(CPU_MODEL) {
-        let offered = models(environment);
+        let models = environment.cpu_models();
+        let offered = match models.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", listed(models.into_iter())),
+        };
         return Some((
             format!("no node offers the CPU model {model} (label {key})"),
             format!(
@@ -349,20 +356,4 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
         )
     };
     Some((message, hint))
-}
-
-/// CPU models that the nodes offer.
-fn models(environment: &Environment) -> String {
-    let mut models: Vec<&str> = environment
-        .nodes
-        .iter()
-        .flat_map(|node| node.labels.keys())
-        .filter_map(|key| key.strip_prefix(CPU_MODEL))
-        .collect();
-    models.sort_unstable();
-    models.dedup();
-    match models.is_empty() {
-        true => String::new(),
-        false => format!(" ({})", listed(models)),
-    }
 }

@@ -1,4 +1,4 @@
-//! Signatures: what is known of the error texts of other programs, one row a failure.
+//! Signatures: the known error texts of other programs, one row for each failure.
 
 use regex_lite::Captures;
 use wukong_api::{ConditionType, Reason};
@@ -6,7 +6,7 @@ use wukong_api::{ConditionType, Reason};
 use super::evidence::{Evidence, Role, Source};
 use crate::environment::{Environment, Platform};
 
-/// A text that a program prints when something fails, and what that means.
+/// A text that a program prints when something fails, and its meaning.
 #[derive(Debug)]
 pub struct Signature {
     /// Its name; it begins with its area.
@@ -17,7 +17,7 @@ pub struct Signature {
     pub reasons: &'static [&'static str],
     /// A part of the text that is the same in every version of the program.
     pub needle: &'static str,
-    /// A regular expression over the text whose named groups are the captures; empty: the needle suffices.
+    /// A regular expression over the text. Its named groups are the captures. If empty, the needle suffices.
     pub pattern: &'static str,
     /// The condition that it keeps from being true.
     pub condition: ConditionType,
@@ -25,21 +25,21 @@ pub struct Signature {
     pub reason: Reason,
     /// One word that stands behind the state in the message, such as `DNS`; empty: none.
     pub detail: &'static str,
-    /// What went wrong. `{host}` and the like stand for captures and for the words of [`PLACES`].
+    /// The cause. `{host}` and the like stand for captures and for the words of [`PLACES`].
     pub message: &'static str,
-    /// What to do, with the same placeholders.
+    /// The hint, with the same placeholders.
     pub hint: &'static str,
-    /// What to do instead on platforms where that differs.
+    /// Hints for platforms that need another one.
     pub platforms: &'static [(Platform, &'static str)],
-    /// Whether it heals by itself.
+    /// Whether the failure passes without a user.
     pub permanence: Permanence,
-    /// The programs that print the text, and the version whose source was read.
+    /// The programs that print the text, and the version of their source that was read.
     pub source: &'static str,
-    /// What it means, for the troubleshooting guide.
+    /// The meaning, for the troubleshooting guide.
     pub doc: &'static str,
 }
 
-/// Whether a failure goes away by itself. Of two causes of one condition, the earlier in this order is named.
+/// Whether a failure passes without a user. Of two causes of one condition, the earlier in this order is named.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Permanence {
     /// It never heals: the object has to be made again.
@@ -48,12 +48,12 @@ pub enum Permanence {
     Person,
     /// It may heal by itself.
     Transient,
-    /// It follows from another failure, and is named only while nothing tells that one.
+    /// It follows from another failure, and is named only while no text names that one.
     Consequence,
 }
 
-/// Where the API server's answer to a rejected write appears: in the operator's own writes, and in what KubeVirt and CDI say of
-/// theirs.
+/// Where the API server's answer to a rejected write appears: in the operator's own writes, and in KubeVirt's and CDI's
+/// messages about their writes.
 pub(crate) const REJECTIONS: &[Source] = &[
     Source::RejectedWrite,
     Source::VmFailure,

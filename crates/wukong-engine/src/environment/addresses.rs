@@ -1,7 +1,7 @@
-//! Who asks for which MAC and which static address on which network. Two guests with the same one take each other's
-//! traffic away, and neither they nor the cluster say why.
+//! Which Wukong uses which MAC and which static address on which network. Two guests with the same one take each other's
+//! traffic away, and neither they nor the cluster report the cause.
 //!
-//! Derived MACs and addresses from DHCP are nobody else's, so only what manifests name is kept.
+//! Derived MACs and addresses from DHCP are unique, so only those in a spec are kept.
 
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -16,19 +16,19 @@ use wukong_api::{Mac, OperatorSettings, Reason, ValidatedWukong, Wukong};
 
 use crate::store::Presence;
 
-/// How many Wukongs of the same second are asked which of them has a VM.
+/// Most Wukongs of the same second for which the index checks which one has a VM.
 const RIVALS_MAX: usize = 16;
 
 /// Namespace and name of a Wukong.
 pub type WukongName = (String, String);
 
-/// What Wukongs ask for, by network.
+/// The addresses in the specs of Wukongs, by network.
 #[derive(Clone, Debug, Default)]
 pub struct Addresses {
     presence: Presence,
-    /// Who asks for it, the oldest first.
+    /// The Wukongs with this address, the oldest first.
     askers: HashMap<Asked, BTreeSet<Arc<Asker>>>,
-    /// What each Wukong asks for, where that is anything.
+    /// The addresses of each Wukong that has any.
     asked: HashMap<WukongName, (Arc<Asker>, BTreeSet<Asked>)>,
 }
 
@@ -40,7 +40,7 @@ struct Asked {
 }
 
 impl Asked {
-    /// What it is called when two ask for it.
+    /// The reason of the condition when two Wukongs have the same address.
     fn reason(&self) -> Reason {
         match self.address {
             Address::Mac(_) => Reason::MACConflict,
@@ -49,14 +49,14 @@ impl Asked {
     }
 }
 
-/// Where two NICs hear each other.
+/// The network segment of a NIC: NICs of one segment reach each other.
 #[derive(Clone, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
 enum Wire {
     #[strum(to_string = "NetworkAttachmentDefinition {name}")]
     Definition { namespace: String, name: String },
     #[strum(to_string = "bridge {name}")]
     Bridge { name: String, vlan: Option<u16> },
-    /// A VM gets any device of the resource, so all of them lead to the same place.
+    /// A VM gets any device of the resource, so all of them lead to the same network.
     #[strum(to_string = "resource {name}")]
     Resource { name: String, vlan: Option<u16> },
 }
@@ -69,7 +69,7 @@ enum Address {
     Ip(IpAddr),
 }
 
-/// A Wukong that asks for an address, in order of age.
+/// A Wukong with an address in its spec, in order of age.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Asker {
     /// When it was made.
@@ -85,7 +85,7 @@ impl Asker {
     }
 }
 
-/// An address of which another Wukong has the right.
+/// An address that another, older Wukong has.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Taken {
     pub reason: Reason,
@@ -95,12 +95,12 @@ pub(crate) struct Taken {
 }
 
 impl Addresses {
-    /// Whether the Wukongs of the cluster are known.
+    /// Whether the Wukongs of the cluster are observed.
     pub fn presence(&self) -> Presence {
         self.presence
     }
 
-    /// Takes note that Wukongs cannot be seen.
+    /// Clears the index, because Wukongs cannot be observed.
     pub fn clear(&mut self, presence: Presence) {
         *self = Self {
             presence,
@@ -108,8 +108,7 @@ impl Addresses {
         };
     }
 
-    /// Takes in all Wukongs that there are. Returns those for which that may change something, besides what they ask for
-    /// themselves.
+    /// Replaces the index by the addresses of all Wukongs. Returns the Wukongs that are affected by addresses of others.
     pub fn replace<'a>(&mut self, all: impl IntoIterator<Item = &'a Wukong>) -> Vec<WukongName> {
         self.presence = Presence::Served;
         let mut gone: BTreeSet<WukongName> = self.asked.keys().cloned().collect();
@@ -124,8 +123,8 @@ impl Addresses {
         others
     }
 
-    /// Takes in what a Wukong asks for. A manifest that is not valid is not carried out, so what it asked for before
-    /// counts. Returns the others for which that may change something.
+    /// Stores the addresses of a Wukong. The operator does not apply an invalid spec, so for such a Wukong the addresses
+    /// before count. Returns the other Wukongs that are affected.
     pub fn note(&mut self, wukong: &Wukong) -> Vec<WukongName> {
         let (namespace, name) = name_of(wukong);
         if !wukong.spec.networks.iter().any(asks) {
@@ -151,7 +150,7 @@ impl Addresses {
         self.set(asker, asked)
     }
 
-    /// Takes note that a Wukong is gone. Returns the others for which that may change something.
+    /// Removes a Wukong that is gone. Returns the other Wukongs that are affected.
     pub fn forget(&mut self, namespace: &str, name: &str) -> Vec<WukongName> {
         let key = (namespace.to_owned(), name.to_owned());
         let Some((asker, asked)) = self.asked.remove(&key) else {
@@ -163,7 +162,7 @@ impl Addresses {
             .collect()
     }
 
-    /// The Wukongs that ask for what another asks for.
+    /// Returns the Wukongs that share an address with another Wukong.
     pub fn rivals(&self) -> BTreeSet<WukongName> {
         let shared = self.askers.values().filter(|all| all.len() > 1);
         shared.flatten().map(|asker| asker.key()).collect()
@@ -186,7 +185,8 @@ impl Addresses {
         others
     }
 
-    /// Adds or removes one that asks. The others are concerned when it is of the oldest: they are told who that is.
+    /// Adds or removes a Wukong with this address. The others are affected if it is one of the oldest: their messages name
+    /// the oldest.
     fn change(&mut self, asked: &Asked, asker: &Arc<Asker>, asks: bool) -> Vec<WukongName> {
         let all = self.askers.entry(asked.clone()).or_default();
         if asks {
@@ -203,8 +203,8 @@ impl Addresses {
         others
     }
 
-    /// The first address of these NICs that another Wukong has the right to: the older one. Of those that were made in the
-    /// same second, as by one `kubectl apply`, the one that `has_vm`. `reason` tells whether it is about MACs or addresses.
+    /// The first address of these NICs that an older Wukong has. Of Wukongs that were created in the same second, as by one
+    /// `kubectl apply`, the one that `has_vm` counts as older. `reason` selects MACs or addresses.
     pub(crate) fn taken(
         &self,
         wukong: &ValidatedWukong,
@@ -267,14 +267,14 @@ fn name_of(wukong: &Wukong) -> WukongName {
     (wukong.namespace().unwrap_or_default(), wukong.name_any())
 }
 
-/// Whether an entry of the manifest names an address.
+/// Whether a network of the spec names an address.
 fn asks(network: &Network) -> bool {
     let ip = network.ip_config.as_ref();
     let fixed = ip.is_some_and(|ip| ip.address.is_some() || !ip.addresses.is_empty());
     network.mac_address.is_some() || fixed
 }
 
-/// Whether a Wukong asks for any address itself.
+/// Whether the spec of a Wukong names any address.
 pub(crate) fn asks_for_any(wukong: &ValidatedWukong) -> bool {
     wukong
         .nics
@@ -282,7 +282,7 @@ pub(crate) fn asks_for_any(wukong: &ValidatedWukong) -> bool {
         .any(|nic| !of_nic(wukong, nic).is_empty())
 }
 
-/// What a NIC asks for.
+/// The addresses of a NIC.
 fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
     let mac = nic.mac_given.then_some(Address::Mac(nic.mac));
     let ips = nic.ip.iter().flat_map(|ip| &ip.addresses);
@@ -294,8 +294,8 @@ fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
     addresses.filter_map(asked).collect()
 }
 
-/// Where a NIC leads, as far as that can be told from its manifest: what lies behind two definitions, bridges or resources
-/// of different names may be one network, and nobody is blamed for that.
+/// The network that a NIC leads to, as far as its spec shows it. Two NADs, bridges or resources with different names may
+/// be one network: the operator does not report that.
 fn wire(wukong: &ValidatedWukong, nic: &Nic) -> Option<Wire> {
     Some(match (&nic.attachment, &nic.bridge) {
         (Attachment::Existing(name), _) => Wire::Definition {
@@ -308,7 +308,7 @@ fn wire(wukong: &ValidatedWukong, nic: &Nic) -> Option<Wire> {
         },
         (Attachment::Planned(_), None) => Wire::Resource {
             name: wukong_network::resource(nic)?,
-            // The VLAN of a macvtap device is the one of its lower device, for which the resource stands.
+            // The VLAN of a macvtap device is the one of its lower device, which the resource implies.
             vlan: nic.vlan.filter(|_| nic.kind == NetworkType::Sriov),
         },
     })

@@ -1,4 +1,4 @@
-//! Bridges that are made on nodes: which, whether they may be, and what NMState made of the wish.
+//! Bridges that the operator makes on nodes: which ones, whether it may make them, and the result of NMState.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
 use crate::target::Kind;
 
-/// A bridge that is to be made, as the policy that makes it. Who else asks for it does not matter.
+/// A bridge to make, with its NNCP. Other Wukongs that require the same bridge do not matter.
 #[derive(Clone, Debug)]
 pub(crate) struct Bridge {
     /// The policy.
@@ -30,7 +30,7 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    /// The bridges that a Wukong asks for and may have.
+    /// The bridges that the spec of a Wukong requires and that the operator may make.
     pub(crate) fn wanted(wukong: &ValidatedWukong) -> Vec<Self> {
         let policies = wukong_network::node_policies(wukong);
         policies.iter().filter_map(Self::of).collect()
@@ -48,13 +48,13 @@ impl Bridge {
         })
     }
 
-    /// The policy as it is stored, be it as we want it or not.
+    /// The NNCP as it is stored, up to date or not.
     fn policy<'a>(&self, environment: &'a Environment) -> Option<&'a NodePolicyFact> {
         let policies = &environment.node_policies;
         policies.get("", &self.body.target.name).present()
     }
 
-    /// The policy, if it is stored as we want it.
+    /// The NNCP, if it is stored as we want it.
     fn stored<'a>(&self, environment: &'a Environment) -> Option<&'a NodePolicyFact> {
         let wanted = |policy: &&NodePolicyFact| {
             policy.meta.owned_hash.as_ref() == Some(&self.body.hash) && !policy.meta.deleting
@@ -66,7 +66,7 @@ impl Bridge {
         self.stored(environment).is_some()
     }
 
-    /// Whether the bridge is to be made on this node.
+    /// Whether the bridge has to be made on this node.
     pub(crate) fn selects(&self, node: &NodeFact) -> bool {
         matches(&self.selector, node)
     }
@@ -75,7 +75,7 @@ impl Bridge {
         environment.nodes.iter().filter(|node| self.selects(node))
     }
 
-    /// A kind without which nobody can tell whether a node would be cut off.
+    /// A kind that the operator must observe to check whether a node would be cut off.
     pub(crate) fn gap(environment: &Environment) -> Option<(&'static str, Presence)> {
         [
             ("NodeNetworkState", environment.node_networks.presence()),
@@ -89,7 +89,7 @@ impl Bridge {
         .find(|(_, presence)| *presence != Presence::Served)
     }
 
-    /// Whether NMState looks after a node that the bridge is for.
+    /// Whether NMState manages a node that the bridge is for.
     pub(crate) fn is_looked_after(&self, environment: &Environment) -> bool {
         let seen = |node: &NodeFact| {
             let state = environment.node_networks.get("", &node.meta.name);
@@ -98,8 +98,8 @@ impl Bridge {
         self.selected(environment).any(seen)
     }
 
-    /// A policy that was there before and that NMState cannot bring about together with this one: it makes the bridge of
-    /// another kind or over another NIC, or gives the NIC to another bridge, on a node that both are for.
+    /// An older NNCP that excludes this one: it makes the bridge of another kind or over another NIC, or gives the NIC to
+    /// another bridge, on a node that both are for.
     pub(crate) fn rival<'a>(&self, environment: &'a Environment) -> Option<&'a NodePolicyFact> {
         let ours = self.policy(environment);
         let age = |policy: &NodePolicyFact| (policy.created, policy.meta.name.clone());
@@ -146,7 +146,7 @@ impl Bridge {
         self.selected(environment).filter_map(cause).collect()
     }
 
-    /// Whether the policy may be written, as far as nodes and other policies are concerned.
+    /// Whether the NNCP may be written, as far as nodes and other NNCPs are concerned.
     pub(crate) fn may_be_made(&self, environment: &Environment) -> bool {
         Self::gap(environment).is_none()
             && self.is_looked_after(environment)
@@ -154,7 +154,7 @@ impl Bridge {
             && self.isolates(environment).is_empty()
     }
 
-    /// Whether NMState says that all is done.
+    /// Whether NMState reports that the bridge is made on all nodes.
     pub(crate) fn is_available(&self, environment: &Environment) -> bool {
         let stored = self.stored(environment);
         stored.is_some_and(|policy| is_true(&policy.conditions, "Available"))
@@ -166,7 +166,7 @@ impl Bridge {
         stored.is_some_and(|policy| is_true(&policy.conditions, "Ignored"))
     }
 
-    /// What became of the stored policy on each node.
+    /// The result of the stored policy on each node.
     fn enacted<'a>(&self, environment: &'a Environment) -> impl Iterator<Item = &'a EnactmentFact> {
         let generation = self.stored(environment).map(|policy| policy.generation);
         environment.enactments.iter().filter(move |enactment| {
@@ -182,7 +182,7 @@ impl Bridge {
         (self.enacted(environment).filter(done).count(), all)
     }
 
-    /// The nodes on which NMState failed, each with its words; and what it says of the policy where it names none.
+    /// The nodes on which NMState failed, each with its message; and its message about the NNCP if it names no node.
     pub(crate) fn failed<'a>(&self, environment: &'a Environment) -> Vec<(&'a str, String)> {
         let failing = self.enacted(environment).filter_map(|enactment| {
             let failing = find_condition(&enactment.conditions, "Failing")?;

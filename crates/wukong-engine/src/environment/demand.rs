@@ -1,4 +1,4 @@
-//! What a VM asks of a node, and why a node cannot give it.
+//! The requirements of a VM for its node, and why a node does not meet them.
 //!
 //! Every node passes the stages in causal order and is stopped by the first that it does not pass.
 
@@ -25,13 +25,17 @@ const DEVICES: &str = "devices.kubevirt.io/";
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
 /// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector.
 const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
+/// Set by virt-handler for each CPU model that the node offers; part of the node selector of a VM that names one.
+pub(crate) const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
+/// Names in place of a CPU model: each node has them.
+const OF_HOST: [&str; 2] = ["host-model", "host-passthrough"];
 /// How old a heartbeat may be before virt-controller calls the node unresponsive
 /// (`pkg/virt-controller/watch/node` of KubeVirt).
 const HEARTBEAT_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// How many vCPUs share one CPU unless the KubeVirt resource says otherwise.
 const CPU_ALLOCATION_RATIO: u64 = 10;
 
-/// What a node has to pass, in causal order.
+/// The stages that a node has to pass, in causal order.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Stage {
     Placement,
@@ -41,11 +45,12 @@ pub(crate) enum Stage {
     VhostNet,
     DevicePlugin,
     MachineType,
+    CpuModel,
     Memory,
     Cpu,
 }
 
-/// What a VM asks of its node, and what is known beside the node itself.
+/// The requirements of a VM for its node, and the facts that are not in the node object.
 pub(crate) struct Demand<'a> {
     kubevirt: Option<&'a KubeVirtFact>,
     handlers: BTreeMap<&'a str, &'a PodFact>,
@@ -67,7 +72,7 @@ impl<'a> Demand<'a> {
             .iter()
             .filter(|pod| pod.component == "virt-handler");
         let kubevirt = environment.kubevirt();
-        // Older versions of KubeVirt neither set these labels nor ask for them.
+        // Older versions of KubeVirt neither set these labels nor require them.
         let labelled = environment
             .nodes
             .in_namespace("")
@@ -108,6 +113,7 @@ impl<'a> Demand<'a> {
                 at(Stage::DevicePlugin, needed.iter().any(idle))
             })
             .or_else(|| at(Stage::MachineType, self.lacks_machine_type(node).is_some()))
+            .or_else(|| at(Stage::CpuModel, self.lacks_cpu_model(node).is_some()))
             .or_else(|| at(Stage::Memory, self.too_little_memory(node).is_some()))
             .or_else(|| at(Stage::Cpu, self.too_few_cpus(node).is_some()))
     }
@@ -130,13 +136,14 @@ impl<'a> Demand<'a> {
                 Some(format!("{} cannot be allocated", idle.join(", ")))
             }
             Stage::MachineType => self.lacks_machine_type(node),
+            Stage::CpuModel => self.lacks_cpu_model(node),
             Stage::Memory => self.too_little_memory(node),
             Stage::Cpu => self.too_few_cpus(node),
         };
         cause.unwrap_or_default()
     }
 
-    /// Why the scheduler leaves the node out, whatever KubeVirt does.
+    /// Why the scheduler excludes the node, independent of KubeVirt.
     fn misplaced(&self, node: &NodeFact) -> Option<String> {
         if let Some(ready) = node.ready.as_ref().filter(|ready| ready.status != "True") {
             return Some(match ready.message.as_str() {
@@ -153,14 +160,15 @@ impl<'a> Demand<'a> {
                 .node_selector
                 .iter()
                 .find(|(key, value)| !node.matches(key, value));
-            // The same words for every such node: one of another kind among them is told apart.
+            // Every such node gets the same words, so that a node with another cause stands out.
             if let Some((key, value)) = missing {
                 return Some(format!("no label {key}={value}"));
             }
         }
-        let architecture = self
-            .kubevirt
-            .and_then(|kubevirt| kubevirt.default_architecture.as_deref());
+        let named = self.wukong.and_then(|wukong| wukong.machine.architecture);
+        let named = named.as_ref().map(AsRef::as_ref);
+        let default = || self.kubevirt?.default_architecture.as_deref();
+        let architecture = named.or_else(default);
         if let (Some(wanted), Some(has)) = (architecture, node.architecture.as_deref())
             && wanted != has
         {
@@ -180,11 +188,11 @@ impl<'a> Demand<'a> {
         Some(format!("taint {}{value}:{}", taint.key, taint.effect))
     }
 
-    /// Whether virt-handler looks after the node. The label alone is not enough: it stays for minutes after a crash, and
-    /// it may be missing because a device is, which is then the cause.
+    /// Whether virt-handler manages the node. The label alone is not enough: it stays for minutes after a crash, and it may
+    /// be missing because a device is, which is then the cause.
     fn is_handled(&self, node: &NodeFact) -> bool {
         let pod = self.handler(&node.meta.name);
-        // virt-handler runs elsewhere, and what it wrote here is old.
+        // virt-handler runs elsewhere, and its labels on this node are old.
         let gone = pod.is_none() && !self.handlers.is_empty();
         if gone || pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
             return false;
@@ -241,6 +249,21 @@ impl<'a> Demand<'a> {
         (!node.matches(&label, "true")).then(|| format!("no label {label}=true"))
     }
 
+    /// The CPU model that the VM demands of a node: its own, or that of the KubeVirt resource.
+    pub(crate) fn cpu_model(&self) -> Option<&'a str> {
+        let own = self
+            .wukong
+            .and_then(|wukong| wukong.machine.cpu_model.as_deref());
+        let default = || self.kubevirt?.cpu_model.as_deref();
+        own.or_else(default)
+            .filter(|model| !OF_HOST.contains(model))
+    }
+
+    fn lacks_cpu_model(&self, node: &NodeFact) -> Option<String> {
+        let label = format!("{CPU_MODEL}{}", self.cpu_model()?);
+        (!node.matches(&label, "true")).then(|| format!("no label {label}=true"))
+    }
+
     fn too_little_memory(&self, node: &NodeFact) -> Option<String> {
         let needed = launcher_memory(self.wukong?);
         let has = node.allocatable.memory?;
@@ -292,8 +315,8 @@ pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     Bytes(guest.saturating_add(overhead))
 }
 
-/// Whether the node has the device, as far as it can be told. virt-handler registers a plugin for a missing device, too, so
-/// the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
+/// Whether the node has the device, as far as the facts show it. virt-handler registers a plugin for a missing device,
+/// too, so the kubelet counts the device in the capacity and gives none out. When the kubelet gives out another device of
 /// KubeVirt, the plugins work, and the file of this device is missing. When it gives out none, the plugins may be broken.
 fn is_offered(node: &NodeFact, device: &str) -> bool {
     let of_kubevirt = |name: &str| name.starts_with(DEVICES);

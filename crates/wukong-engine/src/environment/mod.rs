@@ -10,6 +10,8 @@ pub(crate) mod provisioners;
 pub use demand::launcher_memory;
 pub use platform::Platform;
 
+use std::collections::BTreeSet;
+
 use crate::facts::{
     CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, EnactmentFact, KubeVirtFact, LimitRangeFact,
     NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact, StorageProfileFact,
@@ -19,8 +21,8 @@ use addresses::Addresses;
 use crate::facts::{ObjectFact, StorageClassFact};
 use crate::store::{Presence, Store};
 
-/// Everything that is known of the cluster besides the children of Wukongs. It grows with the nodes of the cluster, a
-/// few kilobytes each, and not with its VMs, but for the addresses that manifests name.
+/// The facts of the cluster besides the children of Wukongs. Their size grows with the nodes of the cluster, a few
+/// kilobytes each, and not with its VMs, except for the addresses in specs.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Whether VirtualMachines can be made.
@@ -55,13 +57,13 @@ pub struct Environment {
     pub node_networks: Store<NodeNetworkFact>,
     /// NodeNetworkConfigurationPolicies; known only where bridges are made on nodes.
     pub node_policies: Store<NodePolicyFact>,
-    /// What became of them on each node; known only where bridges are made on nodes.
+    /// The results of these policies on each node; known only where the operator makes bridges on nodes.
     pub enactments: Store<EnactmentFact>,
     /// ResourceQuotas.
     pub quotas: Store<QuotaFact>,
     /// LimitRanges.
     pub limit_ranges: Store<LimitRangeFact>,
-    /// MACs and addresses that Wukongs ask for.
+    /// MACs and addresses in the specs of Wukongs.
     pub addresses: Addresses,
 }
 
@@ -79,7 +81,7 @@ pub fn is_provisioner(name: &str) -> bool {
 }
 
 impl Environment {
-    /// Whether everything was heard of that is watched all the time, be it that it is not there or not to be seen.
+    /// Whether every kind that the operator always watches is listed, is not served, or may not be read.
     pub fn is_heard(&self) -> bool {
         [
             self.virtual_machines,
@@ -102,7 +104,7 @@ impl Environment {
         .all(|presence| *presence != Presence::Unknown)
     }
 
-    /// The CustomResourceDefinition of the Wukongs, where it can be seen.
+    /// The CRD of the Wukongs, if the operator may read it.
     pub(crate) fn own_crd(&self) -> Option<&CrdFact> {
         self.own_crds.get("", crate::facts::CRD).present()
     }
@@ -113,6 +115,15 @@ impl Environment {
             .map_or(("kubevirt", "kubevirt"), |kubevirt| {
                 (&kubevirt.meta.name, &kubevirt.meta.namespace)
             })
+    }
+
+    /// The CPU models that the nodes offer.
+    pub(crate) fn cpu_models(&self) -> BTreeSet<&str> {
+        self.nodes
+            .iter()
+            .flat_map(|node| node.labels.keys())
+            .filter_map(|key| key.strip_prefix(demand::CPU_MODEL))
+            .collect()
     }
 
     /// The KubeVirt resource.

@@ -1,4 +1,4 @@
-//! Which nodes can run the VM, and what keeps it from each of the others.
+//! The nodes that can run the VM, and why each other node cannot.
 
 use std::cell::OnceCell;
 
@@ -10,12 +10,12 @@ use super::demand::{Demand, Stage};
 use crate::facts::NodeFact;
 use crate::store::Store;
 
-/// The nodes, each with the stage that stops it. A stage is to blame when nodes reach it and none passes.
+/// The nodes, each with the stage that stops it. A stage is the cause if nodes reach it and none passes.
 pub(crate) struct Nodes<'a> {
     demand: Demand<'a>,
     all: &'a Store<NodeFact>,
-    /// Whether a node passes every stage. What is amiss with the others is then looked at only when it is asked for:
-    /// most conditions do without, and they are asked for all the time.
+    /// Whether a node passes every stage. The reasons of the other nodes are computed only on demand: most conditions do
+    /// without them, and conditions are computed all the time.
     fit: bool,
     judged: OnceCell<Vec<(&'a NodeFact, Option<Stage>)>>,
 }
@@ -42,7 +42,7 @@ impl<'a> Nodes<'a> {
             .get_or_init(|| self.all.iter().map(judge).collect())
     }
 
-    /// What the VM asks of a node.
+    /// The requirements of the VM for its node.
     pub(crate) fn demand(&self) -> &Demand<'a> {
         &self.demand
     }

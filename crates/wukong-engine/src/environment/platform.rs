@@ -1,4 +1,4 @@
-//! What kind of cluster it is: the same fault is mended differently on a laptop and in a cloud.
+//! The kind of cluster: the same error has another fix on a laptop than in a cloud.
 
 use strum::{Display, EnumIter};
 
@@ -32,7 +32,7 @@ pub enum Platform {
     /// OpenShift and OKD.
     #[strum(to_string = "OpenShift")]
     OpenShift,
-    /// Machines of one's own, and whatever is not recognized.
+    /// Own machines, and every unrecognized platform.
     #[strum(to_string = "bare metal")]
     BareMetal,
 }
@@ -47,7 +47,7 @@ impl Platform {
             .max_by_key(|platform| *platform != Self::BareMetal)
     }
 
-    /// What a node tells by its labels, its provider's id, its name and its software.
+    /// The platform of a node, by its labels, its provider's id, its name and its software.
     pub fn of_node(node: &NodeFact) -> Self {
         let label = |key: &str| node.labels.contains_key(key);
         let prefixed = |prefix: &str| node.labels.keys().any(|key| key.starts_with(prefix));

@@ -9,7 +9,7 @@ use crate::facts::{ConditionFact, Fact, Meta, conditions};
 /// The CDI resource. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CdiFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`.
     pub phase: String,
@@ -35,10 +35,10 @@ impl Fact for CdiFact {
     }
 }
 
-/// A StorageProfile: what CDI knows of the StorageClass of the same name.
+/// A StorageProfile: CDI's settings for the StorageClass of the same name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StorageProfileFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Access and volume modes that claims get, the preferred first.
     pub property_sets: Vec<ClaimPropertySet>,
@@ -78,7 +78,7 @@ impl Fact for StorageProfileFact {
 /// A CSINode: the storage drivers that are registered on the node of the same name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CsiNodeFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Names of the drivers.
     pub drivers: Vec<String>,

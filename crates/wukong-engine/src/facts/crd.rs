@@ -10,12 +10,13 @@ use crate::facts::{Fact, Meta};
 /// The name of the definition.
 pub const CRD: &str = "wukongs.vm.novasphere.dev";
 
-/// What the API server does not know of the fields that this version knows.
+/// The fields of this version that the stored CRD lacks.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct CrdFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
-    /// Paths of the fields that it drops, such as `spec.networks[].mtu`: of an object that is not known at all, the object.
+    /// Paths of the fields that the API server drops, such as `spec.networks[].mtu`. If it drops a whole object, only that
+    /// object.
     pub lacking: Vec<String>,
 }
 
@@ -56,7 +57,7 @@ fn schema(definition: &Value) -> Option<&Value> {
         .pointer("/schema/openAPIV3Schema")
 }
 
-/// As the API server prunes: what has no schema goes, unless all is kept there.
+/// Compares as the API server prunes: it drops a field without a schema, unless the schema keeps unknown fields.
 fn compare(path: &str, ours: &Value, installed: &Value, lacking: &mut Vec<String>) {
     if installed.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
         return;

@@ -1,4 +1,4 @@
-//! Facts of events, looked up only while something is stuck.
+//! Facts of events, queried only while a VM waits for something.
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,9 +9,9 @@ use crate::facts::{Fact, Meta, bounded};
 /// An event.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct EventFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
-    /// Whether it warns.
+    /// Whether it is a warning event.
     pub warning: bool,
     /// Its reason, such as `FailedMount`.
     pub reason: String,
@@ -21,7 +21,7 @@ pub struct EventFact {
     pub kind: String,
     /// Name of that object.
     pub name: String,
-    /// Uid of that object; empty where the event does not tell.
+    /// Uid of that object; empty if the event has none.
     pub uid: String,
     /// When it happened first.
     pub first: Option<Timestamp>,

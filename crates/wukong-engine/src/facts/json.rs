@@ -1,4 +1,4 @@
-//! Reading objects as JSON, whatever they look like.
+//! Reads objects as JSON of any form.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ pub(crate) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
     (!text.is_empty()).then(|| printable(text))
 }
 
-/// Text from elsewhere, such as a guest's word on itself, without what a terminal would act on.
+/// Text from elsewhere, such as a name that the guest reports, without characters that a terminal would interpret.
 pub(crate) fn printable(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

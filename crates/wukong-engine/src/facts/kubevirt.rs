@@ -11,7 +11,7 @@ use crate::facts::{ConditionFact, Fact, Meta, conditions};
 /// The KubeVirt resource: how KubeVirt is installed and configured. A cluster has one.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct KubeVirtFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Deploying`, `Deployed`, `Deleting`, ...
     pub phase: String,
@@ -35,6 +35,8 @@ pub struct KubeVirtFact {
     pub version: Option<String>,
     /// Architecture of VMs that name none.
     pub default_architecture: Option<String>,
+    /// CPU model of VMs that name none.
+    pub cpu_model: Option<String>,
     /// Machine type of VMs that name none, by architecture.
     pub machine_types: BTreeMap<String, String>,
     /// How many vCPUs share one CPU.
@@ -71,6 +73,7 @@ impl Fact for KubeVirtFact {
             eviction_strategy: optional_text(object, "/spec/configuration/evictionStrategy"),
             version: optional_text(object, "/status/observedKubeVirtVersion"),
             default_architecture: optional_text(object, "/status/defaultArchitecture"),
+            cpu_model: optional_text(object, "/spec/configuration/cpuModel"),
             machine_types: machine_types.collect(),
             cpu_allocation_ratio: object
                 .pointer(&format!("{developer}/cpuAllocationRatio"))
@@ -88,7 +91,7 @@ impl Fact for KubeVirtFact {
 }
 
 impl KubeVirtFact {
-    /// Major and minor version, when it is told in the usual form.
+    /// Major and minor version, if the version has the usual form.
     pub fn minor_version(&self) -> Option<(u32, u32)> {
         let mut numbers = self
             .version

@@ -12,7 +12,7 @@ use crate::facts::{Fact, Meta};
 /// A ResourceQuota.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct QuotaFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// By resource: bytes and pieces as they are, CPU in thousandths.
     pub shares: BTreeMap<String, Share>,
@@ -23,14 +23,14 @@ pub struct QuotaFact {
 /// One line of a quota.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Share {
-    /// What all may use.
+    /// The limit for all pods together.
     pub hard: u64,
-    /// What is used.
+    /// The amount in use.
     pub used: u64,
 }
 
 impl Share {
-    /// What is left.
+    /// The amount that is left.
     pub fn left(self) -> u64 {
         self.hard.saturating_sub(self.used)
     }
@@ -78,7 +78,7 @@ impl Fact for QuotaFact {
 /// A LimitRange.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LimitRangeFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Its limits.
     pub limits: Vec<LimitFact>,
@@ -87,7 +87,7 @@ pub struct LimitRangeFact {
 /// One limit of a LimitRange.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LimitFact {
-    /// What it holds for: `Container`, `Pod` or `PersistentVolumeClaim`.
+    /// The type: `Container`, `Pod` or `PersistentVolumeClaim`.
     pub type_: String,
     /// Most memory that one may have.
     pub memory: Option<Bytes>,

@@ -1,4 +1,4 @@
-//! What a guest is made of, as far as a Wukong decides it.
+//! The virtual hardware of a guest, as far as a Wukong specifies it.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::json::{printable, text, typed};
 use super::optional_text;
 use crate::managed_fields;
 
-/// What a guest is made of. What cannot be read is left out.
+/// The virtual hardware of a guest. Unreadable fields are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MachineFact {
     /// Sockets.
@@ -130,7 +130,7 @@ impl MachineFact {
         })
     }
 
-    /// A hash over what its pod asks of a node.
+    /// A hash over the requirements of its pod for a node.
     pub fn placement(&self) -> String {
         let nics = self.nics.iter().map(|nic| (&nic.name, &nic.binding));
         let mut asked = json!([
@@ -143,7 +143,7 @@ impl MachineFact {
             self.anti_affinity,
             self.topology_spread,
         ]);
-        // Added only where in use: statuses keep the hash of those without.
+        // Added only if set: statuses keep the hash of those without.
         if let Some(asked) = asked.as_array_mut()
             && (self.dedicated_cpu || self.hugepages.is_some())
         {

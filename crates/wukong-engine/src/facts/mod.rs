@@ -1,7 +1,7 @@
 //! Facts: the few fields of what we watch that decisions need.
 //!
-//! Each fact is projected from an object as JSON, so an object whose other fields we would not understand is no
-//! problem, and a few hundred bytes stay in memory instead of the object.
+//! Each fact is projected from an object as JSON. So an object may have fields that we cannot parse, and a few hundred
+//! bytes stay in memory instead of the object.
 
 mod cdi;
 mod condition;
@@ -43,7 +43,7 @@ use wukong_api::{FIELD_MANAGER, labels};
 use crate::managed_fields;
 use json::{list, printable, text, texts, time};
 
-/// Who an object is and whose.
+/// Identity and owner of an object.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Meta {
     /// Namespace; empty for cluster-scoped objects.
@@ -81,20 +81,20 @@ pub struct Controller {
     pub uid: String,
 }
 
-/// Something that only has to exist: a NetworkAttachmentDefinition, a DataSource.
+/// An object of which only the existence matters: a NetworkAttachmentDefinition, a DataSource.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ObjectFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
 }
 
 /// A fact that is projected from an object of one kind.
 pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
-    /// Keeps what decisions need of `object`; never fails, whatever the object looks like.
+    /// Keeps the fields of `object` that decisions need. Never fails, whatever the form of the object.
     fn project(object: &Value) -> Self;
-    /// Who the object is and whose.
+    /// Returns the identity and the owner of the object.
     fn meta(&self) -> &Meta;
-    /// Whether `other`, the same object at another time, says nothing else that a decision could depend on.
+    /// Whether `other`, the same object at another time, is equal in every field that a decision depends on.
     fn says_the_same(&self, other: &Self) -> bool {
         self == other
     }
@@ -166,7 +166,7 @@ fn optional_text(object: &Value, pointer: &str) -> Option<String> {
         .map(printable)
 }
 
-/// Whether two facts are the same once `align` has made alike in the first what no decision depends on.
+/// Whether two facts are equal after `align` has copied the fields that no decision depends on.
 fn same_but<F: Fact>(one: &F, other: &F, align: impl FnOnce(&mut F)) -> bool {
     let mut one = one.clone();
     align(&mut one);

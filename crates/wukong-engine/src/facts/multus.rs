@@ -9,7 +9,7 @@ use crate::facts::{Fact, Meta};
 /// A DaemonSet: Multus.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DaemonSetFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Nodes that should run it.
     pub desired: u64,

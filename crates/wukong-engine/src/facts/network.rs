@@ -1,4 +1,4 @@
-//! Facts of the nodes' networks, as NMState tells them.
+//! Facts of the nodes' networks, as NMState reports them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -17,14 +17,14 @@ const EVERYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 /// How many interfaces lie above one another at most: a VLAN on a bond under a bridge is three.
 const STOREYS_MAX: usize = 8;
 
-/// A NodeNetworkState: what NMState sees of the network of the node of the same name.
+/// A NodeNetworkState: NMState's report about the network of the node of the same name.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeNetworkFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Names of its bridges, of Linux and of Open vSwitch.
     pub bridges: BTreeSet<String>,
-    /// What of the node's own each interface carries: its addresses, and `the default route`.
+    /// The addresses of the node on each interface, and `the default route`.
     pub carried: BTreeMap<String, Vec<String>>,
     /// The bridge or bond that each port belongs to.
     pub controllers: BTreeMap<String, String>,
@@ -114,10 +114,10 @@ fn is_link_local(address: &str) -> bool {
     }
 }
 
-/// A NodeNetworkConfigurationPolicy, whoever made it.
+/// A NodeNetworkConfigurationPolicy, ours or foreign.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodePolicyFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// When it was made.
     pub created: Option<Timestamp>,
@@ -178,16 +178,16 @@ impl Fact for NodePolicyFact {
     }
 }
 
-/// A NodeNetworkConfigurationEnactment: what became of a policy on one node.
+/// A NodeNetworkConfigurationEnactment: the result of a policy on one node.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct EnactmentFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// The policy.
     pub policy: String,
     /// The node.
     pub node: String,
-    /// Generation of the policy that it is about; 0 when it does not say.
+    /// Generation of the policy that it is about; 0 if it has none.
     pub generation: u64,
     /// Its conditions `Available` and `Failing`.
     pub conditions: Vec<ConditionFact>,

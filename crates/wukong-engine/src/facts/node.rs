@@ -26,9 +26,9 @@ const RESOURCES_MAX: usize = 64;
 /// A node.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
-    /// Its labels, without those that [`NodeFact::matches`] does not judge.
+    /// Its labels, without those that [`NodeFact::matches`] cannot check.
     pub labels: BTreeMap<String, String>,
     /// Its taints.
     pub taints: Vec<TaintFact>,
@@ -36,9 +36,9 @@ pub struct NodeFact {
     pub unschedulable: bool,
     /// Condition `Ready`.
     pub ready: Option<ConditionFact>,
-    /// What pods can have.
+    /// The resources for pods.
     pub allocatable: Resources,
-    /// What the node has.
+    /// The resources of the node.
     pub capacity: Resources,
     /// When virt-handler gave a sign of life last.
     pub heartbeat: Option<Timestamp>,
@@ -128,7 +128,7 @@ impl Fact for NodeFact {
         &self.meta
     }
 
-    /// Signs of life come every few seconds. That they stop is told by the label `kubevirt.io/schedulable`.
+    /// Signs of life come every few seconds. If they stop, the label `kubevirt.io/schedulable` shows it.
     fn says_the_same(&self, other: &Self) -> bool {
         self.heartbeat.is_some() == other.heartbeat.is_some()
             && same_but(self, other, |fact| {
@@ -139,8 +139,8 @@ impl Fact for NodeFact {
 }
 
 impl NodeFact {
-    /// Whether the node has this label with this value. Labels that are left out count as there: nothing is blamed on
-    /// what is not known.
+    /// Whether the node has this label with this value. Labels that are left out count as present: an unknown label is never
+    /// the cause.
     pub fn matches(&self, key: &str, value: &str) -> bool {
         is_left_out(key) || self.labels.get(key).is_some_and(|known| known == value)
     }

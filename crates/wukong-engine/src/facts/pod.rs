@@ -1,4 +1,4 @@
-//! Facts of pods: KubeVirt's own, provisioners', and, while something is stuck, those of a VM's children.
+//! Facts of pods: KubeVirt's own, provisioners', and, while a VM waits for something, those of its children.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::words::last_words;
 use crate::facts::json::{flag, list, number, optional_text, text, text_map, time};
 use crate::facts::{ConditionFact, Fact, Meta, bounded, conditions};
 
-/// Labels that tell which component a pod is of, the most telling first.
+/// Labels that name the component of a pod, the most specific first.
 const COMPONENT_LABELS: [&str; 5] = [
     "/metadata/labels/kubevirt.io",
     "/metadata/labels/cdi.kubevirt.io",
@@ -23,9 +23,9 @@ const CONTAINERS_MAX: usize = 16;
 /// A pod.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct PodFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
-    /// What it is part of, by its labels: `virt-handler`, `importer`, ...
+    /// Its component, by its labels: `virt-handler`, `importer`, ...
     pub component: String,
     /// Node that it is on.
     pub node: Option<String>,
@@ -54,7 +54,7 @@ pub struct ContainerFact {
     pub restarts: u64,
     /// Why it waits, such as `CrashLoopBackOff`; `None` when it does not.
     pub waiting: Option<String>,
-    /// What is said about its waiting.
+    /// The message about its waiting.
     pub waiting_message: String,
     /// How it ended last.
     pub terminated: Option<Terminated>,
@@ -99,7 +99,7 @@ impl Fact for PodFact {
         &self.meta
     }
 
-    /// A container that is started again and again says the same each time.
+    /// A container that restarts again and again has the same failure each time.
     fn says_the_same(&self, other: &Self) -> bool {
         let says = |pod: &Self| {
             (
@@ -158,7 +158,7 @@ impl PodFact {
             .fold(0, u64::saturating_add)
     }
 
-    /// What is wrong with it, in words; `None` while it runs or merely starts.
+    /// Its failure, in words; `None` while it runs or starts.
     pub fn failure(&self) -> Option<String> {
         if self.is_ready() {
             return None;
@@ -178,8 +178,8 @@ impl PodFact {
 }
 
 impl ContainerFact {
-    /// What is wrong with it; a container that is merely being created is not wrong. The words stay the same while it
-    /// is started again and again: they end up in a status, which must not change with every attempt.
+    /// Its failure; a container that is being created has none. The words stay the same while the container restarts again
+    /// and again: they are part of a status, which must not change with every attempt.
     fn failure(&self) -> Option<String> {
         let name = &self.name;
         let ended = self

@@ -14,7 +14,7 @@ use crate::managed_fields;
 /// A DataVolume.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DataVolumeFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`; empty until CDI saw it.
     pub phase: String,
@@ -24,7 +24,7 @@ pub struct DataVolumeFact {
     pub restart_count: u64,
     /// Size that it was created with.
     pub size: Option<Bytes>,
-    /// What it was made from.
+    /// The source that it was made from.
     pub source: Option<Source>,
     /// StorageClass in its spec; `None`: the default class.
     pub class: Option<String>,
@@ -32,7 +32,8 @@ pub struct DataVolumeFact {
     pub access_modes: Vec<AccessMode>,
     /// Volume mode in its spec; `None`: that of the StorageProfile.
     pub volume_mode: Option<VolumeMode>,
-    /// Hash over what we own of its spec, which never changes after creation; over all of it when we never applied it.
+    /// Hash over the fields that we own of its spec, which never changes after creation. If we never applied it, over the
+    /// whole spec.
     pub spec_hash: String,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
@@ -82,7 +83,7 @@ impl DataVolumeFact {
 /// A claim.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClaimFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Pending`, `Bound` or `Lost`.
     pub phase: String,
@@ -98,7 +99,7 @@ pub struct ClaimFact {
     pub capacity: Option<Bytes>,
     /// Size, as the guest sees it, that the request stands for, on a claim that was grown ([`labels::GUEST_SIZE`]).
     pub guest_size: Option<Bytes>,
-    /// What a populator fills it from, as `Kind/name`.
+    /// The source of a populator, as `Kind/name`.
     pub data_source: Option<String>,
     /// Node that the scheduler chose for its volume.
     pub selected_node: Option<String>,
@@ -168,11 +169,11 @@ impl ClaimFact {
 /// A VolumeSnapshot.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct SnapshotFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.readyToUse`; `None` until its controller saw it.
     pub ready: Option<bool>,
-    /// What its controller or driver could not do last.
+    /// The last error of its controller or driver.
     pub error: Option<String>,
 }
 
@@ -195,7 +196,7 @@ impl Fact for SnapshotFact {
 /// A StorageClass.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct StorageClassFact {
-    /// Who it is.
+    /// Identity and owner.
     pub meta: Meta,
     /// Whether it is the default class, or KubeVirt's own default.
     pub default: bool,

@@ -7,7 +7,7 @@ use super::json::{list, printable, text};
 use super::{ConditionFact, Fact, MachineFact, Meta, bounded, conditions, is_true, optional_text};
 use crate::managed_fields;
 
-/// Conditions of a VirtualMachine or an instance that tell why it does not run.
+/// Conditions of a VirtualMachine or an instance that report why it does not run.
 const CONDITIONS: &[&str] = &[
     "AgentConnected",
     "AgentVersionNotSupported",
@@ -27,11 +27,11 @@ const DISKS_FIELD: &str = "/f:spec/f:template/f:spec/f:domain/f:devices/f:disks"
 /// A VirtualMachine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct VirtualMachineFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `spec.runStrategy`.
     pub run_strategy: Option<String>,
-    /// The power wish that we asserted last ([`labels::POWER_WISH`]).
+    /// The power state that we asserted last ([`labels::POWER_WISH`]).
     pub power_wish: Option<String>,
     /// Hash of the cloud-init Secret that was applied before it ([`labels::CLOUD_INIT_HASH`]).
     pub cloud_init_hash: Option<String>,
@@ -45,8 +45,8 @@ pub struct VirtualMachineFact {
     pub start_failures: u64,
     /// Names of its disks, those that were attached by hand included.
     pub disks: Vec<String>,
-    /// Whether somebody else changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
-    /// has one owner, so applying ours would detach what they attached.)
+    /// Whether another writer changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
+    /// has one owner, so applying ours would detach what that writer attached.)
     pub disks_by_hand: bool,
     /// Its conditions.
     pub conditions: Vec<ConditionFact>,
@@ -106,7 +106,7 @@ fn operation(object: &Value) -> Option<String> {
 /// A VirtualMachineInstance: the running guest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VirtualMachineInstanceFact {
-    /// Who it is and whose.
+    /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`.
     pub phase: String,
@@ -114,7 +114,7 @@ pub struct VirtualMachineInstanceFact {
     pub node: Option<String>,
     /// Whether a migration is under way.
     pub migrating: bool,
-    /// What the guest is made of.
+    /// The virtual hardware of the guest.
     pub machine: Option<MachineFact>,
     /// Why its last migration failed.
     pub migration_failure: Option<String>,
@@ -150,7 +150,7 @@ pub struct InterfaceFact {
     pub mac: Option<String>,
     /// Its addresses, without prefix length.
     pub addresses: Vec<String>,
-    /// Who told.
+    /// The source of the report, as KubeVirt names it.
     pub source: Option<String>,
 }
 
@@ -201,7 +201,7 @@ fn detached(volume: &Value) -> Option<DetachedVolume> {
     })
 }
 
-/// What the guest is made of, without the CPUs, memory and NICs that KubeVirt has still to plug in.
+/// The virtual hardware of the guest, without the CPUs, memory and NICs that KubeVirt has still to plug in.
 fn machine(object: &Value) -> Option<MachineFact> {
     let mut machine = MachineFact::project(object)?;
     let plugging = conditions(object, &["HotVCPUChange", "HotMemoryChange"]);

@@ -72,7 +72,7 @@ pub(crate) fn shorten(text: &str, max: usize) -> String {
     format!("{head} … {tail}")
 }
 
-/// The part of the last output of a container that tells why it ended: from a panic or fatal error on, else all of it.
+/// The part of the last output of a container that reports why it ended: from a panic or fatal error on, else all of it.
 pub(crate) fn last_words(output: &str) -> &str {
     const ENDS: [&str; 3] = ["panic: ", "fatal error: ", "\nFATAL"];
     ENDS.iter()
@@ -83,7 +83,7 @@ pub(crate) fn last_words(output: &str) -> &str {
         .trim()
 }
 
-/// Resolves what programs do to an error on its way: the escapes of quoted errors, and JSON log lines.
+/// Removes what programs add to an error on its way: the escapes of quoted errors, and JSON log lines.
 pub(crate) fn unwrapped(text: &str) -> Cow<'_, str> {
     if text.contains("LibvirtError(") || text.contains("command Sync") {
         return Cow::Owned(unescaped(text));

@@ -1,4 +1,4 @@
-//! What an instance shows of what the guest is made of.
+//! The pending changes that an instance shows.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::facts::MachineFact;
 use crate::ownership::DiskSeen;
 
 impl Look<'_> {
-    /// Where the guest is not what the manifest says, as far as its instance and its disks show.
+    /// The differences between the guest and the spec, as far as its instance and its disks show them.
     pub(super) fn of_machine(&self) -> Vec<Change> {
         let wukong = self.situation.wukong;
         let desired = self.template().and_then(|template| {
@@ -47,7 +47,7 @@ impl Look<'_> {
         self.instance?.machine.as_ref()
     }
 
-    /// Devices that the guest has and the manifest has no more. Those that somebody attached by hand are theirs.
+    /// Devices that the guest has and the spec no longer has. Those that were attached by hand do not count.
     fn gone(&self, machine: &MachineFact) -> Vec<Change> {
         let wukong = self.situation.wukong;
         let vm = self.situation.vm.filter(|vm| vm.disks_by_hand);
@@ -108,7 +108,7 @@ fn as_made(seen: &DiskSeen) -> Option<validated::Disk> {
     Some(disk)
 }
 
-/// Makes of a Wukong the one that would have this machine.
+/// Overwrites the fields of a Wukong with those of this machine.
 fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     wukong.cpu = machine.cpu.unwrap_or(wukong.cpu);
     wukong.memory = machine.memory.unwrap_or(wukong.memory);
@@ -179,7 +179,7 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     }
 }
 
-/// Others may add labels and annotations to the instance, so only keys that the Wukong has are compared.
+/// Other writers may add labels and annotations to the instance, so only keys that the Wukong has are compared.
 fn seen_metadata(asked: &mut BTreeMap<String, String>, seen: &BTreeMap<String, String>) {
     let present = |key: &String| Some((key.clone(), seen.get(key)?.clone()));
     *asked = asked.keys().filter_map(present).collect();

@@ -1,4 +1,4 @@
-//! What an instance does not show, and the status keeps.
+//! The pending changes that an instance does not show, from the notes in the status.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -67,7 +67,7 @@ impl Look<'_> {
                 Some(StartedWith { networks, ..known })
             }
             known => {
-                // One that runs since before anything was noted may be behind.
+                // An instance that is older than the first note may have pending changes.
                 let behind = known.is_none() && self.kubevirt_wants_restart();
                 let settled = self.is_settled(&self.situation.vm_target()) && !behind;
                 Some(StartedWith {
@@ -170,7 +170,7 @@ impl Look<'_> {
         changed.chain(removed).collect()
     }
 
-    /// Whether the guest says that it has the addresses of this NIC, as somebody configured them in it.
+    /// Whether the guest reports the addresses of this NIC, because a user configured them in the guest.
     fn has_addresses(&self, path: &str) -> bool {
         let wukong = self.situation.wukong;
         let nic = wukong

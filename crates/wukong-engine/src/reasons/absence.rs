@@ -1,4 +1,4 @@
-//! Reasons for what is missing, ends, or waits for another program.
+//! Reasons for missing objects, ends, and states that wait for another program.
 
 use wukong_api::ConditionType::{
     ConfigurationApplied, Created, Deleting, LiveMigratable, Running, VolumesBound,

@@ -13,7 +13,7 @@ pub(super) const INVALID_USER_DATA: ReasonDoc = ReasonDoc {
     reason: Reason::InvalidUserData,
     severity: Error,
     conditions: &[ProvisioningReady],
-    meaning: "The Secret of `userDataSecret` has neither the key `userdata` nor the key `networkdata`, so KubeVirt cannot create the cloud-init disk. The operator has no permission to read Secrets; it reports KubeVirt's error. KubeVirt does not report two cases. If `ipConfig` is set, the operator provides the network data, and a guest whose Secret lacks `userdata` boots without user data. And only cloud-init, inside the guest, checks the content of the user data. KubeVirt's limit of 2048 bytes does not apply: it is for user data inside the VM object. The limit of a Secret is 1 MiB.",
+    meaning: "The Secret of `userDataSecret` has neither the key `userdata` nor the key `networkdata`, so KubeVirt cannot create the cloud-init disk. The operator has no permission to read Secrets; it reports KubeVirt's error. KubeVirt does not report two cases. If `ipConfig` is set, the operator provides the network data, and a guest with a Secret that lacks `userdata` boots without user data. And only cloud-init, inside the guest, checks the content of the user data. KubeVirt's limit of 2048 bytes does not apply: it is for user data inside the VM object. The limit of a Secret is 1 MiB.",
     fix: "Store the user data under the key `userdata`: `kubectl create secret generic NAME --from-file=userdata=FILE`. The VM starts within two minutes, when the node has received the new content. To check cloud-init, run `cloud-init status --long` in the guest.",
     platforms: &[],
 };

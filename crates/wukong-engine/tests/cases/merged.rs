@@ -40,7 +40,7 @@ proptest! {
         prop_assert_eq!(blocker(&shuffled), expected);
     }
 
-    /// Of two failures of one VM, the blocker is the one whose condition comes first.
+    /// Of two failures of one VM, the blocker is the one with the earlier condition.
     #[test]
     fn of_two_failures_the_earlier_is_named(
         one in prop::sample::select(told_by_events()),

@@ -20,7 +20,7 @@ use crate::scenario::{Scenario, claim, data_volume, event, filled, instance, pod
 struct Case {
     /// Texts in the form in which programs print them.
     examples: Vec<Example>,
-    /// What the status says when a program prints the first.
+    /// The expected status for the first text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     status: Option<Expected>,
 }
@@ -126,7 +126,7 @@ fn words_name_only_what_is_known() {
     }
 }
 
-/// The status when a program prints the text; `None` for sources that speak of a VM that runs.
+/// The status when a program prints the text; `None` for sources that are about a running VM.
 fn decision(row: &Signature, text: &str) -> Option<Decision> {
     let source = *row.sources.first()?;
     let launcher = "virt-launcher-web-x7k2p";
@@ -305,7 +305,7 @@ fn the_status_names_the_cause_of_every_signature() {
             continue;
         };
         judged.push(row.id);
-        // The blocker; of a VM that runs, what else is wrong.
+        // The blocker; for a running VM, its other problems.
         let Some(found) = decision.findings.first() else {
             wrong.push(format!("{}: no finding", row.id));
             continue;

@@ -1,4 +1,4 @@
-//! Names that somebody else has.
+//! Names of foreign objects.
 
 use serde_json::{Value, json};
 use wukong_api::names;
@@ -33,7 +33,7 @@ fn owner(kind: &str, name: &str, uid: &str) -> Value {
     json!([{"apiVersion": "x/v1", "kind": kind, "name": name, "uid": uid, "controller": true}])
 }
 
-/// The API server answers before the watch has told: it may be our own object, of a moment ago.
+/// The API server answers before the watch reports the object: it may be our own object, of a moment ago.
 #[test]
 fn a_name_that_is_taken_is_no_conflict_before_its_owner_is_known() {
     for (_, kind, name) in objects()
@@ -85,7 +85,7 @@ fn what_is_not_ours_is_left_as_it_is() {
             if kind != "VirtualMachine" {
                 assert!(cluster.vm().is_null(), "{kind}");
             }
-            // They go, and we come.
+            // The foreign objects are deleted, and ours are created.
             cluster.server.delete(kind, &name);
             cluster.live();
             assert_eq!(
@@ -98,7 +98,7 @@ fn what_is_not_ours_is_left_as_it_is() {
     }
 }
 
-/// Children of an earlier Wukong of that name are neither taken for ours nor called a conflict.
+/// Children of an earlier Wukong of that name are neither ours nor a conflict.
 #[test]
 fn what_an_earlier_wukong_left_is_waited_for() {
     for (version, kind, name) in objects().into_iter().skip(1) {

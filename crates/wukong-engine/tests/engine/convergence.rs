@@ -1,4 +1,4 @@
-//! Whatever happens on the way, the cluster becomes what the last manifest says.
+//! After any sequence of events, the cluster has the state of the last spec.
 
 use std::collections::BTreeMap;
 
@@ -20,29 +20,29 @@ pub const KINDS: [&str; 5] = [
     "NetworkAttachmentDefinition",
 ];
 
-/// Something that happens.
+/// An event.
 #[derive(Clone, Debug)]
 enum Event {
-    /// The user applies the next manifest.
+    /// The user applies the next spec.
     Edit,
-    /// The operator looks.
+    /// The operator reconciles.
     Pass,
-    /// Everybody else does one step.
+    /// All other controllers do one step.
     Step,
-    /// Time goes by.
+    /// Time passes.
     Wait(i64),
-    /// The operator starts anew.
+    /// The operator restarts.
     Restart,
     /// The events of a kind are lost, or come again.
     Lose(&'static str),
     Hear,
     /// Multus goes, or comes.
     Multus(bool),
-    /// Somebody changes a field of ours on the VM.
+    /// Another writer changes a field of ours on the VM.
     Drift,
     /// `virtctl stop` and `start`.
     Virtctl(&'static str),
-    /// Writes of the VM are refused, or no longer.
+    /// The API server rejects writes of the VM, or accepts them again.
     Refuse(bool),
     /// A child is deleted by hand.
     Delete(&'static str),
@@ -69,7 +69,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     prop::collection::vec(event(), 0..30)
 }
 
-/// Manifests that one VM can go through: what a disk is made of stays, and no disk shrinks.
+/// Specs that one VM can have in sequence: the sources of disks stay, and no disk shrinks.
 fn manifests() -> impl Strategy<Value = Vec<Value>> {
     prop::collection::vec(strategies::spec(), 1..4).prop_map(|mut specs| {
         let mut made: BTreeMap<String, Value> = BTreeMap::new();
@@ -106,7 +106,7 @@ fn cluster_with(spec: &Value) -> Cluster {
 struct Story {
     cluster: Cluster,
     manifests: Vec<Value>,
-    /// Which of them was applied last.
+    /// The index of the spec that was applied last.
     now: usize,
     /// Whether the power of the VM was last decided by hand.
     by_hand: bool,
@@ -179,7 +179,7 @@ impl Story {
         }
     }
 
-    /// A pass of the operator, and the rules that hold for each.
+    /// One reconcile of the operator, and the rules that hold for each.
     fn look(&mut self) {
         let cluster = &mut self.cluster;
         let before = cluster.status();
@@ -196,7 +196,7 @@ impl Story {
         assert!(decision.notes.iter().all(|note| note.message.len() <= 1024));
     }
 
-    /// All is heard and allowed, and everybody comes to rest.
+    /// All kinds are observed and allowed, and everything settles.
     fn end(&mut self) {
         self.cluster.unheard.clear();
         self.cluster.unserved.clear();
@@ -234,13 +234,13 @@ fn times_move_with_statuses(before: &WukongStatus, after: &WukongStatus) {
     assert!(types(after).is_sorted());
 }
 
-/// The objects without what differs between any two clusters.
+/// The objects without the fields that differ between any two clusters.
 fn objects(cluster: &Cluster) -> BTreeMap<String, Value> {
     let mut objects = BTreeMap::new();
     for kind in ["VirtualMachine", "NetworkAttachmentDefinition", "Secret"] {
         for object in cluster.server.list(kind) {
             let metadata = &object["metadata"];
-            // A Secret that is no longer asked for is emptied.
+            // The operator empties a Secret that the spec no longer requires.
             if kind == "Secret" && object["data"].is_null() {
                 continue;
             }
@@ -275,7 +275,7 @@ fn objects(cluster: &Cluster) -> BTreeMap<String, Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
-    /// Any way to a manifest ends where the direct one ends, and in rest.
+    /// Every sequence to a spec ends in the same settled state as the direct one.
     #[test]
     fn any_way_ends_where_the_direct_one_ends(manifests in manifests(), events in events()) {
         let last = manifests.last().unwrap().clone();
@@ -287,7 +287,7 @@ proptest! {
         let cluster = &mut story.cluster;
         prop_assert!(cluster.decide().is_settled());
 
-        // An operator that starts anew has nothing to do.
+        // A restarted operator has nothing to do.
         cluster.done();
         cluster.restart_operator();
         cluster.live();
@@ -297,14 +297,14 @@ proptest! {
         direct.live();
         let (mut ended, mut expected) = (objects(cluster), objects(&direct));
         if events.iter().any(|event| matches!(event, Event::Restart)) {
-            // The VM notes which Secret was applied. An operator that starts anew before that was noted cannot know of
-            // one that is no longer asked for.
+            // The VM notes which Secret was applied. An operator that restarts before that note does not know of a
+            // Secret that the spec no longer requires.
             for objects in [&mut ended, &mut expected] {
                 objects.remove("Secret/web.cloud-init");
             }
         }
         if story.by_hand {
-            // What somebody decided by hand stays, until the manifest asks anew.
+            // A power state that was set by hand stays, until the spec changes.
             for objects in [&mut ended, &mut expected] {
                 objects.get_mut("VirtualMachine/web").unwrap()["spec"]["runStrategy"].take();
             }

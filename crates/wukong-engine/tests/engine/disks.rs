@@ -45,7 +45,7 @@ fn a_disk_that_grows_grows_its_claim_and_nothing_else() {
     assert_eq!(
         cluster.server.get("DataVolume", "web.data").unwrap(),
         volume,
-        "CDI lets nobody change it"
+        "CDI rejects every change of it"
     );
     let status = cluster.status();
     assert_eq!((status.phase, status.blocker), (Some(Phase::Running), None));
@@ -109,7 +109,7 @@ fn growth_that_the_class_or_the_server_refuses_is_said() {
     assert_eq!(cluster.status().blocker, None);
 }
 
-/// What cannot be carried out changes nothing, not even its other half.
+/// A spec that the operator cannot apply changes nothing, not even its other half.
 #[test]
 fn what_a_disk_cannot_become_is_refused() {
     for (edit, reason, says) in [
@@ -151,7 +151,7 @@ fn what_a_disk_cannot_become_is_refused() {
     }
 }
 
-/// Whatever else CDI writes into the spec of a DataVolume is not what we asked for.
+/// Other fields that CDI writes into the spec of a DataVolume are not ours.
 #[test]
 fn a_field_that_cdi_adds_is_no_change() {
     let mut cluster = Cluster::running(DATA);
@@ -251,7 +251,7 @@ fn a_claim_without_its_data_volume_is_mounted_once_it_is_nobodys() {
     assert_eq!(cluster.status().blocker, None);
 }
 
-/// Without what the claims' labels say, a claim is somebody's.
+/// Without the claims' labels, a claim is foreign.
 #[test]
 fn a_disk_that_is_still_going_is_waited_for() {
     let mut cluster = Cluster::running(DATA);
@@ -448,7 +448,7 @@ fn a_claim_of_somebody_else_is_a_conflict() {
     );
 }
 
-/// As docs/migrate.md brings a disk along.
+/// Takes over a disk as in docs/migrate.md.
 #[test]
 fn a_claim_with_the_name_and_the_label_of_a_disk_is_attached_as_it_is() {
     let claim = |labels: Value| {

@@ -1,4 +1,4 @@
-//! What others do to our objects.
+//! Changes of our objects by other writers.
 
 use serde_json::json;
 use wukong_engine::{FailureKind, Memory};
@@ -113,7 +113,7 @@ fn a_child_that_is_deleted_comes_back() {
     }
 }
 
-/// Somebody who changes it back each time is answered three times, and then only now and then.
+/// If another writer reverts each repair, the operator repairs three times, and then only now and then.
 #[test]
 fn nobody_is_fought() {
     let mut cluster = Cluster::running(RUNNING);
@@ -139,7 +139,7 @@ fn nobody_is_fought() {
     assert!(wake_at > start);
     cluster.now = wake_at;
     assert!(cluster.pass().apply_vm.is_some());
-    // They gave up.
+    // The other writer stops.
     cluster.settle();
     assert_eq!(cluster.status().blocker, None);
 }
@@ -168,7 +168,7 @@ fn a_disk_that_somebody_attached_to_the_vm_is_not_detached() {
         ("FieldManagerConflict", Some("VirtualMachine/web"))
     );
     assert!(blocker.message.contains("(hot)"), "{}", blocker.message);
-    // An edit waits, too, and the operator that starts anew knows as much.
+    // An edit waits, too, and a restarted operator comes to the same result.
     cluster.edit(&format!("cpu: 4, {RUNNING}"));
     cluster.restart_operator();
     cluster.settle();

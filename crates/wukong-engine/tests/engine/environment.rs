@@ -1,4 +1,4 @@
-//! The cluster itself, in the status of a Wukong.
+//! The state of the cluster itself, in the status of a Wukong.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -28,7 +28,7 @@ fn without_kvm() -> Surroundings {
     Surroundings::healthy().device("kvm", None, None)
 }
 
-/// The blocker of a new Wukong there, and what was made of it.
+/// The blocker of a new Wukong in that cluster, and its objects.
 fn begun(surroundings: &Surroundings) -> (WukongStatus, Vec<String>) {
     let mut cluster = Cluster::new(IMAGE).within(surroundings);
     cluster.settle();
@@ -71,7 +71,7 @@ fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
     insta::assert_snapshot!(said);
 }
 
-/// It says so of a VM that runs, too, and takes it back: what was said before a restart does not stay for ever.
+/// The status also reports it for a running VM, and removes it: a report from before a restart does not stay for ever.
 #[test]
 fn what_the_installed_definition_drops_is_named_as_long_as_it_does() {
     const MTU: &str = "properties/spec/properties/networks/items/properties/mtu";
@@ -177,7 +177,7 @@ fn what_was_said_of_the_cluster_stays_until_it_is_heard_again() {
     );
 }
 
-/// Heartbeats, restarts and versions come and go all the time.
+/// Heartbeats, restarts and versions change all the time.
 #[test]
 fn what_changes_all_the_time_says_nothing_new() {
     let healthy = Surroundings::healthy().environment();
@@ -216,7 +216,7 @@ const MISSING: (&str, &str) = (
     "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found",
 );
 
-/// How often it was looked at the pods and events within an hour.
+/// How often the operator queried the pods and events within an hour.
 fn looks(cluster: &mut Cluster) -> usize {
     let end = cluster.now + SignedDuration::from_hours(1);
     cluster.done.clear();
@@ -287,7 +287,7 @@ fn a_pod_that_cannot_start_has_a_node() {
     }
 }
 
-/// Before the scheduler has looked, the nodes' sizes tell; then its words do.
+/// Before the attempt of the scheduler, the sizes of the nodes show the cause; after it, its message does.
 #[test]
 fn a_vm_that_no_node_can_hold_is_the_same_object_all_the_time() {
     let small = Surroundings::healthy().change("Node", "worker", |node| {

@@ -1,4 +1,4 @@
-//! Whatever others write into what we watch.
+//! Arbitrary content of the watched objects.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -139,7 +139,7 @@ fn is_printable(value: &Value) -> bool {
     }
 }
 
-/// What others write is shown in terminals, also what a guest says of itself.
+/// Terminals show texts of other writers, also names that a guest reports.
 #[test]
 fn no_control_character_of_somebody_else_s_reaches_a_status_or_an_event() {
     let (mut shown, mut raw) = (0, Vec::new());
@@ -170,7 +170,7 @@ fn no_control_character_of_somebody_else_s_reaches_a_status_or_an_event() {
     assert!(shown > 5, "{shown} show at all");
 }
 
-/// Whoever may write statuses moves nothing else with it.
+/// A user who may write statuses changes nothing else by that.
 #[test]
 fn a_status_that_somebody_else_wrote_is_replaced_and_moves_nothing() {
     let truth = serde_json::to_value(RUNNING.status()).unwrap();
@@ -225,7 +225,7 @@ fn a_status_that_somebody_else_wrote_is_replaced_and_moves_nothing() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    /// Whatever others write into what we watch: an answer, in bounds, and no action on what is not ours.
+    /// For any content of the watched objects, there is a decision, within bounds, and no action on foreign objects.
     #[test]
     fn nothing_that_is_observed_breaks_a_decision(
         damage in prop::collection::vec((prop::sample::select(&KINDS[..]), any::<prop::sample::Index>(), json_value()), 1..6),

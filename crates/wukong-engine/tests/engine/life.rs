@@ -1,4 +1,4 @@
-//! From the manifest to the running VM, and to the end.
+//! The life of a VM, from the spec to the running VM and to its deletion.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -26,7 +26,7 @@ fn first_everything_that_the_vm_needs_and_then_the_vm() {
             "apply DataVolume/web.data",
             "write status",
         ],
-        "KubeVirt shows false errors for a VM whose claims do not exist"
+        "KubeVirt shows false errors for a VM with claims that do not exist"
     );
     assert_eq!(cluster.status().phase, Some(Phase::Creating));
     // CDI makes the claims. That they exist is enough: they may be bound only when the VM starts.
@@ -52,7 +52,7 @@ fn first_everything_that_the_vm_needs_and_then_the_vm() {
     assert_eq!(volumes, [("root", true), ("data", true)]);
 }
 
-/// Children, the VM, and a status when there is something to tell that people wait for.
+/// Children, the VM, and a status when there is a change that people wait for.
 #[test]
 fn the_way_to_running_takes_few_writes() {
     let mut cluster = Cluster::new(COMPLETE);
@@ -104,7 +104,7 @@ fn an_edit_reaches_the_objects_that_it_concerns() {
     );
 }
 
-/// The VM says which Secret was applied before it, so it must not be applied before that.
+/// The VM notes which Secret was applied before it, so it must not be applied before that Secret.
 #[test]
 fn the_vm_waits_for_a_secret_or_network_that_is_refused() {
     for refused in [
@@ -134,7 +134,7 @@ fn the_vm_waits_for_a_secret_or_network_that_is_refused() {
     }
 }
 
-/// Its failure is about something that nobody asks for any more.
+/// The failure is about an object that the spec no longer requires.
 #[test]
 fn a_refusal_is_forgotten_with_what_was_refused() {
     let mut cluster = Cluster::new(COMPLETE);
@@ -270,7 +270,7 @@ fn an_edit_that_is_taken_back_takes_the_secret_back() {
     assert_eq!(secret(&cluster), before);
 }
 
-/// One line for what was made, one for the guest that runs.
+/// One event for the created objects, one for the running guest.
 #[test]
 fn few_events_tell_of_the_way_to_running() {
     let mut cluster = Cluster::new(COMPLETE);
@@ -311,7 +311,7 @@ fn a_vm_is_created_when_kubevirt_appears() {
     assert_eq!(cluster.status().phase, Some(Phase::Running));
 }
 
-/// A right that is missing costs what it is about, and nothing is taken for absent because of it.
+/// A missing permission affects only its own kind, and no object counts as absent because of it.
 #[test]
 fn what_the_operator_may_not_see_stays_as_it_is() {
     for kind in [
@@ -385,7 +385,7 @@ fn what_the_server_does_not_keep_of_a_status_is_written_once() {
     let first = cut(&mut cluster, wanted);
     assert!(cluster.decide().write_status.is_some());
     cluster.memory.status_cut = Some(first);
-    // That it is cut is said, once.
+    // The status reports once that it is cut.
     let said = cluster.decide();
     assert!(said.write_status.is_some());
     let second = cut(&mut cluster, said.status);
@@ -402,11 +402,11 @@ fn what_the_server_does_not_keep_of_a_status_is_written_once() {
         "{}",
         spec.message
     );
-    // A restart forgets it; what was said stays until a status was written.
+    // A restart forgets it; the report stays until the next write of a status.
     let memory = std::mem::take(&mut cluster.memory);
     assert_eq!(cluster.decide().status, quiet.status);
     cluster.memory = memory;
-    // What changes is told.
+    // A change is reported.
     cluster.edit(&format!("powerState: Stopped, {COMPLETE}"));
     cluster.observe();
     assert!(cluster.decide().write_status.is_some());

@@ -64,7 +64,7 @@ fn without_multus_a_vm_that_must_not_degrade_waits() {
     }
 }
 
-/// Nothing is known of definitions: it would be wrong to take the NIC away.
+/// Without facts about NADs, it would be wrong to remove the NIC.
 #[test]
 fn definitions_that_the_operator_may_not_see_change_nothing() {
     let mut cluster = Cluster::running(LAN);
@@ -213,7 +213,7 @@ fn the_older_one_hears_nothing_and_a_vm_that_runs_goes_on() {
     assert_eq!(reason(&younger), "MACConflict");
 }
 
-/// One `kubectl apply` makes several in one second; the first of them has its VM before the other is heard of.
+/// One `kubectl apply` makes several in one second; the first of them has its VM before the other is observed.
 #[test]
 fn of_two_of_one_second_the_one_with_a_vm_was_first() {
     let mut cluster = of_2025(FIXED);
@@ -228,7 +228,7 @@ fn of_two_of_one_second_the_one_with_a_vm_was_first() {
     assert_eq!(reason(&cluster), "MACConflict");
 }
 
-/// Devices of one resource stand for each other, and so do the two ways to ask for one lower device.
+/// All devices of one resource lead to the same network, and so do the two ways to use one lower device.
 #[test]
 fn devices_of_one_resource_are_on_one_network() {
     let on = |network: &str| FIXED.replace("type: bridge, bridgeName: br-lan, vlanId: 5", network);

@@ -17,7 +17,7 @@ fn managed(fields: &str) -> Cluster {
     cluster
 }
 
-/// One whose policy is written, and NMState works on it.
+/// A Wukong with a written NNCP that NMState is applying.
 pub fn applying() -> Cluster {
     let mut cluster = managed(OVER_ETH1);
     cluster.live();
@@ -34,7 +34,7 @@ fn the_policy(cluster: &Cluster) -> String {
     policies[0]["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-/// NMState says this of a policy.
+/// NMState reports this about an NNCP.
 fn nmstate_says(cluster: &mut Cluster, policy: &str, condition: &str) {
     let conditions =
         json!([{"type": condition, "status": "True", "message": "1/2 nodes failed to configure"}]);
@@ -194,7 +194,7 @@ fn who_was_first_keeps_the_bridge() {
         cluster.live();
         the_policy(&cluster);
     }
-    // One that asks for the same, or for something else, is in nobody's way.
+    // A Wukong that requires the same bridge, or another one, does not conflict.
     for (bridge, port) in [("br-lan", "eth1"), ("br-other", "eth2")] {
         let mut cluster = managed(OVER_ETH1);
         cluster

@@ -415,7 +415,7 @@ fn at<'a>(spec: &'a mut Value, path: &str) -> &'a mut Value {
     })
 }
 
-/// Everything that comes of a spec: the objects, and what becomes of them over time.
+/// Everything that follows from a spec: the objects, and their states over time.
 fn outcome(path: &str, spec: &Value) -> Value {
     match path {
         // Said twice, in a note for ourselves and by what the VM does: only the latter counts.

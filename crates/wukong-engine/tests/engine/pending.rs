@@ -1,4 +1,4 @@
-//! What the running VM does not have yet of the manifest, and who restarts it.
+//! Pending changes of the running VM, and its restarts.
 
 use serde_json::json;
 
@@ -59,7 +59,7 @@ fn what_the_running_vm_lacks_is_listed_until_it_is_restarted() {
             BASE.to_owned() + ", memory: 2Gi",
             &["spec.memory: 4Gi -> 2Gi: needs restart"],
         ),
-        // What could be plugged in waits beside what needs a restart.
+        // A change that could be plugged in waits beside one that needs a restart.
         (
             BASE.to_owned() + ", cpu: 4, terminationGracePeriodSeconds: 7",
             &[
@@ -266,7 +266,7 @@ fn what_only_the_first_boot_heeds_stays_pending_over_restarts() {
         cluster.restart_operator();
         plant::call(&mut cluster.server, "restart", "web");
     }
-    // A boot disk that is made anew boots for the first time.
+    // A boot disk that is created again boots for the first time.
     cluster.server.delete("DataVolume", "web.root");
     cluster.live();
     plant::call(&mut cluster.server, "restart", "web");
@@ -320,7 +320,7 @@ fn another_network_reaches_the_vm_when_its_pod_is_made_anew() {
         cluster.live();
         assert_eq!(pending(&cluster), [""; 0], "moved: {moved}");
     }
-    // KubeVirt asks for no restart; the approval counts all the same.
+    // KubeVirt requires no restart; the approval counts all the same.
     let mut cluster = Cluster::running(LAN);
     cluster.edit(&format!("{edited}, restartApproval: Automatic"));
     cluster.live();
@@ -372,7 +372,7 @@ fn no_approval_restarts_for_what_a_restart_does_not_bring() {
 fn a_vm_that_never_found_its_node_is_restarted_without_asking_once_that_helps() {
     let mut cluster = Cluster::running(&format!("{DISK}, {NOWHERE}"));
     assert_eq!(cluster.instance()["status"]["phase"], "Scheduling");
-    // This would not help.
+    // A restart would not help.
     cluster.edit(&format!(
         "{DISK}, {NOWHERE}, terminationGracePeriodSeconds: 7"
     ));

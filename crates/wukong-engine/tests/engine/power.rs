@@ -1,4 +1,4 @@
-//! Who decides whether the VM runs.
+//! Power: whether the VM runs.
 
 use serde_json::{Value, json};
 use wukong_api::status::Phase;
@@ -60,7 +60,7 @@ fn who_stops_the_vm_by_hand_finds_it_stopped() {
     let status = cluster.status();
     assert_eq!(status.phase, Some(Phase::Stopped));
     assert_eq!(status.blocker.unwrap().reason, "StoppedElsewhere");
-    // Neither an operator that starts anew nor an edit of something else starts it.
+    // Neither a restart of the operator nor an edit of another field starts it.
     cluster.restart_operator();
     cluster.edit(&format!("cpu: 4, {DISK}"));
     cluster.live();
@@ -72,7 +72,7 @@ fn who_stops_the_vm_by_hand_finds_it_stopped() {
     is_ready(&cluster, "Ready");
 }
 
-/// Also when it was so quick that nobody saw it run, and when KubeVirt took its instance away since.
+/// Also when the guest ended before the operator observed it running, and KubeVirt has removed its instance since.
 #[test]
 fn a_guest_that_ended_has_run() {
     let mut cluster = Cluster::new("startStrategy: {runStrategy: RerunOnFailure}");
@@ -168,11 +168,11 @@ fn a_pause_is_carried_out_once() {
     );
     is_ready(&cluster, "Paused");
     assert_eq!(cluster.status().phase, Some(Phase::Paused));
-    // Somebody goes on by hand.
+    // A user unpauses it by hand.
     plant::call(&mut cluster.server, "unpause", "web");
     cluster.live();
     assert!(!cluster.done().contains(&"call pause".to_owned()));
-    // And pauses again, until the wish changes.
+    // And pauses it again, until the spec changes.
     plant::call(&mut cluster.server, "pause", "web");
     cluster.edit(&format!("powerState: Running, {DISK}"));
     cluster.live();
@@ -189,7 +189,7 @@ fn a_vm_that_is_created_paused_runs_first() {
     assert_eq!(cluster.done(), [""; 0]);
 }
 
-/// The wish is taken back when its call was made but its effect has not shown yet.
+/// The spec changes back after the call was made and before its effect shows.
 #[test]
 fn a_pause_that_is_taken_back_does_not_stay() {
     let mut cluster = Cluster::running(DISK);

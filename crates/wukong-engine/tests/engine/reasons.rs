@@ -1,4 +1,4 @@
-//! Every reason, and a cluster in which it is the one that is given. A reason that no cluster reaches does not exist.
+//! Every reason, and a cluster that has it. A reason that no cluster has must not exist.
 
 use std::fmt::Write;
 
@@ -20,16 +20,16 @@ use crate::support::plant::{self, DEFAULT_CLASS};
 pub const IMAGE: &str = "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2'}]";
 const LAN: &str = "networks: [{name: lan, type: bridge, ipConfig: {address: 10.0.0.5/24}}]";
 
-/// A cluster in which decisions give this reason.
+/// A cluster in which a decision has this reason.
 fn cluster_with(reason: Reason) -> Option<Cluster> {
     use Reason as R;
     Some(match reason {
-        // All is well.
+        // No problem.
         R::Valid | R::Resolved | R::Bound | R::Created | R::Scheduled | R::Running | R::AgentConnected | R::Applied
         | R::Ready => Cluster::running(IMAGE),
         R::Configured => Cluster::running("networks: [{name: lan, type: bridge}]"),
 
-        // The manifest, and what it names.
+        // The spec, and the referenced objects.
         R::InvalidSpec => Cluster::new("memory: '4', disks: [{name: root, size: 1.5.2Gi}]"),
         R::ImmutableFieldChanged => edited(IMAGE, &IMAGE.replace("20Gi", "10Gi")),
         R::NameConflict => {
@@ -237,14 +237,14 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::NotManaged => Cluster::running(node_networks::OVER_ETH1),
         R::Applying => node_networks::applying(),
 
-        // What KubeVirt says about moving it.
+        // KubeVirt's conditions about a migration.
         R::Migratable => migratable("True", ""),
         R::DisksNotShared => migratable("False", "DisksNotLiveMigratable"),
         R::PodNetworkBridge => migratable("False", "InterfaceNotLiveMigratable"),
         R::HostDevices => migratable("False", "HostDeviceNotLiveMigratable"),
         R::NotMigratable => migratable("False", "SEVNotLiveMigratable"),
 
-        // What is missing, ends, or waits for another program.
+        // Missing objects, ends, and states that wait for another program.
         R::NodeLost => Cluster::running(IMAGE).within(&environment::Cluster::healthy().change("Node", "worker-1", |node| {
             node["status"]["conditions"] = json!([{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
                 "message": "Kubelet stopped posting node status."}]);
@@ -299,7 +299,7 @@ fn no_reason_is_reached_nowhere() {
     }
 }
 
-/// One that runs, and whose disks we cannot see any more.
+/// A running VM with disks that the operator no longer observes.
 fn hidden(presence: Presence) -> Cluster {
     let mut cluster = Cluster::running(IMAGE);
     cluster.unserved.insert("DataVolume", presence);
@@ -311,7 +311,7 @@ fn clusters() -> impl Iterator<Item = (Reason, Cluster)> {
     Reason::iter().filter_map(|reason| Some((reason, cluster_with(reason)?)))
 }
 
-/// One whose VM is gone, and whose deletion waits for the rest.
+/// A Wukong with a deleted VM, and with a deletion that waits for the rest.
 fn deleted(fields: &str) -> Cluster {
     let mut cluster = Cluster::running(fields);
     cluster.server.update("kubectl", "Wukong", "web", |wukong| {
@@ -334,7 +334,7 @@ fn migratable(status: &str, reason: &str) -> Cluster {
     changed("cpu: 1", "VirtualMachineInstance", "web", running)
 }
 
-/// One that does not start, and of whose pod an event tells why.
+/// A VM that does not start. An event of its pod names the cause.
 pub fn waiting_with(event: &str, message: &str) -> Cluster {
     let mut cluster = instance("Scheduling", "Starting", &[]);
     let pod = "virt-launcher-web-x7k2p";
@@ -348,7 +348,7 @@ pub fn waiting_with(event: &str, message: &str) -> Cluster {
         "status": {"phase": "Pending"},
     }))]);
     cluster.settle();
-    // It is looked at when it has waited for a while.
+    // The operator queries the pods and events when the VM has waited for a while.
     cluster.now += SignedDuration::from_secs(10);
     cluster.pass();
     cluster.settle();
@@ -392,7 +392,7 @@ pub fn changed(fields: &str, kind: &str, name: &str, status: Value) -> Cluster {
     cluster
 }
 
-/// One whose DataVolume has this phase and these conditions (type, status, reason, message).
+/// A Wukong with a DataVolume that has this phase and these conditions (type, status, reason, message).
 pub fn importing(phase: &str, conditions: &[(&str, &str, &str, &str)], more: Value) -> Cluster {
     importing_of(IMAGE, phase, conditions, more)
 }
@@ -419,7 +419,7 @@ pub fn importing_of(
     cluster
 }
 
-/// One whose instance has this phase and these conditions, and its VM this printable status.
+/// A Wukong with an instance that has this phase and these conditions, and a VM with this printable status.
 fn instance(phase: &str, printable: &str, conditions: &[(&str, &str, &str, &str)]) -> Cluster {
     let mut cluster = changed(
         "cpu: 1",
@@ -458,7 +458,7 @@ impl WithoutInstance for Cluster {
     }
 }
 
-/// What is said in that cluster.
+/// The conditions and events in that cluster.
 pub fn said(mut cluster: Cluster) -> WukongStatus {
     cluster.observe();
     cluster.decide().status

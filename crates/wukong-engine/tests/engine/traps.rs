@@ -1,4 +1,4 @@
-//! What KubeVirt and CDI say falsely, or still say when it is over.
+//! Reports of KubeVirt and CDI that are false or outdated.
 
 use serde_json::json;
 use wukong_api::{ConditionType, WukongStatus};
@@ -73,7 +73,7 @@ fn a_stopped_vm_is_not_unschedulable() {
     assert_eq!(status.blocker, None);
 }
 
-/// KubeVirt shows what its disks do on a VM that nobody starts.
+/// KubeVirt shows the state of the disks on a VM that no one starts.
 #[test]
 fn a_halted_vm_is_halted_whatever_its_disks_do() {
     for printable in [
@@ -130,7 +130,7 @@ fn a_lost_claim_is_lost_although_its_import_succeeded() {
     assert_eq!(status.volumes[0].phase.as_deref(), Some("Succeeded"));
 }
 
-/// KubeVirt's own start of a VM whose strategy is `Always` after its guest ended.
+/// KubeVirt's own start of a VM with the strategy `Always` after its guest ended.
 #[test]
 fn a_guest_that_is_started_again_is_starting() {
     let cluster = changed(
@@ -146,7 +146,7 @@ fn a_guest_that_is_started_again_is_starting() {
     );
 }
 
-/// An importer that was restarted and gets somewhere is no failed import; one that only runs again still is.
+/// A restarted importer that makes progress is no failed import; one that only runs again still is.
 #[test]
 fn an_import_that_goes_on_after_a_restart_is_no_failure() {
     for (progress, reason) in [("90.0%", "Importing"), ("N/A", "ImportFailed")] {
@@ -185,7 +185,7 @@ fn a_vm_that_never_ran_did_not_end() {
     }
 }
 
-/// KubeVirt says `CrashLoopBackOff` only between two attempts; while one is under way it says what it says of any start.
+/// KubeVirt reports `CrashLoopBackOff` only between two attempts; during an attempt, it reports the same as for any start.
 #[test]
 fn a_guest_that_fails_again_and_again_does_so_during_an_attempt_too() {
     let looping = |phase: Option<&str>, printable: &str| {

@@ -1,4 +1,4 @@
-//! The index of addresses: whatever the order of the news, it knows who has what, and tells who has to be looked at.
+//! The index of addresses: in whatever order changes arrive, it knows who has what, and returns whom to reconcile.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ fn name(wukong: &Wukong) -> WukongName {
     ("default".into(), wukong.metadata.name.clone().unwrap())
 }
 
-/// What each of them is told.
+/// The conflicts that each Wukong reports.
 fn told(
     addresses: &Addresses,
     all: &BTreeMap<WukongName, Wukong>,
@@ -103,7 +103,7 @@ proptest! {
     }
 }
 
-/// A manifest that cannot be carried out leaves the VM as it was, and with it the addresses.
+/// An invalid spec leaves the VM as it was, and with it the addresses.
 #[test]
 fn what_is_not_valid_keeps_its_addresses() {
     let fixed = [(1, Some(1), None)];

@@ -1,4 +1,4 @@
-//! A healthy cluster as the API server tells it (fixtures/healthy.json), to break in one place or two.
+//! A healthy cluster as the API server returns it (fixtures/healthy.json), to break in one place or two.
 
 use kube::CustomResourceExt;
 use serde::Deserialize;
@@ -99,7 +99,7 @@ impl Cluster {
         ValidatedWukong::validate(&manifest(more), &self.settings).unwrap()
     }
 
-    /// Changes every object of a kind whose name begins like this.
+    /// Changes every object of a kind with a name that starts with `name`.
     pub fn change(mut self, kind: &str, name: &str, change: impl Fn(&mut Value)) -> Self {
         let mut hit = false;
         for object in &mut self.objects {
@@ -113,7 +113,7 @@ impl Cluster {
         self
     }
 
-    /// Takes the objects of a kind away whose name begins like this.
+    /// Removes the objects of a kind with a name that starts with `name`.
     pub fn without(mut self, kind: &str, name: &str) -> Self {
         let before = self.objects.len();
         self.objects.retain(|object| {

@@ -48,6 +48,11 @@ const FAULTS: &[Fault] = &[
                 .retain(|key, _| !key.starts_with("machine-type"));
         })
     }),
+    ("cpu-model", |cluster| {
+        cluster.change("KubeVirt", "kubevirt", |kubevirt| {
+            kubevirt["spec"]["configuration"]["cpuModel"] = json!("EPYC-Milan");
+        })
+    }),
     ("cdi-installed", |cluster| {
         cluster.presence("DataVolume", Presence::Missing)
     }),
@@ -191,7 +196,7 @@ fn what_is_wrong_with_some_nodes_is_no_failure_while_another_can_run_the_vm() {
     assert_eq!(failing(&half), Vec::<&str>::new());
     let evidence = half.check("kvm-device", None).evidence;
     assert_eq!(evidence, ["Node/worker-1: no /dev/kvm"]);
-    // The node that is left has another fault: that is now what stops the VM, and the first node is told beside it.
+    // The node that is left has another fault: that is now the blocker, and the message names the first node beside it.
     let none = half.change("Node", "worker-2", |node| {
         for device in ["kvm", "tun", "vhost-net"] {
             node["status"]["allocatable"][format!("devices.kubevirt.io/{device}")] = json!("0");

@@ -1,4 +1,4 @@
-//! Kinds of clusters, by what their nodes look like.
+//! Kinds of clusters, recognized by their nodes.
 
 use serde_json::{Value, json};
 use wukong_engine::environment::Platform;
@@ -170,7 +170,7 @@ fn every_platform_gets_its_own_way_to_virtualization() {
                     node["status"]["nodeInfo"][key] = like["status"]["nodeInfo"][key].clone();
                 }
             });
-        // The names of the nodes stay, so what Docker Desktop is told by name alone is left out.
+        // The names of the nodes stay. Docker Desktop is recognized only by the name, so it is left out.
         if Platform::of(&cluster.environment()) != Some(platform) {
             continue;
         }

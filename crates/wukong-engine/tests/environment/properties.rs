@@ -1,4 +1,4 @@
-//! Whatever the API server sends, there is an answer.
+//! For every answer of the API server, there is a result.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ use wukong_engine::facts::Fact;
 
 use crate::cluster::{Cluster, NOW};
 
-/// Names that the facts read, so that arbitrary objects have something to say.
+/// Names that the facts read, so that arbitrary objects contain facts.
 const KEYS: &[&str] = &[
     "metadata",
     "name",
@@ -159,7 +159,7 @@ fn store<T: Fact>(objects: &[Value]) -> Store<T> {
     store
 }
 
-/// Every object is taken for one of every kind.
+/// Every object is projected to every kind.
 fn environment(objects: &[Value]) -> Environment {
     use wukong_engine::Presence::Served;
     Environment {

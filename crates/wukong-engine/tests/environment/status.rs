@@ -1,4 +1,4 @@
-//! What the rules say is what the status of a Wukong says.
+//! The status of a Wukong agrees with the rules.
 
 use wukong_api::ConditionType;
 use wukong_api::status::WukongStatus;
@@ -10,7 +10,7 @@ use wukong_engine::{Memory, Observed, Presence, Store, decide};
 use crate::cases::{Case, cases};
 use crate::cluster::{NOW, manifest};
 
-/// The status of a Wukong of which nothing was made yet.
+/// The status of a Wukong without any objects.
 fn status(case: &Case) -> WukongStatus {
     fn none<F: Fact>(store: &mut Store<F>, presence: Presence) {
         match presence {
@@ -33,7 +33,7 @@ fn status(case: &Case) -> WukongStatus {
     none(&mut world.snapshots, Presence::Served);
     none(&mut world.data_sources, Presence::Served);
     let (mut memory, settings) = (Memory::default(), (case.cluster)().settings);
-    // Provisioners are not watched, but looked at.
+    // Provisioners are not watched, but queried.
     memory.queried.children.provisioners = world.environment.provisioner_pods.clone();
     let wukong = manifest((case.wish)());
     decide(&Observed {
@@ -62,7 +62,7 @@ fn a_check_and_the_condition_that_it_decides_agree() {
             | ConditionType::NodeNetworkReady
             | ConditionType::ProvisioningReady
             | ConditionType::LiveMigratable => true,
-            // What merely is worth knowing of the others is told before, by preflight.
+            // Preflight reports the warnings of the others before.
             _ => check.status == CheckStatus::Fail,
         };
         let rule = case.rule;

@@ -32,7 +32,7 @@ struct Owned {
     time: String,
 }
 
-/// Who wrote, and how.
+/// The manager, and how it wrote.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 struct Writer {
     manager: String,
@@ -129,7 +129,7 @@ impl ApiServer {
         }
     }
 
-    /// Changes an object; who changes a field owns it.
+    /// Changes an object; the writer of a field owns it.
     pub fn update(
         &mut self,
         manager: &str,
@@ -175,7 +175,7 @@ impl ApiServer {
         object
     }
 
-    /// Asks for the deletion of an object, and collects what it owned.
+    /// Requests the deletion of an object, and collects its dependents.
     pub fn delete(&mut self, kind: &str, name: &str) {
         let Some(stored) = self.stored.get(&key(kind, name)) else {
             return;
@@ -272,7 +272,7 @@ impl Stored {
         object
     }
 
-    /// Whoever owned a field with another value owns it no longer.
+    /// A manager that owned a field with another value owns it no longer.
     fn disown_changes(&mut self, before: &Value) {
         let now = &self.object;
         for owned in self.managers.values_mut() {

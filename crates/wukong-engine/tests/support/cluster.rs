@@ -1,4 +1,4 @@
-//! A simulated cluster with one Wukong, in which decisions are carried out.
+//! A simulated cluster with one Wukong. It applies the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
@@ -20,33 +20,33 @@ use super::{manifests, plant};
 
 static HEALTHY: LazyLock<Environment> =
     LazyLock::new(|| environment::Cluster::healthy().environment());
-/// How long an operator waits before it tries again what was refused.
+/// How long an operator waits before it retries a rejected write.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
-/// Passes after which something that has not come to rest never will.
+/// Number of passes after which a cluster that has not settled never will.
 const PASSES_MAX: usize = 100;
 
-/// A cluster with one Wukong, `web`, and what the operator knows and remembers of it.
+/// A cluster with one Wukong, `web`, with the cache and the memory of the operator.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub server: ApiServer,
     pub world: World,
     pub memory: Memory,
     pub now: Timestamp,
-    /// What the operator knows of the cluster itself, but for its StorageClasses.
+    /// The facts of the cluster itself, except for its StorageClasses.
     pub environment: Environment,
-    /// What the operator finds when it looks at the pods and events of the Wukong.
+    /// What the operator finds when it queries the pods and events of the Wukong.
     pub children: Children,
     /// The operator's settings.
     pub settings: OperatorSettings,
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
-    /// Kinds whose events are lost.
+    /// Kinds with events that are lost.
     pub unheard: BTreeSet<&'static str>,
     /// Writes that are refused, by `Kind/name`.
     pub refusals: BTreeMap<String, (FailureKind, &'static str)>,
-    /// What was done, in order.
+    /// The applied actions, in order.
     pub done: Vec<String>,
-    /// What the server was like when it was observed last.
+    /// The version of the server when it was observed last.
     observed: Option<View>,
 }
 
@@ -89,7 +89,7 @@ impl Cluster {
         }
     }
 
-    /// A cluster in which this Wukong runs and all is quiet.
+    /// A settled cluster in which this Wukong runs.
     #[track_caller]
     pub fn running(fields: &str) -> Self {
         let mut cluster = Self::new(fields);
@@ -136,14 +136,14 @@ impl Cluster {
         });
     }
 
-    /// The operator starts anew: it has lists, and remembers nothing.
+    /// The operator restarts: it has lists, and remembers nothing.
     pub fn restart_operator(&mut self) {
         self.memory = Memory::default();
         self.world = World::default();
         self.observed = None;
     }
 
-    /// Everything that the watches tell.
+    /// All facts that the watches report.
     pub fn observe(&mut self) {
         let view = (
             self.server.version(),
@@ -189,7 +189,7 @@ impl Cluster {
         }
     }
 
-    /// What is to be done now.
+    /// The next decision.
     pub fn decide(&self) -> Decision {
         decide(&Observed {
             wukong: &self.wukong(),
@@ -227,7 +227,7 @@ impl Cluster {
         panic!("no rest after {PASSES_MAX} passes: {:#?}", self.done);
     }
 
-    /// Lets the operator and everybody else work until all is quiet.
+    /// Lets the operator and all other controllers work until all is settled.
     #[track_caller]
     pub fn live(&mut self) -> Decision {
         for _ in 0..PASSES_MAX {
@@ -239,7 +239,7 @@ impl Cluster {
         panic!("no rest after {PASSES_MAX} rounds: {:#?}", self.done);
     }
 
-    /// What was done since the last time it was asked.
+    /// The actions since the last call.
     pub fn done(&mut self) -> Vec<String> {
         std::mem::take(&mut self.done)
     }

@@ -1,4 +1,4 @@
-//! Sets of fields as server-side apply keeps them (KEP-555, and structured-merge-diff, which carries it out).
+//! Sets of fields as server-side apply keeps them (KEP-555, and structured-merge-diff, which implements it).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;

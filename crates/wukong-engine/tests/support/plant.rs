@@ -8,7 +8,7 @@ use super::api_server::{ApiServer, NAMESPACE};
 /// The class of claims that name none.
 pub const DEFAULT_CLASS: &str = "standard";
 
-/// Brings everything one step further; tells whether anything changed.
+/// Brings everything one step further; returns whether anything changed.
 pub fn step(server: &mut ApiServer) -> bool {
     let before = server.clone();
     for volume in server.list("DataVolume") {
@@ -303,7 +303,7 @@ pub fn call(server: &mut ApiServer, call: &str, name: &str) {
                 .get("VirtualMachineInstance", name)
                 .unwrap_or_default();
             let mut status = instance["status"].clone();
-            // "VM is not running", to somebody who comes late.
+            // "VM is not running", to a caller who comes late.
             let Some(conditions) = status["conditions"].as_array_mut() else {
                 return;
             };

@@ -96,7 +96,7 @@ fn joined(a: BoxedStrategy<Value>, b: BoxedStrategy<Value>) -> BoxedStrategy<Val
     (a, b).prop_map(join).boxed()
 }
 
-/// A list whose entries get the names `<prefix>0`, `<prefix>1`, …, and the place of `%` in their texts.
+/// A list with entries that get the names `<prefix>0`, `<prefix>1`, …, and the place of `%` in their texts.
 fn named(prefix: &'static str, entry: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let name = move |entries: Vec<Value>| {
         let entries = entries.into_iter().enumerate().map(|(index, mut entry)| {

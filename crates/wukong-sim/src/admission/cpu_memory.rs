@@ -96,7 +96,7 @@ fn huge_pages(vmi: &Field<'_>, causes: &mut Causes) {
         return;
     };
     let request = resource(vmi, "requests", "memory");
-    // The request is told even where the guest's memory is meant.
+    // The message names the request even where the guest's memory is meant.
     let told = if request.is_set() {
         show(&request)
     } else {
@@ -266,7 +266,7 @@ fn vcpus(cpu: &Field<'_>) -> i64 {
         .unwrap_or_default()
 }
 
-/// Memory hot-plug, when `maxGuest` asks for it. Only the first cause is told.
+/// Checks memory hot-plug, when `maxGuest` is set. Reports only the first cause.
 pub fn check_live_update(vmi: &Field<'_>, causes: &mut Causes) {
     let max = vmi.at("domain.memory.maxGuest");
     if max.is_set()

@@ -42,6 +42,13 @@ pub fn check(object: &Value) -> Result<(), Denial> {
         return Err(Denial("spec.template in body is required".into()));
     }
     let vmi = vm.at(VMI);
+    // A missing quantity has no zero value of its own in the typed object, unlike the other required fields.
+    let mut empty_disks = select(&vmi, "volumes[].emptyDisk").into_iter();
+    if empty_disks.any(|disk| !disk.child("capacity").is_set()) {
+        return Err(Denial(format!(
+            "{VMI}.volumes.emptyDisk.capacity in body is required"
+        )));
+    }
     let mut causes = Causes::default();
     for path in UNSIGNED {
         for number in select(&vmi, path) {

@@ -52,6 +52,9 @@ pub fn check_vm(object: &Value) -> Result<(), Denial> {
     causes.into_result()
 }
 
+/// Required fields that stay absent: a pointer, and the quantity of an `emptyDisk`, which KubeVirt reports as missing.
+const WITHOUT_ZERO: [&str; 2] = ["virtiofs", "capacity"];
+
 /// Gives required fields the zero value that they have in typed objects. Pointers have none there: lists, the template,
 /// `virtiofs`.
 pub fn complete_vm(object: &mut Value) {
@@ -67,7 +70,7 @@ fn complete(value: &mut Value, schema: &Value) {
             let required = schema.get("required").and_then(Value::as_array);
             for key in required.into_iter().flatten().filter_map(Value::as_str) {
                 let zero = schema.pointer(&format!("/properties/{key}")).and_then(zero);
-                if let Some(zero) = zero.filter(|_| key != "virtiofs") {
+                if let Some(zero) = zero.filter(|_| !WITHOUT_ZERO.contains(&key)) {
                     map.entry(key).or_insert(zero);
                 }
             }

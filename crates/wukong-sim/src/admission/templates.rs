@@ -53,7 +53,7 @@ fn problem(spec: &Field<'_>) -> Option<String> {
     Some(message.into())
 }
 
-/// Templates stay in the VM's namespace; unchanged ones are not looked at again.
+/// Templates stay in the VM's namespace. Unchanged ones are not checked again.
 pub fn check_namespaces(vm: &Field<'_>, old: Option<&Value>, causes: &mut Causes) {
     let templates = vm.at("spec.dataVolumeTemplates");
     if old.is_some_and(|old| {

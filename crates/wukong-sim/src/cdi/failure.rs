@@ -1,4 +1,4 @@
-//! How imports go wrong: the last words of the importer for each scenario, as a real one was heard to say them.
+//! How imports fail: the last message of the importer for each scenario, recorded from a real importer.
 
 use crate::field::Field;
 use crate::kind::Kind;
@@ -11,7 +11,7 @@ pub struct Death {
     /// The reason in the container's status.
     pub reason: &'static str,
     pub exit_code: i64,
-    /// What the container's status says.
+    /// The message in the container's status.
     pub words: String,
 }
 
@@ -93,7 +93,7 @@ const REGISTRY: [(&str, &str); 8] = [
 const PULL: &str = "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry \
                     image: failed to pull image: ";
 const PING: &str = "pinging container registry {address}: Get \"https://{address}/v2/\"";
-/// What an importer says of a wrong checksum.
+/// The importer's message about a wrong checksum.
 pub const CHECKSUM: &str = "Unable to process data: Unable to transfer source data to scratch space: checksum validation \
                             failed: checksum mismatch: expected sha256:{expected}, calculated \
                             sha256:8300f8992849bc99289a95253c56798b00a993df8596ff7f53d5823b473c0810";
@@ -102,7 +102,7 @@ const LOG: &str = "I0101 00:00:00.000000       1 importer.go:107] Starting impor
                    I0101 00:00:00.000000       1 importer.go:182] begin import process\n";
 const NO_HOST: &str = "images.example.com";
 
-/// What the importer of `dv` dies of, if the scenario wants it to.
+/// The end of the importer of `dv`, if the scenario has one.
 pub fn crash(scenario: &Scenario, dv: &Field<'_>) -> Option<Death> {
     if scenario.has("import-oom") {
         return Some(Death {
@@ -168,7 +168,7 @@ pub fn told(death: &Death) -> (&'static str, &str) {
     (reason, &death.words)
 }
 
-/// What keeps the container of an importer from being made.
+/// The reason why the container of an importer cannot be created.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Missing {
     /// A Secret with credentials: the container's environment is taken from it.
@@ -177,7 +177,7 @@ pub enum Missing {
     ConfigMap(String),
 }
 
-/// What the source of a DataVolume names and does not exist.
+/// The missing object that the source of a DataVolume names.
 pub fn missing(world: &World, dv: &Field<'_>) -> Option<Missing> {
     let namespace = dv.at("metadata.namespace").text();
     let sources = dv.at("spec.source");

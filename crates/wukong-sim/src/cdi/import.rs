@@ -1,4 +1,4 @@
-//! A DataVolume whose claim exists: from the first volume to the last byte.
+//! A DataVolume with a claim: from the first volume to the last byte.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The importer's pod, as far as people and controllers look at it.
+//! The importer's pod: the fields that people and controllers read.
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ pub const IMAGE: &str = "quay.io/kubevirt/cdi-importer:v1.66.0";
 /// Names of pods that get longer than this are shortened.
 const NAME_MAX: usize = 230;
 
-/// What the importer does.
+/// The state of the importer.
 pub enum Doing<'a> {
     /// It copies.
     Copies,
@@ -230,7 +230,7 @@ fn ended(death: &Death) -> Value {
     json!({"exitCode": death.exit_code, "reason": death.reason, "message": death.words})
 }
 
-/// The pod's phase, and what is to be said of its container, unless it is said already.
+/// The pod's phase, and the state of its container, if that is not reported already.
 fn container(pod: &Field<'_>, doing: &Doing<'_>, moment: &Moment) -> (&'static str, Option<Value>) {
     let known = pod.at("status.containerStatuses").items().next();
     let known = known.unwrap_or_else(|| Field::new("", &Value::Null));

@@ -48,7 +48,7 @@ pub(crate) fn found(world: &World, kind: Kind) -> Option<Field<'_>> {
     world.get(key.kind, &key.namespace, &key.name)
 }
 
-/// The KubeVirt or CDI resource: made when there is none, and what becomes of it.
+/// The KubeVirt or CDI resource: created when there is none, then its next step.
 fn next_of(world: &World, kind: Kind, by: Manager, moment: &Moment) -> Step {
     let Some(found) = found(world, kind) else {
         if !world.serves(kind) {

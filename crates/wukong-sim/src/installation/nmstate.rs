@@ -1,7 +1,7 @@
-//! NMState: what it sees of the nodes' networks, and how it brings policies about.
+//! NMState: its report about the nodes' networks, and how it applies policies.
 //!
-//! Each node carries a policy out for itself, and tells so in an enactment; the policy sums them up. What was made stays
-//! when its policy goes.
+//! Each node applies a policy for itself, and reports the result in an enactment; the policy sums them up. The bridges stay
+//! when their policy is deleted.
 
 use serde_json::{Value, json};
 
@@ -45,7 +45,7 @@ pub fn on_node(world: &World, node: &Field<'_>, faults: &Scenario, moment: &Mome
     changes
 }
 
-/// What goes with a node.
+/// The objects that are deleted with a node.
 pub fn forsake<'a>(world: &'a World, node: &'a str) -> impl Iterator<Item = Change> + 'a {
     enactments(world, NODE, node).map(|enactment| Change::delete(Kind::Enactment, &enactment))
 }
@@ -76,7 +76,7 @@ fn selects(policy: &Field<'_>, node: &Field<'_>) -> bool {
         .all(|(key, value)| labels.child(key).value() == value)
 }
 
-/// What NMState sees of the node's network.
+/// NMState's report about the node's network.
 fn state(world: &World, node: &Field<'_>, faults: &Scenario) -> Option<Change> {
     if !world.serves(Kind::NodeNetwork) {
         return None;
@@ -211,7 +211,7 @@ fn say(conditions: &mut Conditions, holds: &str, reason: &str, message: &str, mo
     }
 }
 
-/// The next step of a policy: the sum of what became of it on its nodes.
+/// The next step of a policy: the sum of its results on its nodes.
 pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     let Some(policy) = world.get(Kind::NodePolicy, "", name) else {
         let left = enactments(world, POLICY, name);

@@ -1,6 +1,6 @@
 //! The simulated nodes: kubelet, virt-handler, storage drivers and NMState on each of them.
 //!
-//! Any node that somebody makes gets them, with the faults that its scenario names.
+//! Every node that a user creates gets them, with the faults that its scenario names.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ const PRESSURES: [(&str, &str, &str); 3] = [
 const CRASH: &str = "Failed to create an inotify watcher: too many open files";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
-/// What is wrong with a node.
+/// The fault of a node.
 struct Faults(Scenario);
 
 impl Faults {
@@ -56,13 +56,13 @@ impl Faults {
         self.0.has("node-lost")
     }
 
-    /// What virt-handler says when it dies, if it does.
+    /// virt-handler's last message when it crashes, if it does.
     fn crash(&self) -> Option<String> {
         let words = self.0.value("handler-crash")?;
         Some(if words.is_empty() { CRASH } else { words }.to_owned())
     }
 
-    /// Whether virt-handler does not look after the node any more.
+    /// Whether virt-handler no longer manages the node.
     fn silent(&self) -> bool {
         self.lost() || self.crash().is_some()
     }
@@ -161,7 +161,7 @@ pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     Step::of(changes)
 }
 
-/// What goes with a node.
+/// The objects that are deleted with a node.
 fn forsake(world: &World, name: &str) -> Step {
     let at_home = [
         (Kind::Pod, KUBEVIRT_NAMESPACE, handler(name).pod()),
@@ -228,7 +228,7 @@ fn is_news(known: &Field<'_>, patch: &Value) -> bool {
         .any(|(key, value)| known.child(key).value() != value)
 }
 
-/// The taints, where those that tell of the node's state are not as they shall be.
+/// The taints, if those about the node's state are outdated.
 fn taints(node: &Field<'_>, faults: &Faults) -> Option<Value> {
     let taints = node.at("spec.taints");
     let of_state =

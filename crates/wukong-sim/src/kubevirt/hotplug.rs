@@ -180,7 +180,7 @@ fn shown(
     })
 }
 
-/// Whether there is something to mount: of a filesystem that nobody filled, KubeVirt waits for an image for ever.
+/// Whether there is something to mount: on an empty filesystem, KubeVirt waits for an image for ever.
 fn has_image(world: &World, claim: &Field<'_>) -> bool {
     let metadata = claim.child("metadata");
     claim.at("spec.volumeMode").text() == "Block"
@@ -268,7 +268,7 @@ fn run(pod: &Field<'_>, moment: &Moment) -> Option<Change> {
     Change::status(Manager::Kubelet, Kind::Pod, pod, &status)
 }
 
-/// The disk whose image another guest has locked; the scenario `write-lock` locks the first one.
+/// The disk with an image that another guest has locked; the scenario `write-lock` locks the first one.
 pub fn locked(world: &World, vmi: &Field<'_>, wanted: bool) -> Option<String> {
     let namespace = vmi.at("metadata.namespace").text();
     let others: Vec<Field<'_>> = world

@@ -1,4 +1,4 @@
-//! What the kubelet makes of a launcher pod: mounts, networks, images, and then it runs.
+//! The kubelet's steps with a launcher pod: mounts, networks, images, and then it runs.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::world::World;
 
 const BY: Manager = Manager::Kubelet;
-/// Where a CNI plugin is looked for.
+/// Where the kubelet searches a CNI plugin.
 const PLUGINS: &str = "[/opt/cni/bin:/usr/lib/cni /opt/cni/bin /usr/lib/cni]";
 
 /// What the kubelet reports of a launcher pod.
@@ -184,7 +184,7 @@ fn unpulled(image: &str) -> String {
     )
 }
 
-/// The status of a pod whose init containers from `index` on have not started: that one waits for something.
+/// The status of a pod with init containers that have not started, from `index` on: that one waits for something.
 fn waiting(pod: &Field<'_>, index: usize, reason: &Value, moment: &Moment) -> Value {
     let initializing = json!({"waiting": {"reason": "PodInitializing"}});
     let mut incomplete = Vec::new();
@@ -260,7 +260,7 @@ fn address(pod: &Field<'_>) -> String {
     format!("10.244.{}.{}", number / 250 + 1, number % 250 + 2)
 }
 
-/// What keeps the kubelet from starting the pod: the events that are written.
+/// The reasons why the kubelet cannot start the pod: the events that it writes.
 fn obstacle(
     world: &World,
     vmi: &Field<'_>,

@@ -81,7 +81,7 @@ fn delete(vm: &Field<'_>, vmi: Option<&Field<'_>>) -> Step {
     }
 }
 
-/// Finalizer, bookkeeping annotations, and the firmware's identity where nobody gave one.
+/// Adds the finalizer, bookkeeping annotations, and the firmware's identity where the VM has none.
 fn claim_ownership(vm: &Field<'_>) -> Option<Change> {
     let mut held = finalizers(vm);
     let identity = vm.at("spec.template.spec.domain.firmware.uuid");

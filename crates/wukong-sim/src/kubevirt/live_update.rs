@@ -41,7 +41,7 @@ pub fn restart_required(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Optio
         .map(str::to_owned)
 }
 
-/// What is written to the instance.
+/// The write to the instance.
 pub fn changes(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Vec<Change> {
     let new = vm.at("spec.template.spec");
     let mut desired = vmi.child("spec").value().clone();
@@ -262,7 +262,7 @@ fn plug_nics(new: &Field<'_>, desired: &mut Value) {
                     }
                 }
             }
-            // The second look at an absent card takes it out.
+            // The second pass over an absent card removes it.
             Some(there) if state == "absent" && there.child("state").text() == "absent" => {
                 for pointer in [NICS, "/networks"] {
                     if let Some(items) = list(desired, pointer) {

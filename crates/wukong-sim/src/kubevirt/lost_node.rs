@@ -1,4 +1,4 @@
-//! An instance whose node does not answer: nobody knows whether the guest runs. After some time its pod is evicted, and
+//! An instance on a node that does not answer: whether the guest runs is unknown. After some time its pod is evicted, and
 //! stays until the kubelet agrees.
 
 use serde_json::json;

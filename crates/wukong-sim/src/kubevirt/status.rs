@@ -195,7 +195,7 @@ fn failure(
     boot::problem(world, vm).or_else(refused)
 }
 
-/// KubeVirt's table: the first that holds is told.
+/// KubeVirt's table: the status is the first one that holds.
 fn printable(
     world: &World,
     vm: &Field<'_>,

@@ -93,7 +93,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     if let Readiness::Missing(claim) = &readiness {
         let message = format!("PVC {namespace}/{claim} does not exist, waiting for it to appear");
         draft.condition("Synchronized", "False", "FailedPvcNotFound", &message);
-        // KubeVirt says this although no scheduler has seen a pod, and takes it back only when there is one.
+        // KubeVirt reports this although no scheduler has seen a pod, and removes it only when there is one.
         draft.condition("PodScheduled", "False", "Unschedulable", &message);
         return Step::of(draft.change(VIRT));
     }
@@ -181,7 +181,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
     }
 }
 
-/// The launcher pod exists. What scheduler and kubelet say of it is passed on.
+/// The launcher pod exists. The instance repeats the messages of scheduler and kubelet.
 fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment) -> Step {
     let Some(pod) = launcher_pod::launcher(world, vmi) else {
         let mut draft = Draft::of(vmi, moment);
@@ -290,7 +290,7 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
     Step::of(draft.change(Manager::VirtHandler))
 }
 
-/// What QEMU says of a disk whose image another process has locked, as it comes through libvirt and virt-launcher.
+/// QEMU's error for a disk with an image that another process has locked, as it comes through libvirt and virt-launcher.
 fn write_lock(disk: &str, now: &str) -> String {
     const WORDS: &str = r#"server error. command SyncVMI failed: "LibvirtError(Code=1, Domain=10, Message='internal error: process exited while connecting to monitor: {now} qemu-system-x86_64: -device {\"driver\":\"virtio-blk-pci-non-transitional\",\"bus\":\"pci.7\",\"addr\":\"0x0\",\"drive\":\"libvirt-2-storage\",\"id\":\"ua-{disk}\",\"bootindex\":1,\"write-cache\":\"on\",\"serial\":\"{disk}\",\"werror\":\"stop\",\"rerror\":\"stop\"}: Failed to get \"write\" lock\nIs another process using the image [/var/run/kubevirt-private/vmi-disks/{disk}/disk.img]?')""#;
     WORDS.replace("{disk}", disk).replace("{now}", now)

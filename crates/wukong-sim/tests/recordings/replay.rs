@@ -39,7 +39,7 @@ pub struct Given {
     node: BTreeMap<String, Value>,
     quota: BTreeMap<String, String>,
     limit: Option<String>,
-    /// What fails, by kind.
+    /// The faults, by kind.
     scenarios: BTreeMap<String, String>,
     /// Paces before the VM is made, and whether the scenarios begin when it runs.
     wait: u32,
@@ -50,7 +50,7 @@ pub struct Given {
 pub struct Replay<'a> {
     cluster: Cluster,
     given: &'a Given,
-    /// Why the VirtualMachine was refused.
+    /// Why the VirtualMachine was rejected.
     pub refusal: Option<String>,
     started: bool,
 }
@@ -108,7 +108,7 @@ impl<'a> Replay<'a> {
         self.cluster.create(object).unwrap();
     }
 
-    /// What is there before the VM.
+    /// The objects that exist before the VM.
     fn prepare(&mut self) {
         let given = self.given;
         self.create(
@@ -148,7 +148,7 @@ impl<'a> Replay<'a> {
         self.cluster.settle(50);
     }
 
-    /// Everything that is to fail fails, but what fails from its creation on.
+    /// Starts all faults, except those that exist from the creation on.
     fn fail(&mut self) {
         for (kind, scenario) in &self.given.scenarios {
             let at = match kind.as_str() {
@@ -229,7 +229,7 @@ fn installation(kind: Kind) -> Ref {
     }
 }
 
-/// The DataVolume, of a class whose provisioner is no CSI driver.
+/// The DataVolume, of a class with a provisioner that is no CSI driver.
 fn disk(given: &Given) -> Value {
     let source = given.disk.as_ref().unwrap();
     let mut spec = json!({"storage": {

@@ -1,4 +1,4 @@
-//! Retention, adoption, and what is there already.
+//! Retention, adoption, and existing objects.
 
 use serde_json::Value;
 use wukong_storage::Existing;
@@ -8,7 +8,7 @@ use crate::{bytes, object, wukong};
 const BLANK: &str = "{name: data, size: 20Gi}";
 const IMPORTED: &str = "{name: data, size: 20Gi, image: 'https://images.lan/web.qcow2'}";
 
-/// What is planned, in short: kind and requested size, or `adopted`.
+/// The plan, in short: kind and requested size, or `adopted`.
 fn planned(disk: &str, cdi: bool, existing: Existing) -> String {
     let object = object(&wukong(disk), cdi, existing);
     if object.is_null() {
@@ -58,7 +58,7 @@ fn what_is_there_decides() {
     }
 }
 
-/// CDI refuses every change of a DataVolume's spec, and an apply of what it has already is no change.
+/// CDI rejects every change of a DataVolume's spec, and an apply of an equal spec is no change.
 #[test]
 fn growing_a_disk_leaves_its_objects_as_they_were_created() {
     for (cdi, disk, larger) in [
@@ -116,7 +116,7 @@ fn a_retained_disk_is_the_same_for_every_wukong_of_that_name() {
     }
 }
 
-/// The power wish changes, and a DataVolume cannot.
+/// The power state changes, and a DataVolume cannot.
 #[test]
 fn whether_the_vm_runs_makes_no_difference() {
     let running = wukong(IMPORTED);

@@ -4,7 +4,7 @@ use wukong_storage::Existing;
 
 use crate::{object, upstream, wukong};
 
-/// Every source with everything that it can be told.
+/// Every source with all its fields.
 pub const SOURCES: [(&str, &str); 17] = [
     ("blank", "{name: data, size: 20Gi}"),
     (
@@ -100,7 +100,7 @@ fn plain_claims() {
     }
 }
 
-/// Nothing is ever applied for a claim that the manifest only uses, whatever is found under its name.
+/// For a claim that the spec only uses, nothing is ever applied, with any object under its name.
 #[test]
 fn an_existing_claim_is_left_as_it_is() {
     let wukong = wukong("{name: root, claim: uploaded}");

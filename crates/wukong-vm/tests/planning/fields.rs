@@ -216,7 +216,7 @@ const OURS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// Fields that the planners of disks and networks, or the operator itself, carry out, and fields that are only refused.
+/// Fields that the planners of disks and networks, or the operator itself, apply, and fields that are only rejected.
 const OTHERS: &[&str] = &[
     "disks.accessModes",
     "disks.image",

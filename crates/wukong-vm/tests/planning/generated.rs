@@ -34,7 +34,7 @@ fn object(fields: Vec<(&'static str, BoxedStrategy<Value>)>) -> BoxedStrategy<Va
     values.prop_map(object).prop_map(Value::Object).boxed()
 }
 
-/// A list whose entries get the names `<prefix>0`, `<prefix>1`, …
+/// A list with entries that get the names `<prefix>0`, `<prefix>1`, …
 fn named(prefix: &'static str, entry: BoxedStrategy<Value>) -> BoxedStrategy<Value> {
     let name = move |mut entries: Vec<Value>| {
         for (index, entry) in entries.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! What cloud-init is told.
+//! The user data of cloud-init.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -255,6 +255,7 @@ fn volumes_name_their_claims_as_told() {
     assert_eq!(machine["spec"]["runStrategy"], "Manual");
     assert_eq!(
         machine["metadata"]["annotations"],
+        // word-list: allow
         json!({"vm.novasphere.dev/power-wish": "Stopped", "vm.novasphere.dev/cloud-init-hash": "77"})
     );
 }

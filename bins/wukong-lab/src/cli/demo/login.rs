@@ -1,4 +1,4 @@
-//! The proof that somebody can log in to a guest that booted.
+//! The proof that a user can log in to a guest that booted.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::{Lab, Progress};
 
 /// The default user of the lab's image.
 const IMAGE_USER: &str = "debian";
-/// What is looked at inside.
+/// The command that runs inside the guest.
 const LOOK: &str = "echo \"$(id -un) on $(hostname), $(uname -sr), $(nproc) CPUs\"; ip -brief address; lsblk -o NAME,SIZE,SERIAL,MOUNTPOINTS";
 
 /// A key pair that lives as long as the lab.

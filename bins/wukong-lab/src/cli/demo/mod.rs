@@ -29,7 +29,7 @@ use crate::{BootImages, Lab, Progress};
 const NAME: &str = "demo";
 const NAMESPACE: &str = "default";
 const TIMEOUT: Duration = Duration::from_secs(120);
-const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA nobody@wukong-lab";
+const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA placeholder@wukong-lab";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -144,7 +144,7 @@ async fn apply(lab: &Lab, file: &Path, key: Option<&Key>, progress: &Progress) -
     Ok(wukong)
 }
 
-/// A person brings the Secret with the public keys; without it no VM starts.
+/// Makes the Secret with the public keys, which a user brings in a real cluster; without it no VM starts.
 async fn make_key_secret(
     client: &Client,
     name: &str,
@@ -155,9 +155,9 @@ async fn make_key_secret(
     if secrets.get_metadata_opt(name).await?.is_some() {
         return Ok(());
     }
-    let (key, whose) = match key {
+    let (key, origin) = match key {
         Some(key) => (key.public.as_str(), "a key of this demo"),
-        None => (SOMEBODYS_KEY, "nobody's public key"),
+        None => (SOMEBODYS_KEY, "a public key without a private one"),
     };
     let secret = Secret {
         metadata: ObjectMeta {
@@ -169,12 +169,12 @@ async fn make_key_secret(
     };
     secrets.create(&PostParams::default(), &secret).await?;
     progress.say(format!(
-        "Made the Secret {name} that the manifest refers to, with {whose}"
+        "Made the Secret {name} that the manifest refers to, with {origin}"
     ));
     Ok(())
 }
 
-/// Follows what happens until the VM runs with its addresses.
+/// Shows all changes until the VM runs with its addresses.
 async fn follow(cluster: &Cluster, picture: &mut Picture, screen: &mut Screen) -> Result<()> {
     let mut changes = watch::changes(&cluster.lab.client().await?, NAMESPACE);
     let mut tick = tokio::time::interval(Duration::from_millis(250));

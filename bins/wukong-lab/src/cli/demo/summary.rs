@@ -1,4 +1,4 @@
-//! The last words of a demo.
+//! The summary at the end of a demo.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub(super) fn blocked(picture: &Picture, deadline: Duration, state: &State, keep
     text + &epilogue(picture, state, keep)
 }
 
-/// The one thing that stands in the way, with what to do about it.
+/// The blocker, with its hint.
 fn blocker(picture: &Picture) -> String {
     let Some(blocker) = &picture.status.blocker else {
         return String::new();

@@ -1,4 +1,4 @@
-//! Everything that a Wukong becomes, watched at once.
+//! Watches all objects of a Wukong.
 
 use std::pin::Pin;
 
@@ -9,7 +9,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};
 use wukong_api::labels;
 
-/// The kinds, in the order in which a person would look at them.
+/// The kinds, in the order in which a person would check them.
 pub(super) const KINDS: [(&str, &str, &str, &str); 8] = [
     ("vm.novasphere.dev", "v1alpha1", "Wukong", "wukongs"),
     (
@@ -31,13 +31,13 @@ pub(super) const KINDS: [(&str, &str, &str, &str); 8] = [
     ("", "v1", "Pod", "pods"),
 ];
 
-/// One thing that happened to one object.
+/// A change of one object.
 pub(super) enum Change {
     Seen(&'static str, Box<DynamicObject>),
     Gone(&'static str, String),
 }
 
-/// What happens in a namespace from now on, beginning with what is there.
+/// Streams the changes in a namespace from now on, beginning with the existing objects.
 pub(super) fn changes(
     client: &Client,
     namespace: &str,

@@ -4,7 +4,7 @@ use super::{Finding, RuleInput};
 use crate::facts::words::listed;
 use crate::facts::{CRD, CrdFact};
 
-/// Whoever may not see it is told by what is dropped of a status.
+/// Checks the stored CRD. Without permission to read it, the dropped fields of a status show an old CRD.
 pub(super) fn up_to_date(input: &RuleInput) -> Finding {
     let Some(definition) = input.environment.own_crd() else {
         return Finding::Irrelevant;
@@ -15,7 +15,7 @@ pub(super) fn up_to_date(input: &RuleInput) -> Finding {
     }
 }
 
-/// What is to be said about a definition that lacks fields.
+/// Returns the message about a CRD that lacks fields.
 pub(crate) fn outdated(definition: &CrdFact) -> Option<String> {
     let paths = definition.lacking.iter().map(String::as_str);
     (!definition.lacking.is_empty()).then(|| {

@@ -28,7 +28,7 @@ pub(super) fn installed(input: &RuleInput) -> Finding {
         return Finding::holds();
     }
     match environment.kubevirt() {
-        // Its kinds come with its deployment, so that is what hangs.
+        // KubeVirt installs its kinds with its deployment, so the deployment is the cause.
         Some(kubevirt) if !is_available(kubevirt) => Finding::holds(),
         Some(kubevirt) => Finding::found(
             "The cluster has no kind VirtualMachine, although KubeVirt says that it is deployed",
@@ -74,7 +74,7 @@ pub(super) fn available(input: &RuleInput) -> Finding {
         .about(format!("Pod/{}", pod.meta.name))
         .evidence(failing(false).map(evidence).collect());
     }
-    // KubeVirt waits for virt-handler before it calls itself deployed.
+    // KubeVirt waits for virt-handler before its phase is `Deployed`.
     if kubevirt.phase == "Deploying" && failing(true).next().is_some() {
         return Finding::Consequence("virt-handler");
     }

@@ -1,11 +1,11 @@
-//! Rules about what the Wukong asks for.
+//! Rules about the spec.
 
 use wukong_api::spec::EvictionStrategy;
 use wukong_api::validated::{Login, Password};
 
 use super::{Finding, RuleInput};
 
-/// Whether the VM is to move to another node when its own is drained.
+/// Whether the spec requires that the VM migrates when its node is drained.
 pub(super) fn wants_migration(input: &RuleInput) -> bool {
     input.wukong.is_some_and(|wukong| {
         matches!(
@@ -21,7 +21,7 @@ pub(super) fn plain_text_password(input: &RuleInput) -> Finding {
     };
     match &user.password {
         Some(Password::Plain(_)) => Finding::found(format!(
-            "The password of user {} is in the manifest in plain text: whoever can read the Wukong can read it",
+            "The password of user {} is in the manifest in plain text: every user with permission to read the Wukong can read it",
             user.name
         )),
         Some(Password::Hash(_)) | None => Finding::Irrelevant,

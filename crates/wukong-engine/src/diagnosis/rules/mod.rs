@@ -1,4 +1,4 @@
-//! The rules: what can be wrong with a cluster, as data.
+//! The rules: possible problems of a cluster, as data.
 
 mod crd;
 mod kubevirt;
@@ -21,50 +21,50 @@ use crate::store::{Presence, Store};
 pub(crate) use crd::outdated;
 pub use table::RULES;
 
-/// One thing that can be wrong.
+/// A rule: one possible problem.
 #[derive(Debug)]
 pub struct Rule {
     /// Its name.
     pub id: &'static str,
     /// The condition that it is about.
     pub condition: ConditionType,
-    /// The reason of that condition when something is wrong.
+    /// The reason of that condition when the rule does not hold.
     pub reason: Reason,
-    /// How bad that is.
+    /// The severity when it does not hold.
     pub severity: Severity,
-    /// Rules that have to hold, or be judged at all, before this one is: what they find would cause what this one finds.
+    /// Rules that have to hold, or be checked at all, before this one: what they find would cause what this one finds.
     pub after: &'static [&'static str],
-    /// Whether it looks at the manifest only.
+    /// Whether it reads only the spec.
     pub(super) of_manifest: bool,
-    /// What to say when all is well.
+    /// The message when the rule holds.
     pub holds: &'static str,
-    /// What to do otherwise. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and `{namespace}` for its
-    /// namespace: see [`Rule::advice`].
+    /// The hint when the rule does not hold. `{kubevirt}` stands for the KubeVirt resource, as kubectl takes it, and
+    /// `{namespace}` for its namespace: see [`Rule::advice`].
     pub hint: &'static str,
-    /// What to do instead on platforms where that differs.
+    /// Hints for platforms that need another one.
     pub platforms: &'static [(Platform, &'static str)],
-    /// Looks for it.
+    /// Checks the rule.
     pub(super) judge: fn(&RuleInput) -> Finding,
 }
 
 impl Rule {
-    /// What to do, with the KubeVirt resource of a cluster filled in.
+    /// Returns the hint, with the KubeVirt resource of a cluster filled in.
     pub fn advice(text: &str, name: &str, namespace: &str) -> String {
         text.replace("{kubevirt}", &format!("{name} -n {namespace}"))
             .replace("{namespace}", namespace)
     }
 }
 
-/// How bad it is when a rule does not hold.
+/// How severe it is when a rule does not hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Severity {
     /// The VM does not run.
     Fail,
-    /// The VM runs, and yet it is worth saying.
+    /// The VM runs, with a restriction that the user should know.
     Warn,
 }
 
-/// What a rule looks at.
+/// The input of a rule.
 pub(super) struct RuleInput<'a> {
     pub(super) environment: &'a Environment,
     /// Pods of the provisioners that are no CSI drivers.
@@ -72,36 +72,36 @@ pub(super) struct RuleInput<'a> {
     pub(super) wukong: Option<&'a ValidatedWukong>,
     pub(super) nodes: Nodes<'a>,
     pub(super) now: Timestamp,
-    /// Whether it is wanted to know what is amiss besides, too.
+    /// Whether checks that pass have evidence, too.
     pub(super) thorough: bool,
 }
 
-/// What a rule found.
+/// The result of a rule.
 pub(super) enum Finding {
     /// It does not concern this Wukong.
     Irrelevant,
-    /// All is well; with what is worth knowing.
+    /// It holds; with evidence.
     Holds(Vec<String>),
     /// It does not hold.
     Found(Found),
-    /// We may not read this kind.
+    /// The operator has no permission to read this kind.
     NotPermitted(&'static str),
-    /// This kind was not heard of yet.
+    /// The first list of this kind is not there yet.
     NotObserved(&'static str),
-    /// What is wrong follows from what this other check finds.
+    /// It does not hold, as a consequence of what this other rule finds.
     Consequence(&'static str),
 }
 
-/// What is wrong.
+/// Why a rule does not hold.
 #[derive(Default)]
 pub(super) struct Found {
     /// The object that it is about, as `Kind/name`.
     pub(super) subject: Option<String>,
-    /// What is the matter, in one sentence.
+    /// The state and cause, in one sentence.
     pub(super) message: String,
-    /// What to do, where that differs from the hint of the rule.
+    /// The hint, if it differs from the hint of the rule.
     pub(super) hint: Option<String>,
-    /// What that rests on.
+    /// Facts that the message is based on.
     pub(super) evidence: Vec<String>,
     /// Whether the VM runs all the same.
     pub(super) mild: bool,
@@ -143,7 +143,7 @@ impl Finding {
     }
 }
 
-/// Why a kind cannot be judged; `None` when it is known, be it that it is not served.
+/// Why a kind cannot be checked; `None` if it is listed or not served.
 fn gap(presence: Presence, kind: &'static str) -> Option<Finding> {
     match presence {
         Presence::Unknown => Some(Finding::NotObserved(kind)),
@@ -164,7 +164,7 @@ fn a_vm(input: &RuleInput) -> &'static str {
 /// Most lines of evidence that list nodes.
 const EVIDENCE_MAX: usize = 20;
 
-/// Nodes with what is the matter with them, those of one cause together: `a, b: cordoned; c: not ready`.
+/// Nodes with their causes, those of one cause together: `a, b: cordoned; c: not ready`.
 fn grouped(causes: &[(&str, String)]) -> String {
     let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
     for (node, cause) in causes {

@@ -80,7 +80,7 @@ pub(super) fn multus_healthy(input: &RuleInput) -> Finding {
     })
 }
 
-/// The networks whose bridges are to be made on the nodes, and are by this operator, or are not.
+/// The networks with `nodeNetwork`: those with bridges that this operator makes, or those with bridges that it does not.
 fn asking<'a>(input: &RuleInput<'a>, managed: bool) -> Vec<&'a str> {
     let asks = |nic: &&Nic| {
         let node = nic.node_network.as_ref();
@@ -108,19 +108,19 @@ pub(super) fn nmstate_installed(input: &RuleInput) -> Finding {
     ))
 }
 
-/// The operator's settings let it touch no node.
+/// Reports bridges that the operator does not make, because its settings do not allow it.
 pub(super) fn not_managed(input: &RuleInput) -> Finding {
     let names = asking(input, false);
     if names.is_empty() {
         return Finding::Irrelevant;
     }
     Finding::found(format!(
-        "nodeNetwork of {} is not carried out, because the operator runs without --manage-node-networks: the bridges have to be there already",
+        "nodeNetwork of {} is not applied, because the operator runs without --manage-node-networks: the bridges must already exist",
         listed(names)
     ))
 }
 
-/// What is the matter with the first of the bridges that this operator makes.
+/// Returns the finding of the first bridge that `amiss` reports, of those that this operator makes.
 fn of_bridges(input: &RuleInput, amiss: impl Fn(&Bridge) -> Option<Finding>) -> Finding {
     let bridges = input.wukong.map(Bridge::wanted).unwrap_or_default();
     if bridges.is_empty() {
@@ -135,7 +135,7 @@ fn of_bridges(input: &RuleInput, amiss: impl Fn(&Bridge) -> Option<Finding>) -> 
     }
 }
 
-/// Who was there first keeps the bridge as it is.
+/// Reports an NNCP that existed before and configures the same bridge differently: the older NNCP wins.
 pub(super) fn one_policy(input: &RuleInput) -> Finding {
     let environment = input.environment;
     of_bridges(input, |bridge| {
@@ -156,7 +156,8 @@ pub(super) fn one_policy(input: &RuleInput) -> Finding {
     })
 }
 
-/// A port of a bridge has no addresses: a node whose own are on the uplink would be reached by nobody any more.
+/// Checks that no node is cut off. A port of a bridge has no addresses. If the uplink has the addresses of the node, no
+/// client reaches the node after the uplink becomes a port.
 pub(super) fn isolation(input: &RuleInput) -> Finding {
     let environment = input.environment;
     of_bridges(input, |bridge| {
@@ -173,7 +174,7 @@ pub(super) fn isolation(input: &RuleInput) -> Finding {
     })
 }
 
-/// What NMState could not do.
+/// Reports what NMState could not apply.
 pub(super) fn degraded(input: &RuleInput) -> Finding {
     let environment = input.environment;
     of_bridges(input, |bridge| {
@@ -191,8 +192,8 @@ pub(super) fn degraded(input: &RuleInput) -> Finding {
     })
 }
 
-/// Bridges have to be there already on nodes for which nobody is asked to make them: the CNI plugin would otherwise make one without an
-/// uplink, and the VM would talk to nobody (`ensureBridge` of the bridge plugin).
+/// Checks that bridges exist on nodes where the operator does not make them. The CNI plugin would otherwise make a bridge
+/// without an uplink, and the VM would reach no other host (`ensureBridge` of the bridge plugin).
 pub(super) fn bridges(input: &RuleInput) -> Finding {
     let environment = input.environment;
     let nics = input.wukong.into_iter().flat_map(|wukong| &wukong.nics);
@@ -203,7 +204,7 @@ pub(super) fn bridges(input: &RuleInput) -> Finding {
         .filter_map(|nic| Some((nic.bridge.as_deref()?, nic.name.as_str())))
         .collect();
     let states = &environment.node_networks;
-    // Without NMState nobody can tell.
+    // Without NMState, the bridges of the nodes are unknown.
     if bridges.is_empty() || states.presence() == Presence::Missing {
         return Finding::Irrelevant;
     }

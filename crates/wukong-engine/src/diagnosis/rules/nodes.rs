@@ -1,4 +1,4 @@
-//! Rules about the nodes: each of them is to blame when nodes get as far as its stage, and none gets further.
+//! Rules about the nodes. The rule of a stage does not hold if nodes reach the stage and no node passes it.
 
 use super::{Finding, RuleInput, a_vm, gap, grouped, lines};
 use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, launcher_memory};
@@ -6,7 +6,7 @@ use crate::facts::words::listed;
 use crate::store::Presence;
 use wukong_api::spec::NetworkType;
 
-/// Blames a stage with the words of `message`, which gets the nodes that it stops with their causes.
+/// Reports a stage that stops nodes. `message` gets these nodes with their causes.
 fn stage(
     input: &RuleInput,
     stage: Stage,
@@ -50,7 +50,7 @@ pub(super) fn placement(input: &RuleInput) -> Finding {
     .hint(condition_of_nodes(input))
 }
 
-/// What to do about nodes that their own state keeps out, rather than a rule that somebody set.
+/// The hint for nodes that are excluded by their own state, not by a rule that a user set.
 fn condition_of_nodes(input: &RuleInput) -> Option<String> {
     const PRESSURES: [(&str, &str); 3] = [
         ("disk-pressure", "free disk space on"),
@@ -105,7 +105,7 @@ pub(super) fn virt_handler(input: &RuleInput) -> Finding {
             grouped(causes)
         )
     });
-    // What changes all the time belongs into the evidence, not into the sentence.
+    // Values that change all the time belong in the evidence, not in the sentence.
     finding.with(|found| {
         for node in input.nodes.reaching(Stage::Handler) {
             let name = &node.meta.name;
@@ -127,13 +127,13 @@ pub(super) fn virt_handler(input: &RuleInput) -> Finding {
     })
 }
 
-/// Whether hardware virtualization is asked for; else the finding to give instead.
+/// Checks that KubeVirt uses hardware virtualization; otherwise returns the finding to report instead.
 fn hardware(input: &RuleInput, device: &str) -> Result<(), Finding> {
     let environment = input.environment;
     match environment.kubevirt() {
         Some(kubevirt) if kubevirt.use_emulation => Err(Finding::Irrelevant),
         Some(_) => Ok(()),
-        // Without the KubeVirt resource a device that is there is good news all the same.
+        // Without the KubeVirt resource, an existing device is good news all the same.
         None if input.nodes.offers(device) => Err(Finding::holds()),
         None => Err(gap(environment.kubevirts.presence(), "KubeVirt")
             .unwrap_or(Finding::NotObserved("KubeVirt"))),
@@ -194,7 +194,7 @@ pub(super) fn vhost_net(input: &RuleInput) -> Finding {
 }
 
 impl Finding {
-    /// What the scheduler looks for a node for: the same before it has looked and after.
+    /// Makes the VirtualMachineInstance the subject of the finding, before and after the attempt of the scheduler.
     fn about_instance(self, input: &RuleInput) -> Self {
         let name = input.wukong.map(|wukong| &wukong.identity.name);
         match name {
@@ -232,6 +232,41 @@ pub(super) fn machine_type(input: &RuleInput) -> Finding {
     })
 }
 
+pub(super) fn cpu_model(input: &RuleInput) -> Finding {
+    let Some(model) = input.nodes.demand().cpu_model() else {
+        return Finding::Irrelevant;
+    };
+    stage(input, Stage::CpuModel, |causes| {
+        format!(
+            "No node that {} may be placed on offers the CPU model {model}: {}",
+            a_vm(input),
+            grouped(causes)
+        )
+    })
+    .hint(offered_models(input))
+}
+
+/// What to do, with the CPU models that the nodes offer.
+fn offered_models(input: &RuleInput) -> Option<String> {
+    let offered = input.environment.cpu_models();
+    let field = match input
+        .wukong
+        .and_then(|wukong| wukong.machine.cpu_model.as_ref())
+    {
+        Some(_) => "spec.cpuModel".to_owned(),
+        None => {
+            let (name, namespace) = input.environment.kubevirt_name();
+            format!(
+                "spec.configuration.cpuModel of the KubeVirt resource (kubectl edit kubevirt {name} -n {namespace})"
+            )
+        }
+    };
+    (!offered.is_empty()).then(|| {
+        let models = listed(offered.iter().copied());
+        format!("set {field} to a CPU model that the nodes offer: {models}")
+    })
+}
+
 pub(super) fn memory(input: &RuleInput) -> Finding {
     let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
@@ -259,7 +294,7 @@ pub(super) fn cpu(input: &RuleInput) -> Finding {
     .about_instance(input)
 }
 
-/// Devices that NICs ask for by name.
+/// Checks the devices that NICs request by name.
 pub(super) fn nic_resource(input: &RuleInput) -> Finding {
     let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
@@ -289,7 +324,7 @@ pub(super) fn nic_resource(input: &RuleInput) -> Finding {
     }
 }
 
-/// Whether there is a second node to move to.
+/// Checks whether there is a second node to migrate to.
 pub(super) fn single_node(input: &RuleInput) -> Finding {
     if !super::manifest::wants_migration(input) {
         return Finding::Irrelevant;

@@ -23,7 +23,7 @@ fn disks<'a>(input: &RuleInput<'a>) -> impl Iterator<Item = &'a Disk> {
     input.wukong.into_iter().flat_map(|wukong| &wukong.disks)
 }
 
-/// Whether CDI has to fill disks: of a cluster always, of a Wukong when one has content.
+/// Whether CDI has to fill disks: for a cluster always, for a Wukong if a disk has a source.
 fn needs_cdi(input: &RuleInput) -> bool {
     input.wukong.is_none() || disks(input).any(|disk| disk.source != Source::Blank)
 }
@@ -130,7 +130,7 @@ pub(super) fn class_exists(input: &RuleInput) -> Finding {
     }
 }
 
-/// The classes that matter, each with the disk that uses it: those of the disks, or the cluster's default.
+/// The relevant classes, each with the disk that uses it: those of the disks, or the cluster's default.
 fn classes<'a>(input: &RuleInput<'a>) -> Vec<(Option<&'a Disk>, &'a StorageClassFact)> {
     let classes = &input.environment.storage_classes;
     let default = || classes.in_namespace("").find(|class| class.default);
@@ -160,7 +160,7 @@ pub(super) fn provisioner(input: &RuleInput) -> Finding {
     trouble.unwrap_or_else(Finding::holds)
 }
 
-/// What is wrong with the driver of a class.
+/// Reports a driver of a class that does not work.
 fn unserved(input: &RuleInput, class: &StorageClassFact) -> Option<Finding> {
     let environment = input.environment;
     let name = &class.meta.name;
@@ -236,7 +236,7 @@ pub(super) fn profile(input: &RuleInput) -> Finding {
     if environment.data_volumes != Presence::Served {
         return Finding::Irrelevant;
     }
-    // A disk that says how it wants to be accessed needs no profile.
+    // A disk with access modes in the spec needs no profile.
     let silent = classes(input)
         .into_iter()
         .filter(|(disk, _)| disk.is_none_or(|disk| disk.access_modes.is_empty()));
@@ -262,9 +262,9 @@ pub(super) fn profile(input: &RuleInput) -> Finding {
     match incomplete {
         Some((disk, class)) => {
             let name = &class.meta.name;
-            let whose = disk.map_or_else(String::new, |disk| format!("disk {}: ", disk.name));
+            let prefix = disk.map_or_else(String::new, |disk| format!("disk {}: ", disk.name));
             Finding::found(format!(
-                "{whose}CDI does not know the access modes of StorageClass {name}: its StorageProfile is empty"
+                "{prefix}CDI does not know the access modes of StorageClass {name}: its StorageProfile is empty"
             ))
             .about(format!("StorageProfile/{name}"))
             .mild(disk.is_none())

@@ -1,4 +1,4 @@
-//! The table of signatures, a folder for each area. Specific rows stand before general ones.
+//! The table of signatures, a folder for each area. Specific rows are before general ones.
 
 mod admission;
 mod guest;

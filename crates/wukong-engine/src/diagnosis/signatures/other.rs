@@ -1,4 +1,4 @@
-//! What is said when no specific signature matches a known envelope.
+//! Signatures of known envelopes, for texts that no specific signature matches.
 
 use wukong_api::ConditionType::{
     Created, EnvironmentReady, LiveMigratable, Running, Scheduled, SpecValid, VolumesBound,

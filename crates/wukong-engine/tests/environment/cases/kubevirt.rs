@@ -1,4 +1,4 @@
-//! KubeVirt: installed, at work, and set up for what is asked.
+//! KubeVirt: installed, at work, and configured for the spec.
 
 use serde_json::json;
 use wukong_api::Reason;

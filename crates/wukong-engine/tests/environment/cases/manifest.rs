@@ -1,4 +1,4 @@
-//! What is amiss with the wish itself.
+//! Errors and warnings about the spec itself.
 
 use serde_json::json;
 use wukong_api::Reason;

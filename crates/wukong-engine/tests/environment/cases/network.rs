@@ -30,7 +30,7 @@ fn on_lan(rest: Value) -> Value {
     json!([nic])
 }
 
-/// A policy of somebody else's for the same bridge.
+/// A foreign NNCP for the same bridge.
 fn somebody_s_policy() -> Value {
     json!({
         "apiVersion": "nmstate.io/v1", "kind": "NodeNetworkConfigurationPolicy",
@@ -54,7 +54,7 @@ fn carries_its_node(state: &mut Value) {
     ]});
 }
 
-/// The policy for a wish, as this operator stored it, with this status.
+/// The NNCP for a spec, as this operator stored it, with this status.
 fn stored_policy(wish: Value, status: Value) -> Value {
     let wukong = Cluster::healthy().making_bridges().wukong(wish);
     let policies = wukong_network::node_policies(&wukong);
@@ -147,7 +147,7 @@ pub const CASES: &[Case] = &[
         status: Warn,
         reason: Reason::NotManaged,
         words: &[
-            "nodeNetwork of lan is not carried out",
+            "nodeNetwork of lan is not applied",
             "--manage-node-networks",
         ],
     },

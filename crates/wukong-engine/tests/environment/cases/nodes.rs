@@ -190,6 +190,26 @@ pub const CASES: &[Case] = &[
         words: &["machine-type.node.kubevirt.io/q35=true"],
     },
     Case {
+        rule: "cpu-model",
+        cluster: || {
+            Cluster::healthy().change("KubeVirt", "kubevirt", |kubevirt| {
+                kubevirt["spec"]["configuration"]["cpuModel"] = json!("Cascadelake-Server");
+            })
+        },
+        wish: plain,
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &["cpu-model.node.kubevirt.io/Cascadelake-Server=true"],
+    },
+    Case {
+        rule: "cpu-model",
+        cluster: Cluster::healthy,
+        wish: || json!({"cpuModel": "EPYC-Milan"}),
+        status: Fail,
+        reason: Reason::PlacementTooNarrow,
+        words: &["offers the CPU model EPYC-Milan"],
+    },
+    Case {
         rule: "node-memory",
         cluster: Cluster::healthy,
         wish: || json!({"memory": "40Gi"}),

@@ -22,6 +22,7 @@ pub static RULES: &[Rule] = &[
     nodes::VHOST_NET_DEVICE,
     nodes::DEVICE_PLUGIN,
     nodes::MACHINE_TYPE,
+    nodes::CPU_MODEL,
     kubevirt::FEATURE_GATE,
     kubevirt::NETWORK_BINDING,
     storage::CDI_INSTALLED,

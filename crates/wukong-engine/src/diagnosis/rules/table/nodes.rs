@@ -86,7 +86,7 @@ pub(super) const KVM_DEVICE: Rule = Rule {
         ),
         (
             Minikube,
-            "switch on nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and make the cluster anew with minikube start --driver=kvm2",
+            "switch on nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and create the cluster again with minikube start --driver=kvm2",
         ),
         (
             Gke,
@@ -132,7 +132,7 @@ pub(super) const TUN_DEVICE: Rule = Rule {
         (Kind, "on the host of the kind nodes: modprobe tun"),
         (
             Minikube,
-            "minikube ssh -- sudo modprobe tun; when the module is unknown, make the cluster anew with another driver, such as kvm2",
+            "minikube ssh -- sudo modprobe tun; when the module is unknown, create the cluster again with another driver, such as kvm2",
         ),
         (
             Gke,
@@ -209,19 +209,32 @@ pub(super) const MACHINE_TYPE: Rule = Rule {
     judge: nodes::machine_type,
 };
 
+pub(super) const CPU_MODEL: Rule = Rule {
+    id: "cpu-model",
+    condition: EnvironmentReady,
+    reason: Reason::PlacementTooNarrow,
+    severity: Severity::Fail,
+    after: &["machine-type"],
+    of_manifest: false,
+    holds: "The nodes offer the CPU model",
+    hint: "choose a CPU model that the nodes offer: spec.cpuModel of the Wukong, or spec.configuration.cpuModel of the KubeVirt resource: kubectl edit kubevirt {kubevirt}",
+    platforms: &[],
+    judge: nodes::cpu_model,
+};
+
 pub(super) const NODE_MEMORY: Rule = Rule {
     id: "node-memory",
     condition: Scheduled,
     reason: Reason::InsufficientMemory,
     severity: Severity::Fail,
-    after: &["machine-type"],
+    after: &["cpu-model"],
     of_manifest: false,
     holds: "A node is big enough",
     hint: "lower spec.memory, or add a bigger node",
     platforms: &[
         (
             Minikube,
-            "lower spec.memory, or make the cluster anew with more: minikube start --memory=16g",
+            "lower spec.memory, or create the cluster again with more: minikube start --memory=16g",
         ),
         (
             DockerDesktop,
@@ -262,7 +275,7 @@ pub(super) const SECOND_NODE: Rule = Rule {
     condition: LiveMigratable,
     reason: Reason::SingleNode,
     severity: Severity::Warn,
-    after: &["machine-type"],
+    after: &["cpu-model"],
     of_manifest: false,
     holds: "There is another node to move to",
     hint: "add a node that can run VMs, or use evictionStrategy: None",

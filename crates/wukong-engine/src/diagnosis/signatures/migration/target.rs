@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::MigrationFailed,
         detail: "TargetPod",
         message: "no node can take the migration target of the VM",
-        hint: "look at the pending target pod: kubectl get pods -n {namespace} -l kubevirt.io=virt-launcher; kubectl describe pod names the missing resource, label or taint; add a node or free resources",
+        hint: "find why the target pod is pending: kubectl get pods -n {namespace} -l kubevirt.io=virt-launcher; kubectl describe pod names the missing resource, label or taint; add a node or free resources",
         platforms: &[],
         permanence: Person,
         source: "kubevirt pkg/virt-controller/watch/migration",

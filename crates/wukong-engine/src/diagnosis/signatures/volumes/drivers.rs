@@ -66,7 +66,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::PodNotStarted,
         detail: "",
         message: "Longhorn volume {volume} is not made for ReadWriteMany",
-        hint: "make the disk anew with a class for shared volumes (Block with migratable: \"true\" for live migration)",
+        hint: "create the disk again with a class for shared volumes (Block with migratable: \"true\" for live migration)",
         platforms: &[],
         permanence: Person,
         source: "longhorn-manager csi/node_server.go",

@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::VolumeNodeAffinity,
         detail: "",
         message: "volume {volume} does not belong to node {node}",
-        hint: "run the VM on the node of the volume: kubectl get pv {volume} -o yaml (spec.nodeAffinity); a node whose labels changed needs them back",
+        hint: "run the VM on the node of the volume: kubectl get pv {volume} -o yaml (spec.nodeAffinity); if the labels of the node changed, restore them",
         platforms: &[],
         permanence: Person,
         source: "Kubernetes 1.36 pkg/volume/util/operationexecutor/operation_generator.go",

@@ -34,7 +34,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::ResizeRefused,
         detail: "",
         message: "disk {disk} cannot become smaller",
-        hint: "set size of disk {disk} to its old value; a smaller disk has to be made anew",
+        hint: "set size of disk {disk} to its old value; a smaller disk has to be created again",
         platforms: &[],
         permanence: Fatal,
         source: "Kubernetes pkg/apis/core/validation/validation.go:ValidatePersistentVolumeClaimUpdate",
