@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Time in which the effect of a call should show. After it, the call is repeated.
+/// How long the effect of a call may take to show before it is called again.
 const CALL_SETTLES: SignedDuration = SignedDuration::from_secs(30);
 
 /// A subresource of the VirtualMachine or its instance.
@@ -15,20 +15,20 @@ pub enum Call {
     Restart,
     /// Stops the CPUs of the guest.
     Pause,
-    /// Continues the CPUs of the guest.
+    /// Lets them go on.
     Unpause,
 }
 
 /// A call of a subresource that was accepted; its effect shows later.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Called {
-    /// The subresource.
+    /// Which.
     pub call: Call,
-    /// Time of the call.
+    /// When.
     pub at: Timestamp,
 }
 
-/// Returns the call, or the time to decide again if the same call was made less than [`CALL_SETTLES`] ago.
+/// The call, unless it was made a moment ago; in that case, the time of the next reconcile.
 pub(crate) fn not_twice(
     call: Call,
     called: Option<&Called>,

@@ -10,7 +10,7 @@ use crate::related::Children;
 use crate::target::Target;
 use crate::world::World;
 
-/// What a VM waits for that should come by itself.
+/// A state that the VM waits in and that should pass without a user.
 pub type Waiting = (ConditionType, Reason);
 
 /// The input of a decision.
@@ -73,7 +73,7 @@ pub struct Failure {
     /// How often in a row.
     pub attempts: u32,
     /// Hash of the rejected action: [`Apply::hash`](crate::Apply::hash), [`Expand::hash`](crate::Expand::hash),
-    /// [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`] on the VirtualMachine. Another action on the target has
+    /// [`Prune::hash`](crate::Prune::hash), or the name of a [`Call`](crate::Call) on the VirtualMachine. Another action on the target has
     /// no back-off.
     pub hash: String,
 }

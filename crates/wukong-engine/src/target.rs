@@ -9,7 +9,7 @@ use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
-/// Kinds that the operator makes.
+/// The kinds that the operator creates.
 #[derive(
     Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr, strum::Display,
 )]
@@ -39,12 +39,12 @@ impl Kind {
         Self::VirtualMachine,
     ];
 
-    /// Whether disks consist of objects of the kind.
+    /// Whether an object of this kind is a part of a disk.
     pub(crate) fn is_of_disk(self) -> bool {
         matches!(self, Self::DataVolume | Self::PersistentVolumeClaim)
     }
 
-    /// Whether the objects are in the namespace of their Wukong. Otherwise they have none.
+    /// Whether its objects are in the namespace of their Wukong, and not the whole cluster's.
     pub fn is_namespaced(self) -> bool {
         self != Self::NodeNetworkConfigurationPolicy
     }
@@ -66,7 +66,7 @@ impl Kind {
     }
 }
 
-/// An object in the namespace of its Wukong, or an NNCP that Wukongs share.
+/// A child, in the namespace of its Wukong; or a policy for nodes, which it shares.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Target {
     /// Its kind.

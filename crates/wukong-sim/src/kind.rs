@@ -21,7 +21,7 @@ pub enum Kind {
     DataSource,
     /// A DataVolume of CDI.
     DataVolume,
-    /// State of a node network policy on one node.
+    /// The result of a node network policy on one node.
     Enactment,
     /// KubeVirt's own resource.
     KubeVirt,
@@ -47,7 +47,7 @@ pub enum Kind {
     Secret,
     /// A StorageClass.
     StorageClass,
-    /// What CDI knows about a StorageClass.
+    /// CDI's settings for a StorageClass.
     StorageProfile,
     /// A VirtualMachine.
     Vm,
@@ -95,7 +95,7 @@ impl Kind {
         })
     }
 
-    /// How the API server knows it.
+    /// The names of the kind in the API server.
     pub fn resource(self) -> Resource {
         let (group, version, kind, plural) = match self {
             Self::Cdi => ("cdi.kubevirt.io", "v1beta1", "CDI", "cdis"),
@@ -190,7 +190,7 @@ impl Kind {
     }
 }
 
-/// How the API server knows a kind.
+/// The names of a kind in the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resource {
     /// API group, empty for the core group.

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Completes on Ctrl-C, on SIGTERM, or when the terminal closes.
+/// Completes when this process has to end: Ctrl-C, SIGTERM, or the terminal is gone.
 pub(super) async fn interrupted() -> Result<()> {
     let mut term = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;

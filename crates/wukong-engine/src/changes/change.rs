@@ -12,13 +12,13 @@ pub(super) const RESTART: &str = "the running VM keeps what it was started with"
 pub struct Change {
     /// The field; entries of lists go by their name, as in `spec.disks[root].size`.
     pub path: String,
-    /// Value before; `None` for no value or a secret.
+    /// The value in the old spec; `None`: no value, or a secret.
     pub from: Option<String>,
-    /// Value now; `None` for no value or a secret.
+    /// The value in the new spec; `None`: no value, or a secret.
     pub to: Option<String>,
-    /// Class of the change.
+    /// What the change needs to take effect.
     pub class: Class,
-    /// Why the change has this class, and its effect.
+    /// Why it needs that, and how it takes effect.
     pub why: String,
 }
 

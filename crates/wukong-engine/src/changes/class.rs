@@ -2,7 +2,7 @@
 
 use strum::{AsRefStr, Display};
 
-/// What a change takes, from the harmless to the dangerous.
+/// What a change needs to take effect, from the harmless to the dangerous.
 #[derive(AsRefStr, Clone, Copy, Debug, Display, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Class {
     /// It takes effect while the guest runs, and the guest's devices stay as they are.
@@ -17,10 +17,10 @@ pub enum Class {
     /// It takes effect once the VM has been stopped for a while: a restart is not enough.
     #[strum(serialize = "power off")]
     PowerOff,
-    /// Only a guest that boots for the first time takes it in: this one stays as it is.
+    /// It takes effect only in a guest that boots for the first time: the present guest stays as it is.
     #[strum(serialize = "first boot only")]
     FirstBootOnly,
-    /// The operator refuses it. While the spec has it, the operator applies nothing else of the spec either.
+    /// The operator cannot apply it. While it is in the spec, the operator applies no other change of the spec.
     #[strum(serialize = "refused")]
     Refused,
     /// It takes effect with the next start of the VM, and what the guest has written is lost.

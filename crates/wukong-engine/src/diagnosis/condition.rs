@@ -160,7 +160,7 @@ impl Condition {
     }
 }
 
-/// What was said of a condition last.
+/// The last reported state of a condition.
 pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
     let status = wukong.status.as_ref()?;
     let mut conditions = status.conditions.iter();

@@ -1,23 +1,23 @@
-//! Whether a VM runs, as far as the cluster matters to it.
+//! What a VM does, as far as the cluster matters to it.
 
 use wukong_api::Reason;
 
 use super::condition::{Condition, Status};
 use crate::situation::Situation;
 
-/// Whether a VM runs, as far as the cluster matters to it.
+/// What a VM does, as far as the cluster matters to it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Life {
-    /// It does not run and should not.
+    /// It does not run, and the spec does not require it.
     Rests,
-    /// It should run and does not yet.
+    /// It is to run, and does not yet.
     Rises,
     /// It runs.
     Runs,
 }
 
 impl Life {
-    /// Derives it from the condition `Running` of a VM that exists.
+    /// From the condition `Running` of a VM that exists.
     pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
         match running.map(|running| (running.reason, running.status)) {
             None if situation.wish.runs() => Self::Rises,
