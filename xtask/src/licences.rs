@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use crate::command::cargo;
 use crate::{generated, tools};
 
 const VERSION: &str = "0.20.2";
@@ -12,6 +13,8 @@ const VERSION: &str = "0.20.2";
 /// Checks bans, licences and sources, and the advisories when their database is on this machine.
 pub fn check() -> anyhow::Result<()> {
     let deny = tools::installed("cargo-deny", VERSION)?;
+    // cargo-deny reads the packages of every platform, and a build has only those of its own.
+    cargo(&["fetch", "--locked", "--quiet"])?;
     let deny = deny.to_string_lossy();
     let run = |arguments: &[&str]| {
         let status = Command::new(&*deny)
