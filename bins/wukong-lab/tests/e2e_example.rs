@@ -79,7 +79,7 @@ async fn the_example_makes_a_vm_keeps_it_so_and_lets_it_go() {
     let second = controller(&cluster).await;
     eventually("it has applied the VM again", DEADLINE, async || {
         second.process().check().unwrap();
-        let asked = space.asked_since(mark);
+        let asked = space.requested_since(mark);
         match asked
             .clone()
             .writes()
@@ -97,7 +97,7 @@ async fn the_example_makes_a_vm_keeps_it_so_and_lets_it_go() {
         .wait_quiet(mark, Duration::from_secs(2), DEADLINE, its)
         .await
         .unwrap();
-    let asked = space.asked_since(mark);
+    let asked = space.requested_since(mark);
     let as_it_was = asked
         .iter()
         .all(|request| request.verb == "patch" && request.code == 200);

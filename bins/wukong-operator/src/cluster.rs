@@ -99,7 +99,7 @@ impl Cluster {
             let store = (part.store)(&mut world);
             let before = store.presence();
             let changed = store.replace(facts);
-            world.tell_environment();
+            world.update_environment();
             (before, changed)
         };
         if before == Presence::Served {
@@ -150,7 +150,7 @@ impl Cluster {
             let before = store.presence();
             if before != presence {
                 store.clear(presence);
-                world.tell_environment();
+                world.update_environment();
             }
             before
         };

@@ -91,7 +91,7 @@ impl WriteError {
     /// Returns the pause before the next attempt, after `attempts` failures in a row, including this one.
     pub fn pause(&self, attempts: u32) -> Duration {
         let own = self.cause.backoff().pause(attempts);
-        self.retry_after.map_or(own, |asked| asked.max(own))
+        self.retry_after.map_or(own, |requested| requested.max(own))
     }
 
     /// Creates an error from a response that is not a success. `retry_after` is the header of that name.
@@ -229,11 +229,11 @@ mod tests {
 
     #[test]
     fn the_retry_after_of_the_server_is_respected() {
-        let asked = error(
+        let requested = error(
             429,
             json!({"message": "slow down", "details": {"retryAfterSeconds": 9}}),
         );
-        assert_eq!(asked.pause(1), Duration::from_secs(9));
+        assert_eq!(requested.pause(1), Duration::from_secs(9));
         let header = WriteError::from_answer(
             StatusCode::SERVICE_UNAVAILABLE,
             &Status::default(),

@@ -9,17 +9,17 @@ use crate::decision::{Apply, Decision, Expand, Expect, Prune};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose, emptied_secret};
 use crate::environment::bridges::Bridge;
 use crate::observed::{Applied, FailureKind};
+use crate::outcome::finish;
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::pending::Pending;
 use crate::report::Report;
-use crate::said::finish;
 use crate::situation::Situation;
 use crate::store::Presence;
 use crate::target::{Kind, Target};
 
 impl<'a> Situation<'a> {
     pub(crate) fn decision(mut self) -> Decision {
-        let power = self.wish.power(self.vm, self.instance);
+        let power = self.power.power(self.vm, self.instance);
         let set = compose(
             self.wukong,
             &Surroundings {
@@ -82,8 +82,8 @@ impl<'a> Situation<'a> {
             wanted_call,
             lacking: &lacking,
         };
-        let (findings, said) = report.findings();
-        finish(self.observed, findings, said, decision)
+        let (findings, reported) = report.findings();
+        finish(self.observed, findings, reported, decision)
     }
 
     /// A snapshot or restore of the VM that is in progress. The operator holds its writes until it has ended: KubeVirt

@@ -15,7 +15,7 @@ use crate::decision::Decision;
 use crate::diagnosis::condition::Condition;
 use crate::facts;
 use crate::observed::Observed;
-use crate::said::{Said, finish};
+use crate::outcome::{Outcome, finish};
 use crate::situation::Situation;
 use crate::status::Findings;
 use crate::store::Seen;
@@ -98,7 +98,7 @@ fn without_plan(observed: &Observed, mut conditions: Vec<Condition>) -> Decision
         conditions.push(deleting::condition(observed, &namespace, &name, &uid));
     }
     found.conditions = conditions;
-    let nothing_else = Said {
+    let nothing_else = Outcome {
         waiting: None,
         others: Vec::new(),
     };

@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_field_that_somebody_removed_or_took_over_shows() {
-        let wish = hash(&of_body(&applied()));
+        let desired = hash(&of_body(&applied()));
         let mut removed = stored();
         removed
             .pointer_mut("/metadata/labels")
@@ -186,7 +186,7 @@ mod tests {
             .as_object_mut()
             .unwrap()
             .remove("ours");
-        assert_ne!(hash(&owned_by(&removed, "us").unwrap()), wish);
+        assert_ne!(hash(&owned_by(&removed, "us").unwrap()), desired);
         let mut taken = stored();
         taken
             .pointer_mut("/metadata/managedFields/1/fieldsV1/f:spec")
@@ -194,6 +194,6 @@ mod tests {
             .as_object_mut()
             .unwrap()
             .remove("f:a");
-        assert_ne!(hash(&owned_by(&taken, "us").unwrap()), wish);
+        assert_ne!(hash(&owned_by(&taken, "us").unwrap()), desired);
     }
 }

@@ -45,7 +45,7 @@ impl Pending {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed") && !instance.meta.deleting
         });
         let kubevirt = situation.observed.world.environment.kubevirt();
-        let look = Look {
+        let comparison = Comparison {
             situation,
             before,
             instance,
@@ -53,16 +53,16 @@ impl Pending {
             bodies,
             unsettled,
         };
-        let started_with = look.started_with();
-        let first_boot = look.first_boot();
-        let mut changes = look.of_machine();
-        changes.extend(look.of_networks(started_with.as_ref()));
-        changes.extend(look.of_resizes());
-        changes.extend(look.of_first_boot(first_boot.as_ref()));
+        let started_with = comparison.started_with();
+        let first_boot = comparison.first_boot();
+        let mut changes = comparison.of_machine();
+        changes.extend(comparison.of_networks(started_with.as_ref()));
+        changes.extend(comparison.of_resizes());
+        changes.extend(comparison.of_first_boot(first_boot.as_ref()));
         Self {
-            restart: look.restart(&changes, started_with.as_ref()),
+            restart: comparison.restart(&changes, started_with.as_ref()),
             changes,
-            vm: look.vm,
+            vm: comparison.vm,
             started_with,
             first_boot,
         }
@@ -80,7 +80,7 @@ impl Pending {
     }
 }
 
-struct Look<'a> {
+struct Comparison<'a> {
     situation: &'a Situation<'a>,
     before: Option<&'a WukongStatus>,
     /// The instance of the guest, while it is not final.
@@ -90,7 +90,7 @@ struct Look<'a> {
     unsettled: &'a [&'a Body],
 }
 
-impl Look<'_> {
+impl Comparison<'_> {
     fn template(&self) -> Option<&Value> {
         self.bodies.virtual_machine.object.pointer("/spec/template")
     }
@@ -174,10 +174,10 @@ impl Look<'_> {
         let Situation {
             wukong,
             observed,
-            wish,
+            power,
             ..
         } = self.situation;
-        let (scheduled, _) = running::conditions(vm, observed, Some((wukong, wish)));
+        let (scheduled, _) = running::conditions(vm, observed, Some((wukong, power)));
         let refused = |scheduled: &Condition| {
             let mut words = scheduled.words.iter();
             words.any(|words| scheduler::parse(&words.text).is_some())

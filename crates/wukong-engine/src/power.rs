@@ -83,7 +83,7 @@ impl DesiredPower {
     }
 
     /// Whether this power state was applied to the VM.
-    pub(crate) fn is_carried_out(&self, vm: &VirtualMachineFact) -> bool {
+    pub(crate) fn is_applied(&self, vm: &VirtualMachineFact) -> bool {
         vm.power_wish.as_deref() == Some(&self.annotation())
     }
 
@@ -101,7 +101,7 @@ impl DesiredPower {
                 call: None,
             };
         };
-        if self.is_carried_out(vm) {
+        if self.is_applied(vm) {
             let observed = vm
                 .run_strategy
                 .as_deref()

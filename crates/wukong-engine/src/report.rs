@@ -13,14 +13,14 @@ use crate::conditions::{
 };
 use crate::desired::Body;
 use crate::diagnosis;
-use crate::diagnosis::condition::{Condition, Status, said_before};
+use crate::diagnosis::condition::{Condition, Status, reported_before};
 use crate::diagnosis::evidence::Evidence;
 use crate::diagnosis::life::Life;
 use crate::facts::{DataVolumeFact, VirtualMachineInstanceFact};
 use crate::observed::{Failure, FailureKind, Waiting};
+use crate::outcome::Outcome;
 use crate::ownership;
 use crate::pending::Pending;
-use crate::said::Said;
 use crate::situation::Situation;
 use crate::status::{self, Findings};
 use crate::store::Presence;
@@ -49,14 +49,14 @@ pub(crate) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// The input of the status, and the other results.
-    pub(crate) fn findings(&self) -> (Findings<'a>, Said) {
+    pub(crate) fn findings(&self) -> (Findings<'a>, Outcome) {
         let situation = self.situation;
         // The address of a guest that ended is free, or another guest has it.
         let living = |instance: &&VirtualMachineInstanceFact| {
             !matches!(instance.phase.as_str(), "Succeeded" | "Failed")
         };
         let instance = situation.instance.filter(living);
-        let (conditions, said) = self.conditions();
+        let (conditions, reported) = self.conditions();
         let findings = Findings {
             vm_name: situation.vm.map(|vm| vm.meta.name.clone()),
             node_name: instance.and_then(|instance| instance.node.clone()),
@@ -70,7 +70,7 @@ impl<'a> Report<'a> {
             wukong: situation.observed.wukong,
             now: situation.observed.now,
         };
-        (findings, said)
+        (findings, reported)
     }
 
     fn nics(&self) -> &'a [&'a Nic] {
@@ -78,17 +78,17 @@ impl<'a> Report<'a> {
     }
 
     /// The conditions in causal order, and the other results.
-    fn conditions(&self) -> (Vec<Condition>, Said) {
+    fn conditions(&self) -> (Vec<Condition>, Outcome) {
         let Situation {
             wukong,
             observed,
             vm,
             instance,
             disks,
-            wish,
+            power,
             ..
         } = self.situation;
-        let of_vm = vm.map(|vm| running::conditions(vm, observed, Some((wukong, wish))));
+        let of_vm = vm.map(|vm| running::conditions(vm, observed, Some((wukong, power))));
         let (scheduled, running) = of_vm.unzip();
         let life = Life::of(self.situation, running.as_ref());
         let checks = environment::judged(self.situation, life);
@@ -132,7 +132,7 @@ impl<'a> Report<'a> {
         let waits = waiting.is_some();
         let mut others = diagnosis::explain(self.situation, life, &checks, waits, &mut conditions);
         others.extend(operation::failed(self.situation));
-        (conditions, Said { waiting, others })
+        (conditions, Outcome { waiting, others })
     }
 
     /// The state that the VM waits in, if it should pass without a user and pods and events may show more of it.
@@ -271,7 +271,7 @@ impl<'a> Report<'a> {
         if status.observed_generation != observed.wukong.metadata.generation {
             return None;
         }
-        let before = said_before(observed.wukong, ConditionType::Created)?;
+        let before = reported_before(observed.wukong, ConditionType::Created)?;
         let rejected = matches!(
             before.reason,
             Reason::ApplyFailed | Reason::AdmissionDenied | Reason::QuotaExceeded

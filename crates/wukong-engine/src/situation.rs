@@ -26,7 +26,7 @@ pub(crate) struct Situation<'a> {
     pub nics: Result<Vec<&'a Nic>, Vec<&'a Nic>>,
     /// An address that another Wukong has.
     pub taken: Option<Taken>,
-    pub wish: DesiredPower,
+    pub power: DesiredPower,
     /// The bridges to make on nodes.
     pub bridges: Vec<Bridge>,
     /// When to decide again if nothing changes before.
@@ -48,7 +48,7 @@ impl<'a> Situation<'a> {
             disks: ownership::disks(wukong, observed),
             taken: taken_by_another(wukong, nics.as_deref().unwrap_or_default(), observed),
             nics,
-            wish: DesiredPower::of(wukong),
+            power: DesiredPower::of(wukong),
             bridges: Bridge::wanted(wukong),
             wake_at: None,
             wukong,

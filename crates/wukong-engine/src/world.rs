@@ -38,7 +38,7 @@ pub struct World {
 
 impl World {
     /// Copies to the environment which of our kinds the API server serves, after a change.
-    pub fn tell_environment(&mut self) {
+    pub fn update_environment(&mut self) {
         self.environment.virtual_machines = self.virtual_machines.presence();
         self.environment.data_volumes = self.data_volumes.presence();
         self.environment.nads = self.nads.presence();

@@ -92,7 +92,7 @@ fn every_store_of_the_cache_has_a_row() {
     let mut listed = Listed(World::default());
     catalogue::visit(&mut listed);
     let Listed(mut world) = listed;
-    world.tell_environment();
+    world.update_environment();
     world.environment.provisioner_pods.replace(Vec::new());
     world.environment.addresses.replace([]);
     let shown = format!("{world:?}");

@@ -133,12 +133,12 @@ pub struct Storage {
 
 impl Content {
     /// The source that a DataVolume in this namespace was planned from.
-    pub fn asked(&self, namespace: &str) -> validated::Source {
-        use validated::Source as Asked;
+    pub fn requested(&self, namespace: &str) -> validated::Source {
+        use validated::Source as Requested;
 
         let source = match self.clone() {
             Self::SourceRef(object) => {
-                return Asked::DataSource {
+                return Requested::DataSource {
                     name: object.name,
                     namespace: Some(object.namespace).filter(|theirs| theirs != namespace),
                 };
@@ -146,13 +146,13 @@ impl Content {
             Self::Source(source) => source,
         };
         match source {
-            Source::Blank {} => Asked::Blank,
+            Source::Blank {} => Requested::Blank,
             Source::Http {
                 url,
                 secret_ref,
                 cert_config_map,
                 checksum,
-            } => Asked::Http {
+            } => Requested::Http {
                 url,
                 secret: secret_ref,
                 certificates: cert_config_map,
@@ -163,7 +163,7 @@ impl Content {
                 pull_method,
                 secret_ref,
                 cert_config_map,
-            } => Asked::Registry {
+            } => Requested::Registry {
                 url,
                 pull_method,
                 secret: secret_ref,
@@ -173,32 +173,32 @@ impl Content {
                 url,
                 secret_ref,
                 cert_config_map,
-            } => Asked::S3 {
+            } => Requested::S3 {
                 url,
                 secret: secret_ref,
                 certificates: cert_config_map,
             },
-            Source::Gcs { url, secret_ref } => Asked::Gcs {
+            Source::Gcs { url, secret_ref } => Requested::Gcs {
                 url,
                 secret: secret_ref,
             },
-            Source::Pvc(object) => Asked::Claim(object.name),
-            Source::Snapshot(object) => Asked::Snapshot(object.name),
+            Source::Pvc(object) => Requested::Claim(object.name),
+            Source::Snapshot(object) => Requested::Snapshot(object.name),
         }
     }
 
     /// The content for a source. `namespace` is that of the DataVolume, where every object lies that names no other.
     /// An existing claim has no DataVolume: for it this is an empty disk.
     pub fn of(source: &validated::Source, namespace: &str) -> Self {
-        use validated::Source as Asked;
+        use validated::Source as Requested;
 
         let object = |name: &str| ObjectRef {
             name: name.to_owned(),
             namespace: namespace.to_owned(),
         };
         Self::Source(match source.clone() {
-            Asked::Blank | Asked::Existing(_) => Source::Blank {},
-            Asked::Http {
+            Requested::Blank | Requested::Existing(_) => Source::Blank {},
+            Requested::Http {
                 url,
                 secret,
                 certificates,
@@ -209,7 +209,7 @@ impl Content {
                 cert_config_map: certificates,
                 checksum,
             },
-            Asked::Registry {
+            Requested::Registry {
                 url,
                 pull_method,
                 secret,
@@ -220,7 +220,7 @@ impl Content {
                 secret_ref: secret,
                 cert_config_map: certificates,
             },
-            Asked::S3 {
+            Requested::S3 {
                 url,
                 secret,
                 certificates,
@@ -229,13 +229,13 @@ impl Content {
                 secret_ref: secret,
                 cert_config_map: certificates,
             },
-            Asked::Gcs { url, secret } => Source::Gcs {
+            Requested::Gcs { url, secret } => Source::Gcs {
                 url,
                 secret_ref: secret,
             },
-            Asked::Claim(name) => Source::Pvc(object(&name)),
-            Asked::Snapshot(name) => Source::Snapshot(object(&name)),
-            Asked::DataSource {
+            Requested::Claim(name) => Source::Pvc(object(&name)),
+            Requested::Snapshot(name) => Source::Snapshot(object(&name)),
+            Requested::DataSource {
                 name,
                 namespace: theirs,
             } => {

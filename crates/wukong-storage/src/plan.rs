@@ -141,7 +141,7 @@ fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> DataVolume
 fn claim(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> PersistentVolumeClaim {
     let modes = match disk.access_modes.as_slice() {
         [] => &[AccessMode::ReadWriteOnce],
-        asked => asked,
+        requested => requested,
     };
     PersistentVolumeClaim {
         metadata: metadata(wukong, disk),

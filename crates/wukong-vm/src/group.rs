@@ -38,8 +38,8 @@ pub(crate) fn zone_spread(wukong: &ValidatedWukong) -> Vec<TopologySpreadConstra
         when_unsatisfiable: "ScheduleAnyway".to_owned(),
         ..TopologySpreadConstraint::default()
     };
-    let asked = wukong.placement.topology_spread;
-    asked.then(constraint).into_iter().collect()
+    let requested = wukong.placement.topology_spread;
+    requested.then(constraint).into_iter().collect()
 }
 
 fn members(wukong: &ValidatedWukong) -> LabelSelector {

@@ -129,7 +129,7 @@ impl Survey {
         };
         catalogue::visit(&mut fill);
         let mut world = fill.world;
-        world.tell_environment();
+        world.update_environment();
         self.fill(&mut world.volumes, VOLUMES, any);
         self.fill(&mut world.vm_snapshots, "virtualmachinesnapshots", any);
         self.fill(&mut world.vm_restores, "virtualmachinerestores", any);

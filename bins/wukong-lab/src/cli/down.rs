@@ -29,9 +29,9 @@ async fn end(lab: &State) -> Result<()> {
     // The process that holds the lab's lock wrote this, and it still holds it: no other process has the id.
     let pid = Pid::from_raw(lab.pid.try_into()?).context("the lab has a process id")?;
     kill_process(pid, Signal::TERM)?;
-    let asked = Instant::now();
+    let requested = Instant::now();
     while !dirs::is_dead(&lab.dir) {
-        if asked.elapsed() > GRACE {
+        if requested.elapsed() > GRACE {
             kill_process(pid, Signal::KILL)?;
         }
         tokio::time::sleep(POLL).await;

@@ -25,7 +25,7 @@ const START: Duration = Duration::from_secs(60);
 
 /// The state that a guest shall have. When the sender is dropped, the guest is killed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Wish {
+pub struct DesiredState {
     pub power: Power,
     /// The bytes of each disk with a claim, by its position.
     pub sizes: Vec<(usize, i64)>,
@@ -44,7 +44,7 @@ pub async fn run(
     machine: Machine,
     settings: &Settings,
     segments: Vec<Option<PathBuf>>,
-    wish: watch::Receiver<Wish>,
+    desired: watch::Receiver<DesiredState>,
     tell: impl Fn(Guest),
 ) {
     let about = format!("{}/{}", machine.namespace, machine.name);
@@ -52,7 +52,7 @@ pub async fn run(
         state: State::Starting,
         agent: None,
     });
-    let state = match live(&machine, settings, segments, wish, &tell).await {
+    let state = match live(&machine, settings, segments, desired, &tell).await {
         Ok(state) => state,
         Err(error) => {
             tracing::error!(guest = about, "{error:#}");
@@ -73,7 +73,7 @@ async fn live(
     machine: &Machine,
     settings: &Settings,
     segments: Vec<Option<PathBuf>>,
-    wish: watch::Receiver<Wish>,
+    desired: watch::Receiver<DesiredState>,
     tell: &impl Fn(Guest),
 ) -> Result<State> {
     let dir = handle::dir_of(&settings.dir, &machine.uid);
@@ -98,7 +98,7 @@ async fn live(
         .context("QEMU does not open its control socket")??;
     let mut session = Session {
         qmp,
-        wish,
+        desired,
         agent_socket: places.agent,
         guest: Guest {
             state: State::Running,
@@ -182,7 +182,7 @@ async fn connect(process: &Process, socket: &Path) -> Result<Qmp> {
 /// A running QEMU.
 struct Session {
     qmp: Qmp,
-    wish: watch::Receiver<Wish>,
+    desired: watch::Receiver<DesiredState>,
     agent_socket: PathBuf,
     guest: Guest,
     sizes: Vec<(usize, i64)>,
@@ -225,7 +225,7 @@ impl Session {
                         ask.reset_immediately();
                     }
                 }
-                changed = self.wish.changed() => {
+                changed = self.desired.changed() => {
                     if changed.is_err() || self.obey().await.is_err() {
                         return end;
                     }
@@ -254,10 +254,10 @@ impl Session {
 
     /// Applies what has changed in the desired state.
     async fn obey(&mut self) -> Result<()> {
-        let wish = self.wish.borrow_and_update().clone();
-        if wish.power != self.power {
-            let was = std::mem::replace(&mut self.power, wish.power);
-            match wish.power {
+        let desired = self.desired.borrow_and_update().clone();
+        if desired.power != self.power {
+            let was = std::mem::replace(&mut self.power, desired.power);
+            match desired.power {
                 Power::Run => self.qmp.send("cont", json!({})).await?,
                 Power::Pause => self.qmp.send("stop", json!({})).await?,
                 Power::ShutDown(grace) => {
@@ -268,7 +268,7 @@ impl Session {
                 }
             }
         }
-        for (disk, bytes) in wish.sizes {
+        for (disk, bytes) in desired.sizes {
             let grown = self
                 .sizes
                 .iter_mut()

@@ -7,7 +7,7 @@ use anyhow::{Result, anyhow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::guest::{self, Power, Wish, ended};
+use super::guest::{self, DesiredState, Power, ended};
 use super::import::{self, Source};
 use super::machine::Machine;
 use super::nic::Network;
@@ -33,7 +33,7 @@ pub struct Machines {
 struct Known {
     uid: String,
     machine: Machine,
-    wish: watch::Sender<Wish>,
+    desired: watch::Sender<DesiredState>,
 }
 
 /// An import, and the claim that it is for.
@@ -76,10 +76,10 @@ impl Machines {
         }
         let Some(vmi) = vmi else { return };
         if let Some(known) = self.guests.get(&at) {
-            let wish = wish(world, &vmi, &known.machine);
-            known.wish.send_if_modified(|old| {
-                let changed = *old != wish;
-                *old = wish;
+            let desired = desired(world, &vmi, &known.machine);
+            known.desired.send_if_modified(|old| {
+                let changed = *old != desired;
+                *old = desired;
                 changed
             });
             return;
@@ -118,12 +118,12 @@ impl Machines {
                 Network::Segment(name) => self.segments.socket(&self.settings.dir, name).map(Some),
             })
             .collect::<Result<Vec<_>>>()?;
-        let (sender, receiver) = watch::channel(wish(world, vmi, &machine));
+        let (sender, receiver) = watch::channel(desired(world, vmi, &machine));
         let uid = machine.uid.clone();
         let known = Known {
             uid: uid.clone(),
             machine: machine.clone(),
-            wish: sender,
+            desired: sender,
         };
         let (tell, settings, vmi) = (self.tell.clone(), self.settings.clone(), at.clone());
         tokio::spawn(async move {
@@ -200,7 +200,7 @@ fn is_deleting(object: &Field<'_>) -> bool {
     object.at("metadata.deletionTimestamp").is_set()
 }
 
-fn wish(world: &World, vmi: &Field<'_>, machine: &Machine) -> Wish {
+fn desired(world: &World, vmi: &Field<'_>, machine: &Machine) -> DesiredState {
     let paused = vmi.at("status.conditions").items().any(|condition| {
         condition.child("type").text() == "Paused" && condition.child("status").text() == "True"
     });
@@ -213,5 +213,5 @@ fn wish(world: &World, vmi: &Field<'_>, machine: &Machine) -> Wish {
         Power::Run
     };
     let now = Machine::of(world, vmi).map_or_else(|_| machine.sizes(), |now| now.sizes());
-    Wish { power, sizes: now }
+    DesiredState { power, sizes: now }
 }

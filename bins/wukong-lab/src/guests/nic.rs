@@ -74,7 +74,7 @@ impl Nic {
             // KubeVirt's domain names no MAC for a host device: the CNI plugin gives it to the virtual function.
             let pod = kubevirt::launcher(world, vmi);
             planned.mac = pod
-                .and_then(|pod| kubevirt::asked_mac(&pod, name))
+                .and_then(|pod| kubevirt::requested_mac(&pod, name))
                 .with_context(|| format!("the pod asks for no MAC on network {name}"))?;
             planned.model = PASSED_THROUGH.to_owned();
         }

@@ -191,12 +191,12 @@ fn mutated(review: &Value) -> Json<Value> {
     if let Err(denial) = admission::decode_vm(&object) {
         return request.verdict(Err(denial));
     }
-    let asked = object.clone();
+    let requested = object.clone();
     admission::canonicalize_vm(&mut object);
     if request.is_creation() {
         admission::default_vm(&mut object, request.0.child("uid").text());
     }
-    if object == asked {
+    if object == requested {
         return request.verdict(Ok(()));
     }
     let patch = json!([{"op": "replace", "path": "/spec", "value": object.get("spec")}]);

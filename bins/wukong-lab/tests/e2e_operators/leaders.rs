@@ -127,7 +127,7 @@ async fn a_leader_that_was_frozen_writes_nothing_when_it_wakes_up() {
     let before = writes(&sleeper).await;
     vm_runs(&space, "three").await;
     assert_eq!(writes(&sleeper).await, before);
-    let all = space.asked_since(mark).writes();
+    let all = space.requested_since(mark).writes();
     let conflicts = all.clone().filter(|request| request.code >= 400);
     assert!(conflicts.is_empty(), "{conflicts}");
     assert_eq!(holder(&cluster).await, "other");

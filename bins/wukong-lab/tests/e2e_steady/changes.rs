@@ -169,7 +169,7 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
         .await;
     assert_ne!(instance().await, first);
     assert!(restarted["status"]["pendingChanges"].is_null());
-    let restarts = space.asked_since(mark);
+    let restarts = space.requested_since(mark);
     let restarts = restarts.filter(|request| request.subresource == "restart");
     assert_eq!(restarts.len(), 1, "{restarts}");
 }
@@ -237,7 +237,7 @@ async fn what_cannot_be_changed_is_refused_and_leaves_everything_as_it_is() {
         space.running("web").await;
     }
     let writes = space
-        .asked_since(mark)
+        .requested_since(mark)
         .filter(|request| request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }

@@ -50,7 +50,7 @@ async fn everything_goes_but_the_disks_that_are_retained() {
     assert_eq!(space.names(CLAIM).await, ["db.data", "db.kept"]);
     // The garbage collector does it.
     let writes = space
-        .asked_since(mark)
+        .requested_since(mark)
         .filter(|request| request.is_write() && request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }

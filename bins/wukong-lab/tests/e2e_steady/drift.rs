@@ -123,7 +123,7 @@ async fn a_manager_that_keeps_changing_a_field_back_is_named_and_not_fought_for_
     // The VM runs all the same.
     assert_eq!(phase(&said), "Running");
     let repairs = space
-        .asked_since(mark)
+        .requested_since(mark)
         .filter(|request| request.resource == "virtualmachines" && request.code == 200);
     assert!(repairs.len() <= 4, "{repairs}");
 }

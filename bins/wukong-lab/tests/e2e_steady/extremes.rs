@@ -50,7 +50,10 @@ async fn a_hundred_edits_are_carried_out_together_and_hold_nobody_up() {
         })
         .await;
     let seconds = usize::try_from(begin.elapsed().as_secs()).unwrap() + 2;
-    let writes = space.asked_since(mark).writes().resource("virtualmachines");
+    let writes = space
+        .requested_since(mark)
+        .writes()
+        .resource("virtualmachines");
     assert!(writes.len() <= 8 * seconds, "{seconds} s:\n{writes}");
     calm.running("web").await;
 }

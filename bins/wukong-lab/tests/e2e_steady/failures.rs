@@ -324,7 +324,7 @@ async fn what_happens_to_a_running_guest_is_followed() {
             })
             .await;
         space.scenario("web", None).await;
-        space.running_anew("web", &first).await;
+        space.running_again("web", &first).await;
     }
 
     space.scenario("web", Some("slow-shutdown=40")).await;

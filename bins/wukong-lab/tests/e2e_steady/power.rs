@@ -216,7 +216,7 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
         )
         .await;
     space.scenario("always", None).await;
-    space.running_anew("always", &first).await;
+    space.running_again("always", &first).await;
 }
 
 #[tokio::test]

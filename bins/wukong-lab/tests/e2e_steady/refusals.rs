@@ -212,7 +212,7 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
     let said = space.blocked("web", "InvalidSpec").await;
     assert_eq!(phase(&said), "Running");
     let writes = space
-        .asked_since(mark)
+        .requested_since(mark)
         .filter(|request| request.is_write() && request.subresource != "status");
     assert!(writes.is_empty(), "{writes}");
 }

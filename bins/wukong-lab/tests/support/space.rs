@@ -233,7 +233,7 @@ impl<'a> Space<'a> {
 
     /// Waits until a Wukong runs in another instance than `before`, and its status shows it: a status
     /// that is merely ready may still be about the old instance.
-    pub async fn running_anew(&self, name: &str, before: &Value) {
+    pub async fn running_again(&self, name: &str, before: &Value) {
         let anew = async {
             loop {
                 let wukong = self.running(name).await;
@@ -263,10 +263,10 @@ impl<'a> Space<'a> {
 
     /// The operator's requests in this namespace, without watches and events.
     pub fn asked(&self) -> Requests {
-        self.asked_since(self.mark)
+        self.requested_since(self.mark)
     }
 
-    pub fn asked_since(&self, mark: Mark) -> Requests {
+    pub fn requested_since(&self, mark: Mark) -> Requests {
         let all = self.lab.audit().since(mark).unwrap();
         operators(all).in_namespace(&self.name)
     }

@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Returns the number of requests for a kind.
-    fn asked(&self, path: &str) -> usize {
+    fn requested(&self, path: &str) -> usize {
         let requests = self.requests.lock();
         requests.iter().filter(|uri| uri.starts_with(path)).count()
     }
@@ -222,9 +222,9 @@ async fn a_missing_kind_causes_no_requests() {
     let _watches = watch_vms(&server, &cluster);
     until(&cluster, "missing", is(Presence::Missing)).await;
     tokio::time::sleep(Duration::from_secs(90)).await;
-    let before = server.asked(VMS);
+    let before = server.requested(VMS);
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    assert_eq!(server.asked(VMS), before);
+    assert_eq!(server.requested(VMS), before);
 
     server.serve(VMS);
     server.put(CRDS, VM_CRD);
@@ -268,9 +268,9 @@ async fn a_server_that_has_not_loaded_its_roles_changes_nothing() {
     let _watches = watch_vms(&server, &cluster);
     until(&cluster, "served", is(Presence::Served)).await;
     *server.forbidden.lock() = true;
-    let asked = server.asked(VMS);
+    let requested = server.requested(VMS);
     // The watch ends at some time and is restarted.
-    while server.asked(VMS) < asked + 3 {
+    while server.requested(VMS) < requested + 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(cluster.world().virtual_machines.len(), 1);

@@ -52,10 +52,10 @@ pub(super) fn only<T: AsRef<str>>(allowed: impl IntoIterator<Item = T>) -> Strin
 /// The entries of a list that were not there before in the same way, each with its path.
 pub(super) fn judged<'a, T: PartialEq>(
     path: &'static str,
-    asked: &'a [T],
+    requested: &'a [T],
     before: Option<&'a [T]>,
 ) -> Vec<(String, &'a T)> {
-    let entries = asked.iter().enumerate();
+    let entries = requested.iter().enumerate();
     entries
         .filter(|(_, entry)| !before.is_some_and(|before| before.contains(entry)))
         .map(|(index, entry)| (format!("{path}[{index}]"), entry))

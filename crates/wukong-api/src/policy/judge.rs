@@ -37,10 +37,10 @@ impl WukongPolicy {
                 .clone()
                 .filter(|password| !password.is_empty())
         };
-        let asked = password(&wukong.spec);
+        let requested = password(&wukong.spec);
         if *plain_text_passwords == Some(PlainTextPasswords::Deny)
-            && asked.is_some()
-            && asked != before.and_then(password)
+            && requested.is_some()
+            && requested != before.and_then(password)
         {
             findings.add(
                 "spec.cloudInitUser.password",
@@ -93,10 +93,10 @@ fn sizes(
             before.map(|before| before.networks.len()),
         ),
     ];
-    for (path, most, asked, before) in counts {
+    for (path, most, requested, before) in counts {
         if let Some(most) = most
-            && asked > usize::try_from(*most).unwrap_or(usize::MAX)
-            && before.is_none_or(|before| asked > before)
+            && requested > usize::try_from(*most).unwrap_or(usize::MAX)
+            && before.is_none_or(|before| requested > before)
         {
             findings.add(path, format!("at most {most}"));
         }
@@ -104,8 +104,9 @@ fn sizes(
 }
 
 /// Whether a size is one, and not above a limit.
-fn fits(asked: &Quantity, most: &str) -> bool {
-    Bytes::parse(&asked.0).is_some_and(|asked| Bytes::parse(most).is_none_or(|most| asked <= most))
+fn fits(requested: &Quantity, most: &str) -> bool {
+    Bytes::parse(&requested.0)
+        .is_some_and(|requested| Bytes::parse(most).is_none_or(|most| requested <= most))
 }
 
 fn disks(
@@ -195,7 +196,7 @@ fn placement(
     before: Option<&WukongSpec>,
     findings: &mut Findings,
 ) {
-    let Some(asked) = &spec.high_availability else {
+    let Some(requested) = &spec.high_availability else {
         return;
     };
     let before = before.and_then(|before| before.high_availability.as_ref());
@@ -207,7 +208,7 @@ fn placement(
                 .iter()
                 .any(|label| stands_for(&label.key, key) && has_one(label.values.as_ref(), value))
         };
-        if asked
+        if requested
             .node_selector
             .iter()
             .any(|(key, value)| !kept(key, value) && !may(key, value))
@@ -223,7 +224,7 @@ fn placement(
         let before = before.map(|before| before.tolerations.as_slice());
         for (path, toleration) in judged(
             "spec.highAvailability.tolerations",
-            &asked.tolerations,
+            &requested.tolerations,
             before,
         ) {
             if !allowed.iter().any(|taint| taint.covers(toleration)) {
@@ -239,14 +240,15 @@ fn has_one(entries: Option<&Vec<String>>, value: &str) -> bool {
 }
 
 impl AllowedToleration {
-    fn covers(&self, asked: &Toleration) -> bool {
-        let exists = asked.operator == Some(TolerationOperator::Exists);
-        let value = asked.value.as_deref().unwrap_or_default();
-        stands_for(&self.key, asked.key.as_deref().unwrap_or_default())
+    fn covers(&self, requested: &Toleration) -> bool {
+        let exists = requested.operator == Some(TolerationOperator::Exists);
+        let value = requested.value.as_deref().unwrap_or_default();
+        stands_for(&self.key, requested.key.as_deref().unwrap_or_default())
             && (self.values.is_none() || !exists && has_one(self.values.as_ref(), value))
-            && self
-                .effects
-                .as_ref()
-                .is_none_or(|effects| asked.effect.is_some_and(|effect| effects.contains(&effect)))
+            && self.effects.as_ref().is_none_or(|effects| {
+                requested
+                    .effect
+                    .is_some_and(|effect| effects.contains(&effect))
+            })
     }
 }

@@ -42,23 +42,23 @@ pub(super) fn check(
         .disks
         .iter()
         .enumerate()
-        .map(|(index, asked)| {
+        .map(|(index, requested)| {
             let os_image = spec.os_image.as_deref().filter(|_| index == boot);
             let path = format!("spec.disks[{index}]");
             let from = |problems: &mut Problems| {
-                let made = made.get(&asked.name);
-                if let Some(claim) = &asked.claim {
-                    return existing_claim(&path, asked, claim, spec, identity, problems);
+                let made = made.get(&requested.name);
+                if let Some(claim) = &requested.claim {
+                    return existing_claim(&path, requested, claim, spec, identity, problems);
                 }
                 let source = source(
                     &path,
-                    asked,
+                    requested,
                     os_image,
                     (settings, &identity.namespace),
                     made,
                     problems,
                 )?;
-                let own = names::claim(&identity.name, &asked.name);
+                let own = names::claim(&identity.name, &requested.name);
                 if source == Source::Claim(own) {
                     problems.add(
                         format!("{path}.source.pvc.name"),
@@ -67,7 +67,7 @@ pub(super) fn check(
                 }
                 Some(source)
             };
-            let mut disk = disk(&path, asked, spec.architecture, from, problems);
+            let mut disk = disk(&path, requested, spec.architecture, from, problems);
             disk.boot = index == boot;
             disk
         })
@@ -138,12 +138,12 @@ fn boot_disk(spec: &WukongSpec, problems: &mut Problems) -> usize {
 }
 
 /// What a disk that several VMs write to needs.
-fn shareable(path: &str, asked: &spec::Disk, kind: DiskKind, problems: &mut Problems) {
+fn shareable(path: &str, requested: &spec::Disk, kind: DiskKind, problems: &mut Problems) {
     let path = format!("{path}.shareable");
     if kind == DiskKind::Cdrom {
         problems.add(&path, "a cdrom is read only: drop it");
     }
-    if asked
+    if requested
         .cache
         .is_some_and(|cache| cache != spec::DiskCache::None)
     {
@@ -152,8 +152,8 @@ fn shareable(path: &str, asked: &spec::Disk, kind: DiskKind, problems: &mut Prob
             "the cache of one node hides writes from the others: drop cache, or write cache: none",
         );
     }
-    if asked.claim.is_none()
-        && !asked
+    if requested.claim.is_none()
+        && !requested
             .access_modes
             .contains(&spec::AccessMode::ReadWriteMany)
     {
@@ -164,20 +164,20 @@ fn shareable(path: &str, asked: &spec::Disk, kind: DiskKind, problems: &mut Prob
 /// A claim that is there and is used as it is: it is no claim of another disk.
 fn existing_claim(
     path: &str,
-    asked: &spec::Disk,
+    requested: &spec::Disk,
     claim: &str,
     spec: &WukongSpec,
     identity: &Identity,
     problems: &mut Problems,
 ) -> Option<Source> {
     let excluded = [
-        ("size", asked.size.is_some()),
-        ("image", asked.image.is_some()),
-        ("source", asked.source.is_some()),
-        ("storageClassName", asked.storage_class_name.is_some()),
-        ("accessModes", !asked.access_modes.is_empty()),
-        ("volumeMode", asked.volume_mode.is_some()),
-        ("reclaimPolicy", asked.reclaim_policy.is_some()),
+        ("size", requested.size.is_some()),
+        ("image", requested.image.is_some()),
+        ("source", requested.source.is_some()),
+        ("storageClassName", requested.storage_class_name.is_some()),
+        ("accessModes", !requested.access_modes.is_empty()),
+        ("volumeMode", requested.volume_mode.is_some()),
+        ("reclaimPolicy", requested.reclaim_policy.is_some()),
     ];
     for (field, _) in excluded.iter().filter(|(_, given)| *given) {
         problems.add(
@@ -188,7 +188,7 @@ fn existing_claim(
     let path = format!("{path}.claim");
     problems.check(&path, text::object_name(claim))?;
     let another = |disk: &&spec::Disk| {
-        disk.name != asked.name
+        disk.name != requested.name
             && match &disk.claim {
                 Some(theirs) => theirs == claim,
                 None => names::claim(&identity.name, &disk.name) == claim,
@@ -211,45 +211,45 @@ fn existing_claim(
 /// changed.
 fn source(
     path: &str,
-    asked: &spec::Disk,
+    requested: &spec::Disk,
     os_image: Option<&str>,
     (settings, namespace): (&OperatorSettings, &str),
     made: Option<&Source>,
     problems: &mut Problems,
 ) -> Option<Source> {
     let Some(made) = made else {
-        return asked_source(path, asked, os_image, (settings, namespace), problems);
+        return requested_source(path, requested, os_image, (settings, namespace), problems);
     };
     let any_host = OperatorSettings {
         denied_hosts: Vec::new(),
         ..settings.clone()
     };
-    let meant = asked_source(
+    let meant = requested_source(
         path,
-        asked,
+        requested,
         os_image,
         (&any_host, namespace),
         &mut Problems::default(),
     );
-    let image = match &asked.source {
-        None => asked.image.as_deref().or(os_image),
+    let image = match &requested.source {
+        None => requested.image.as_deref().or(os_image),
         Some(_) => None,
     };
     match image::unchanged(meant.as_ref(), image, made) {
         Some(made) => Some(made.clone()),
-        None => asked_source(path, asked, os_image, (settings, namespace), problems),
+        None => requested_source(path, requested, os_image, (settings, namespace), problems),
     }
 }
 
-fn asked_source(
+fn requested_source(
     path: &str,
-    asked: &spec::Disk,
+    requested: &spec::Disk,
     os_image: Option<&str>,
     (settings, namespace): (&OperatorSettings, &str),
     problems: &mut Problems,
 ) -> Option<Source> {
     let at = |field: &str| format!("{path}.{field}");
-    match (&asked.image, &asked.source) {
+    match (&requested.image, &requested.source) {
         (Some(_), Some(_)) => {
             problems.add(path, "image is a short form of source: keep one of the two");
             None
@@ -267,14 +267,14 @@ fn asked_source(
 
 fn disk(
     path: &str,
-    asked: &spec::Disk,
+    requested: &spec::Disk,
     architecture: Option<Architecture>,
     source: impl FnOnce(&mut Problems) -> Option<Source>,
     problems: &mut Problems,
 ) -> Disk {
     let at = |field: &str| format!("{path}.{field}");
-    problems.check(&at("name"), text::dns_label(&asked.name));
-    let size = match (&asked.size, &asked.claim) {
+    problems.check(&at("name"), text::dns_label(&requested.name));
+    let size = match (&requested.size, &requested.claim) {
         (Some(size), None) => problems.check(&at("size"), compute::size(size, SIZE_MIN, SIZE_MAX)),
         (None, None) => {
             problems.add(
@@ -286,11 +286,11 @@ fn disk(
         (_, Some(_)) => None,
     };
     let size = size.unwrap_or_default();
-    if let Some(class) = &asked.storage_class_name {
+    if let Some(class) = &requested.storage_class_name {
         problems.check(&at("storageClassName"), text::object_name(class));
     }
     let source = source(problems).unwrap_or(Source::Blank);
-    let modes = &asked.access_modes;
+    let modes = &requested.access_modes;
     for (index, mode) in modes.iter().enumerate() {
         if modes.iter().take(index).any(|earlier| earlier == mode) {
             problems.add(
@@ -299,14 +299,14 @@ fn disk(
             );
         }
     }
-    let kind = asked.kind.unwrap_or_default();
-    let bus = asked.bus.unwrap_or(match kind {
+    let kind = requested.kind.unwrap_or_default();
+    let bus = requested.bus.unwrap_or(match kind {
         DiskKind::Disk => DiskBus::Virtio,
         DiskKind::Cdrom if no_sata(architecture).is_some() => DiskBus::Scsi,
         DiskKind::Cdrom => DiskBus::Sata,
         DiskKind::Lun => DiskBus::Scsi,
     });
-    device(path, asked, kind, bus, problems);
+    device(path, requested, kind, bus, problems);
     if let Some(architecture) = no_sata(architecture)
         && (bus == DiskBus::Sata || bus == DiskBus::Usb && architecture == Architecture::S390x)
     {
@@ -319,7 +319,10 @@ fn disk(
             ),
         );
     }
-    let serial = asked.serial.clone().unwrap_or_else(|| asked.name.clone());
+    let serial = requested
+        .serial
+        .clone()
+        .unwrap_or_else(|| requested.name.clone());
     let allowed =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'+' | b'-');
     if serial.is_empty() || serial.len() > 256 || !serial.bytes().all(allowed) {
@@ -332,24 +335,24 @@ fn disk(
         );
     }
     Disk {
-        name: asked.name.clone(),
+        name: requested.name.clone(),
         size,
-        storage_class: asked.storage_class_name.clone(),
+        storage_class: requested.storage_class_name.clone(),
         boot: false,
-        reclaim_policy: asked.reclaim_policy.unwrap_or(match source {
+        reclaim_policy: requested.reclaim_policy.unwrap_or(match source {
             Source::Blank | Source::Existing(_) => ReclaimPolicy::Retain,
             _ => ReclaimPolicy::Delete,
         }),
         source,
         access_modes: modes.clone(),
-        volume_mode: asked
+        volume_mode: requested
             .volume_mode
             .or((kind == DiskKind::Lun).then_some(VolumeMode::Block)),
         bus,
         kind,
-        cache: asked.cache,
-        dedicated_io_thread: asked.dedicated_io_thread.unwrap_or(false),
-        shareable: asked.shareable == Some(true),
+        cache: requested.cache,
+        dedicated_io_thread: requested.dedicated_io_thread.unwrap_or(false),
+        shareable: requested.shareable == Some(true),
         serial,
     }
 }
@@ -360,7 +363,13 @@ fn no_sata(architecture: Option<Architecture>) -> Option<Architecture> {
 }
 
 /// What KubeVirt refuses, ignores, or cannot start.
-fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems: &mut Problems) {
+fn device(
+    path: &str,
+    requested: &spec::Disk,
+    kind: DiskKind,
+    bus: DiskBus,
+    problems: &mut Problems,
+) {
     let at = |field: &str| format!("{path}.{field}");
     match (kind, bus) {
         (DiskKind::Cdrom, DiskBus::Virtio) => problems.add(
@@ -373,22 +382,22 @@ fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems
         ),
         _ => {}
     }
-    if kind == DiskKind::Lun && asked.volume_mode == Some(VolumeMode::Filesystem) {
+    if kind == DiskKind::Lun && requested.volume_mode == Some(VolumeMode::Filesystem) {
         problems.add(
             at("volumeMode"),
             "a lun is a block device: use volumeMode: Block",
         );
     }
-    if kind != DiskKind::Disk && asked.serial.is_some() {
+    if kind != DiskKind::Disk && requested.serial.is_some() {
         problems.add(
             at("serial"),
             "KubeVirt gives serial numbers to kind: disk only: drop it",
         );
     }
-    if asked.shareable == Some(true) {
-        shareable(path, asked, kind, problems);
+    if requested.shareable == Some(true) {
+        shareable(path, requested, kind, problems);
     }
-    if asked.dedicated_io_thread == Some(true) && bus != DiskBus::Virtio {
+    if requested.dedicated_io_thread == Some(true) && bus != DiskBus::Virtio {
         problems.add(
             at("dedicatedIOThread"),
             "only the virtio bus has IO threads: drop it, or use bus: virtio",
@@ -398,7 +407,7 @@ fn device(path: &str, asked: &spec::Disk, kind: DiskKind, bus: DiskBus, problems
 
 fn explicit_source(
     path: &str,
-    asked: &spec::DiskSource,
+    requested: &spec::DiskSource,
     (settings, namespace): (&OperatorSettings, &str),
     problems: &mut Problems,
 ) -> Option<Source> {
@@ -411,7 +420,7 @@ fn explicit_source(
         snapshot,
         data_source,
         blank,
-    } = asked;
+    } = requested;
     let given = [
         http.is_some(),
         registry.is_some(),

@@ -13,10 +13,13 @@ use crate::validated::{GuestIp, GuestRoute};
 /// Longest domain name (RFC 1123).
 const DOMAIN_MAX: usize = 253;
 
-pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems) -> GuestIp {
+pub(super) fn check(path: &str, requested: &spec::IpConfig, problems: &mut Problems) -> GuestIp {
     let at = |field: &str| format!("{path}.{field}");
-    let first = asked.address.iter().map(|written| (at("address"), written));
-    let more = asked
+    let first = requested
+        .address
+        .iter()
+        .map(|written| (at("address"), written));
+    let more = requested
         .addresses
         .iter()
         .enumerate()
@@ -25,8 +28,8 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
         .chain(more)
         .filter_map(|(path, written)| problems.check(&path, host_address(written)))
         .collect();
-    let given = asked.address.is_some() || !asked.addresses.is_empty();
-    match asked.mode {
+    let given = requested.address.is_some() || !requested.addresses.is_empty();
+    match requested.mode {
         Some(IpMode::Static) if !given => problems.add(
             at("address"),
             "mode: static needs an address such as 192.168.10.5/24",
@@ -37,18 +40,18 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
         ),
         _ => {}
     }
-    let on_link = asked.gateway_on_link == Some(true);
-    if on_link && asked.gateway.is_none() && asked.routes.is_empty() {
+    let on_link = requested.gateway_on_link == Some(true);
+    if on_link && requested.gateway.is_none() && requested.routes.is_empty() {
         problems.add(
             at("gatewayOnLink"),
             "says how the gateway is reached: add gateway or routes, or drop it",
         );
     }
-    let gateway = asked
+    let gateway = requested
         .gateway
         .as_ref()
         .and_then(|written| problems.check(&at("gateway"), next_hop(written, &addresses, on_link)));
-    let dns_servers = asked
+    let dns_servers = requested
         .dns_servers
         .iter()
         .enumerate()
@@ -56,7 +59,7 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
             problems.check(&at(&format!("dnsServers[{index}]")), ip(written))
         })
         .collect();
-    for (index, domain) in asked.search_domains.iter().enumerate() {
+    for (index, domain) in requested.search_domains.iter().enumerate() {
         problems.check(&at(&format!("searchDomains[{index}]")), domain_name(domain));
     }
     let mut destinations: HashMap<(bool, Option<IpNet>), String> = gateway
@@ -64,9 +67,9 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
         .into_iter()
         .collect();
     let mut routes = Vec::new();
-    for (index, asked) in asked.routes.iter().enumerate() {
+    for (index, requested) in requested.routes.iter().enumerate() {
         let path = at(&format!("routes[{index}]"));
-        let Some(route) = guest_route(&path, asked, (&addresses, on_link), problems) else {
+        let Some(route) = guest_route(&path, requested, (&addresses, on_link), problems) else {
             continue;
         };
         let destination = (route.via.is_ipv4(), route.to);
@@ -75,7 +78,7 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
                 format!("{path}.to"),
                 format!(
                     "{} is the destination of {first} already",
-                    text::quoted(&asked.to)
+                    text::quoted(&requested.to)
                 ),
             );
         }
@@ -86,22 +89,22 @@ pub(super) fn check(path: &str, asked: &spec::IpConfig, problems: &mut Problems)
         gateway,
         gateway_on_link: on_link,
         dns_servers,
-        search_domains: asked.search_domains.clone(),
+        search_domains: requested.search_domains.clone(),
         routes,
     }
 }
 
 fn guest_route(
     path: &str,
-    asked: &spec::Route,
+    requested: &spec::Route,
     (addresses, on_link): (&[IpNet], bool),
     problems: &mut Problems,
 ) -> Option<GuestRoute> {
     let via = problems.check(
         &format!("{path}.via"),
-        next_hop(&asked.via, addresses, on_link),
+        next_hop(&requested.via, addresses, on_link),
     );
-    let to = match asked.to.as_str() {
+    let to = match requested.to.as_str() {
         "default" => None,
         written => {
             let network = written.parse::<IpNet>().map_err(|_| {

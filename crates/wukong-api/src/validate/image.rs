@@ -85,13 +85,13 @@ pub(super) fn source(image: &str, settings: &OperatorSettings) -> Result<Source,
 /// What a disk that exists was made from, when it is still meant: the same source under other settings of the operator,
 /// or the same short name under another prefix.
 pub(super) fn unchanged<'a>(
-    asked: Option<&Source>,
+    requested: Option<&Source>,
     image: Option<&str>,
     made: &'a Source,
 ) -> Option<&'a Source> {
     let short = image.is_some_and(|image| !image.contains('/'));
     let name = |source: &Source| Some(location(source)?.rsplit('/').next()?.to_owned());
-    let same = asked == Some(made) || short && asked.and_then(name) == name(made);
+    let same = requested == Some(made) || short && requested.and_then(name) == name(made);
     same.then_some(made)
 }
 
@@ -388,7 +388,7 @@ mod tests {
     #[test]
     fn object_stores_get_urls_that_cdi_takes() {
         let settings = OperatorSettings::default();
-        for (asked, url) in [
+        for (requested, url) in [
             (
                 "s3://images/web.img",
                 Ok("https://s3.us-east-1.amazonaws.com/images/web.img"),
@@ -423,9 +423,9 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                s3(asked, &settings),
+                s3(requested, &settings),
                 url.map(Into::into).map_err(Into::into),
-                "{asked}"
+                "{requested}"
             );
         }
         for url in [

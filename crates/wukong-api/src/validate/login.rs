@@ -18,7 +18,7 @@ pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Login {
             );
             Login::ImageDefault
         }
-        (Some(asked), None) => Login::User(user(asked, problems)),
+        (Some(requested), None) => Login::User(user(requested, problems)),
         (None, Some(secret)) => {
             problems.check("spec.userDataSecret", text::object_name(secret));
             Login::Secret(secret.clone())
@@ -40,34 +40,34 @@ pub(super) fn ssh_key_secret(spec: &WukongSpec, problems: &mut Problems) -> Opti
     Some(secret.clone())
 }
 
-fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
+fn user(requested: &CloudInitUser, problems: &mut Problems) -> User {
     let path = |field: &str| format!("spec.cloudInitUser.{field}");
-    problems.check(&path("name"), account_name(&asked.name));
-    if asked.groups.len() > GROUPS_MAX {
+    problems.check(&path("name"), account_name(&requested.name));
+    if requested.groups.len() > GROUPS_MAX {
         problems.add(
             path("groups"),
             format!(
                 "has {} entries; at most {GROUPS_MAX} are allowed",
-                asked.groups.len()
+                requested.groups.len()
             ),
         );
     } else {
-        for (index, group) in asked.groups.iter().enumerate() {
+        for (index, group) in requested.groups.iter().enumerate() {
             problems.check(&path(&format!("groups[{index}]")), account_name(group));
         }
     }
     let texts = [
-        ("password", &asked.password),
-        ("passwordHash", &asked.password_hash),
-        ("sudo", &asked.sudo),
-        ("shell", &asked.shell),
+        ("password", &requested.password),
+        ("passwordHash", &requested.password_hash),
+        ("sudo", &requested.sudo),
+        ("shell", &requested.shell),
     ];
     for (field, value) in texts {
         if let Some(value) = value {
             problems.check(&path(field), text::plain(value, 256));
         }
     }
-    if let Some(shell) = &asked.shell
+    if let Some(shell) = &requested.shell
         && !shell.starts_with('/')
     {
         problems.add(
@@ -79,7 +79,10 @@ fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
         );
     }
     // A template that was left empty means none, for the password as for its hash.
-    let hash = asked.password_hash.as_ref().filter(|hash| !hash.is_empty());
+    let hash = requested
+        .password_hash
+        .as_ref()
+        .filter(|hash| !hash.is_empty());
     if let Some(hash) = hash
         && !(hash.starts_with('$')
             && hash
@@ -92,23 +95,26 @@ fn user(asked: &CloudInitUser, problems: &mut Problems) -> User {
         );
     }
     User {
-        name: asked.name.clone(),
+        name: requested.name.clone(),
         password: hash
             .cloned()
             .map(Password::Hash)
-            .or_else(|| asked.password.clone().map(Password::Plain))
+            .or_else(|| requested.password.clone().map(Password::Plain))
             // Cloud-init takes an empty password for a login that needs none.
             .filter(|password| *password != Password::Plain(String::new())),
         sudo: Some(
-            asked
+            requested
                 .sudo
                 .clone()
                 .unwrap_or_else(|| "ALL=(ALL) NOPASSWD:ALL".into()),
         )
         .filter(|rule| !rule.trim().is_empty()),
-        shell: asked.shell.clone().unwrap_or_else(|| "/bin/bash".into()),
-        groups: asked.groups.clone(),
-        lock_password: asked.lock_passwd.unwrap_or(false),
+        shell: requested
+            .shell
+            .clone()
+            .unwrap_or_else(|| "/bin/bash".into()),
+        groups: requested.groups.clone(),
+        lock_password: requested.lock_passwd.unwrap_or(false),
     }
 }
 

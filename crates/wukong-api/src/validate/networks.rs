@@ -177,15 +177,15 @@ fn one_primary(spec: &WukongSpec, problems: &mut Problems) {
 }
 
 /// VLANs that the guest tags on a NIC.
-fn guest_vlans(path: &str, asked: &spec::Network, problems: &mut Problems) -> Vec<GuestVlan> {
-    if asked.vlan_id.is_some() && !asked.guest_vlans.is_empty() {
+fn guest_vlans(path: &str, requested: &spec::Network, problems: &mut Problems) -> Vec<GuestVlan> {
+    if requested.vlan_id.is_some() && !requested.guest_vlans.is_empty() {
         problems.add(
             format!("{path}.vlanId"),
             "makes the port untagged, so the guest cannot tag guestVlans on it: drop one of the two",
         );
     }
     let mut vlans: Vec<GuestVlan> = Vec::new();
-    for (index, vlan) in asked.guest_vlans.iter().enumerate() {
+    for (index, vlan) in requested.guest_vlans.iter().enumerate() {
         let path = format!("{path}.guestVlans[{index}]");
         if !(1..=4094).contains(&vlan.id) {
             problems.add(
@@ -209,8 +209,8 @@ fn guest_vlans(path: &str, asked: &spec::Network, problems: &mut Problems) -> Ve
 }
 
 /// Fields of older manifests, each with what to write instead.
-fn refused(path: &str, asked: &spec::Network, problems: &mut Problems) {
-    if let Some(interface) = &asked.physical_interface {
+fn refused(path: &str, requested: &spec::Network, problems: &mut Problems) {
+    if let Some(interface) = &requested.physical_interface {
         problems.add(
             format!("{path}.physicalInterface"),
             format!(
@@ -218,7 +218,7 @@ fn refused(path: &str, asked: &spec::Network, problems: &mut Problems) {
             ),
         );
     }
-    if asked.node_ip.is_some() {
+    if requested.node_ip.is_some() {
         problems.add(
             format!("{path}.nodeIP"),
             "is refused: the operator gives no addresses to nodes; drop it, and write the guest's address to ipConfig.address",
@@ -260,34 +260,34 @@ fn one_shape_per_bridge(spec: &WukongSpec, nics: &[Nic], problems: &mut Problems
 
 fn nic(
     path: &str,
-    asked: &spec::Network,
+    requested: &spec::Network,
     identity: &Identity,
     settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Nic {
     let at = |field: &str| format!("{path}.{field}");
-    if asked.name == names::POD_NETWORK {
+    if requested.name == names::POD_NETWORK {
         problems.add(
             at("name"),
             "pod-network is the name of the first NIC: choose another",
         );
     }
-    problems.check(&at("name"), text::dns_label(&asked.name));
-    let kind = asked.type_.unwrap_or_else(|| {
+    problems.check(&at("name"), text::dns_label(&requested.name));
+    let kind = requested.type_.unwrap_or_else(|| {
         problems.add(
             at("type"),
             "is missing: write bridge, ovs, sriov or macvlan",
         );
         NetworkType::Bridge
     });
-    refused(path, asked, problems);
-    if kind == NetworkType::Sriov && asked.model.is_some() {
+    refused(path, requested, problems);
+    if kind == NetworkType::Sriov && requested.model.is_some() {
         problems.add(
             at("model"),
             "a virtual function is passed through as it is: drop model",
         );
     }
-    if let Some(nad) = &asked.nad_name {
+    if let Some(nad) = &requested.nad_name {
         let advice = |error: String| match nad.contains('/') {
             true => format!(
                 "{error}; a NetworkAttachmentDefinition of another namespace cannot be used"
@@ -296,12 +296,12 @@ fn nic(
         };
         problems.check(&at("nadName"), text::dns_label(nad).map_err(advice));
     }
-    if let Some(vlan) = asked.vlan_id
+    if let Some(vlan) = requested.vlan_id
         && !(1..=4094).contains(&vlan)
     {
         problems.add(at("vlanId"), format!("{vlan} is not between 1 and 4094"));
     }
-    if let Some(mtu) = asked.mtu
+    if let Some(mtu) = requested.mtu
         && !(576..=9216).contains(&mtu)
     {
         problems.add(
@@ -309,16 +309,16 @@ fn nic(
             format!("{mtu} is not between 576 and 9216 bytes"),
         );
     }
-    resource(path, asked, kind, problems);
-    let mac = mac(path, asked, identity, problems);
-    let bridge = bridge(path, asked, kind, problems);
-    let ip = asked
+    resource(path, requested, kind, problems);
+    let mac = mac(path, requested, identity, problems);
+    let bridge = bridge(path, requested, kind, problems);
+    let ip = requested
         .ip_config
         .as_ref()
         .map(|ip| guest_ip::check(&at("ipConfig"), ip, problems));
     // RFC 8200, section 5. Linux takes IPv6 away from an interface below that.
     let ipv6 = |ip: &GuestIp| ip.addresses.iter().any(|address| address.addr().is_ipv6());
-    if let Some(mtu) = asked.mtu
+    if let Some(mtu) = requested.mtu
         && (576..1280).contains(&mtu)
         && ip.as_ref().is_some_and(ipv6)
     {
@@ -328,49 +328,49 @@ fn nic(
         );
     }
     Nic {
-        name: asked.name.clone(),
+        name: requested.name.clone(),
         kind,
-        attachment: match &asked.nad_name {
+        attachment: match &requested.nad_name {
             Some(name) => Attachment::Existing(name.clone()),
             None => Attachment::Planned(names::network_attachment_definition(
                 &identity.name,
-                &asked.name,
+                &requested.name,
             )),
         },
-        vlan: asked.vlan_id,
-        node_network: node_network(path, asked, (kind, bridge.as_ref()), settings, problems),
+        vlan: requested.vlan_id,
+        node_network: node_network(path, requested, (kind, bridge.as_ref()), settings, problems),
         bridge,
         mac,
-        mac_given: asked.mac_address.is_some(),
-        mtu: asked.mtu,
-        resource: asked.resource_name.clone(),
+        mac_given: requested.mac_address.is_some(),
+        mtu: requested.mtu,
+        resource: requested.resource_name.clone(),
         ip,
-        model: asked.model,
-        primary: asked.primary == Some(true),
-        guest_vlans: guest_vlans(path, asked, problems),
-        on_missing_multus: asked.on_missing_multus.unwrap_or_default(),
+        model: requested.model,
+        primary: requested.primary == Some(true),
+        guest_vlans: guest_vlans(path, requested, problems),
+        on_missing_multus: requested.on_missing_multus.unwrap_or_default(),
     }
 }
 
-fn resource(path: &str, asked: &spec::Network, kind: NetworkType, problems: &mut Problems) {
-    let planned = asked.nad_name.is_none();
-    match (&asked.resource_name, kind) {
+fn resource(path: &str, requested: &spec::Network, kind: NetworkType, problems: &mut Problems) {
+    let planned = requested.nad_name.is_none();
+    match (&requested.resource_name, kind) {
         (None, NetworkType::Sriov) if planned => problems.add(
             path,
             "sriov needs resourceName (the device-plugin resource) or nadName (an existing NetworkAttachmentDefinition)",
         ),
-        (Some(_), NetworkType::Macvlan) if planned && asked.vlan_id.is_some() => problems.add(
+        (Some(_), NetworkType::Macvlan) if planned && requested.vlan_id.is_some() => problems.add(
             format!("{path}.vlanId"),
             "the resource of a macvlan NIC has a VLAN of its own: drop vlanId, or drop resourceName to use macvtap.network.kubevirt.io/<name>.<vlanId>",
         ),
         _ => {}
     }
-    if let Some(name) = &asked.resource_name {
+    if let Some(name) = &requested.resource_name {
         problems.check(&format!("{path}.resourceName"), resource_name(name));
     }
 }
 
-fn mac(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Problems) -> Mac {
+fn mac(path: &str, requested: &spec::Network, identity: &Identity, problems: &mut Problems) -> Mac {
     let parse = |written: &String| {
         Mac::parse(written).ok_or_else(|| {
             format!(
@@ -379,26 +379,26 @@ fn mac(path: &str, asked: &spec::Network, identity: &Identity, problems: &mut Pr
             )
         })
     };
-    asked
+    requested
         .mac_address
         .as_ref()
         .and_then(|written| problems.check(&format!("{path}.macAddress"), parse(written)))
-        .unwrap_or_else(|| Mac::derive(&identity.uid, &asked.name))
+        .unwrap_or_else(|| Mac::derive(&identity.uid, &requested.name))
 }
 
 fn bridge(
     path: &str,
-    asked: &spec::Network,
+    requested: &spec::Network,
     kind: NetworkType,
     problems: &mut Problems,
 ) -> Option<String> {
     let path = format!("{path}.bridgeName");
-    if let Some(name) = &asked.bridge_name {
+    if let Some(name) = &requested.bridge_name {
         problems.check(&path, text::interface_name(name));
     }
     match kind {
         NetworkType::Macvlan => {
-            if asked.bridge_name.is_some() {
+            if requested.bridge_name.is_some() {
                 problems.add(
                     path,
                     "macvlan has no bridge: drop bridgeName, or use type: bridge",
@@ -408,11 +408,11 @@ fn bridge(
         }
         NetworkType::Sriov => None,
         NetworkType::Bridge | NetworkType::Ovs => {
-            if asked.bridge_name.is_some() {
-                return asked.bridge_name.clone();
+            if requested.bridge_name.is_some() {
+                return requested.bridge_name.clone();
             }
-            let default = names::bridge(&asked.name);
-            let needed = asked.nad_name.is_none() || asked.node_network.is_some();
+            let default = names::bridge(&requested.name);
+            let needed = requested.nad_name.is_none() || requested.node_network.is_some();
             if needed && let Err(error) = text::interface_name(&default) {
                 problems.add(path, format!("the default {error}: give a bridgeName"));
             }
@@ -423,12 +423,12 @@ fn bridge(
 
 fn node_network(
     path: &str,
-    asked: &spec::Network,
+    requested: &spec::Network,
     (kind, bridge): (NetworkType, Option<&String>),
     settings: &OperatorSettings,
     problems: &mut Problems,
 ) -> Option<NodeNetwork> {
-    let node_network = asked.node_network.as_ref()?;
+    let node_network = requested.node_network.as_ref()?;
     let path = format!("{path}.nodeNetwork");
     if !matches!(kind, NetworkType::Bridge | NetworkType::Ovs) {
         problems.add(

@@ -13,32 +13,32 @@ const TOLERATIONS_MAX: usize = 32;
 const NODE_SELECTOR_MAX: usize = 32;
 
 pub(super) fn check(spec: &WukongSpec, problems: &mut Problems) -> Placement {
-    let asked = spec.high_availability.clone().unwrap_or_default();
+    let requested = spec.high_availability.clone().unwrap_or_default();
     labels(
         "spec.highAvailability.nodeSelector",
-        &asked.node_selector,
+        &requested.node_selector,
         problems,
     );
     let path = "spec.highAvailability.tolerations";
-    if asked.tolerations.len() > TOLERATIONS_MAX {
+    if requested.tolerations.len() > TOLERATIONS_MAX {
         problems.add(
             path,
             format!(
                 "has {} entries; at most {TOLERATIONS_MAX} are allowed",
-                asked.tolerations.len()
+                requested.tolerations.len()
             ),
         );
     } else {
-        for (index, toleration) in asked.tolerations.iter().enumerate() {
+        for (index, toleration) in requested.tolerations.iter().enumerate() {
             check_toleration(&format!("{path}[{index}]"), toleration, problems);
         }
     }
     Placement {
-        anti_affinity: asked.anti_affinity.unwrap_or(false),
-        topology_spread: asked.topology_spread.unwrap_or(false),
-        node_selector: asked.node_selector,
-        tolerations: asked.tolerations,
-        eviction_strategy: asked.eviction_strategy.unwrap_or_default(),
+        anti_affinity: requested.anti_affinity.unwrap_or(false),
+        topology_spread: requested.topology_spread.unwrap_or(false),
+        node_selector: requested.node_selector,
+        tolerations: requested.tolerations,
+        eviction_strategy: requested.eviction_strategy.unwrap_or_default(),
     }
 }
 
@@ -95,15 +95,15 @@ fn check_toleration(path: &str, toleration: &Toleration, problems: &mut Problems
 
 /// The run strategy after all defaults, and whether a `Manual` VM is started when it is first created.
 pub(super) fn run_strategy(spec: &WukongSpec, problems: &mut Problems) -> (RunStrategy, bool) {
-    let asked = spec.start_strategy.clone().unwrap_or_default();
-    let auto_start = asked.auto_start.unwrap_or(true);
-    if asked.run_strategy == Some(RunStrategy::Always) && !auto_start {
+    let requested = spec.start_strategy.clone().unwrap_or_default();
+    let auto_start = requested.auto_start.unwrap_or(true);
+    if requested.run_strategy == Some(RunStrategy::Always) && !auto_start {
         problems.add(
             "spec.startStrategy",
             "runStrategy: Always starts the VM at once, autoStart: false does not: drop one of the two, or use runStrategy: Manual",
         );
     }
-    let strategy = asked.run_strategy.unwrap_or_else(|| {
+    let strategy = requested.run_strategy.unwrap_or_else(|| {
         let policy = spec
             .high_availability
             .as_ref()

@@ -5,7 +5,7 @@ use wukong_api::{ConditionType, Reason};
 
 use super::{operation, running};
 use crate::diagnosis::about;
-use crate::diagnosis::condition::{Condition, Status, said_before};
+use crate::diagnosis::condition::{Condition, Status, reported_before};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
 use crate::diagnosis::life::Life;
 use crate::diagnosis::{
@@ -51,8 +51,8 @@ fn emulated(situation: &Situation) -> Option<Condition> {
     let observed = situation.observed;
     let environment = &observed.world.environment;
     if environment.kubevirts.presence() == Presence::Unknown {
-        return said_before(observed.wukong, ConditionType::EnvironmentReady)
-            .filter(|said| said.reason == Reason::EmulationOnly);
+        return reported_before(observed.wukong, ConditionType::EnvironmentReady)
+            .filter(|reported| reported.reason == Reason::EmulationOnly);
     }
     emulation(environment, observed.now).map(Into::into)
 }
@@ -63,11 +63,11 @@ pub(crate) fn provisioning(situation: &Situation, checks: &[Check]) -> Option<Co
     let wukong = situation.wukong;
     let conditions = situation.instance.map(|instance| &*instance.conditions);
     let refused = find_condition(conditions.unwrap_or_default(), "Synchronized")
-        .filter(|said| said.status == "False" && running::is_of_user_data(said));
-    if let (Login::Secret(name), Some(said)) = (&wukong.login, refused) {
+        .filter(|reported| reported.status == "False" && running::is_of_user_data(reported));
+    if let (Login::Secret(name), Some(reported)) = (&wukong.login, refused) {
         let message = format!(
             "Secret {name} has no user data for the guest: KubeVirt says: {}",
-            said.message
+            reported.message
         );
         return Some(
             Condition::bad(TYPE, Reason::InvalidUserData, message)

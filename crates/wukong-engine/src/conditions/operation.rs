@@ -147,18 +147,18 @@ pub(crate) fn migration_waits(
 
 /// What KubeVirt says of a migration for which a quota leaves no room.
 fn rejected(situation: &Situation, migration: &MigrationFact) -> Option<Evidence> {
-    let said = find_condition(&migration.conditions, "migrationRejectedByResourceQuota")
-        .filter(|said| said.status == "True")?;
+    let reported = find_condition(&migration.conditions, "migrationRejectedByResourceQuota")
+        .filter(|reported| reported.status == "True")?;
     let object = format!("VirtualMachineInstanceMigration/{}", migration.meta.name);
     Some(Evidence {
-        state: format!("{}=True", said.type_),
-        reason: said.reason.clone(),
-        text: match said.message.as_str() {
+        state: format!("{}=True", reported.type_),
+        reason: reported.reason.clone(),
+        text: match reported.message.as_str() {
             "" => "a ResourceQuota of the namespace leaves no room for its target pod".to_owned(),
             message => message.to_owned(),
         },
-        since: said.since,
-        last: said.since,
+        since: reported.since,
+        last: reported.since,
         ..about(situation, Source::Migration, Role::Guest, object)
     })
 }
@@ -171,15 +171,15 @@ fn unplaced(situation: &Situation, migration: &MigrationFact) -> Option<Evidence
         pod.migration.as_ref().is_some_and(|of| of == uid)
             || migration.target_pod.as_ref() == Some(&pod.meta.name)
     })?;
-    let said = find_condition(&target.conditions, "PodScheduled")
-        .filter(|said| said.status == "False" && target.node.is_none())?;
+    let reported = find_condition(&target.conditions, "PodScheduled")
+        .filter(|reported| reported.status == "False" && target.node.is_none())?;
     let object = format!("Pod/{}", target.meta.name);
     Some(Evidence {
-        state: format!("PodScheduled=False {}", said.reason),
-        reason: said.reason.clone(),
-        text: said.message.clone(),
-        since: said.since,
-        last: said.since,
+        state: format!("PodScheduled=False {}", reported.reason),
+        reason: reported.reason.clone(),
+        text: reported.message.clone(),
+        since: reported.since,
+        last: reported.since,
         node: None,
         ..about(situation, Source::Scheduler, Role::Guest, object)
     })

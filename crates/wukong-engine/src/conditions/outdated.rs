@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use wukong_api::{ConditionType, Reason, WukongStatus};
 
-use crate::diagnosis::condition::{Condition, Status, said_before};
+use crate::diagnosis::condition::{Condition, Status, reported_before};
 use crate::diagnosis::rules::outdated;
 use crate::observed::Observed;
 
@@ -18,11 +18,13 @@ const DROPPED_MAX: usize = 5;
 /// the next write of a status.
 pub(crate) fn condition(observed: &Observed) -> Option<Condition> {
     if let Some(definition) = observed.world.environment.own_crd() {
-        return outdated(definition).map(said);
+        return outdated(definition).map(reported);
     }
     let Some((wanted, kept)) = &observed.memory.status_cut else {
-        return said_before(observed.wukong, TYPE)
-            .filter(|said| said.reason == Reason::CRDOutdated && said.status == Status::True)
+        return reported_before(observed.wukong, TYPE)
+            .filter(|reported| {
+                reported.reason == Reason::CRDOutdated && reported.status == Status::True
+            })
             .filter(|_| observed.memory.status_written.is_none());
     };
     let dropped = dropped(wanted, kept);
@@ -31,11 +33,11 @@ pub(crate) fn condition(observed: &Observed) -> Option<Condition> {
             "The installed CustomResourceDefinition is older than the operator: the API server drops {}, and whatever is newer in manifests",
             dropped.join(", ")
         );
-        said(message)
+        reported(message)
     })
 }
 
-fn said(message: String) -> Condition {
+fn reported(message: String) -> Condition {
     Condition::ok(TYPE, Reason::CRDOutdated, message)
         .hint("install the CustomResourceDefinition of the operator's release")
 }

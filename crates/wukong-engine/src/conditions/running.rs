@@ -23,10 +23,10 @@ const RUNNING: ConditionType = ConditionType::Running;
 pub(crate) fn conditions(
     vm: &VirtualMachineFact,
     observed: &Observed,
-    asked: Option<(&ValidatedWukong, &DesiredPower)>,
+    requested: Option<(&ValidatedWukong, &DesiredPower)>,
 ) -> (Option<Condition>, Condition) {
     let instances = &observed.world.instances;
-    let wish = asked.map(|(_, wish)| wish);
+    let power = requested.map(|(_, power)| power);
     if vm.meta.deleting {
         return (None, stopping("The VirtualMachine is being deleted"));
     }
@@ -39,11 +39,11 @@ pub(crate) fn conditions(
         Seen::Absent => None,
         Seen::Present(instance) => match instance.phase.as_str() {
             "Succeeded" | "Failed" => Some(instance),
-            _ => return alive(vm, instance, observed, asked),
+            _ => return alive(vm, instance, observed, requested),
         },
     };
     let has_run = status::has_run(observed.wukong);
-    let running = without_instance(vm, ended, wish, has_run);
+    let running = without_instance(vm, ended, power, has_run);
     let running = match running.reason {
         Reason::Starting => crashed(vm, observed).unwrap_or(running),
         _ => running,
@@ -55,9 +55,9 @@ fn alive(
     vm: &VirtualMachineFact,
     instance: &VirtualMachineInstanceFact,
     observed: &Observed,
-    asked: Option<(&ValidatedWukong, &DesiredPower)>,
+    requested: Option<(&ValidatedWukong, &DesiredPower)>,
 ) -> (Option<Condition>, Condition) {
-    let wish = asked.map(|(_, wish)| wish);
+    let power = requested.map(|(_, power)| power);
     if vm.printable_status == "Stopping" || instance.meta.deleting {
         return (None, stopping("The guest is shutting down"));
     }
@@ -66,7 +66,7 @@ fn alive(
             Some(scheduled(instance)),
             lost(instance, observed)
                 .or_else(|| not_ready(instance))
-                .unwrap_or_else(|| guest_runs(instance, wish)),
+                .unwrap_or_else(|| guest_runs(instance, power)),
         ),
         "Scheduled" => (
             Some(scheduled(instance)),
@@ -135,7 +135,7 @@ fn not_ready(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
     let object = format!("VirtualMachineInstance/{name}");
     let words = synchronized
         .into_iter()
-        .map(|said| evidence(Source::Synchronized, instance, said));
+        .map(|reported| evidence(Source::Synchronized, instance, reported));
     if ready.reason == "PodTerminating" {
         let state = "The virt-launcher pod of the VM is terminating, and the guest with it";
         return Some(
@@ -165,29 +165,29 @@ fn not_ready(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
 fn evidence(
     source: Source,
     instance: &VirtualMachineInstanceFact,
-    said: &ConditionFact,
+    reported: &ConditionFact,
 ) -> Evidence {
     Evidence {
         source,
         role: Role::Guest,
         object: format!("VirtualMachineInstance/{}", instance.meta.name),
-        state: format!("{}={} {}", said.type_, said.status, said.reason)
+        state: format!("{}={} {}", reported.type_, reported.status, reported.reason)
             .trim()
             .to_owned(),
-        reason: said.reason.clone(),
-        text: unwrapped(&said.message).into_owned(),
+        reason: reported.reason.clone(),
+        text: unwrapped(&reported.message).into_owned(),
         disk: None,
         claim: None,
         node: instance.node.clone(),
-        since: said.since,
-        last: said.since,
+        since: reported.since,
+        last: reported.since,
     }
 }
 
 /// Reports a change that KubeVirt cannot apply to a running guest.
 pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
-    let said = find_condition(&instance.conditions, "Synchronized")
-        .filter(|said| said.status == "False" && !said.message.is_empty())?;
+    let reported = find_condition(&instance.conditions, "Synchronized")
+        .filter(|reported| reported.status == "False" && !reported.message.is_empty())?;
     let name = &instance.meta.name;
     Some(
         Condition::bad(
@@ -200,14 +200,14 @@ pub(crate) fn unsynchronized(instance: &VirtualMachineInstanceFact) -> Option<Co
             "kubectl describe vmi {name} -n {}",
             instance.meta.namespace
         ))
-        .words([evidence(Source::Synchronized, instance, said)]),
+        .words([evidence(Source::Synchronized, instance, reported)]),
     )
 }
 
 /// Reports a guest that KubeVirt cannot start on its node. KubeVirt retries for ever.
 fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
-    let said = find_condition(&instance.conditions, "Synchronized")
-        .filter(|said| said.status == "False" && !is_of_user_data(said))?;
+    let reported = find_condition(&instance.conditions, "Synchronized")
+        .filter(|reported| reported.status == "False" && !is_of_user_data(reported))?;
     Some(
         Condition::bad(
             RUNNING,
@@ -215,13 +215,13 @@ fn not_started(instance: &VirtualMachineInstanceFact) -> Option<Condition> {
             "KubeVirt cannot start the guest",
         )
         .about(format!("VirtualMachineInstance/{}", instance.meta.name))
-        .words([evidence(Source::Synchronized, instance, said)]),
+        .words([evidence(Source::Synchronized, instance, reported)]),
     )
 }
 
 /// Whether KubeVirt misses the user data (`resolveNoCloudSecrets` in its `pkg/cloud-init`).
-pub(crate) fn is_of_user_data(said: &ConditionFact) -> bool {
-    said.message.contains("no cloud-init data-source found")
+pub(crate) fn is_of_user_data(reported: &ConditionFact) -> bool {
+    reported.message.contains("no cloud-init data-source found")
 }
 
 fn starting(message: &str) -> Condition {
@@ -237,10 +237,10 @@ fn scheduled(instance: &VirtualMachineInstanceFact) -> Condition {
     Condition::ok(SCHEDULED, Reason::Scheduled, format!("The VM is on {node}"))
 }
 
-fn guest_runs(instance: &VirtualMachineInstanceFact, wish: Option<&DesiredPower>) -> Condition {
+fn guest_runs(instance: &VirtualMachineInstanceFact, power: Option<&DesiredPower>) -> Condition {
     if is_true(&instance.conditions, "Paused") {
-        if wish.is_none_or(DesiredPower::pauses) {
-            return Condition::wished(
+        if power.is_none_or(DesiredPower::pauses) {
+            return Condition::intended(
                 RUNNING,
                 Reason::Paused,
                 "The guest is paused, as in the spec",
@@ -333,7 +333,7 @@ fn crashed(vm: &VirtualMachineFact, observed: &Observed) -> Option<Condition> {
 fn without_instance(
     vm: &VirtualMachineFact,
     ended: Option<&VirtualMachineInstanceFact>,
-    wish: Option<&DesiredPower>,
+    power: Option<&DesiredPower>,
     has_run: bool,
 ) -> Condition {
     let object = format!("VirtualMachine/{}", vm.meta.name);
@@ -368,7 +368,7 @@ fn without_instance(
     match (vm.printable_status.as_str(), strategy) {
         ("Stopping", _) => stopping("The guest is shutting down"),
         // For a VM that no one starts, KubeVirt's status is about its disks.
-        (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, wish),
+        (_, Some(RunStrategy::Halted | RunStrategy::Manual)) => halted(vm, object, power),
         ("CrashLoopBackOff", _) => crash_loop(vm),
         (_, Some(RunStrategy::Always)) if fails_to_start(vm) => crash_loop(vm),
         ("Stopped", Some(RunStrategy::Always)) => starting(match ended {
@@ -388,7 +388,7 @@ fn without_instance(
             .about(object)
             .hint(format!("virtctl start {}", vm.meta.name))
         }
-        ("Stopped", _) if has_run || ended.is_some() => Condition::wished(
+        ("Stopped", _) if has_run || ended.is_some() => Condition::intended(
             RUNNING,
             Reason::Completed,
             "The guest ended, shut down from inside or by hand, and its run strategy leaves it so",
@@ -404,16 +404,16 @@ fn without_instance(
 }
 
 /// A VM that KubeVirt does not start by itself.
-fn halted(vm: &VirtualMachineFact, object: String, wish: Option<&DesiredPower>) -> Condition {
+fn halted(vm: &VirtualMachineFact, object: String, power: Option<&DesiredPower>) -> Condition {
     let as_asked =
-        || Condition::wished(RUNNING, Reason::Halted, "The VM is stopped, as in the spec");
-    let Some(wish) = wish else {
+        || Condition::intended(RUNNING, Reason::Halted, "The VM is stopped, as in the spec");
+    let Some(power) = power else {
         return as_asked();
     };
-    if wish.runs() && !wish.is_carried_out(vm) {
+    if power.runs() && !power.is_applied(vm) {
         return starting("The VM is about to be started");
     }
-    if wish.runs() && vm.run_strategy.as_deref() == Some(RunStrategy::Halted.as_ref()) {
+    if power.runs() && vm.run_strategy.as_deref() == Some(RunStrategy::Halted.as_ref()) {
         return Condition::bad(
             RUNNING,
             Reason::StoppedElsewhere,

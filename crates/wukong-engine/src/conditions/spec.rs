@@ -108,8 +108,8 @@ fn taken(object: &str, owner: &str) -> Condition {
 }
 
 /// Reports a valid spec, and the fields of it that have no effect.
-pub(crate) fn valid(asked: &Wukong) -> Condition {
-    let ignored = asked.ignored_fields();
+pub(crate) fn valid(requested: &Wukong) -> Condition {
+    let ignored = requested.ignored_fields();
     if !ignored.is_empty() {
         let ignored: Vec<String> = ignored.iter().map(ToString::to_string).collect();
         let message = format!("The spec is valid, but: {}", ignored.join("; "));

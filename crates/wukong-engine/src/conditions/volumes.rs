@@ -27,7 +27,9 @@ pub(crate) fn condition(situation: &Situation, refused: &[Refused]) -> Condition
         .iter()
         .map(|seen| disk(situation, seen, refused))
         .map(|condition| match condition.reason {
-            Reason::WaitingForFirstConsumer if !situation.wish.runs() => until_it_starts(condition),
+            Reason::WaitingForFirstConsumer if !situation.power.runs() => {
+                until_it_starts(condition)
+            }
             _ => condition,
         });
     let rank = |condition: &Condition| match condition.status {

@@ -75,7 +75,11 @@ impl Condition {
     }
 
     /// A state that the spec requires, such as a stopped VM with `powerState: Stopped`.
-    pub(crate) fn wished(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn intended(
+        type_: ConditionType,
+        reason: Reason,
+        message: impl Into<String>,
+    ) -> Self {
         Self::new(type_, Status::Intended, reason, message)
     }
 
@@ -161,21 +165,21 @@ impl Condition {
 }
 
 /// The last reported state of a condition.
-pub(crate) fn said_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
+pub(crate) fn reported_before(wukong: &Wukong, type_: ConditionType) -> Option<Condition> {
     let status = wukong.status.as_ref()?;
     let mut conditions = status.conditions.iter();
-    let said = conditions.find(|condition| condition.type_ == type_.as_ref())?;
+    let reported = conditions.find(|condition| condition.type_ == type_.as_ref())?;
     let blocker = status.blocker.as_ref();
-    let blocker = blocker.filter(|blocker| blocker.condition == said.type_);
+    let blocker = blocker.filter(|blocker| blocker.condition == reported.type_);
     Some(Condition {
         type_,
-        status: match said.status.as_str() {
+        status: match reported.status.as_str() {
             "True" => Status::True,
             "False" => Status::False,
             _ => Status::Unknown,
         },
-        reason: said.reason.parse().ok()?,
-        message: said.message.clone(),
+        reason: reported.reason.parse().ok()?,
+        message: reported.message.clone(),
         object: blocker.and_then(|blocker| blocker.object.clone()),
         hint: blocker.and_then(|blocker| blocker.hint.clone()),
         evidence: Vec::new(),

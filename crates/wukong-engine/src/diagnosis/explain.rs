@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use wukong_api::{ConditionType, Reason};
 
 use super::cause::Cause;
-use super::condition::{Condition, Status, said_before};
+use super::condition::{Condition, Status, reported_before};
 use super::evidence::{Evidence, Role, Source};
 use super::life::Life;
 use super::rules::RULES;
@@ -260,7 +260,7 @@ fn recall(situation: &Situation, condition: &mut Condition) {
     if !condition.open || condition.status != Status::False || !condition.chain.is_empty() {
         return;
     }
-    let before = said_before(situation.observed.wukong, condition.type_);
+    let before = reported_before(situation.observed.wukong, condition.type_);
     let same = before.filter(|before| {
         before.reason == condition.reason
             && !before.chain.is_empty()
@@ -338,13 +338,13 @@ fn remember(situation: &Situation, waits: bool, conditions: &mut Vec<Condition>)
     if heard && queried {
         return;
     }
-    let said = observed.wukong.status.iter();
-    for condition in said.flat_map(|status| &status.conditions) {
+    let reported = observed.wukong.status.iter();
+    for condition in reported.flat_map(|status| &status.conditions) {
         let type_ = condition.type_.parse();
         let Some(type_) = type_.ok().filter(|type_| *type_ != ConditionType::Ready) else {
             continue;
         };
-        let Some(before) = said_before(observed.wukong, type_) else {
+        let Some(before) = reported_before(observed.wukong, type_) else {
             continue;
         };
         let of_cluster = matches!(

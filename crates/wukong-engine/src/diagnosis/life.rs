@@ -20,7 +20,7 @@ impl Life {
     /// From the condition `Running` of a VM that exists.
     pub(crate) fn of(situation: &Situation, running: Option<&Condition>) -> Self {
         match running.map(|running| (running.reason, running.status)) {
-            None if situation.wish.runs() => Self::Rises,
+            None if situation.power.runs() => Self::Rises,
             None => Self::Rests,
             Some((Reason::Running | Reason::Migrating | Reason::Paused, _)) => Self::Runs,
             Some((Reason::StoppedElsewhere | Reason::Stopping, _) | (_, Status::Intended)) => {

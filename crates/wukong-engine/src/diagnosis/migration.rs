@@ -27,7 +27,7 @@ const REASONS: [(&str, Reason, &str); 3] = [
 
 /// The condition `LiveMigratable` from the conditions of a VirtualMachineInstance; `None` if KubeVirt has no such condition.
 pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check> {
-    let said = find_condition(conditions, "LiveMigratable")?;
+    let reported = find_condition(conditions, "LiveMigratable")?;
     let check = |status, reason, message: String, hint: Option<&str>| Check {
         id: "live-migratable",
         condition: ConditionType::LiveMigratable,
@@ -40,7 +40,7 @@ pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check
         evidence: Vec::new(),
         chain: Vec::new(),
     };
-    Some(match said.status.as_str() {
+    Some(match reported.status.as_str() {
         "True" => check(
             CheckStatus::Pass,
             Reason::Migratable,
@@ -50,12 +50,12 @@ pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check
         "False" => {
             let (reason, hint) = REASONS
                 .iter()
-                .find(|(known, _, _)| *known == said.reason)
+                .find(|(known, _, _)| *known == reported.reason)
                 .map_or(
                     (Reason::NotMigratable, "see what the message says"),
                     |(_, reason, hint)| (*reason, *hint),
                 );
-            let message = format!("The VM cannot move while it runs: {}", said.message);
+            let message = format!("The VM cannot move while it runs: {}", reported.message);
             check(CheckStatus::Fail, reason, message, Some(hint))
         }
         _ => return None,

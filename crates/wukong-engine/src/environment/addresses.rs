@@ -27,19 +27,19 @@ pub type WukongName = (String, String);
 pub struct Addresses {
     presence: Presence,
     /// The Wukongs with this address, the oldest first.
-    askers: HashMap<Asked, BTreeSet<Arc<Asker>>>,
+    requesters: HashMap<Requested, BTreeSet<Arc<Requester>>>,
     /// The addresses of each Wukong that has any.
-    asked: HashMap<WukongName, (Arc<Asker>, BTreeSet<Asked>)>,
+    requested: HashMap<WukongName, (Arc<Requester>, BTreeSet<Requested>)>,
 }
 
 /// An address on a network.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-struct Asked {
+struct Requested {
     wire: Wire,
     address: Address,
 }
 
-impl Asked {
+impl Requested {
     /// The reason of the condition when two Wukongs have the same address.
     fn reason(&self) -> Reason {
         match self.address {
@@ -71,7 +71,7 @@ enum Address {
 
 /// A Wukong with an address in its spec, in order of age.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Asker {
+pub(crate) struct Requester {
     /// When it was made.
     since: Timestamp,
     pub uid: String,
@@ -79,7 +79,7 @@ pub(crate) struct Asker {
     pub name: String,
 }
 
-impl Asker {
+impl Requester {
     fn key(&self) -> WukongName {
         (self.namespace.clone(), self.name.clone())
     }
@@ -111,7 +111,7 @@ impl Addresses {
     /// Replaces the index by the addresses of all Wukongs. Returns the Wukongs that are affected by addresses of others.
     pub fn replace<'a>(&mut self, all: impl IntoIterator<Item = &'a Wukong>) -> Vec<WukongName> {
         self.presence = Presence::Served;
-        let mut gone: BTreeSet<WukongName> = self.asked.keys().cloned().collect();
+        let mut gone: BTreeSet<WukongName> = self.requested.keys().cloned().collect();
         let mut others = Vec::new();
         for wukong in all {
             gone.remove(&name_of(wukong));
@@ -137,7 +137,7 @@ impl Addresses {
         let Ok(valid) = ValidatedWukong::validate(wukong, &anywhere) else {
             return Vec::new();
         };
-        let asker = Asker {
+        let requester = Requester {
             since: wukong
                 .creation_timestamp()
                 .map_or(Timestamp::MAX, |made| made.0),
@@ -145,60 +145,67 @@ impl Addresses {
             namespace,
             name,
         };
-        let asked = valid.nics.iter().flat_map(|nic| of_nic(&valid, nic));
-        let asked = asked.collect();
-        self.set(asker, asked)
+        let requested = valid.nics.iter().flat_map(|nic| of_nic(&valid, nic));
+        let requested = requested.collect();
+        self.set(requester, requested)
     }
 
     /// Removes a Wukong that is gone. Returns the other Wukongs that are affected.
     pub fn forget(&mut self, namespace: &str, name: &str) -> Vec<WukongName> {
         let key = (namespace.to_owned(), name.to_owned());
-        let Some((asker, asked)) = self.asked.remove(&key) else {
+        let Some((requester, requested)) = self.requested.remove(&key) else {
             return Vec::new();
         };
-        asked
+        requested
             .iter()
-            .flat_map(|asked| self.change(asked, &asker, false))
+            .flat_map(|requested| self.change(requested, &requester, false))
             .collect()
     }
 
     /// Returns the Wukongs that share an address with another Wukong.
     pub fn rivals(&self) -> BTreeSet<WukongName> {
-        let shared = self.askers.values().filter(|all| all.len() > 1);
-        shared.flatten().map(|asker| asker.key()).collect()
+        let shared = self.requesters.values().filter(|all| all.len() > 1);
+        shared.flatten().map(|requester| requester.key()).collect()
     }
 
-    fn set(&mut self, asker: Asker, asked: BTreeSet<Asked>) -> Vec<WukongName> {
-        let key = asker.key();
-        let known = self.asked.get(&key);
-        if known.is_some_and(|(known, before)| **known == asker && *before == asked) {
+    fn set(&mut self, requester: Requester, requested: BTreeSet<Requested>) -> Vec<WukongName> {
+        let key = requester.key();
+        let known = self.requested.get(&key);
+        if known.is_some_and(|(known, before)| **known == requester && *before == requested) {
             return Vec::new();
         }
         let mut others = self.forget(&key.0, &key.1);
-        let asker = Arc::new(asker);
-        for one in &asked {
-            others.extend(self.change(one, &asker, true));
+        let requester = Arc::new(requester);
+        for one in &requested {
+            others.extend(self.change(one, &requester, true));
         }
-        if !asked.is_empty() {
-            self.asked.insert(key, (asker, asked));
+        if !requested.is_empty() {
+            self.requested.insert(key, (requester, requested));
         }
         others
     }
 
     /// Adds or removes a Wukong with this address. The others are affected if it is one of the oldest: their messages name
     /// the oldest.
-    fn change(&mut self, asked: &Asked, asker: &Arc<Asker>, asks: bool) -> Vec<WukongName> {
-        let all = self.askers.entry(asked.clone()).or_default();
+    fn change(
+        &mut self,
+        requested: &Requested,
+        requester: &Arc<Requester>,
+        asks: bool,
+    ) -> Vec<WukongName> {
+        let all = self.requesters.entry(requested.clone()).or_default();
         if asks {
-            all.insert(Arc::clone(asker));
+            all.insert(Arc::clone(requester));
         } else {
-            all.remove(asker);
+            all.remove(requester);
         }
-        let oldest = all.first().is_none_or(|first| asker.since <= first.since);
-        let others = all.iter().filter(|other| oldest && *other != asker);
+        let oldest = all
+            .first()
+            .is_none_or(|first| requester.since <= first.since);
+        let others = all.iter().filter(|other| oldest && *other != requester);
         let others = others.map(|other| other.key()).collect();
         if all.is_empty() {
-            self.askers.remove(asked);
+            self.requesters.remove(requested);
         }
         others
     }
@@ -210,13 +217,13 @@ impl Addresses {
         wukong: &ValidatedWukong,
         nics: &[&Nic],
         reason: Reason,
-        has_vm: impl Fn(&Asker) -> bool,
+        has_vm: impl Fn(&Requester) -> bool,
     ) -> Option<Taken> {
         nics.iter().find_map(|nic| {
             of_nic(wukong, nic)
                 .iter()
-                .filter(|asked| asked.reason() == reason)
-                .find_map(|asked| self.taken_by(wukong, nic, asked, &has_vm))
+                .filter(|requested| requested.reason() == reason)
+                .find_map(|requested| self.taken_by(wukong, nic, requested, &has_vm))
         })
     }
 
@@ -224,10 +231,10 @@ impl Addresses {
         &self,
         wukong: &ValidatedWukong,
         nic: &Nic,
-        asked: &Asked,
-        has_vm: impl Fn(&Asker) -> bool,
+        requested: &Requested,
+        has_vm: impl Fn(&Requester) -> bool,
     ) -> Option<Taken> {
-        let all = self.askers.get(asked)?;
+        let all = self.requesters.get(requested)?;
         let first = all.first()?;
         let rivals = all.iter().take_while(|other| other.since == first.since);
         let holder = rivals
@@ -243,7 +250,7 @@ impl Addresses {
             true => holder.name.clone(),
             false => format!("{}/{}", holder.namespace, holder.name),
         };
-        let vlan = match asked.wire {
+        let vlan = match requested.wire {
             Wire::Bridge {
                 vlan: Some(vlan), ..
             }
@@ -253,10 +260,10 @@ impl Addresses {
             _ => String::new(),
         };
         Some(Taken {
-            reason: asked.reason(),
+            reason: requested.reason(),
             message: format!(
                 "network {}: {} on {}{vlan} belongs to Wukong {by}, which asked for it first",
-                nic.name, asked.address, asked.wire
+                nic.name, requested.address, requested.wire
             ),
             by: format!("Wukong/{by}"),
         })
@@ -283,15 +290,15 @@ pub(crate) fn asks_for_any(wukong: &ValidatedWukong) -> bool {
 }
 
 /// The addresses of a NIC.
-fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Asked> {
+fn of_nic(wukong: &ValidatedWukong, nic: &Nic) -> Vec<Requested> {
     let mac = nic.mac_given.then_some(Address::Mac(nic.mac));
     let ips = nic.ip.iter().flat_map(|ip| &ip.addresses);
     let addresses = mac.into_iter().chain(ips.map(|ip| Address::Ip(ip.addr())));
-    let asked = |address| {
+    let requested = |address| {
         let wire = wire(wukong, nic)?;
-        Some(Asked { wire, address })
+        Some(Requested { wire, address })
     };
-    addresses.filter_map(asked).collect()
+    addresses.filter_map(requested).collect()
 }
 
 /// The network that a NIC leads to, as far as its spec shows it. Two NADs, bridges or resources with different names may

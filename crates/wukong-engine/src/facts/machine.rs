@@ -133,7 +133,7 @@ impl MachineFact {
     /// A hash over the requirements of its pod for a node.
     pub fn placement(&self) -> String {
         let nics = self.nics.iter().map(|nic| (&nic.name, &nic.binding));
-        let mut asked = json!([
+        let mut requested = json!([
             self.cpu,
             self.memory.map(|memory| memory.0),
             nics.collect::<Vec<_>>(),
@@ -144,12 +144,12 @@ impl MachineFact {
             self.topology_spread,
         ]);
         // Added only if set: statuses keep the hash of those without.
-        if let Some(asked) = asked.as_array_mut()
+        if let Some(requested) = requested.as_array_mut()
             && (self.dedicated_cpu || self.hugepages.is_some())
         {
-            asked.push(json!([self.dedicated_cpu, self.hugepages]));
+            requested.push(json!([self.dedicated_cpu, self.hugepages]));
         }
-        managed_fields::hash(&asked)
+        managed_fields::hash(&requested)
     }
 }
 

@@ -58,19 +58,21 @@ impl OperationFact {
 
     /// What KubeVirt says of its state. (In the conditions of both kinds the sentence is the `reason`.)
     pub(crate) fn words(&self) -> Option<String> {
-        let said = |type_: &str, status: &str| {
-            let said = find_condition(&self.conditions, type_)?;
-            let words = match said.message.as_str() {
-                "" => said.reason.clone(),
-                message if said.reason.is_empty() => message.to_owned(),
-                message => format!("{}: {message}", said.reason),
+        let reported = |type_: &str, status: &str| {
+            let reported = find_condition(&self.conditions, type_)?;
+            let words = match reported.message.as_str() {
+                "" => reported.reason.clone(),
+                message if reported.reason.is_empty() => message.to_owned(),
+                message => format!("{}: {message}", reported.reason),
             };
-            (said.status == status && !words.is_empty()).then_some(words)
+            (reported.status == status && !words.is_empty()).then_some(words)
         };
-        let failed = said("Failure", "True");
+        let failed = reported("Failure", "True");
         match (failed, self.error.clone()) {
             (Some(failed), Some(error)) => Some(format!("{failed}: {error}")),
-            (failed, error) => failed.or(error).or_else(|| said("Progressing", "False")),
+            (failed, error) => failed
+                .or(error)
+                .or_else(|| reported("Progressing", "False")),
         }
     }
 }

@@ -44,9 +44,11 @@ impl Fact for DataVolumeFact {
         let ours = managed_fields::owned_by(object, FIELD_MANAGER);
         let spec = ours.as_ref().unwrap_or(object).get("spec");
         let planned = spec.and_then(|spec| DataVolumeSpec::deserialize(spec).ok());
-        let source = planned
-            .as_ref()
-            .map(|planned| planned.content.asked(&text(object, "/metadata/namespace")));
+        let source = planned.as_ref().map(|planned| {
+            planned
+                .content
+                .requested(&text(object, "/metadata/namespace"))
+        });
         let storage = planned.map(|planned| planned.storage).unwrap_or_default();
         Self {
             meta: Meta::project(object),

@@ -7,12 +7,12 @@ use wukong_api::validated::{self, Attachment, Nic, Source};
 use wukong_api::{Mac, ValidatedWukong, names};
 use wukong_vm::virtual_machine::{Binding, Bootloader, Disk, DiskDevice, Interface};
 
-use super::{Look, size};
+use super::{Comparison, size};
 use crate::changes::{self, Change, Class};
 use crate::facts::MachineFact;
 use crate::ownership::DiskSeen;
 
-impl Look<'_> {
+impl Comparison<'_> {
     /// The differences between the guest and the spec, as far as its instance and its disks show them.
     pub(super) fn of_machine(&self) -> Vec<Change> {
         let wukong = self.situation.wukong;
@@ -128,16 +128,16 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     }
     seen_metadata(&mut wukong.labels, &machine.labels);
     seen_metadata(&mut wukong.annotations, &machine.annotations);
-    let asked = &mut wukong.machine;
-    if asked.architecture.is_some() {
-        asked.architecture = machine.architecture;
+    let requested = &mut wukong.machine;
+    if requested.architecture.is_some() {
+        requested.architecture = machine.architecture;
     }
-    if asked.cpu_model.is_some() {
-        asked.cpu_model.clone_from(&machine.cpu_model);
+    if requested.cpu_model.is_some() {
+        requested.cpu_model.clone_from(&machine.cpu_model);
     }
-    asked.dedicated_cpu = machine.dedicated_cpu;
-    asked.hugepages = machine.hugepages;
-    asked.tpm = machine.tpm;
+    requested.dedicated_cpu = machine.dedicated_cpu;
+    requested.hugepages = machine.hugepages;
+    requested.tpm = machine.tpm;
     if let Some(seconds) = machine.termination_grace_period_seconds {
         wukong.termination_grace_period_seconds = seconds;
     }
@@ -180,9 +180,9 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
 }
 
 /// Other writers may add labels and annotations to the instance, so only keys that the Wukong has are compared.
-fn seen_metadata(asked: &mut BTreeMap<String, String>, seen: &BTreeMap<String, String>) {
+fn seen_metadata(requested: &mut BTreeMap<String, String>, seen: &BTreeMap<String, String>) {
     let present = |key: &String| Some((key.clone(), seen.get(key)?.clone()));
-    *asked = asked.keys().filter_map(present).collect();
+    *requested = requested.keys().filter_map(present).collect();
 }
 
 fn as_seen(disk: &mut validated::Disk, seen: &Disk) {

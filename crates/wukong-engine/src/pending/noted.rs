@@ -7,14 +7,14 @@ use serde_json::Value;
 use wukong_api::status::{FirstBoot, StartedWith};
 use wukong_api::validated::Nic;
 
-use super::Look;
+use super::Comparison;
 use crate::changes::{self, Change, Class};
 use crate::managed_fields;
 
 /// Between the name of a NAD and the hash over its spec. No name has this character.
 const SEPARATOR: char = '#';
 
-impl Look<'_> {
+impl Comparison<'_> {
     /// Networks by NIC: the name of the NAD, and a hash over its spec if the operator makes it. NICs with a NAD that is
     /// not stored as desired yet are left out.
     fn networks(&self) -> BTreeMap<String, String> {

@@ -169,7 +169,7 @@ impl Cluster {
         );
         self.fill(&mut world.snapshots, "VolumeSnapshot");
         self.fill(&mut world.data_sources, "DataSource");
-        world.tell_environment();
+        world.update_environment();
         let all = self.server.list("Wukong");
         let wukongs: Vec<Wukong> = all
             .into_iter()

@@ -200,10 +200,10 @@ impl Import<'_> {
 
     /// The importer's pod chooses the node itself when it was asked not to wait.
     fn select_node(&self) -> Step {
-        let asked = self.dv.at("metadata.annotations").child(BIND_NOW);
+        let requested = self.dv.at("metadata.annotations").child(BIND_NOW);
         let node = self.world.list(Kind::Node, "").next();
         match node {
-            Some(node) if asked.is_set() => {
+            Some(node) if requested.is_set() => {
                 let patch = json!({"metadata": {"annotations": {SELECTED_NODE: node.child("metadata").name()}}});
                 Step::of([Change::merge(BY, Kind::Claim, self.claim, patch)])
             }

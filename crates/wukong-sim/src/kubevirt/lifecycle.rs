@@ -26,10 +26,10 @@ pub fn next(world: &World, vm: &Field<'_>, vmi: Option<&Field<'_>>, moment: &Mom
     if !templates.is_empty() {
         return Step::of(templates);
     }
-    match wish(vm, vmi) {
-        Wish::Stop => Step::of(vmi.map(|vmi| Change::delete(Kind::Vmi, vmi))),
-        Wish::Start => start(world, vm, moment),
-        Wish::Nothing => Step::quiet(),
+    match next_action(vm, vmi) {
+        Action::Stop => Step::of(vmi.map(|vmi| Change::delete(Kind::Vmi, vmi))),
+        Action::Start => start(world, vm, moment),
+        Action::Nothing => Step::quiet(),
     }
 }
 
@@ -112,19 +112,19 @@ fn claim_ownership(vm: &Field<'_>) -> Option<Change> {
 }
 
 #[derive(Debug, PartialEq)]
-pub enum Wish {
+pub enum Action {
     Nothing,
     Start,
     Stop,
 }
 
 /// What the run strategy and the requests of the subresources want now.
-pub fn wish(vm: &Field<'_>, vmi: Option<&Field<'_>>) -> Wish {
+pub fn next_action(vm: &Field<'_>, vmi: Option<&Field<'_>>) -> Action {
     let strategy = run_strategy(vm);
     // Coming from another strategy is a reason to start, once.
     let changed = vm.at("status.runStrategy").text() != strategy;
     match vmi {
-        Some(vmi) if is_deleting(vmi) => Wish::Nothing,
+        Some(vmi) if is_deleting(vmi) => Action::Nothing,
         Some(vmi) => {
             let over = is_final(vmi);
             let stop = match strategy {
@@ -132,7 +132,7 @@ pub fn wish(vm: &Field<'_>, vmi: Option<&Field<'_>>) -> Wish {
                 "Always" | "RerunOnFailure" => over || stop_requested(vm, vmi),
                 _ => stop_requested(vm, vmi),
             };
-            if stop { Wish::Stop } else { Wish::Nothing }
+            if stop { Action::Stop } else { Action::Nothing }
         }
         None => {
             let start = match strategy {
@@ -142,7 +142,11 @@ pub fn wish(vm: &Field<'_>, vmi: Option<&Field<'_>>) -> Wish {
                 "Manual" => start_requested(vm),
                 _ => false,
             };
-            if start { Wish::Start } else { Wish::Nothing }
+            if start {
+                Action::Start
+            } else {
+                Action::Nothing
+            }
         }
     }
 }

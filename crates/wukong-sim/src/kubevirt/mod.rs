@@ -33,7 +33,7 @@ use super::world::World;
 pub use guest::pause;
 pub(crate) use hotplug::is_attachment;
 pub use launcher_pod::{create_launcher, launcher};
-pub use networks::{asked_mac, definition, interfaces, resource};
+pub use networks::{definition, interfaces, requested_mac, resource};
 pub(crate) use pod::next as next_pod;
 pub use power::{Power, power};
 pub(crate) use volumes::claim_names;

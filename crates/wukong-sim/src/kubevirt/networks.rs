@@ -69,7 +69,7 @@ pub fn annotation(vmi: &Field<'_>) -> Vec<Value> {
 }
 
 /// The MAC that a pod's annotation asks for: what Multus hands to the CNI plugin of this network.
-pub fn asked_mac(pod: &Field<'_>, network: &str) -> Option<String> {
+pub fn requested_mac(pod: &Field<'_>, network: &str) -> Option<String> {
     let text = pod.at("metadata.annotations").child(ANNOTATION).text();
     let entries: Vec<Value> = serde_json::from_str(text).ok()?;
     let link = pod_interface(network);

@@ -58,7 +58,7 @@ pub fn change(
         ["desiredGeneration"],
         vm.at("metadata.generation").value().clone(),
     );
-    if starts || lifecycle::wish(vm, vmi) == lifecycle::Wish::Nothing {
+    if starts || lifecycle::next_action(vm, vmi) == lifecycle::Action::Nothing {
         put(&mut status, ["runStrategy"], json!(run_strategy(vm)));
     }
     let requests = lifecycle::open_requests(vm, vmi, starts);
@@ -179,7 +179,7 @@ fn failure(
         return live_update::hotplug_problem(vm, vmi)
             .map(|message| ("HotPlugVolumeError", message));
     }
-    if is_deleting(vm) || lifecycle::wish(vm, None) != lifecycle::Wish::Start {
+    if is_deleting(vm) || lifecycle::next_action(vm, None) != lifecycle::Action::Start {
         return None;
     }
     let refused = || {
@@ -212,7 +212,7 @@ fn printable(
         let claims = volumes::claims(world, namespace, &spec);
         claims.iter().any(|claim| !storage::is_bound(claim))
     };
-    let wanted = lifecycle::wish(vm, None) == lifecycle::Wish::Start;
+    let wanted = lifecycle::next_action(vm, None) == lifecycle::Action::Start;
     let set_to_start = vmi.is_some_and(|vmi| !is_final(vmi)) || wanted;
     if is_deleting(vm) {
         "Terminating"

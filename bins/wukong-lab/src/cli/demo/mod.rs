@@ -29,7 +29,7 @@ use crate::{BootImages, Lab, Progress};
 const NAME: &str = "demo";
 const NAMESPACE: &str = "default";
 const TIMEOUT: Duration = Duration::from_secs(120);
-const SOMEBODYS_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA placeholder@wukong-lab";
+const SAMPLE_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA placeholder@wukong-lab";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -157,7 +157,7 @@ async fn make_key_secret(
     }
     let (key, origin) = match key {
         Some(key) => (key.public.as_str(), "a key of this demo"),
-        None => (SOMEBODYS_KEY, "a public key without a private one"),
+        None => (SAMPLE_KEY, "a public key without a private one"),
     };
     let secret = Secret {
         metadata: ObjectMeta {

@@ -69,14 +69,14 @@ pub(in crate::diagnosis) fn down(deployment: &DeploymentFact) -> String {
             condition.type_ == type_ && condition.status == status && !condition.message.is_empty()
         })
     };
-    let said = of_type("ReplicaFailure", "True")
+    let reported = of_type("ReplicaFailure", "True")
         .or_else(|| of_type("Progressing", "False"))
         .or_else(|| of_type("Available", "False"));
-    let said = said.map_or_else(String::new, |said| {
-        format!(" ({}: {})", said.reason, said.message)
+    let reported = reported.map_or_else(String::new, |reported| {
+        format!(" ({}: {})", reported.reason, reported.message)
     });
     format!(
-        "Deployment {name} in namespace {namespace} has no available pod, of {} wanted{said}",
+        "Deployment {name} in namespace {namespace} has no available pod, of {} wanted{reported}",
         deployment.replicas
     )
 }

@@ -86,19 +86,21 @@ pub(super) fn available(input: &RuleInput) -> Finding {
     if kubevirt.phase == "Deploying" && failing(true).next().is_some() {
         return Finding::Consequence("virt-handler");
     }
-    let said = find_condition(&kubevirt.conditions, "Available")
+    let reported = find_condition(&kubevirt.conditions, "Available")
         .or_else(|| find_condition(&kubevirt.conditions, "Degraded"))
         .filter(|condition| !condition.message.is_empty());
-    let said = said.map_or_else(
+    let reported = reported.map_or_else(
         || "it says nothing about why".to_owned(),
-        |said| format!("{}: {}", said.reason, said.message),
+        |reported| format!("{}: {}", reported.reason, reported.message),
     );
     let phase = match kubevirt.phase.as_str() {
         "" => "without a phase".to_owned(),
         phase => format!("in phase {phase}"),
     };
-    Finding::found(format!("KubeVirt is not available; it is {phase} ({said})"))
-        .about(subject(kubevirt))
+    Finding::found(format!(
+        "KubeVirt is not available; it is {phase} ({reported})"
+    ))
+    .about(subject(kubevirt))
 }
 
 fn not_running(deployment: &DeploymentFact) -> Finding {

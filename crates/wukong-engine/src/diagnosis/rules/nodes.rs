@@ -299,19 +299,19 @@ pub(super) fn nic_resource(input: &RuleInput) -> Finding {
     let Some(wukong) = input.wukong else {
         return Finding::Irrelevant;
     };
-    let asked = wukong.nics.iter().filter_map(|nic| {
+    let requested = wukong.nics.iter().filter_map(|nic| {
         let passed_through = nic.kind == NetworkType::Sriov;
         Some((nic, nic.resource.as_deref().filter(|_| passed_through)?))
     });
-    let asked: Vec<_> = asked.collect();
-    if asked.is_empty() {
+    let requested: Vec<_> = requested.collect();
+    if requested.is_empty() {
         return Finding::Irrelevant;
     }
     if input.environment.nodes.presence() != Presence::Served {
         return gap(input.environment.nodes.presence(), "Node")
             .unwrap_or(Finding::NotObserved("Node"));
     }
-    let missing = asked
+    let missing = requested
         .iter()
         .find(|(_, resource)| !input.nodes.offers(resource));
     match missing {

@@ -65,14 +65,14 @@ pub(super) fn cdi_available(input: &RuleInput) -> Finding {
     if is_true(&cdi.conditions, "Available") {
         return Finding::holds();
     }
-    let said = find_condition(&cdi.conditions, "Degraded")
+    let reported = find_condition(&cdi.conditions, "Degraded")
         .filter(|degraded| degraded.status == "True")
         .or_else(|| find_condition(&cdi.conditions, "Available"))
-        .map(|said| said.message.as_str())
+        .map(|reported| reported.message.as_str())
         .filter(|message| !message.is_empty())
         .unwrap_or("it says nothing about why");
     Finding::found(format!(
-        "CDI is not available; it is in phase {} ({said})",
+        "CDI is not available; it is in phase {} ({reported})",
         cdi.phase
     ))
     .about(format!("CDI/{}", cdi.meta.name))

@@ -10,7 +10,7 @@ use crate::observed::{Observed, Waiting};
 use crate::status::{self, Findings};
 
 /// The results besides the status.
-pub(crate) struct Said {
+pub(crate) struct Outcome {
     /// The state that the VM waits in, if it should pass without a user.
     pub waiting: Option<Waiting>,
     /// Causes that the status does not show, because it shows another one of the same condition.
@@ -21,7 +21,7 @@ pub(crate) struct Said {
 pub(crate) fn finish(
     observed: &Observed,
     found: Findings,
-    said: Said,
+    reported: Outcome,
     decision: Decision,
 ) -> Decision {
     let before = observed.wukong.status.as_ref();
@@ -39,7 +39,7 @@ pub(crate) fn finish(
             bad && Some(*index) != blocker
         });
     let mut others: Vec<Check> = off.map(|(_, condition)| condition.clone().into()).collect();
-    others.extend(said.others);
+    others.extend(reported.others);
     others.sort_by_key(|check| check.condition);
     let status = found.status();
     let write_status = status::write_at(before, &status, observed.memory, observed.now);
@@ -50,8 +50,8 @@ pub(crate) fn finish(
         },
         write_status,
         status,
-        waiting: said.waiting,
-        query_at: said
+        waiting: reported.waiting,
+        query_at: reported
             .waiting
             .map(|waiting| observed.memory.query_at(waiting, observed.now)),
         findings: first.map(Check::from).into_iter().chain(others).collect(),
