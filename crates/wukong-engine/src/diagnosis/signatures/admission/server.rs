@@ -545,7 +545,7 @@ pub(super) const ROWS: &[Signature] = &[
             "FailedUpdate",
             "ErrClaimNotValid",
         ],
-        needle: "requested us to try again later",
+        needle: "asked us to try again later",
         pattern: "the server has received too many requests and has asked us to try again later",
         condition: Created,
         reason: Reason::ApplyFailed,

@@ -10,6 +10,22 @@ use crate::environment::Platform;
 
 pub(super) const ROWS: &[Signature] = &[
     Signature {
+        id: "network-multus-pod-gone",
+        sources: &[Source::Event],
+        reasons: &["FailedCreatePodSandBox"],
+        needle: "error waiting for pod",
+        pattern: r#"error waiting for pod: pod "(?<name>[^"]+)" not found"#,
+        condition: EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
+        detail: "",
+        message: "Multus on {node} does not find pod {name} in its cache",
+        hint: "if the pod exists, the cache of Multus on {node} is stale, often after a restart of the node: restart Multus there: kubectl rollout restart daemonset -n kube-system kube-multus-ds",
+        platforms: &[],
+        permanence: Transient,
+        source: "multus-cni 4 pkg/multus GetPod; multus-cni#1361, #1107",
+        doc: "The thick plugin reads the pod from an informer. The pod is new, or gone, or the informer has lost its connection.",
+    },
+    Signature {
         id: "network-nad-not-found",
         sources: &[Source::Event],
         reasons: &["FailedCreatePodSandBox"],

@@ -9,6 +9,22 @@ use crate::diagnosis::signature::Signature;
 
 pub(super) const ROWS: &[Signature] = &[
     Signature {
+        id: "volumes-longhorn-no-frontend",
+        sources: &[Source::Event],
+        reasons: &[],
+        needle: "no block device frontend",
+        pattern: r"no block device frontend for volume (?<volume>[^ ]+)",
+        condition: Running,
+        reason: Reason::PodNotStarted,
+        detail: "",
+        message: "Longhorn volume {volume} is attached to {node} without a block device",
+        hint: "stop the VM, so that Longhorn detaches the volume, and start it again: kubectl wukong stop {name}; check the engine of the volume: kubectl -n longhorn-system describe volumes.longhorn.io {volume}",
+        platforms: &[],
+        permanence: Person,
+        source: "longhorn-manager csi/node_server.go; longhorn#1678, #1680, #1712",
+        doc: "The volume was attached in maintenance mode or its engine ended, so there is no /dev/longhorn device to mount.",
+    },
+    Signature {
         id: "volumes-longhorn-not-scheduled",
         sources: &[Source::Event],
         reasons: &["FailedAttachVolume"],
