@@ -76,7 +76,7 @@ fn alive(
                 .unwrap_or_else(|| starting("The guest is being started")),
         ),
         _ => {
-            let placing = scheduling(vm, instance);
+            let placing = placed(scheduling(vm, instance), instance, observed);
             if fails_to_start(vm) && placing.status == Status::Progressing {
                 (None, crash_loop(vm))
             } else {
@@ -426,6 +426,35 @@ fn halted(vm: &VirtualMachineFact, object: String, power: Option<&DesiredPower>)
         ));
     }
     as_asked()
+}
+
+/// Names the node and the waiting container of a pod that has its node already. KubeVirt reports the node of the VM only
+/// once the containers run, and the pull of their images can take minutes.
+fn placed(
+    placing: Condition,
+    instance: &VirtualMachineInstanceFact,
+    observed: &Observed,
+) -> Condition {
+    let pods = &observed.memory.queried.children.pods;
+    let mut pods = pods.in_namespace(&instance.meta.namespace);
+    let launcher = pods.find(|pod| pod.meta.name.starts_with("virt-launcher-"));
+    let Some((pod, node)) = launcher.and_then(|pod| Some((pod, pod.node.as_ref()?))) else {
+        return placing;
+    };
+    if placing.status != Status::Progressing || !placing.words.is_empty() {
+        return placing;
+    }
+    let waiting = pod.containers.iter().find_map(|container| {
+        let reason = container.waiting.as_ref()?;
+        Some(format!("; container {} waits: {reason}", container.name))
+    });
+    Condition {
+        message: format!(
+            "The pod of the VM starts on {node}{}",
+            waiting.unwrap_or_default()
+        ),
+        ..placing
+    }
 }
 
 /// Reports a VM with a pod that has no node. KubeVirt's condition `PodScheduled` is also false in two other cases: a claim

@@ -104,7 +104,12 @@ fn taken(object: &str, owner: &str) -> Condition {
         format!("{object} exists already, and {owner}: it is left as it is"),
     )
     .about(object)
-    .hint("rename this Wukong or the other object, or delete the other object")
+    .hint(match object.split_once('/') {
+        Some(("DataVolume" | "PersistentVolumeClaim", _)) => {
+            "rename this Wukong or its disk, or name the claim in disks[].claim to use it as it is; deleting the other object deletes its data"
+        }
+        _ => "rename this Wukong or the other object, or delete the other object",
+    })
 }
 
 /// Reports a valid spec, and the fields of it that have no effect.

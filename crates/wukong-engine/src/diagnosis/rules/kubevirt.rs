@@ -90,7 +90,7 @@ pub(super) fn available(input: &RuleInput) -> Finding {
         .or_else(|| find_condition(&kubevirt.conditions, "Degraded"))
         .filter(|condition| !condition.message.is_empty());
     let reported = reported.map_or_else(
-        || "it says nothing about why".to_owned(),
+        || "its conditions give no reason".to_owned(),
         |reported| format!("{}: {}", reported.reason, reported.message),
     );
     let phase = match kubevirt.phase.as_str() {

@@ -70,11 +70,11 @@ pub(super) fn cdi_available(input: &RuleInput) -> Finding {
         .or_else(|| find_condition(&cdi.conditions, "Available"))
         .map(|reported| reported.message.as_str())
         .filter(|message| !message.is_empty())
-        .unwrap_or("it says nothing about why");
-    Finding::found(format!(
-        "CDI is not available; it is in phase {} ({reported})",
-        cdi.phase
-    ))
+        .unwrap_or("its conditions give no reason");
+    Finding::found(match cdi.phase.as_str() {
+        "" => "CDI is not available: the CDI resource has no status, so cdi-operator has not processed it".to_owned(),
+        phase => format!("CDI is not available; it is in phase {phase} ({reported})"),
+    })
     .about(format!("CDI/{}", cdi.meta.name))
 }
 
