@@ -60,7 +60,7 @@ const HTTP: [(&str, &str); 11] = [
     ),
 ];
 const GET: &str = "Unable to connect to http data source: HTTP request errored: Get \"{url}\"";
-/// The same for registries, after [`PULL`].
+/// The same for registries, after [`PULL`]. `{image}` is the image without its tag `{tag}`.
 const REGISTRY: [(&str, &str); 8] = [
     ("import-dns", "{ping}: dial tcp: lookup {host}: i/o timeout"),
     ("import-network", "{ping}: dial tcp {address}: i/o timeout"),
@@ -83,11 +83,11 @@ const REGISTRY: [(&str, &str); 8] = [
     ),
     (
         "import-auth",
-        "reading manifest in {address}: unauthorized: authentication required (401)",
+        "reading manifest {tag} in {image}: unauthorized: authentication required",
     ),
     (
         "import-notfound",
-        "reading manifest in {address}: manifest unknown (404)",
+        "reading manifest {tag} in {image}: manifest unknown",
     ),
 ];
 const PULL: &str = "Unable to process data: Unable to transfer source data to scratch space: Failed to read registry \
@@ -138,10 +138,16 @@ pub fn crash(scenario: &Scenario, dv: &Field<'_>) -> Option<Death> {
         (true, "https") => format!("{host}:443"),
         _ => authority.to_owned(),
     };
+    let (image, tag) = match rest.rsplit_once(':') {
+        Some((image, tag)) if !tag.contains('/') => (image, tag),
+        _ => (rest, "latest"),
+    };
     Some(Death {
         reason: "Error",
         exit_code: 1,
         words: text
+            .replace("{image}", image)
+            .replace("{tag}", tag)
             .replace("{get}", GET)
             .replace("{ping}", PING)
             .replace("{url}", url)
