@@ -15,6 +15,7 @@ use wukong_api::spec::Architecture;
 use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::changes::{Change, Class, Rollout, RunningVm, classify, first_boot};
 use wukong_engine::desired::{Surroundings, compose};
+use wukong_engine::facts::MachineFact;
 
 /// A Wukong in which every kind of field is in use.
 fn base() -> Value {
@@ -299,6 +300,36 @@ fn what_the_first_boot_heeds_is_what_the_table_says() {
             let named =
                 |change: &Change| path.starts_with(&change.path) || change.path.starts_with(path);
             assert!(changed.iter().any(named), "{path}: {changed:?}");
+        }
+    }
+}
+
+/// The guest as its VM's template describes it, without what only cloud-init and the operator read.
+fn template(spec: &Value) -> Value {
+    let wukong = wukong(spec).unwrap();
+    let composed = compose(&wukong, &Surroundings::fresh(&wukong));
+    let vm = serde_json::to_value(composed.virtual_machine).unwrap();
+    let mut template = vm["spec"]["template"].clone();
+    template["spec"]["accessCredentials"].take();
+    let volumes = template["spec"]["volumes"].as_array_mut().unwrap();
+    volumes.retain(|volume| volume["name"] != "cloud-init");
+    let disks = &mut template["spec"]["domain"]["devices"]["disks"];
+    disks
+        .as_array_mut()
+        .unwrap()
+        .retain(|disk| disk["name"] != "cloud-init");
+    template
+}
+
+/// A change that the facts of a machine leave out would never be pending.
+#[test]
+fn what_changes_the_template_is_a_fact_of_the_machine() {
+    let old = template(&base());
+    let fact = |template: &Value| MachineFact::project(template).unwrap();
+    for edit in &edits() {
+        let new = template(&edited(&[edit]));
+        if new != old {
+            assert_ne!(fact(&new), fact(&old), "{edit:?}");
         }
     }
 }

@@ -158,7 +158,9 @@ fn policy(
 ) -> NodeNetworkConfigurationPolicy {
     let interface = match kind {
         NetworkType::Ovs => ovs_bridge(bridge, &network.uplink),
-        _ => linux_bridge(bridge, &network.uplink),
+        NetworkType::Bridge | NetworkType::Macvlan | NetworkType::Sriov => {
+            linux_bridge(bridge, &network.uplink)
+        }
     };
     NodeNetworkConfigurationPolicy {
         metadata: ObjectMeta {

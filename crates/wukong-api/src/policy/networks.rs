@@ -19,7 +19,7 @@ struct Taken {
 impl Taken {
     fn by(path: String, network: &Network) -> Self {
         let own = network.nad_name.is_none();
-        let bridged = matches!(network.type_, Some(NetworkType::Bridge | NetworkType::Ovs));
+        let bridged = network.type_.is_some_and(NetworkType::is_bridged);
         let bridge = (bridged && (own || network.node_network.is_some())).then(|| {
             network
                 .bridge_name
@@ -30,7 +30,9 @@ impl Taken {
             Some(vlan) => format!("{}.{vlan}", network.name),
             None => network.name.clone(),
         };
-        let macvtap = (network.type_ == Some(NetworkType::Macvlan))
+        let macvtap = network
+            .type_
+            .is_some_and(NetworkType::is_macvtap)
             .then(|| format!("macvtap.network.kubevirt.io/{}", lower_device()));
         let resource = network.resource_name.clone().or(macvtap).filter(|_| own);
         Self {

@@ -125,6 +125,32 @@ pub enum NetworkType {
     Ovs,
 }
 
+impl NetworkType {
+    /// Whether the NIC is a port of a bridge on the node.
+    pub const fn is_bridged(self) -> bool {
+        match self {
+            Self::Bridge | Self::Ovs => true,
+            Self::Macvlan | Self::Sriov => false,
+        }
+    }
+
+    /// Whether KubeVirt passes a device of the node through to the guest.
+    pub const fn is_passed_through(self) -> bool {
+        match self {
+            Self::Sriov => true,
+            Self::Bridge | Self::Macvlan | Self::Ovs => false,
+        }
+    }
+
+    /// Whether KubeVirt attaches the NIC by the network binding plugin `macvtap`.
+    pub const fn is_macvtap(self) -> bool {
+        match self {
+            Self::Macvlan => true,
+            Self::Bridge | Self::Ovs | Self::Sriov => false,
+        }
+    }
+}
+
 /// Device model of a NIC.
 #[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]

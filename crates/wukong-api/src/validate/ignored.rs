@@ -18,7 +18,7 @@ impl Wukong {
 
 fn of_network(path: &str, network: &Network) -> Vec<Problem> {
     let theirs = network.nad_name.is_some();
-    let sriov = network.type_ == Some(NetworkType::Sriov);
+    let sriov = network.type_.is_some_and(NetworkType::is_passed_through);
     let makes_bridge = network.node_network.is_some();
     let bridge = network.bridge_name.is_some();
     let by_definition = "has no effect beside nadName: the NetworkAttachmentDefinition decides it";

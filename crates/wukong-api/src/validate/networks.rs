@@ -281,7 +281,7 @@ fn nic(
         NetworkType::Bridge
     });
     refused(path, requested, problems);
-    if kind == NetworkType::Sriov && requested.model.is_some() {
+    if kind.is_passed_through() && requested.model.is_some() {
         problems.add(
             at("model"),
             "a virtual function is passed through as it is: drop model",
@@ -430,7 +430,7 @@ fn node_network(
 ) -> Option<NodeNetwork> {
     let node_network = requested.node_network.as_ref()?;
     let path = format!("{path}.nodeNetwork");
-    if !matches!(kind, NetworkType::Bridge | NetworkType::Ovs) {
+    if !kind.is_bridged() {
         problems.add(
             &path,
             "only type: bridge and type: ovs have a bridge on the nodes: drop nodeNetwork",

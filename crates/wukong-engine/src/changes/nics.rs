@@ -1,7 +1,7 @@
 //! Changes of NICs.
 
 use wukong_api::ValidatedWukong;
-use wukong_api::spec::{NetworkType, NicModel};
+use wukong_api::spec::NicModel;
 use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
 
 use super::change::{Change, Changes, RESTART};
@@ -24,19 +24,18 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
         }
     }
     for nic in new.nics.iter().filter(|nic| find(old, nic).is_none()) {
-        let (class, why) = match nic.kind {
-            _ if nic.primary || nic.model.is_some_and(|model| model != NicModel::Virtio) => (
-                Class::NeedsRestart,
-                "KubeVirt plugs neither another model than virtio nor the primary network into a running guest".to_owned(),
-            ),
-            NetworkType::Macvlan => (
-                Class::NeedsRestart,
-                "KubeVirt plugs bridge and SR-IOV NICs only into a running guest".to_owned(),
-            ),
-            _ => {
-                let (class, why) = changes.vm.by_migration("NICs");
-                (class, format!("{why}. A guest that has booted before has to configure the NIC itself"))
-            }
+        let restart = |why: &str| (Class::NeedsRestart, why.to_owned());
+        let other_model = nic.model.is_some_and(|model| model != NicModel::Virtio);
+        let (class, why) = if nic.primary || other_model {
+            restart(
+                "KubeVirt plugs neither another model than virtio nor the primary network into a running guest",
+            )
+        } else if nic.kind.is_macvtap() {
+            restart("KubeVirt plugs bridge and SR-IOV NICs only into a running guest")
+        } else {
+            let (class, why) = changes.vm.by_migration("NICs");
+            let own = "A guest that has booted before has to configure the NIC itself";
+            (class, format!("{why}. {own}"))
         };
         changes.add(&path(nic, ""), None, Some(summary(nic)), class, &why);
     }

@@ -316,7 +316,7 @@ fn wire(wukong: &ValidatedWukong, nic: &Nic) -> Option<Wire> {
         (Attachment::Planned(_), None) => Wire::Resource {
             name: wukong_network::resource(nic)?,
             // The VLAN of a macvtap device is the one of its lower device, which the resource implies.
-            vlan: nic.vlan.filter(|_| nic.kind == NetworkType::Sriov),
+            vlan: nic.vlan.filter(|_| nic.kind.is_passed_through()),
         },
     })
 }

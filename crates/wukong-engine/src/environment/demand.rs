@@ -315,7 +315,7 @@ fn devices(kubevirt: Option<&KubeVirtFact>, wukong: Option<&ValidatedWukong>) ->
 pub fn launcher_memory(wukong: &ValidatedWukong) -> Bytes {
     const MEBIBYTE: u64 = 1 << 20;
     let Bytes(guest) = wukong.memory;
-    let passed_through = |nic: &Nic| nic.kind == wukong_api::spec::NetworkType::Sriov;
+    let passed_through = |nic: &Nic| nic.kind.is_passed_through();
     let devices = if wukong.nics.iter().any(passed_through) {
         1024 * MEBIBYTE
     } else {

@@ -110,14 +110,40 @@ fn as_made(seen: &DiskSeen) -> Option<validated::Disk> {
 
 /// Overwrites the fields of a Wukong with those of this machine.
 fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
-    wukong.cpu = machine.cpu.unwrap_or(wukong.cpu);
-    wukong.memory = machine.memory.unwrap_or(wukong.memory);
-    let firmware = machine.bootloader.as_ref().map(|loader| match loader {
+    // Without `..`: the compiler leads from a new fact to this place.
+    let MachineFact {
+        cpu,
+        memory,
+        architecture,
+        cpu_model,
+        dedicated_cpu,
+        hugepages,
+        tpm,
+        bootloader,
+        disks,
+        claims,
+        image,
+        nics,
+        networks,
+        primary,
+        node_selector,
+        tolerations,
+        anti_affinity,
+        topology_spread,
+        eviction_strategy,
+        termination_grace_period_seconds,
+        labels,
+        annotations,
+        group,
+    } = machine;
+    wukong.cpu = cpu.unwrap_or(wukong.cpu);
+    wukong.memory = memory.unwrap_or(wukong.memory);
+    let firmware = bootloader.as_ref().map(|loader| match loader {
         Bootloader::Bios {} => Firmware::Bios,
         Bootloader::Efi { secure_boot: true } => Firmware::UefiSecureBoot,
         Bootloader::Efi { secure_boot: false } => Firmware::Uefi,
     });
-    let default = match machine.architecture {
+    let default = match *architecture {
         Some(Architecture::Arm64) => Firmware::Uefi,
         _ => Firmware::Bios,
     };
@@ -126,54 +152,57 @@ fn overwrite(wukong: &mut ValidatedWukong, machine: &MachineFact) {
     if wukong.firmware.is_some() || firmware != default {
         wukong.firmware = Some(firmware);
     }
-    seen_metadata(&mut wukong.labels, &machine.labels);
-    seen_metadata(&mut wukong.annotations, &machine.annotations);
+    seen_metadata(&mut wukong.labels, labels);
+    seen_metadata(&mut wukong.annotations, annotations);
     let requested = &mut wukong.machine;
     if requested.architecture.is_some() {
-        requested.architecture = machine.architecture;
+        requested.architecture = *architecture;
     }
     if requested.cpu_model.is_some() {
-        requested.cpu_model.clone_from(&machine.cpu_model);
+        requested.cpu_model.clone_from(cpu_model);
     }
-    requested.dedicated_cpu = machine.dedicated_cpu;
-    requested.hugepages = machine.hugepages;
-    requested.tpm = machine.tpm;
-    if let Some(seconds) = machine.termination_grace_period_seconds {
+    requested.dedicated_cpu = *dedicated_cpu;
+    requested.hugepages = *hugepages;
+    requested.tpm = *tpm;
+    if let Some(seconds) = *termination_grace_period_seconds {
         wukong.termination_grace_period_seconds = seconds;
     }
-    wukong.ephemeral_image.clone_from(&machine.image);
+    wukong.ephemeral_image.clone_from(image);
     let placement = &mut wukong.placement;
-    placement.anti_affinity = machine.anti_affinity;
-    placement.topology_spread = machine.topology_spread;
-    placement.node_selector.clone_from(&machine.node_selector);
-    placement.tolerations.clone_from(&machine.tolerations);
-    if let Some(strategy) = machine.eviction_strategy {
+    placement.anti_affinity = *anti_affinity;
+    placement.topology_spread = *topology_spread;
+    placement.node_selector.clone_from(node_selector);
+    placement.tolerations.clone_from(tolerations);
+    if let Some(strategy) = *eviction_strategy {
         placement.eviction_strategy = strategy;
     }
-    if let Some(group) = &machine.group {
+    if let Some(group) = group {
         wukong.identity.group.clone_from(group);
     }
 
-    let disks = std::mem::take(&mut wukong.disks);
-    for seen in &machine.disks {
-        let mut known = disks.iter().filter(|disk| disk.name == seen.name).cloned();
+    let planned = std::mem::take(&mut wukong.disks);
+    for seen in disks {
+        let mut known = planned
+            .iter()
+            .filter(|disk| disk.name == seen.name)
+            .cloned();
         if let Some(mut disk) = known.next() {
             as_seen(&mut disk, seen);
-            let claim = machine.claims.get(&seen.name);
+            let claim = claims.get(&seen.name);
             if let Some(claim) = claim.filter(|claim| **claim != wukong.claim_name(&disk)) {
                 disk.source = Source::Existing(claim.clone());
             }
             wukong.disks.push(disk);
         }
     }
-    let nic = |name: &str| machine.nics.iter().find(|nic| nic.name == name);
+    let nic = |name: &str| nics.iter().find(|nic| nic.name == name);
     wukong.pod_nic = nic(names::POD_NETWORK).and_then(|nic| Mac::parse(&nic.mac_address));
-    let nics = std::mem::take(&mut wukong.nics);
-    for seen in &machine.nics {
-        let mut known = nics.iter().filter(|nic| nic.name == seen.name).cloned();
+    let planned = std::mem::take(&mut wukong.nics);
+    for seen in nics {
+        let mut known = planned.iter().filter(|nic| nic.name == seen.name).cloned();
         if let Some(mut nic) = known.next() {
-            attached(&mut nic, seen, machine.networks.get(&seen.name));
-            nic.primary = machine.primary.as_ref() == Some(&nic.name);
+            attached(&mut nic, seen, networks.get(&seen.name));
+            nic.primary = primary.as_ref() == Some(&nic.name);
             wukong.nics.push(nic);
         }
     }
@@ -201,12 +230,14 @@ fn as_seen(disk: &mut validated::Disk, seen: &Disk) {
 }
 
 fn attached(nic: &mut Nic, seen: &Interface, network: Option<&String>) {
-    nic.kind = match (&seen.binding, nic.kind) {
-        (Binding::Bridge {}, kind @ (NetworkType::Bridge | NetworkType::Ovs)) => kind,
-        (Binding::Bridge {}, _) => NetworkType::Bridge,
-        (Binding::Sriov {}, _) => NetworkType::Sriov,
-        (Binding::Plugin { .. }, _) => NetworkType::Macvlan,
-        (Binding::Masquerade {}, kind) => kind,
+    nic.kind = match &seen.binding {
+        Binding::Bridge {} => match nic.kind {
+            kind @ (NetworkType::Bridge | NetworkType::Ovs) => kind,
+            NetworkType::Sriov | NetworkType::Macvlan => NetworkType::Bridge,
+        },
+        Binding::Sriov {} => NetworkType::Sriov,
+        Binding::Plugin { .. } => NetworkType::Macvlan,
+        Binding::Masquerade {} => nic.kind,
     };
     let model = seen.model.unwrap_or(NicModel::Virtio);
     if nic.model.is_some() || model != NicModel::Virtio {

@@ -4,7 +4,6 @@ use super::{Finding, RuleInput, control_plane, gap};
 use crate::facts::{DeploymentFact, KubeVirtFact, PodFact};
 use crate::facts::{find_condition, is_true};
 use crate::store::Presence;
-use wukong_api::spec::NetworkType;
 
 /// The binding plugin that planned VMs name for NICs of type `macvlan`.
 const MACVTAP: &str = "macvtap";
@@ -145,11 +144,7 @@ pub(super) fn binding(input: &RuleInput) -> Finding {
 }
 
 fn macvtap_needed<'a>(input: &RuleInput<'a>) -> Option<&'a KubeVirtFact> {
-    let needed = input
-        .wukong?
-        .nics
-        .iter()
-        .any(|nic| nic.kind == NetworkType::Macvlan);
+    let needed = input.wukong?.nics.iter().any(|nic| nic.kind.is_macvtap());
     input.environment.kubevirt().filter(|_| needed)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use wukong_api::Reason;
-use wukong_api::spec::NetworkType;
 use wukong_api::validated::{Attachment, Nic};
 
 use super::{Finding, RuleInput, gap, grouped, lines};
@@ -198,7 +197,7 @@ pub(super) fn bridges(input: &RuleInput) -> Finding {
     let environment = input.environment;
     let nics = input.wukong.into_iter().flat_map(|wukong| &wukong.nics);
     let bridges: BTreeMap<&str, &str> = nics
-        .filter(|nic| matches!(nic.kind, NetworkType::Bridge | NetworkType::Ovs))
+        .filter(|nic| nic.kind.is_bridged())
         .filter(|nic| nic.node_network.as_ref().is_none_or(|node| node.managed))
         .filter(|nic| matches!(nic.attachment, Attachment::Planned(_)))
         .filter_map(|nic| Some((nic.bridge.as_deref()?, nic.name.as_str())))

@@ -4,7 +4,6 @@ use super::{Finding, RuleInput, a_vm, gap, grouped, lines};
 use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, cpu_models, launcher_memory};
 use crate::facts::words::listed;
 use crate::store::Presence;
-use wukong_api::spec::NetworkType;
 
 /// Reports a stage that stops nodes. `message` gets these nodes with their causes.
 fn stage(
@@ -300,7 +299,7 @@ pub(super) fn nic_resource(input: &RuleInput) -> Finding {
         return Finding::Irrelevant;
     };
     let requested = wukong.nics.iter().filter_map(|nic| {
-        let passed_through = nic.kind == NetworkType::Sriov;
+        let passed_through = nic.kind.is_passed_through();
         Some((nic, nic.resource.as_deref().filter(|_| passed_through)?))
     });
     let requested: Vec<_> = requested.collect();
