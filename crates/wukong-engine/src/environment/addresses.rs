@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use strum::Display;
-use wukong_api::spec::{Network, NetworkType};
+use wukong_api::spec::Network;
 use wukong_api::validated::{Attachment, Nic};
 use wukong_api::{Mac, OperatorSettings, Reason, ValidatedWukong, Wukong};
 
