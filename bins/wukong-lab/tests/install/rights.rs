@@ -52,6 +52,6 @@ fn the_rights_are_as_many_as_the_security_guide_says() {
         "{all}, {writing} of them writing"
     );
     let guide = std::fs::read_to_string(repository("docs/security.md")).unwrap();
-    let said = format!("{all} pairs of resource and verb, {writing} of them writing");
-    assert!(guide.contains(&said), "{said}");
+    let stated = format!("{all} pairs of resource and verb, {writing} of them for writes");
+    assert!(guide.contains(&stated), "{stated}");
 }
