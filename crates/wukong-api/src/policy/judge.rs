@@ -125,7 +125,9 @@ fn disks(
         .as_ref()
         .and_then(|limits| limits.disk_size.as_ref());
     if let Some(most) = most {
-        let too_large = |disk: &Disk| disk.size.as_ref().is_some_and(|size| !fits(size, most));
+        // An empty size is none, as in the admission policy: the validation of the spec rejects it.
+        let size = |disk: &Disk| disk.size.clone().filter(|size| !size.0.is_empty());
+        let too_large = |disk: &Disk| size(disk).is_some_and(|size| !fits(&size, most));
         for (path, _) in disks.iter().filter(|(_, disk)| too_large(disk)) {
             findings.add(format!("{path}.size"), format!("at most {most}"));
         }
