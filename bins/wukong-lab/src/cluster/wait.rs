@@ -9,13 +9,13 @@ use anyhow::{Result, bail};
 pub(crate) const CONTROL_PLANE_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Polls `look` until it says `Ok`, which is returned. `Err` holds what was seen instead; when the deadline is over, the
+/// Polls `look` until it returns `Ok`. `Err` holds what was seen instead; when the deadline is over, the
 /// last of it is in the error.
 ///
 /// ```no_run
 /// # async fn f(count: impl AsyncFn() -> usize) -> anyhow::Result<()> {
 /// use std::time::Duration;
-/// wukong_lab::wait::eventually("three claims exist", Duration::from_secs(10), async || match count().await {
+/// wukong_lab::cluster::wait::eventually("three claims exist", Duration::from_secs(10), async || match count().await {
 ///     3 => Ok(()),
 ///     other => Err(other),
 /// })
