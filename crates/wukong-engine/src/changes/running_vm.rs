@@ -40,7 +40,7 @@ impl RunningVm {
         let strategy = kubevirt.and_then(|kubevirt| kubevirt.rollout_strategy.as_deref());
         let migratable = instance
             .and_then(|instance| find_condition(&instance.conditions, "LiveMigratable"))
-            .map(|migratable| migratable.status != "False");
+            .and_then(|migratable| migratable.status.to_lowercase().parse().ok());
         Self {
             rollout: match strategy {
                 Some("Stage") => Rollout::Stage,
