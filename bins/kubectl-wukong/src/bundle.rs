@@ -212,7 +212,7 @@ mod tests {
             "what doctor needs is there"
         );
         assert!(
-            !plain.contains("other-user"),
+            !plain.contains("another-user"),
             "other people's VMs are not there"
         );
         for kept in ["pv-web", "nightly", "by-url.example", "namespace: kubevirt"] {
