@@ -437,7 +437,9 @@ fn placed(
 ) -> Condition {
     let pods = &observed.memory.queried.children.pods;
     let mut pods = pods.in_namespace(&instance.meta.namespace);
-    let launcher = pods.find(|pod| pod.meta.name.starts_with("virt-launcher-"));
+    // An earlier pod of the VM may still exist, and it has ended.
+    let launcher =
+        pods.find(|pod| pod.meta.name.starts_with("virt-launcher-") && pod.phase == "Pending");
     let Some((pod, node)) = launcher.and_then(|pod| Some((pod, pod.node.as_ref()?))) else {
         return placing;
     };
