@@ -1,5 +1,6 @@
-//! Running programs in the root of the repository.
+//! Running programs.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -11,11 +12,16 @@ pub fn cargo(arguments: &[&str]) -> anyhow::Result<()> {
     run(Command::new("cargo").args(arguments))
 }
 
-/// Runs a program. Errors with its command line when it fails.
+/// Runs a program in the root of the repository. Errors with its command line when it fails.
 pub fn run(command: &mut Command) -> anyhow::Result<()> {
+    run_in(&generated::root(), command)
+}
+
+/// The same in another directory.
+pub fn run_in(directory: &Path, command: &mut Command) -> anyhow::Result<()> {
     let shown = format!("{command:?}").replace('"', "");
     let status = command
-        .current_dir(generated::root())
+        .current_dir(directory)
         .status()
         .with_context(|| format!("cannot run {shown}"))?;
     if !status.success() {

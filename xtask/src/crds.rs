@@ -1,13 +1,14 @@
-//! `gen-crds`: the CRDs, their copies in the Helm chart, and their reference documentation, from the types.
+//! `gen-crds`: the CRDs, their copies in the Helm chart, their reference documentation, and their types in TypeScript, from
+//! the types.
 
 use std::path::Path;
 
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use wukong_api::{Wukong, WukongPolicy};
+use wukong_api::{Wukong, WukongPolicy, WukongRestore, WukongSnapshot};
 
-use crate::{generated, reference};
+use crate::{generated, reference, typescript};
 
 /// Write the CRDs (deploy/crds and the chart) and the API reference (docs/api.md) from the types.
 #[derive(clap::Args)]
@@ -18,10 +19,17 @@ pub struct Args {
 }
 
 const HEADER: &str = "# Made by `cargo xtask gen-crds` from crates/wukong-api. Do not edit.\n";
+/// The types of the page of `kubectl wukong ui`.
+const PAGE: &str = "bins/kubectl-wukong/ui/src/api.ts";
 const CHART: &str = "deploy/chart/wukong-operator/templates/crds";
 
 pub fn run(args: &Args) -> anyhow::Result<()> {
-    let crds = [Wukong::crd(), WukongPolicy::crd()];
+    let crds = [
+        Wukong::crd(),
+        WukongSnapshot::crd(),
+        WukongRestore::crd(),
+        WukongPolicy::crd(),
+    ];
     for crd in &crds {
         let name = &crd.spec.names.plural;
         let manifest = format!("{HEADER}{}", yaml(crd)?);
@@ -30,6 +38,8 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
         let path = format!("{CHART}/{name}.yaml");
         generated::write(Path::new(&path), &template(crd)?, args.check)?;
     }
+    let types = typescript::interfaces(&Wukong::crd());
+    generated::write(Path::new(PAGE), &types, args.check)?;
     generated::write(
         Path::new("docs/api.md"),
         &reference::markdown(&crds),

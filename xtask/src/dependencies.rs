@@ -9,11 +9,12 @@ use crate::command::cargo;
 use crate::generated;
 
 /// The libraries, and the libraries of ours that each may depend on.
-pub const LIBRARIES: [(&str, &[&str]); 6] = [
+pub const LIBRARIES: [(&str, &[&str]); 7] = [
     ("wukong-api", &[]),
     ("wukong-network", &["wukong-api"]),
     ("wukong-storage", &["wukong-api"]),
     ("wukong-vm", &["wukong-api"]),
+    ("wukong-protection", &["wukong-api"]),
     (
         "wukong-engine",
         &[
@@ -21,6 +22,7 @@ pub const LIBRARIES: [(&str, &[&str]); 6] = [
             "wukong-network",
             "wukong-storage",
             "wukong-vm",
+            "wukong-protection",
         ],
     ),
     ("wukong-sim", &[]),

@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::generated::root;
 
 /// Folders that hold no guide of ours.
-const ELSEWHERE: [&str; 3] = ["target", ".git", "templates"];
+const ELSEWHERE: [&str; 4] = ["target", ".git", "templates", "node_modules"];
 
 /// Every guide, by its path from the root.
 fn guides() -> BTreeMap<PathBuf, String> {

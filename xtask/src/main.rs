@@ -18,12 +18,15 @@ mod image;
 mod krew;
 mod licences;
 mod packages;
+mod page;
 mod reference;
+mod sbom;
 #[cfg(test)]
 mod security;
 mod signatures;
 mod tools;
 mod troubleshooting;
+mod typescript;
 mod upstream;
 mod words;
 
@@ -51,6 +54,8 @@ enum Chore {
     GenDocs(troubleshooting::Args),
     /// Make the operator's container image, without a container engine.
     Image(image::Args),
+    /// Print the bill of materials (CycloneDX) of a binary.
+    Sbom(sbom::Args),
     /// Make the schemas of KubeVirt, CDI, Multus and NMState that the lab installs.
     UpstreamSchemas(upstream::Args),
     /// Find phrases of `xtask/words.txt` in comments, messages, CRD descriptions and documents.
@@ -65,6 +70,7 @@ fn main() -> anyhow::Result<()> {
         Chore::GenCrds(args) => crds::run(&args),
         Chore::GenDocs(args) => troubleshooting::run(&args),
         Chore::Image(args) => image::run(&args),
+        Chore::Sbom(args) => sbom::run(&args),
         Chore::UpstreamSchemas(args) => upstream::run(args),
         Chore::Words(args) => words::run(&args),
     }

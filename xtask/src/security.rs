@@ -36,7 +36,7 @@ fn every_statement_in_a_guide_names_tests_that_exist_or_says_that_there_is_none(
                 && functions.any(|(_, function)| function.starts_with(&called))
         })
     };
-    for guide in ["docs/security.md", "docs/upgrade.md"] {
+    for guide in ["docs/security.md", "docs/upgrade.md", "docs/reliability.md"] {
         let text = fs::read_to_string(generated::root().join(guide)).unwrap();
         let rows = text.lines().filter(|line| line.starts_with("| "));
         for row in rows.filter(|row| !row.ends_with("| tests |")) {

@@ -160,7 +160,7 @@ impl Bundle {
 #[cfg(test)]
 mod tests {
     use wukong_api::OperatorSettings;
-    use wukong_engine::store::Presence;
+    use wukong_engine::facts::Presence;
 
     use super::*;
     use crate::doctor::Diagnosis;

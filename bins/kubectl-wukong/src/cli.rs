@@ -10,9 +10,10 @@ use clap_complete::Shell;
 use crate::action::{self, ActionArgs, DesiredPower};
 use crate::cluster::{ClusterArgs, with_cluster};
 use crate::exit::{self, Exit};
+use crate::protection::{clone, restore, snapshot};
 use crate::{
     bundle, complete, console, doctor, explain_reason, ip, list, output, plan, port_forward,
-    preflight, render, ssh, status,
+    preflight, render, ssh, status, ui,
 };
 
 /// Plan, run and diagnose the virtual machines of Wukong manifests.
@@ -52,12 +53,16 @@ enum Command {
     Restart(ActionArgs),
     /// Live-migrate a running VM to another node
     Migrate(ActionArgs),
+    Snapshot(snapshot::Args),
+    Restore(restore::Args),
+    Clone(clone::Args),
     Render(render::Args),
     Plan(plan::Args),
     Doctor(doctor::Args),
     Bundle(bundle::Args),
     ExplainReason(explain_reason::Args),
     Preflight(preflight::Args),
+    Ui(ui::Args),
     /// Print a completion script for a shell
     #[command(after_help = "\
 Example:
@@ -84,6 +89,7 @@ impl Command {
             Self::Render(args) => render::run(args, cluster),
             Self::Plan(args) => with_cluster(plan::run(args, cluster)),
             Self::Preflight(args) => with_cluster(preflight::run(args, cluster)),
+            Self::Ui(args) => with_cluster(ui::run(args, cluster)),
             Self::Doctor(args) => with_cluster(doctor::run(args, cluster)),
             Self::Bundle(args) => with_cluster(bundle::run(args, cluster)),
             Self::ExplainReason(args) => explain_reason::run(args),
@@ -93,6 +99,9 @@ impl Command {
             Self::Unpause(args) => set(args, DesiredPower::Unpause),
             Self::Restart(args) => with_cluster(action::restart(args, cluster)),
             Self::Migrate(args) => with_cluster(action::migrate(args, cluster)),
+            Self::Snapshot(args) => with_cluster(snapshot::run(args, cluster)),
+            Self::Clone(args) => with_cluster(clone::run(args, cluster)),
+            Self::Restore(args) => with_cluster(restore::run(args, cluster)),
             Self::List(args) => with_cluster(list::run(args, cluster)),
             Self::Status(args) => with_cluster(status::run(args, cluster)),
             Self::Ip(args) => with_cluster(ip::run(args, cluster)),

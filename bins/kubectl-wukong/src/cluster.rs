@@ -8,7 +8,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::ApiResource;
 use kube::{Api, Client, Config};
 use wukong_api::Wukong;
-use wukong_engine::store::Presence;
+use wukong_engine::facts::Presence;
 
 /// Runs a command that connects to a cluster.
 pub fn with_cluster<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use clap::FromArgMatches;
 use clap_complete::engine::{self, ArgValueCandidates, CompletionCandidate};
-use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::ApiResource;
+use wukong_api::Wukong;
 
 use crate::cluster::{self, ClusterArgs, with_cluster};
 use crate::exit::Exit;
+use crate::items::{self, Selection};
 use crate::output;
 
 /// How long the API server may take to list the Wukongs. Then their names are not completed.
@@ -63,12 +64,18 @@ fn with_names(command: clap::Command, cluster: ClusterArgs) -> clap::Command {
 /// Lists the names of the Wukongs in the namespace.
 fn names(cluster: &ClusterArgs) -> anyhow::Result<Vec<CompletionCandidate>> {
     with_cluster(async {
-        let api = cluster.connect().await?.wukongs(false);
-        let params = ListParams::default();
-        let list = tokio::time::timeout(TIMEOUT, api.list_metadata(&params)).await?;
-        let list = list.map_err(cluster::readable)?;
-        let names = list.items.iter().map(ResourceExt::name_any);
-        Ok(names.map(CompletionCandidate::new).collect())
+        let cluster = cluster.connect().await?;
+        let kind = ApiResource::erase::<Wukong>(&());
+        let here = Selection {
+            namespace: Some(cluster.namespace),
+            ..Selection::default()
+        };
+        let names = items::names(&cluster.client, &kind, &here, |_| true);
+        let names = tokio::time::timeout(TIMEOUT, names).await?;
+        let names = names.map_err(cluster::readable)?.into_iter();
+        Ok(names
+            .map(|name| CompletionCandidate::new(name.name))
+            .collect())
     })
 }
 

@@ -91,7 +91,7 @@ fn of_bundle(file: &Path, name: Option<&str>, namespace: Option<&str>) -> anyhow
 }
 
 /// Returns whether the operator creates bridges on nodes, according to the resources and conditions of the status.
-fn makes_bridges(wukong: &Wukong) -> bool {
+pub fn makes_bridges(wukong: &Wukong) -> bool {
     const SAID: [Reason; 4] = [
         Reason::Applying,
         Reason::ApplyConflict,

@@ -15,15 +15,16 @@ use crate::{cluster, output};
 /// How often the view is redrawn without a change, for the ages in it.
 const REDRAW: Duration = Duration::from_secs(2);
 
-/// The objects by namespace and name.
-pub type Objects = BTreeMap<(String, String), DynamicObject>;
+/// What is kept of the objects, by their namespace and name.
+pub type Objects<T> = BTreeMap<(String, String), T>;
 
 /// Draws the objects on every change, until the process is interrupted. On a terminal, each view replaces the previous
-/// one.
-pub async fn draw(
+/// one. Of each object, only what `keep` returns stays in memory.
+pub async fn draw<T>(
     api: Api<DynamicObject>,
     config: watcher::Config,
-    view: impl Fn(&Objects) -> anyhow::Result<String>,
+    keep: impl Fn(DynamicObject) -> T,
+    view: impl Fn(&Objects<T>) -> anyhow::Result<String>,
 ) -> anyhow::Result<()> {
     let terminal = std::io::stdout().is_terminal();
     let mut events = std::pin::pin!(watch(api, config).default_backoff());
@@ -31,7 +32,7 @@ pub async fn draw(
     let mut complete = false;
     loop {
         match tokio::time::timeout(REDRAW, events.try_next()).await {
-            Ok(Ok(Some(event))) => complete |= apply(&mut objects, event),
+            Ok(Ok(Some(event))) => complete |= apply(&mut objects, event, &keep),
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => lasting(error)?,
             Err(_) if !terminal => continue,
@@ -39,7 +40,7 @@ pub async fn draw(
         }
         // Events that are ready are drawn together.
         while let Some(Some(Ok(event))) = events.next().now_or_never() {
-            complete |= apply(&mut objects, event);
+            complete |= apply(&mut objects, event, &keep);
         }
         if !complete {
             continue;
@@ -53,12 +54,16 @@ pub async fn draw(
 }
 
 /// Applies an event. Returns whether it completes the initial list.
-fn apply(objects: &mut Objects, event: Event<DynamicObject>) -> bool {
+fn apply<T>(
+    objects: &mut Objects<T>,
+    event: Event<DynamicObject>,
+    keep: impl Fn(DynamicObject) -> T,
+) -> bool {
     let key = |object: &DynamicObject| (object.namespace().unwrap_or_default(), object.name_any());
     match event {
         Event::Init => objects.clear(),
         Event::InitApply(object) | Event::Apply(object) => {
-            objects.insert(key(&object), object);
+            objects.insert(key(&object), keep(object));
         }
         Event::Delete(object) => {
             objects.remove(&key(&object));

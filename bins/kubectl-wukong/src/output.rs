@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Output format.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -20,7 +20,15 @@ pub enum Format {
 
 /// Writes to standard output. A closed pipe, such as that of `head`, is not an error.
 pub fn print(text: &str) -> anyhow::Result<()> {
-    let mut out = anstream::stdout().lock();
+    write(anstream::stdout().lock(), text)
+}
+
+/// Writes objects to standard output. They contain no colours that a pipe would not get.
+pub fn print_objects(text: &str) -> anyhow::Result<()> {
+    write(std::io::stdout().lock(), text)
+}
+
+fn write(mut out: impl Write, text: &str) -> anyhow::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -35,12 +43,53 @@ pub fn note(text: &str) {
 
 /// Serializes Kubernetes objects as YAML or JSON.
 pub fn objects(objects: &[Value], format: Format) -> anyhow::Result<String> {
-    match format {
-        Format::Json => to_json(&json!({"apiVersion": "v1", "kind": "List", "items": objects})),
-        Format::Table | Format::Yaml => {
-            let documents: Result<Vec<String>, _> = objects.iter().map(to_yaml).collect();
-            Ok(documents?.join("---\n"))
+    let mut written = Objects::new(format);
+    let texts: Result<String, _> = objects.iter().map(|object| written.next(object)).collect();
+    Ok(texts? + &written.end())
+}
+
+/// Serializes Kubernetes objects one after the other as YAML or JSON.
+#[derive(Debug)]
+pub struct Objects {
+    format: Format,
+    empty: bool,
+}
+
+impl Objects {
+    /// Serializes no objects yet.
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            empty: true,
         }
+    }
+
+    /// Returns the text of the next object.
+    pub fn next(&mut self, object: &Value) -> anyhow::Result<String> {
+        let first = std::mem::replace(&mut self.empty, false);
+        let text = match self.format {
+            Format::Json => serde_json::to_string_pretty(object)?.replace('\n', "\n    "),
+            Format::Table | Format::Yaml => to_yaml(object)?,
+        };
+        let before = match (self.format, first) {
+            (Format::Json, true) => "{\n  \"apiVersion\": \"v1\",\n  \"items\": [\n    ",
+            (Format::Json, false) => ",\n    ",
+            (_, true) => "",
+            (_, false) => "---\n",
+        };
+        Ok(before.to_owned() + &text)
+    }
+
+    /// Returns the text after the last object.
+    pub fn end(self) -> String {
+        let text = match (self.format, self.empty) {
+            (Format::Json, true) => {
+                "{\n  \"apiVersion\": \"v1\",\n  \"items\": [],\n  \"kind\": \"List\"\n}\n"
+            }
+            (Format::Json, false) => "\n  ],\n  \"kind\": \"List\"\n}\n",
+            _ => "",
+        };
+        text.to_owned()
     }
 }
 
@@ -80,4 +129,26 @@ pub fn lines(table: &Table) -> String {
         .lines()
         .map(|line| line.trim_end().to_owned() + "\n")
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn objects_one_after_the_other_are_a_list() {
+        let all = [
+            json!({"kind": "A", "text": "a\nb", "of": []}),
+            json!({"kind": "B", "of": [{"c": 1}]}),
+        ];
+        for some in [&all[..], &all[..1], &[]] {
+            let list = json!({"apiVersion": "v1", "kind": "List", "items": some});
+            let written = objects(some, Format::Json).unwrap();
+            assert_eq!(written, to_json(&list).unwrap());
+        }
+        let documents = objects(&all, Format::Yaml).unwrap();
+        assert_eq!(documents.matches("---\n").count(), 1, "{documents}");
+    }
 }

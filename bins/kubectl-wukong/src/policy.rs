@@ -9,7 +9,7 @@ use serde_json::Value;
 use wukong_api::policy::Namespace;
 use wukong_api::validate::Problem;
 use wukong_api::{Wukong, WukongPolicy};
-use wukong_engine::store::Presence;
+use wukong_engine::facts::Presence;
 
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Manifest, Refused};

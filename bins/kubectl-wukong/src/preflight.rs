@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use serde::Serialize;
+use wukong_api::Wukong;
 use wukong_engine::diagnosis::{self, Check, CheckStatus, preflight};
 
 use crate::cluster::{Cluster, ClusterArgs};
@@ -61,7 +62,7 @@ struct Report {
 
 /// A check as it is printed.
 #[derive(Serialize)]
-struct Listed {
+pub struct Listed {
     check: &'static str,
     condition: String,
     reason: String,
@@ -98,9 +99,10 @@ pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit
     let now = Timestamp::now();
     let mut reports = Vec::new();
     let dump = args.from.as_deref().map(manifest::documents).transpose()?;
+    let wukongs: Vec<&Wukong> = manifests.iter().map(|manifest| &manifest.wukong).collect();
     let mut survey = match (&dump, &cluster) {
         (Some(objects), _) => Survey::of_objects(objects),
-        (None, Some(cluster)) => Survey::of_cluster(cluster).await?,
+        (None, Some(cluster)) => Survey::of_cluster(cluster, &wukongs).await?,
         (None, None) => Survey::default(),
     };
     let mut policies = match (dump, &cluster) {
@@ -114,6 +116,7 @@ pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit
     if manifests.is_empty() {
         reports.push((None, preflight(&survey.environment(), None, now)));
     }
+    let mut read = context_namespace;
     for manifest in &manifests {
         let mut stored = None;
         // Quotas and limits are those of the manifest's namespace.
@@ -122,7 +125,10 @@ pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit
                 namespace: manifest.validated.identity.namespace.clone(),
                 ..cluster.clone()
             };
-            survey.read_namespace(&there).await?;
+            if read != there.namespace {
+                survey.read_namespace(&there).await?;
+                read.clone_from(&there.namespace);
+            }
             policies.read_namespace(&there).await?;
             stored = there.wukong_opt(&manifest.validated.identity.name).await?;
         }
@@ -150,7 +156,8 @@ pub async fn run(args: &Args, cluster_args: &ClusterArgs) -> anyhow::Result<Exit
     Ok(if failed { Exit::Failed } else { Exit::Done })
 }
 
-fn listed(reports: Vec<(Option<String>, Vec<Check>)>) -> Vec<Report> {
+/// Returns checks as they are printed.
+pub fn list(checks: Vec<Check>) -> Vec<Listed> {
     let one = |check: Check| Listed {
         check: check.id,
         condition: check.condition.to_string(),
@@ -162,9 +169,13 @@ fn listed(reports: Vec<(Option<String>, Vec<Check>)>) -> Vec<Report> {
         documentation: check.anchor,
         evidence: check.evidence,
     };
-    let report = |(wukong, checks): (Option<String>, Vec<Check>)| Report {
+    checks.into_iter().map(one).collect()
+}
+
+fn listed(reports: Vec<(Option<String>, Vec<Check>)>) -> Vec<Report> {
+    let report = |(wukong, checks)| Report {
         wukong,
-        checks: checks.into_iter().map(one).collect(),
+        checks: list(checks),
     };
     reports.into_iter().map(report).collect()
 }

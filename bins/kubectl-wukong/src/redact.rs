@@ -4,7 +4,7 @@ use serde_json::Value;
 use wukong_api::labels;
 
 /// Replaces a secret. It begins like a crypt(3) string, so that a password hash stays valid.
-const REDACTED: &str = "$REDACTED";
+pub const REDACTED: &str = "$REDACTED";
 
 /// Fields with a text that is a secret, or may hold one: passwords of Wukongs, cloud-init data inside VirtualMachines. The
 /// certificates of webhooks are public, and no rule reads them.
@@ -19,7 +19,7 @@ const SECRET: &[&str] = &[
 ];
 
 /// The annotation in which kubectl keeps the whole manifest, secrets included.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Replaces secrets in an object of any kind.
 pub fn redact(object: &mut Value) {

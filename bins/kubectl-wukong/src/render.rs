@@ -3,19 +3,18 @@
 use std::io::Write;
 
 use clap::ArgAction;
-use kube::Resource;
-use serde::Serialize;
 use serde_json::Value;
 use wukong_api::ValidatedWukong;
 use wukong_api::validated::Nic;
 use wukong_engine::Kind;
-use wukong_engine::desired::{Body, DesiredSet, Surroundings, compose};
+use wukong_engine::desired::{Body, Surroundings, compose};
 
 use crate::cluster::ClusterArgs;
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs};
 use crate::output::{self, Format};
 use crate::policy::{Policies, PolicyFileArgs};
+use crate::redact::redact;
 
 /// Show the objects that the operator would apply for a manifest. Needs no cluster.
 ///
@@ -128,15 +127,7 @@ impl Rendered {
             cdi,
             ..Surroundings::fresh(wukong)
         };
-        // Without `..`, so that a new kind cannot be forgotten.
-        let DesiredSet {
-            nads,
-            node_policies,
-            mut data_volumes,
-            claims,
-            secret,
-            virtual_machine,
-        } = compose(wukong, &surroundings);
+        let mut desired = compose(wukong, &surroundings);
         let unmanaged = |nic: &&Nic| nic.node_network.as_ref().is_some_and(|it| !it.managed);
         let unmanaged: Vec<&Nic> = wukong.nics.iter().filter(unmanaged).collect();
         if !unmanaged.is_empty() {
@@ -145,36 +136,31 @@ impl Rendered {
                 names(&unmanaged)
             ));
         }
-        if !cdi && !data_volumes.is_empty() {
-            data_volumes.clear();
+        if !cdi && !desired.data_volumes.is_empty() {
+            desired.data_volumes.clear();
             waits_for.push("CDI, which fills its disks".into());
         }
-        let virtual_machine = waits_for.is_empty().then_some(virtual_machine);
         notes.extend(
             waits_for
                 .iter()
                 .map(|what| format!("the VirtualMachine would wait for {what}")),
         );
-        let bodies = bodies(Kind::Secret, &secret)
-            .chain(bodies(Kind::NetworkAttachmentDefinition, &nads))
-            .chain(bodies(Kind::NodeNetworkConfigurationPolicy, &node_policies))
-            .chain(bodies(Kind::DataVolume, &data_volumes))
-            .chain(bodies(Kind::PersistentVolumeClaim, &claims))
-            .chain(bodies(Kind::VirtualMachine, &virtual_machine));
+        let created =
+            |body: &Body| waits_for.is_empty() || body.target.kind != Kind::VirtualMachine;
+        let bodies = desired.bodies().into_iter().filter(created);
         Self {
-            objects: bodies.collect(),
+            objects: bodies.map(|body| body.object).collect(),
             notes,
         }
     }
 }
 
-fn bodies<'a, K: Resource + Serialize + 'a>(
-    kind: Kind,
-    objects: impl IntoIterator<Item = &'a K> + 'a,
-) -> impl Iterator<Item = Value> + 'a {
-    objects
-        .into_iter()
-        .map(move |object| Body::of(kind, object).object)
+/// Returns the objects for a Wukong as YAML without secrets, and what is omitted.
+pub fn shown(wukong: &ValidatedWukong) -> anyhow::Result<(String, Vec<String>)> {
+    let mut rendered = Rendered::of(wukong, true, true);
+    rendered.objects.iter_mut().for_each(redact);
+    let text = output::objects(&rendered.objects, Format::Yaml)?;
+    Ok((text, rendered.notes))
 }
 
 /// Returns the objects that the operator would create for a new Wukong, as `Kind/name`.

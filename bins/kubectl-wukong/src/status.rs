@@ -5,6 +5,7 @@ use std::fmt::Write;
 use anstyle::{AnsiColor, Style};
 use jiff::Timestamp;
 use kube::ResourceExt;
+use kube::api::DynamicObject;
 use kube::runtime::watcher;
 use wukong_api::status::{Blocker, WukongStatus};
 use wukong_api::{ConditionType, Wukong};
@@ -54,13 +55,11 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let config = watcher::Config::default().fields(&format!("metadata.name={}", args.name));
-    live::draw(cluster.wukongs(false), config, |objects| {
-        match objects.values().next() {
-            Some(object) => show(&cluster::decode(object)?),
-            None => Ok(format!("Wukong {} was deleted.\n", args.name)),
-        }
-    })
-    .await?;
+    let view = |objects: &live::Objects<DynamicObject>| match objects.values().next() {
+        Some(object) => show(&cluster::decode(object)?),
+        None => Ok(format!("Wukong {} was deleted.\n", args.name)),
+    };
+    live::draw(cluster.wukongs(false), config, |object| object, view).await?;
     Ok(Exit::Done)
 }
 

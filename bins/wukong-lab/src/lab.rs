@@ -1,6 +1,7 @@
 //! A lab: one throwaway cluster on this machine, with the operator and the simulator as its processes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::Result;
@@ -168,6 +169,16 @@ impl Lab {
         access::client(&self.operator_kubeconfig, user_agent).await
     }
 
+    /// A new client with the simulator's account, which may do everything.
+    pub async fn simulator_client(&self, user_agent: &str) -> Result<Client> {
+        access::client(&self.control_plane.simulator_kubeconfig, user_agent).await
+    }
+
+    /// Puts the logs where they outlive this lab and the next, until another one fails. Returns the place.
+    pub fn keep_logs(&self) -> Result<PathBuf> {
+        self.dir.keep_logs()
+    }
+
     /// The administrator's kubeconfig.
     pub fn kubeconfig(&self) -> &Path {
         &self.control_plane.admin_kubeconfig
@@ -196,6 +207,33 @@ impl Lab {
     /// All stored objects, by their key in etcd.
     pub async fn stored(&self) -> Result<Vec<(String, Vec<u8>)>> {
         stored::everything(&self.control_plane.etcd_server).await
+    }
+
+    /// The API server: its id, freezing and thawing it.
+    pub fn api_server(&self) -> Arc<Process> {
+        self.control_plane.apiserver()
+    }
+
+    /// etcd, likewise.
+    pub fn etcd(&self) -> &Process {
+        self.control_plane.etcd()
+    }
+
+    /// Kills the API server and starts it again. Returns when it is ready.
+    pub async fn restart_api_server(&self) -> Result<()> {
+        let client = self.client().await?;
+        self.control_plane.restart_apiserver(&client).await
+    }
+
+    /// Waits until the API server holds Wukongs to WukongPolicies. An API server that has just started knows their kind only after
+    /// up to 30 seconds, and rejects every Wukong until then.
+    pub async fn policies_in_force(&self) -> Result<()> {
+        admission::in_force(&self.client().await?).await
+    }
+
+    /// Removes all versions before the present one from etcd, so that no watch can continue from an older one.
+    pub async fn compact(&self) -> Result<()> {
+        stored::compact(&self.control_plane.etcd_server).await
     }
 
     /// Makes a namespace with a name that starts with `prefix`, ready for pods.

@@ -13,11 +13,16 @@
 //! # }
 //! ```
 
+pub mod bench;
+mod chart;
 pub mod cli;
 pub mod cluster;
+pub mod faults;
 pub mod guests;
 mod lab;
 pub mod sim;
+pub mod soak;
+mod value;
 
 pub use cluster::access::{ADMIN, SIMULATOR};
 pub use cluster::binaries::Binaries;

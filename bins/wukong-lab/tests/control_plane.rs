@@ -279,11 +279,11 @@ async fn processes_end_when_the_lab_is_killed() {
         .spawn()
         .unwrap();
     eventually("the lab says that it is up", SOON, async || {
-        let said = std::fs::read_to_string(log.path()).unwrap();
-        if said.contains("kubeconfig") {
+        let printed = std::fs::read_to_string(log.path()).unwrap();
+        if printed.contains("kubeconfig") {
             Ok(())
         } else {
-            Err(said)
+            Err(printed)
         }
     })
     .await

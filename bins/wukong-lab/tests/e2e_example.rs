@@ -28,9 +28,9 @@ async fn controller(cluster: &Cluster) -> Operator {
 }
 
 /// Waits until the VM is as `look` says.
-async fn vm(space: &Space<'_>, what: &str, look: impl Fn(&Value) -> bool) -> Value {
+async fn vm(space: &Space<'_>, what: &str, matches: impl Fn(&Value) -> bool) -> Value {
     space
-        .until(VM, "web", what, |vm| look(vm).then(|| vm.clone()))
+        .until(VM, "web", what, |vm| matches(vm).then(|| vm.clone()))
         .await
 }
 

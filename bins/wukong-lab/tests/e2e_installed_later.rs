@@ -183,7 +183,7 @@ async fn without_nmstate_a_vm_waits_for_its_bridge_until_nmstate_comes() {
 }
 
 #[tokio::test]
-async fn what_is_taken_away_is_said_and_what_comes_back_is_used() {
+async fn what_is_removed_is_reported_and_what_comes_back_is_used() {
     let (cluster, operator, _alone) = without(&[]).await;
     let space = cluster.space("removed").await;
     space.apply(&wukong("web", nic(json!({})))).await;
@@ -218,10 +218,10 @@ async fn without_a_default_class_a_disk_without_class_waits() {
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
-    let said = space.blocked("web", "NoDefaultStorageClass").await;
-    assert!(is_settled(&said));
-    assert_eq!(phase(&said), "Pending");
-    assert_eq!(condition(&said, "DependenciesResolved").0, "False");
+    let blocked = space.blocked("web", "NoDefaultStorageClass").await;
+    assert!(is_settled(&blocked));
+    assert_eq!(phase(&blocked), "Pending");
+    assert_eq!(condition(&blocked, "DependenciesResolved").0, "False");
     is_default(Some("true")).await;
     space.running("web").await;
     clear(&space, operator).await;

@@ -1,17 +1,25 @@
 //! Cache of the cluster, and the Wukongs to reconcile when it changes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use serde_json::Value;
+use tokio::time::Instant;
+use wukong_api::Reason;
 use wukong_engine::catalogue::{Objects, StoreOf, Wakes, Watched};
 use wukong_engine::facts::{Fact, Meta};
-use wukong_engine::{Kind, Presence, World};
+use wukong_engine::{Kind, Presence, Reported, World, named_wukongs};
 
-use crate::projection::{Project, StoredWukong};
+use crate::projection::Project;
 use crate::queue::{Key, Queue};
 use crate::remembered::Remembered;
+use crate::stored_wukong::StoredWukong;
 use crate::wukongs::{Entry, Wukongs};
+
+/// Least time between two times at which changes of the cluster, or of the quotas of a namespace, queue the Wukongs that they
+/// block. A quota changes with every pod and claim of its namespace.
+const WAKE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The facts of one kind in the world.
 #[derive(Debug)]
@@ -57,6 +65,8 @@ pub struct Cluster {
     pub queue: Queue,
     world: RwLock<World>,
     wukongs: RwLock<Wukongs>,
+    /// When blocked Wukongs were queued last, or will be next: by namespace, and under the empty name for changes of the cluster.
+    woken: Mutex<HashMap<String, Instant>>,
 }
 
 impl Cluster {
@@ -84,9 +94,11 @@ impl Cluster {
         self.enqueue_all();
     }
 
-    /// Queues every Wukong.
+    /// Queues every Wukong, and those that snapshots and restores name although they do not exist.
     fn enqueue_all(&self) {
-        for key in self.wukongs.read().keys() {
+        let named = named_wukongs(&self.world.read());
+        let keys = self.wukongs.read().keys();
+        for key in keys.into_iter().chain(named.into_iter().map(Key::from)) {
             self.queue.add(key);
         }
     }
@@ -163,7 +175,10 @@ impl Cluster {
     pub fn wukongs_listed(&self, list: Vec<StoredWukong>) {
         let changed = self.wukongs.write().replace(list);
         let all: Vec<Entry> = self.wukongs.read().iter().cloned().collect();
-        let all = all.iter().filter_map(|entry| entry.wukong.readable());
+        let all = all
+            .iter()
+            .filter(|entry| entry.wukong.has_addresses)
+            .filter_map(|entry| entry.wukong.readable());
         let others = self.world.write().environment.addresses.replace(all);
         for key in changed.into_iter().chain(others.into_iter().map(Key::from)) {
             self.queue.add(key);
@@ -178,8 +193,11 @@ impl Cluster {
         }
         let entry = self.wukong(&key);
         let addresses = &mut self.world.write().environment.addresses;
-        let others = match entry.as_ref().and_then(|entry| entry.wukong.readable()) {
-            Some(wukong) => addresses.note(wukong),
+        let readable = entry
+            .filter(|entry| entry.wukong.has_addresses)
+            .and_then(|entry| entry.wukong.readable());
+        let others = match readable {
+            Some(wukong) => addresses.note(&wukong),
             None => addresses.forget(&key.namespace, &key.name),
         };
         for key in others.into_iter().map(Key::from).chain([key]) {
@@ -214,14 +232,27 @@ impl Cluster {
             Kind::DataVolume => self.put(by, |world| &mut world.data_volumes, object),
             Kind::PersistentVolumeClaim => self.put(by, |world| &mut world.claims, object),
             Kind::VirtualMachine => self.put(by, |world| &mut world.virtual_machines, object),
+            Kind::VirtualMachineSnapshot => {
+                self.put(by, |world| &mut world.vm_snapshots, object);
+            }
+        }
+    }
+
+    /// Records a snapshot or restore that a status write for the Wukong `by` returned.
+    pub fn reported(&self, by: &Key, kind: Reported, object: &Value) {
+        match kind {
+            Reported::WukongSnapshot => {
+                self.put(by, |world| &mut world.wukong_snapshots, object);
+            }
+            Reported::WukongRestore => self.put(by, |world| &mut world.wukong_restores, object),
         }
     }
 
     /// Records that a child of the Wukong `by` was deleted, before its watch event arrives.
     pub fn pruned(&self, by: &Key, kind: Kind, name: &str, uid: &str) {
         match kind {
-            // The operator never deletes an NNCP.
-            Kind::Secret | Kind::NodeNetworkConfigurationPolicy => {}
+            // The operator never deletes these.
+            Kind::Secret | Kind::NodeNetworkConfigurationPolicy | Kind::VirtualMachineSnapshot => {}
             Kind::NetworkAttachmentDefinition => {
                 self.take(by, |world| &mut world.nads, name, uid);
             }
@@ -274,13 +305,13 @@ impl Cluster {
     /// Queues Wukongs because a kind appeared or disappeared.
     fn enqueue_for_kind(&self, wakes: Wakes) {
         match wakes {
-            Wakes::Affected => self.enqueue_all(),
+            Wakes::Affected | Wakes::Named => self.enqueue_all(),
             Wakes::NodeNetworks => {
                 for key in self.wukongs.read().with_node_networks() {
                     self.queue.add(key);
                 }
             }
-            Wakes::Blocked | Wakes::BlockedInNamespace => {
+            Wakes::Blocked | Wakes::BlockedByQuota => {
                 for key in self.wukongs.read().blocked() {
                     self.queue.add(key.clone());
                 }
@@ -290,21 +321,53 @@ impl Cluster {
 
     fn enqueue_for<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
         let wukongs = self.wukongs.read();
-        let mut keys = BTreeSet::new();
+        let (mut keys, mut begun) = (BTreeSet::new(), BTreeSet::new());
         for object in objects {
             match wakes {
                 Wakes::Affected if object.namespace.is_empty() => keys.extend(wukongs.keys()),
-                Wakes::Affected => keys.extend(wukongs.affected(object)),
+                Wakes::Affected => begun.extend(wukongs.affected(object)),
                 Wakes::NodeNetworks => keys.extend(wukongs.with_node_networks()),
-                Wakes::Blocked => keys.extend(wukongs.blocked().cloned()),
-                Wakes::BlockedInNamespace => {
-                    let there = |key: &&Key| key.namespace == object.namespace;
-                    keys.extend(wukongs.blocked().filter(there).cloned());
+                Wakes::Named => {
+                    let named = object.wukong.iter();
+                    keys.extend(named.map(|name| Key::new(&*object.namespace, &**name)));
+                }
+                Wakes::Blocked => self.wake("", wukongs.blocked().cloned()),
+                Wakes::BlockedByQuota => {
+                    let blocked = wukongs.blocked_in(&object.namespace, Reason::QuotaExceeded);
+                    self.wake(&object.namespace, blocked);
                 }
             }
         }
+        for key in begun {
+            self.queue.add_begun(key);
+        }
         for key in keys {
             self.queue.add(key);
+        }
+    }
+}
+
+impl Cluster {
+    /// Queues Wukongs that are blocked, now or when the interval of the scope is over.
+    fn wake(&self, scope: &str, blocked: impl Iterator<Item = Key>) {
+        let mut blocked = blocked.peekable();
+        if blocked.peek().is_none() {
+            return;
+        }
+        let now = Instant::now();
+        let mut woken = self.woken.lock();
+        woken.retain(|_, last| *last + WAKE_INTERVAL > now);
+        let at = match woken.get(scope) {
+            Some(last) if *last > now => *last,
+            Some(last) => *last + WAKE_INTERVAL,
+            None => now,
+        };
+        woken.insert(scope.to_owned(), at);
+        for key in blocked {
+            match at > now {
+                true => self.queue.add_by(key, at),
+                false => self.queue.add(key),
+            }
         }
     }
 }
@@ -313,7 +376,7 @@ impl Cluster {
 mod tests {
     use futures::FutureExt;
     use serde_json::json;
-    use wukong_engine::facts::{ClaimFact, StorageClassFact};
+    use wukong_engine::facts::{ClaimFact, QuotaFact, StorageClassFact, WukongSnapshotFact};
 
     use super::*;
 
@@ -396,6 +459,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_snapshot_queues_the_wukong_that_it_names_although_there_is_none() {
+        let snapshots = Part {
+            store: |world| &mut world.wukong_snapshots,
+            objects: Objects::All,
+            wakes: Wakes::Named,
+        };
+        let snapshot = |wukong: &str, version: &str| {
+            <WukongSnapshotFact as Fact>::project(&json!({
+                "metadata": {"name": "before", "namespace": "shop", "uid": "s", "resourceVersion": version},
+                "spec": {"wukongName": wukong},
+            }))
+        };
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
+        ready(&cluster);
+        cluster.listed(snapshots, vec![snapshot("gone", "1")]);
+        assert_eq!(
+            ready(&cluster),
+            ["a", "b", "gone"],
+            "the kind is now observed"
+        );
+        cluster.updated(snapshots, snapshot("a", "2"));
+        assert_eq!(ready(&cluster), ["a", "gone"]);
+        cluster.reset();
+        assert_eq!(ready(&cluster), ["a", "b"]);
+    }
+
+    #[tokio::test]
     async fn storage_classes_and_new_or_removed_kinds_queue_every_wukong() {
         let cluster = Cluster::default();
         cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
@@ -410,6 +501,51 @@ mod tests {
         assert_eq!(ready(&cluster), ["a", "b"]);
         cluster.unavailable(CLASSES, Presence::Forbidden);
         assert!(ready(&cluster).is_empty());
+    }
+
+    fn blocked(name: &str, reason: &str) -> StoredWukong {
+        StoredWukong::project(json!({
+            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
+            "spec": {"cpu": 1, "memory": "1Gi"},
+            "status": {"phase": "Error", "blocker": {
+                "condition": "EnvironmentReady", "reason": reason, "message": "", "since": "2026-01-01T00:00:00Z"}},
+        }))
+    }
+
+    fn quota(used: u32) -> QuotaFact {
+        Fact::project(&json!({
+            "metadata": {"name": "team", "namespace": "shop", "uid": "q", "resourceVersion": used.to_string()},
+            "status": {"hard": {"pods": "99"}, "used": {"pods": used.to_string()}},
+            "spec": {"hard": {"pods": "99"}},
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quota_queues_those_that_it_blocks_once_in_five_seconds() {
+        let quotas = Part {
+            store: |world| &mut world.environment.quotas,
+            objects: Objects::All,
+            wakes: Wakes::BlockedByQuota,
+        };
+        let cluster = Cluster::default();
+        cluster.wukongs_listed(vec![
+            wukong("new"),
+            blocked("full", "QuotaExceeded"),
+            blocked("broken", "ImportFailed"),
+        ]);
+        cluster.listed(quotas, vec![quota(1)]);
+        ready(&cluster);
+        let mut woken = Vec::new();
+        for used in 2..=51 {
+            cluster.updated(quotas, quota(used));
+            woken.extend(ready(&cluster));
+            tokio::time::advance(Duration::from_millis(200)).await;
+        }
+        assert_eq!(woken, ["full", "full"], "50 changes in 10 seconds");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(ready(&cluster), ["full"], "the last change counts, too");
+        cluster.updated(quotas, quota(60));
+        assert!(ready(&cluster).is_empty(), "the interval is not over");
     }
 
     #[tokio::test]

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::api::events::v1;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::Resource;
 use kube::core::ObjectMeta;
 use serde_json::Value;
 use tokio::time::Instant;
 use wukong_api::{FIELD_MANAGER, Wukong};
-use wukong_engine::Note;
+use wukong_engine::Event;
 
 use crate::port::Subject;
 
@@ -26,19 +26,19 @@ const WINDOW: Duration = Duration::from_secs(600);
 /// Maximum number of events for one Wukong within [`WINDOW`].
 const EVENTS_MAX: usize = 20;
 
-/// Builds the event for a note.
-pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
-    let event = Event {
+/// Builds the API object of an event.
+pub fn event_object(subject: &Subject, event: &Event, identity: &str) -> Value {
+    let object = v1::Event {
         metadata: ObjectMeta {
             generate_name: Some(format!("{}-", subject.name)),
             namespace: Some(subject.namespace.clone()),
             ..ObjectMeta::default()
         },
         event_time: Some(MicroTime(Timestamp::now())),
-        type_: Some(if note.warning { "Warning" } else { "Normal" }.into()),
-        reason: Some(note.reason.clone()),
+        type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
+        reason: Some(event.reason.clone()),
         action: Some("Reconcile".into()),
-        note: Some(cut(&note.message, NOTE_MAX).to_owned()),
+        note: Some(cut(&event.message, NOTE_MAX).to_owned()),
         regarding: Some(ObjectReference {
             api_version: Some(Wukong::api_version(&()).into()),
             kind: Some(Wukong::kind(&()).into()),
@@ -49,10 +49,10 @@ pub fn event(subject: &Subject, note: &Note, identity: &str) -> Value {
         }),
         reporting_controller: Some(format!("{}/{FIELD_MANAGER}", wukong_api::GROUP)),
         reporting_instance: Some(cut(identity, INSTANCE_MAX).to_owned()),
-        ..Event::default()
+        ..v1::Event::default()
     };
     // Serializing our own struct cannot fail; the API server would reject an empty event.
-    serde_json::to_value(event).unwrap_or_default()
+    serde_json::to_value(object).unwrap_or_default()
 }
 
 fn cut(text: &str, max: usize) -> &str {
@@ -68,19 +68,20 @@ fn cut(text: &str, max: usize) -> &str {
 pub struct RecentEvents(VecDeque<(Instant, u64)>);
 
 impl RecentEvents {
-    /// Returns whether to publish a note now, and records it if so.
-    pub fn admit(&mut self, note: &Note, now: Instant) -> bool {
+    /// Returns whether to publish an event now. If `publish` then succeeds, records it.
+    pub fn admit(&mut self, event: &Event, now: Instant, publish: impl FnOnce() -> bool) -> bool {
         while self.0.front().is_some_and(|(at, _)| *at + WINDOW <= now) {
             self.0.pop_front();
         }
         let mut hasher = DefaultHasher::new();
-        (&note.reason, &note.message).hash(&mut hasher);
+        (&event.reason, &event.message).hash(&mut hasher);
         let hash = hasher.finish();
         let new = self.0.len() < EVENTS_MAX && !self.0.iter().any(|(_, recent)| *recent == hash);
-        if new {
+        let published = new && publish();
+        if published {
             self.0.push_back((now, hash));
         }
-        new
+        published
     }
 }
 
@@ -88,8 +89,8 @@ impl RecentEvents {
 mod tests {
     use super::*;
 
-    fn note(message: &str) -> Note {
-        Note {
+    fn event(message: &str) -> Event {
+        Event {
             warning: true,
             reason: "ImportFailed".into(),
             message: message.into(),
@@ -103,26 +104,34 @@ mod tests {
             name: "web".into(),
             uid: "u1".into(),
         };
-        let event = event(&subject, &note(&"ä".repeat(2000)), "pod-1");
-        assert_eq!(event["regarding"]["uid"], "u1");
-        assert_eq!(event["regarding"]["kind"], "Wukong");
-        assert_eq!(event["type"], "Warning");
-        assert!(event["note"].as_str().unwrap().len() <= NOTE_MAX);
+        let object = event_object(&subject, &event(&"ä".repeat(2000)), "pod-1");
+        assert_eq!(object["regarding"]["uid"], "u1");
+        assert_eq!(object["regarding"]["kind"], "Wukong");
+        assert_eq!(object["type"], "Warning");
+        assert!(object["note"].as_str().unwrap().len() <= NOTE_MAX);
     }
 
     #[test]
     fn the_same_event_is_not_repeated() {
         let (mut recent, now) = (RecentEvents::default(), Instant::now());
-        assert!(recent.admit(&note("a"), now));
-        assert!(!recent.admit(&note("a"), now));
-        assert!(recent.admit(&note("b"), now));
-        assert!(recent.admit(&note("a"), now + WINDOW));
+        assert!(recent.admit(&event("a"), now, || true));
+        assert!(!recent.admit(&event("a"), now, || true));
+        assert!(recent.admit(&event("b"), now, || true));
+        assert!(recent.admit(&event("a"), now + WINDOW, || true));
+    }
+
+    #[test]
+    fn a_dropped_event_is_published_the_next_time() {
+        let (mut recent, now) = (RecentEvents::default(), Instant::now());
+        assert!(!recent.admit(&event("a"), now, || false));
+        assert!(recent.admit(&event("a"), now, || true));
     }
 
     #[test]
     fn a_wukong_that_never_settles_does_not_flood_events() {
         let (mut recent, now) = (RecentEvents::default(), Instant::now());
-        let admitted = (0..1000).filter(|number| recent.admit(&note(&number.to_string()), now));
+        let admitted =
+            (0..1000).filter(|number| recent.admit(&event(&number.to_string()), now, || true));
         assert_eq!(admitted.count(), EVENTS_MAX);
     }
 }

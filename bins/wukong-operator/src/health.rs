@@ -104,14 +104,14 @@ fn now(cluster: &Cluster, leads: bool) -> Now {
         ..Now::default()
     };
     for entry in cluster.wukongs().iter() {
-        let status = entry.wukong.status();
-        let phase = status
-            .and_then(|status| status.phase)
+        let phase = entry
+            .wukong
+            .phase
             .map_or(UNKNOWN.to_owned(), |phase| phase.to_string());
         *now.phases.entry(phase).or_default() += 1;
-        if let Some(blocker) = status.and_then(|status| status.blocker.as_ref()) {
+        if let Some(blocker) = &entry.wukong.blocker {
             // Unknown reasons share one series, so that a forged status cannot create many.
-            let reason = Reason::from_str(&blocker.reason).ok();
+            let reason = Reason::from_str(blocker).ok();
             *now.blocked.entry(reason).or_default() += 1;
         }
     }
@@ -125,7 +125,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::projection::{Project, StoredWukong};
+    use crate::projection::Project;
+    use crate::stored_wukong::StoredWukong;
 
     fn cluster() -> Cluster {
         let cluster = Cluster::default();

@@ -33,6 +33,7 @@ pub struct Metrics {
     requests: Family<Request, Counter>,
     request_duration: Family<Verb, Histogram, fn() -> Histogram>,
     applies_skipped: Counter,
+    events_dropped: Counter,
     events: Family<Watched, Counter>,
     watch_errors: Family<Watched, Counter>,
     queue_depth: Gauge,
@@ -163,6 +164,7 @@ impl Default for Metrics {
             requests: Family::default(),
             request_duration: Family::new_with_constructor(buckets),
             applies_skipped: Counter::default(),
+            events_dropped: Counter::default(),
             events: Family::default(),
             watch_errors: Family::default(),
             queue_depth: Gauge::default(),
@@ -204,6 +206,12 @@ impl Default for Metrics {
             &[],
             "Applies that a reconcile skipped because the object already matched",
             metrics.applies_skipped.clone(),
+        );
+        builder.register(
+            "events_dropped",
+            &[],
+            "Kubernetes events that the operator did not publish because too many waited for the API server",
+            metrics.events_dropped.clone(),
         );
         builder.register(
             "watch_events",
@@ -298,6 +306,11 @@ impl Metrics {
             .inc_by(u64::try_from(objects).unwrap_or(u64::MAX));
     }
 
+    /// Records an event that was dropped.
+    pub fn event_dropped(&self) {
+        self.events_dropped.inc();
+    }
+
     /// Records an object received from a watch.
     pub fn watched(&self, kind: &str) {
         self.events
@@ -358,6 +371,7 @@ mod tests {
         metrics.reconciled(Ended::Changed, Duration::from_millis(3));
         metrics.requested("apply", "Secret", "ok", Duration::from_millis(2));
         metrics.skipped(4);
+        metrics.event_dropped();
         metrics.watched("VirtualMachine");
         metrics.watch_failed("DataVolume");
         metrics
@@ -385,6 +399,7 @@ mod tests {
             "wukong_api_requests_total{verb=\"apply\",kind=\"Secret\",outcome=\"ok\"} 1",
             "wukong_api_request_duration_seconds_count{verb=\"apply\"} 1",
             "wukong_applies_skipped_total 4",
+            "wukong_events_dropped_total 1",
             "wukong_watch_events_total{kind=\"VirtualMachine\"} 1",
             "wukong_watch_errors_total{kind=\"DataVolume\"} 1",
             "wukong_queue_depth 7",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tokio::time::Instant;
 use wukong_engine::facts::Meta;
 use wukong_engine::{Apply, Called, FailureKind, Kind, Memory, Target};
 
@@ -13,8 +14,10 @@ use crate::write_error::{Cause, WriteError};
 /// Number of stale writes in a row before the status reports them. Watches can lag, and an API server that has just
 /// started has not loaded the roles yet.
 const LATE_MAX: u32 = 5;
-/// Longest delay of a retry, even if the clock was set back.
+/// A retry after a pause that no duration can express.
 const PUT_OFF_MAX: SignedDuration = SignedDuration::from_mins(30);
+/// Time by which the clock has to be set at once to count. Clocks are also corrected in small steps.
+const STEP: SignedDuration = SignedDuration::from_secs(1);
 
 /// Remembered state of one Wukong.
 #[derive(Debug, Default)]
@@ -23,6 +26,8 @@ pub struct Remembered {
     pub memory: Memory,
     /// Generation of the Wukong to which the state belongs.
     generation: Option<i64>,
+    /// The time of the last decision, by the clock and by one that is never set.
+    last: Option<(Timestamp, Instant)>,
     /// Number of stale writes in a row.
     late: u32,
     /// Number of failed status writes in a row.
@@ -42,21 +47,14 @@ impl Remembered {
             self.memory.failures.clear();
             self.late = 0;
         }
-        for failure in self.memory.failures.values_mut() {
-            if failure.retry_at > now + PUT_OFF_MAX {
-                failure.retry_at = now;
+        let clock = Instant::now();
+        if let Some((before, at)) = self.last.replace((now, clock)) {
+            let passed = SignedDuration::try_from(clock - at).unwrap_or_default();
+            let set = before.duration_until(now) - passed;
+            if set.abs() > STEP {
+                self.memory.move_times(set);
             }
         }
-        let not_later = |at: &mut Timestamp| *at = (*at).min(now);
-        self.memory.status_written.iter_mut().for_each(not_later);
-        self.memory
-            .called
-            .iter_mut()
-            .for_each(|called| not_later(&mut called.at));
-        self.memory
-            .applied
-            .values_mut()
-            .for_each(|applied| not_later(&mut applied.since));
     }
 
     /// Records a successful apply; `stored` is the object in the response.
@@ -66,7 +64,7 @@ impl Remembered {
             Kind::Secret => None,
             _ => Meta::project(stored).owned_hash,
         };
-        let stored = stored.unwrap_or_else(|| apply.hash.clone());
+        let stored = stored.map_or_else(|| apply.hash.clone(), Into::into);
         self.memory
             .record_applied(apply.target.clone(), apply.hash.clone(), stored, now);
     }
@@ -122,7 +120,9 @@ impl Remembered {
 
 #[cfg(test)]
 mod tests {
+    use wukong_api::{ConditionType, Reason};
     use wukong_engine::Call;
+    use wukong_engine::related::Children;
 
     use super::*;
 
@@ -168,6 +168,19 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_a_secret_is_unknown_when_a_write_has_no_response() {
+        let mut remembered = Remembered::default();
+        let secret = target(Kind::Secret);
+        let hash = || "before".to_owned();
+        let memory = &mut remembered.memory;
+        memory.record_applied(secret.clone(), hash(), hash(), now());
+        remembered.record_failure(&secret, "after", &error(Cause::Denied), now());
+        assert_eq!(remembered.memory.applied[&secret].sent, "before");
+        remembered.record_failure(&secret, "after", &error(Cause::Outage), now());
+        assert!(!remembered.memory.applied.contains_key(&secret));
+    }
+
+    #[test]
     fn a_foreign_secret_is_reported_at_once() {
         let mut remembered = Remembered::default();
         let secret = target(Kind::Secret);
@@ -190,16 +203,64 @@ mod tests {
         assert!(remembered.memory.failures.is_empty());
     }
 
+    /// By an hour, and by less than a pause can be.
     #[test]
     fn a_clock_that_was_set_back_delays_nothing() {
+        for minutes in [60, 10] {
+            let mut remembered = Remembered::default();
+            remembered.begin(None, now());
+            let vm = target(Kind::VirtualMachine);
+            let pause = remembered.record_failure(&vm, "h", &error(Cause::Denied), now());
+            remembered.record_called(&target(Kind::Secret), Call::Start, now());
+            let waiting = (ConditionType::Running, Reason::Starting);
+            let memory = &mut remembered.memory;
+            memory.record_applied(target(Kind::Secret), "h".into(), "h".into(), now());
+            memory.record_waiting(Some(waiting), now());
+            memory.record_queried(Children::default(), now());
+            memory.status_written = Some(now());
+
+            let earlier = now() - SignedDuration::from_mins(minutes);
+            remembered.begin(None, earlier);
+            let memory = &remembered.memory;
+            let soon = earlier + SignedDuration::from_secs(1);
+            let failure = &memory.failures[&vm];
+            assert!(failure.retry_at <= soon + SignedDuration::try_from(pause).unwrap());
+            for time in [
+                failure.since,
+                memory.applied[&target(Kind::Secret)].since,
+                memory.called.as_ref().unwrap().at,
+                memory.waiting[&waiting],
+                memory.queried.at.unwrap(),
+                memory.status_written.unwrap(),
+            ] {
+                assert!(time <= soon, "{time} is after {soon}");
+            }
+        }
+    }
+
+    /// The monotonic clock stands still but for what the test adds, however slow the machine is.
+    #[tokio::test(start_paused = true)]
+    async fn time_that_passes_and_small_corrections_change_no_time() {
         let mut remembered = Remembered::default();
-        let vm = target(Kind::VirtualMachine);
-        remembered.record_failure(&vm, "h", &error(Cause::Denied), now());
+        remembered.begin(None, now());
         remembered.memory.status_written = Some(now());
-        let earlier = now() - SignedDuration::from_hours(1);
-        remembered.begin(None, earlier);
-        assert_eq!(remembered.memory.failures[&vm].retry_at, earlier);
-        assert_eq!(remembered.memory.status_written, Some(earlier));
+        for (passed, milliseconds) in [(0, 0), (0, 500), (60_000, 60_000), (0, 59_500)] {
+            tokio::time::advance(Duration::from_millis(passed)).await;
+            remembered.begin(None, now() + SignedDuration::from_millis(milliseconds));
+        }
+        assert_eq!(remembered.memory.status_written, Some(now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_was_set_ahead_and_back_leaves_every_wait_as_long_as_it_was() {
+        let mut remembered = Remembered::default();
+        remembered.begin(None, now());
+        remembered.memory.status_written = Some(now());
+        let ahead = now() + SignedDuration::from_hours(1);
+        remembered.begin(None, ahead);
+        assert_eq!(remembered.memory.status_written, Some(ahead));
+        remembered.begin(None, now());
+        assert_eq!(remembered.memory.status_written, Some(now()));
     }
 
     #[test]

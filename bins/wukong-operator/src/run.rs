@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::applier::Applier;
+use crate::applier::{Applier, DEADLINE};
 use crate::cluster::Cluster;
 use crate::connect::connect;
 use crate::health::{self, Health};
 use crate::leader::{self, Candidate, Leadership};
 use crate::logging;
 use crate::metrics::Metrics;
+use crate::port::Port;
+use crate::publisher::Publisher;
 use crate::reconcile::Reconciler;
 use crate::settings::Settings;
 use crate::watch::{Waiting, Watches};
@@ -37,7 +40,35 @@ pub async fn run(settings: Settings) -> Result<()> {
         identity = settings.identity,
         "starting"
     );
-    let client = connect().await?;
+    let clients = Clients {
+        requests: connect().await?,
+        lease: connect().await?,
+    };
+    operate(settings, clients, stop_asked()).await
+}
+
+/// Connections to the API server.
+#[derive(Clone)]
+pub struct Clients {
+    /// For everything but the Lease.
+    pub requests: Client,
+    /// For the Lease, which no other request delays.
+    pub lease: Client,
+}
+
+/// Runs until `stop` completes. When the future is dropped before, everything stops at once, as in a crash.
+///
+/// # Errors
+/// If the health address cannot be bound, or `stop` fails.
+pub async fn operate(
+    settings: Settings,
+    clients: Clients,
+    stop: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let Clients {
+        requests: client,
+        lease: lease_client,
+    } = clients;
     let metrics = Metrics::default();
     let cluster = Arc::new(Cluster::default());
     let mut watches = Watches::start(&client, &cluster, &metrics, settings.manage_node_networks);
@@ -53,7 +84,7 @@ pub async fn run(settings: Settings) -> Result<()> {
             duration: settings.lease_duration(),
         };
         background.spawn(leader::run(
-            client.clone(),
+            lease_client,
             candidate,
             announcement,
             resign.clone(),
@@ -79,9 +110,14 @@ pub async fn run(settings: Settings) -> Result<()> {
         settings.identity.clone(),
         metrics.clone(),
     );
+    let applier = Arc::new(applier);
+    let port: Arc<dyn Port> = Arc::clone(&applier) as Arc<dyn Port>;
+    let (publisher, publish) = Publisher::new(Arc::clone(&port), metrics.clone());
+    serving.spawn(publish);
     let reconciler = Arc::new(Reconciler::new(
         Arc::clone(&cluster),
-        Arc::new(applier),
+        port,
+        publisher,
         settings.operator_settings(),
         metrics,
     ));
@@ -92,11 +128,12 @@ pub async fn run(settings: Settings) -> Result<()> {
     tokio::select! {
         () = terms(&mut workers, &cluster, &reconciler, leadership, waiting, concurrency) => {}
         () = watches.ended() => bail!("a watch ended unexpectedly"),
-        outcome = stop_asked() => outcome?,
+        outcome = stop => outcome?,
     }
-    workers.stop().await;
-    // All workers have stopped, so another replica may start.
     info!("stopping");
+    // Writes under way end, and no other begins. Then another replica may start.
+    applier.close();
+    workers.finish(DEADLINE).await;
     resign.cancel();
     while background.join_next().await.is_some() {}
     Ok(())

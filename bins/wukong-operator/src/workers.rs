@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tracing::warn;
 
 use crate::cluster::Cluster;
 use crate::queue::Key;
@@ -41,6 +43,15 @@ impl Workers {
         }
     }
 
+    /// Waits for the reconciles that are under way, at most `patience`. Then stops the others.
+    pub async fn finish(&mut self, patience: Duration) {
+        let ended = async { while self.0.join_next().await.is_some() {} };
+        if timeout(patience, ended).await.is_err() {
+            warn!("stopping reconciles that have not ended");
+        }
+        self.stop().await;
+    }
+
     /// Stops all tasks and waits for them. A task runs on until its next await point. Without the wait, it could still write,
     /// or end the work on a key that another worker processes by then.
     pub async fn stop(&mut self) {
@@ -56,6 +67,33 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn reconciles_under_way_end_before_the_shutdown_unless_they_hang() {
+        let cluster = Arc::new(Cluster::default());
+        cluster.queue.add(Key::new("shop", "slow"));
+        cluster.queue.add(Key::new("shop", "hangs"));
+        let (end, mut ended) = mpsc::unbounded_channel();
+        let reconcile = |key: Key| {
+            let end = end.clone();
+            async move {
+                let seconds = if key.name == "slow" { 2 } else { 3600 };
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                end.send(key.name).unwrap();
+                None
+            }
+        };
+        let mut workers = Workers::default();
+        let started = tokio::time::Instant::now();
+        let second = Duration::from_secs(1);
+        let work = workers.work(&cluster, 2, reconcile);
+        assert!(timeout(second, work).await.is_err(), "work never ends");
+        workers.finish(10 * second).await;
+        assert_eq!(started.elapsed(), 11 * second);
+        drop(end);
+        assert_eq!(ended.recv().await.as_deref(), Some("slow"));
+        assert_eq!(ended.recv().await, None);
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn stop_waits_for_a_task_that_cannot_be_interrupted() {

@@ -70,8 +70,7 @@ impl Cause {
             Self::Gone | Self::TestFailed => (Duration::from_millis(250), Duration::from_secs(30)),
             Self::Broken | Self::Unauthorized => (Duration::from_secs(1), Duration::from_secs(120)),
             Self::Quota => (Duration::from_secs(5), Duration::from_secs(300)),
-            Self::NameTaken => (Duration::from_secs(1), Duration::from_secs(600)),
-            Self::Denied => (Duration::from_secs(5), Duration::from_secs(1200)),
+            Self::NameTaken | Self::Denied => (Duration::from_secs(5), Duration::from_secs(1200)),
         };
         Backoff::new(first, limit)
     }
@@ -106,7 +105,7 @@ impl WriteError {
             message: if status.message.is_empty() {
                 format!("the API server responded with {code}")
             } else {
-                bounded(&status.message)
+                bounded(&status.message).to_string()
             },
             retry_after: retry_after.or(in_body),
             fields: fields(status),
@@ -120,7 +119,7 @@ impl WriteError {
         }
         let message = format!("{object} is invalid in {}", self.fields.join(", "));
         Self {
-            message: bounded(&message),
+            message: bounded(&message).to_string(),
             ..self
         }
     }
@@ -224,6 +223,24 @@ mod tests {
             (400, json!({"reason": "BadRequest"}), Cause::Denied),
         ] {
             assert_eq!(error(code, answer.clone()).cause, cause, "{code} {answer}");
+        }
+    }
+
+    /// At most one retry a second for 1,000 Wukongs, after the first retries.
+    #[test]
+    fn what_only_a_user_can_fix_is_retried_rarely() {
+        const DAYS: u64 = 10;
+        for cause in [Cause::NameTaken, Cause::Denied] {
+            let mut left = Duration::from_secs(DAYS * 24 * 3600);
+            let mut tries = 0;
+            while let Some(rest) = left.checked_sub(cause.backoff().pause(tries + 1)) {
+                (left, tries) = (rest, tries + 1);
+            }
+            let rare = DAYS * 24 * 3600 / 1000;
+            assert!(
+                u64::from(tries) <= rare,
+                "{cause:?}: {tries} tries in {DAYS} days"
+            );
         }
     }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wukong_api::{Wukong, names};
-use wukong_engine::facts::Meta;
+use wukong_api::Reason;
+use wukong_engine::facts::{Meta, Text};
 
-use crate::projection::{Content, StoredWukong};
 use crate::queue::Key;
 use crate::remembered::Remembered;
+use crate::stored_wukong::StoredWukong;
 
 /// A Wukong with its remembered state.
 #[derive(Clone, Debug)]
@@ -23,22 +23,25 @@ pub struct Entry {
 /// All Wukongs.
 #[derive(Debug, Default)]
 pub struct Wukongs {
-    namespaces: HashMap<String, Namespace>,
+    namespaces: HashMap<Text, Namespace>,
     /// Wukongs with a blocker or without a phase.
     blocked: BTreeSet<Key>,
 }
 
 #[derive(Debug, Default)]
 struct Namespace {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<Text, Entry>,
     /// For the name of an object, the Wukongs that reference it.
-    references: HashMap<String, BTreeSet<String>>,
+    references: HashMap<Text, BTreeSet<Text>>,
 }
 
 impl Wukongs {
     /// Returns a Wukong.
     pub fn get(&self, key: &Key) -> Option<&Entry> {
-        self.namespaces.get(&key.namespace)?.entries.get(&key.name)
+        self.namespaces
+            .get(key.namespace.as_str())?
+            .entries
+            .get(key.name.as_str())
     }
 
     /// Returns all Wukongs.
@@ -59,26 +62,25 @@ impl Wukongs {
         self.blocked.iter()
     }
 
+    /// Returns the Wukongs of a namespace that are blocked for this reason.
+    pub fn blocked_in(&self, namespace: &str, reason: Reason) -> impl Iterator<Item = Key> {
+        let entries = self.namespaces.get(namespace);
+        let entries = entries.into_iter().flat_map(|known| known.entries.values());
+        entries
+            .filter(move |entry| entry.wukong.blocker.as_deref() == Some(reason.as_ref()))
+            .map(|entry| Key::new(&*entry.wukong.namespace, &*entry.wukong.name))
+    }
+
     /// Returns the Wukongs with `nodeNetwork`.
     pub fn with_node_networks(&self) -> impl Iterator<Item = Key> {
-        let uses = |entry: &&Entry| match &entry.wukong.content {
-            Content::Readable(wukong) => {
-                let mut networks = wukong.spec.networks.iter();
-                networks.any(|network| network.node_network.is_some())
-            }
-            Content::Unreadable { .. } => false,
-        };
         self.iter()
-            .filter(uses)
+            .filter(|entry| entry.wukong.has_node_networks)
             .map(|entry| Key::new(&*entry.wukong.namespace, &*entry.wukong.name))
     }
 
     fn track_blocked(blocked: &mut BTreeSet<Key>, wukong: &StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
-        if wukong
-            .status()
-            .is_none_or(|status| status.phase.is_none() || status.blocker.is_some())
-        {
+        if wukong.is_blocked() {
             blocked.insert(key);
         } else {
             blocked.remove(&key);
@@ -102,8 +104,8 @@ impl Wukongs {
             }
         }
         namespace.forget(&wukong.name);
-        for reference in references(&wukong) {
-            let who = namespace.references.entry(reference).or_default();
+        for reference in &wukong.references {
+            let who = namespace.references.entry(reference.clone()).or_default();
             who.insert(wukong.name.clone());
         }
         Self::track_blocked(&mut self.blocked, &wukong);
@@ -170,7 +172,7 @@ impl Wukongs {
     /// Returns the Wukongs that an object affects: its owner by our label, its controller, and the Wukongs that reference its
     /// name.
     pub fn affected(&self, object: &Meta) -> BTreeSet<Key> {
-        let Some(namespace) = self.namespaces.get(&object.namespace) else {
+        let Some(namespace) = self.namespaces.get(object.namespace.as_str()) else {
             return BTreeSet::new();
         };
         let controller = object
@@ -180,11 +182,11 @@ impl Wukongs {
             .map(|controller| controller.name.as_str());
         // The VM and its instance have the name of their Wukong. Other objects have it before the first dot.
         let by_name = object.name.split('.').next();
-        let by_reference = namespace.references.get(&object.name);
+        let by_reference = namespace.references.get(object.name.as_str());
         [object.wukong.as_deref(), controller, by_name]
             .into_iter()
             .flatten()
-            .chain(by_reference.into_iter().flatten().map(String::as_str))
+            .chain(by_reference.into_iter().flatten().map(Text::as_str))
             .filter(|name| namespace.entries.contains_key(*name))
             .map(|name| Key::new(&*object.namespace, name))
             .collect()
@@ -196,60 +198,21 @@ impl Namespace {
         let Some(entry) = self.entries.remove(name) else {
             return;
         };
-        for reference in references(&entry.wukong) {
-            if let Some(who) = self.references.get_mut(&reference) {
+        for reference in &entry.wukong.references {
+            if let Some(who) = self.references.get_mut(reference) {
                 who.remove(name);
                 if who.is_empty() {
-                    self.references.remove(&reference);
+                    self.references.remove(reference);
                 }
             }
         }
     }
 }
 
-/// Returns the names of referenced objects that do not contain the name of the Wukong.
-fn references(wukong: &StoredWukong) -> Vec<String> {
-    match &wukong.content {
-        Content::Readable(wukong) => sources(wukong).chain(nads(wukong)).collect(),
-        Content::Unreadable { .. } => Vec::new(),
-    }
-}
-
-fn sources(wukong: &Wukong) -> impl Iterator<Item = String> {
-    let sources = wukong
-        .spec
-        .disks
-        .iter()
-        .filter_map(|disk| disk.source.as_ref());
-    let copied = sources.flat_map(|source| {
-        let data_source = source.data_source.as_ref();
-        let named = [&source.pvc, &source.snapshot].into_iter().flatten();
-        named
-            .map(|named| &named.name)
-            .chain(data_source.map(|named| &named.name))
-            .cloned()
-    });
-    let used = wukong
-        .spec
-        .disks
-        .iter()
-        .filter_map(|disk| disk.claim.clone());
-    copied.chain(used)
-}
-
-fn nads(wukong: &Wukong) -> impl Iterator<Item = String> {
-    let name = wukong.metadata.name.as_deref().unwrap_or_default();
-    wukong.spec.networks.iter().map(move |network| {
-        network
-            .nad_name
-            .clone()
-            .unwrap_or_else(|| names::network_attachment_definition(name, &network.name))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
+    use wukong_api::names;
     use wukong_engine::facts::Controller;
 
     use super::*;
@@ -367,22 +330,18 @@ mod tests {
     #[test]
     fn the_response_to_a_status_write_hides_no_edit_and_restores_no_deleted_wukong() {
         let mut wukongs = Wukongs::default();
-        let at = |uid: &str, version: u64| {
-            stored("web", uid, version, json!({"cpu": 1, "memory": "1Gi"}))
+        let generation = |uid: &str, version: u64, generation: i64| {
+            StoredWukong::project(json!({
+                "metadata": {"name": "web", "namespace": "shop", "uid": uid, "resourceVersion": version.to_string(),
+                             "generation": generation},
+                "spec": {"cpu": generation, "memory": "1Gi"},
+            }))
         };
-        let edited = |version: u64| stored("web", "1", version, json!({"cpu": 2, "memory": "1Gi"}));
-        let generation = |mut wukong: StoredWukong, generation: i64| {
-            if let Content::Readable(content) = &mut wukong.content {
-                content.metadata.generation = Some(generation);
-            }
-            wukong
-        };
-        wukongs.insert(generation(at("1", 5), 1));
-        wukongs.status_written(generation(edited(7), 2));
-        assert!(
-            wukongs.insert(generation(edited(6), 2)),
-            "the edit is still a change"
-        );
+        let at = |uid: &str, version: u64| generation(uid, version, 1);
+        let edited = |version: u64| generation("1", version, 2);
+        wukongs.insert(at("1", 5));
+        wukongs.status_written(edited(7));
+        assert!(wukongs.insert(edited(6)), "the edit is still a change");
         wukongs.remove(&at("1", 8));
         wukongs.status_written(at("1", 7));
         assert!(wukongs.keys().is_empty());

@@ -57,6 +57,14 @@ impl Bytes {
         let bytes = number.checked_mul(unit)?.ceil().to_u64()?;
         i64::try_from(bytes).is_ok().then_some(Self(bytes))
     }
+
+    /// Whole MiB of the size, for messages: volumes and quotas have odd byte counts. A size below 1 MiB stays as it is.
+    pub fn rounded(self) -> Self {
+        match self.0 >> 20 {
+            0 => self,
+            mebibytes => Self(mebibytes << 20),
+        }
+    }
 }
 
 fn power_of_ten(exponent: i32) -> Option<Decimal> {

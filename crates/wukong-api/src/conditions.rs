@@ -1,6 +1,6 @@
 //! Condition types and reasons.
 
-use strum::{AsRefStr, Display, EnumIter, EnumString, IntoStaticStr};
+use strum::{AsRefStr, Display, EnumCount, EnumIter, EnumString, IntoStaticStr, VariantNames};
 
 /// Condition types, in causal order: the first that is not true is why the VM does not run.
 #[derive(
@@ -22,7 +22,7 @@ pub enum ConditionType {
     SpecValid,
     /// The cluster can run virtual machines, this one included.
     EnvironmentReady,
-    /// Everything that the manifest names exists.
+    /// All referenced objects exist.
     DependenciesResolved,
     /// The bridges that the NICs need are on the nodes.
     NodeNetworkReady,
@@ -44,8 +44,22 @@ pub enum ConditionType {
     ConfigurationApplied,
     /// The VM can move to another node while it runs.
     LiveMigratable,
+    /// A snapshot has all disks of the VM.
+    Snapshottable,
     /// The objects of a Wukong that is being deleted are gone.
     Deleting,
+    /// The source of a snapshot or restore exists.
+    SourceResolved,
+    /// A snapshot is taken.
+    SnapshotTaken,
+    /// Disks can be restored from a snapshot.
+    SnapshotReady,
+    /// The claims of a restore have their content.
+    DisksPrepared,
+    /// The VM is off for a restore.
+    PoweredOff,
+    /// The VM has its restored disks.
+    DisksSwitched,
     /// The VM has the power state that the spec requires.
     Ready,
 }
@@ -57,6 +71,7 @@ pub enum ConditionType {
     Copy,
     Debug,
     Display,
+    EnumCount,
     EnumIter,
     EnumString,
     Eq,
@@ -65,6 +80,7 @@ pub enum ConditionType {
     Ord,
     PartialEq,
     PartialOrd,
+    VariantNames,
 )]
 #[allow(missing_docs)] // Each reason is documented in the engine's `reasons`, and in docs/troubleshooting.md.
 pub enum Reason {
@@ -180,4 +196,8 @@ pub enum Reason {
     OperationInProgress,
     OperationFailed,
     MigrationPending,
+    Snapshottable,
+    NoSnapshotClass,
+    SnapshotIncomplete,
+    VMRunning,
 }

@@ -30,6 +30,17 @@ pub const CLOUD_INIT_HASH: &str = "vm.novasphere.dev/cloud-init-hash";
 /// by CDI's file system overhead.
 pub const GUEST_SIZE: &str = "vm.novasphere.dev/guest-size";
 
+/// Label on a DataVolume and its claim: the generation of the disk that they hold. The first generation has no label.
+pub const GENERATION: &str = "vm.novasphere.dev/generation";
+/// Annotation on the DataVolume of a generation: a number that grows each time a generation of the disk comes into use. The
+/// highest one marks the generation that a VM uses that is created again.
+pub const ACTIVATION: &str = "vm.novasphere.dev/activation";
+/// Annotation on the DataVolume of a generation: the WukongRestore that made it.
+pub const RESTORE: &str = "vm.novasphere.dev/restore";
+/// Annotation on the VirtualMachine: the generation of each disk that ever had more than one, such as `data=1,root=3`. One
+/// write changes it together with the volumes, so all disks of a VM change their generation at once or not at all.
+pub const DISK_GENERATIONS: &str = "vm.novasphere.dev/disk-generations";
+
 /// The labels of every child of a Wukong.
 pub fn of_child(wukong: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
@@ -42,6 +53,15 @@ pub fn of_child(wukong: &str) -> BTreeMap<String, String> {
 pub fn of_disk(wukong: &str, disk: &str) -> BTreeMap<String, String> {
     let mut labels = of_child(wukong);
     labels.insert(DISK.to_owned(), disk.to_owned());
+    labels
+}
+
+/// The labels of the objects of a generation of a disk.
+pub fn of_generation(wukong: &str, disk: &str, generation: u32) -> BTreeMap<String, String> {
+    let mut labels = of_disk(wukong, disk);
+    if generation > 1 {
+        labels.insert(GENERATION.to_owned(), generation.to_string());
+    }
     labels
 }
 

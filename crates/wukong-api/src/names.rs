@@ -24,6 +24,15 @@ pub fn claim(wukong: &str, disk: &str) -> String {
     format!("{wukong}.{disk}")
 }
 
+/// The DataVolume and the claim of a generation of a disk. The first generation has no number.
+pub fn claim_of_generation(wukong: &str, disk: &str, generation: u32) -> String {
+    let first = claim(wukong, disk);
+    match generation {
+        0 | 1 => first,
+        later => format!("{first}.r{later}"),
+    }
+}
+
 /// The Secret with the cloud-init data.
 pub fn cloud_init_secret(wukong: &str) -> String {
     format!("{wukong}.cloud-init")

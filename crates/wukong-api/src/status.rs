@@ -184,6 +184,29 @@ pub struct VolumeStatus {
     /// Effective reclaim policy: `Delete` or `Retain`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reclaim_policy: Option<String>,
+    /// Generation in use. A restore gives a disk another claim, with the next number. Absent for a disk with one claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u32>,
+    /// Claims with other generations of the disk, the newest first. The VM does not use them, and the operator never deletes
+    /// them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_generations: Vec<GenerationStatus>,
+}
+
+/// A generation of a disk that the VM does not use.
+#[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GenerationStatus {
+    /// Number of the generation.
+    pub generation: u32,
+    /// Name of the PersistentVolumeClaim.
+    pub pvc_name: String,
+    /// Size of the disk in this generation, a quantity of bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// WukongRestore that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore: Option<String>,
 }
 
 /// Difference between the spec and the running VM.

@@ -11,8 +11,9 @@ use ipnet::IpNet;
 
 use crate::spec::{
     AccessMode, Architecture, DiskBus, DiskCache, DiskKind, EvictionStrategy, Firmware,
-    HugepageSize, IpFamily, NetworkType, NicModel, OnMissingMultus, PowerState, PullMethod,
-    ReclaimPolicy, RestartApproval, RunStrategy, Toleration, Tpm, UserDataFormat, VolumeMode,
+    HugepageSize, IpFamily, LinkState, NetworkType, NicModel, OnMissingMultus, PowerState,
+    PullMethod, ReclaimPolicy, RestartApproval, RunStrategy, Toleration, Tpm, UserDataFormat,
+    VolumeMode,
 };
 use crate::{Bytes, Mac, names};
 
@@ -176,6 +177,9 @@ pub struct Disk {
     pub shareable: bool,
     /// Serial number in the guest.
     pub serial: String,
+    /// Generation in use; `None` for a disk that never had more than one. The spec does not say it: see
+    /// [`ValidatedWukong::with_generations`].
+    pub generation: Option<u32>,
 }
 
 /// Source of a disk's content.
@@ -262,6 +266,8 @@ pub struct Nic {
     pub ip: Option<GuestIp>,
     /// Device model; `None`: virtio.
     pub model: Option<NicModel>,
+    /// Link; `None`: up.
+    pub link_state: Option<LinkState>,
     /// Whether the network is the first one of the pod.
     pub primary: bool,
     /// VLANs that the guest tags on it.
@@ -393,11 +399,24 @@ impl ValidatedWukong {
         self.disks.iter().find(|disk| disk.name == name)
     }
 
-    /// Name of the claim of a disk, and of its DataVolume if it has one.
+    /// The same Wukong with these generations of its disks, by disk. A disk that is absent never had more than one.
+    #[must_use]
+    pub fn with_generations(mut self, generations: &BTreeMap<String, u32>) -> Self {
+        for disk in &mut self.disks {
+            let generation = generations.get(&disk.name).copied();
+            disk.generation = generation.filter(|_| !matches!(disk.source, Source::Existing(_)));
+        }
+        self
+    }
+
+    /// Name of the claim of a disk, and of its DataVolume if it has one, in the generation that is in use.
     pub fn claim_name(&self, disk: &Disk) -> String {
         match &disk.source {
             Source::Existing(claim) => claim.clone(),
-            _ => names::claim(&self.identity.name, &disk.name),
+            _ => {
+                let generation = disk.generation.unwrap_or(1);
+                names::claim_of_generation(&self.identity.name, &disk.name, generation)
+            }
         }
     }
 }

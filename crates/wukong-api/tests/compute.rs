@@ -98,7 +98,7 @@ fn the_grace_period_is_bounded() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     check(
         "{cpu: 0, memory: 4, terminationGracePeriodSeconds: -1, sshKeySecret: Keys}",
         &[

@@ -16,11 +16,11 @@ fn validate(spec: &str) -> Result<ValidatedWukong, InvalidWukong> {
 /// Compares the messages about a spec, given in YAML without `cpu` and `memory`, with `path: message` lines. Without
 /// lines, the spec is valid.
 fn check(spec: &str, expect: &[&str]) {
-    let said: Vec<String> = match validate(spec) {
+    let reported: Vec<String> = match validate(spec) {
         Ok(_) => Vec::new(),
         Err(invalid) => invalid.problems.iter().map(ToString::to_string).collect(),
     };
-    assert_eq!(said, expect, "{spec}");
+    assert_eq!(reported, expect, "{spec}");
 }
 
 /// The disks of an accepted spec.

@@ -485,7 +485,7 @@ fn name_service() {
 }
 
 #[test]
-fn every_problem_is_told_at_once() {
+fn every_problem_is_reported_at_once() {
     check(
         "{name: LAN, type: sriov, vlanId: 5000, mtu: 1, macAddress: x, ipConfig: {mode: static, gateway: y}}",
         &[
@@ -553,6 +553,10 @@ fn devices_that_kubevirt_cannot_make_are_refused() {
     check(
         "{name: fast, type: sriov, nadName: fast, model: e1000}",
         &["….model: a virtual function is passed through as it is: drop model"],
+    );
+    check(
+        "{name: fast, type: sriov, nadName: fast, linkState: Down}",
+        &["….linkState: a virtual function is passed through as it is: drop linkState"],
     );
     check(
         "{name: lan, type: bridge, primary: true}",

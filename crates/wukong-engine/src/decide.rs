@@ -10,32 +10,49 @@ use wukong_api::{
     ConditionType, OperatorSettings, Reason, ValidatedWukong, Wukong, WukongStatus, names,
 };
 
-use crate::conditions::{deleting, running, spec};
 use crate::decision::Decision;
 use crate::diagnosis::condition::Condition;
 use crate::facts;
+use crate::facts::Seen;
+use crate::generations;
 use crate::observed::Observed;
-use crate::outcome::{Outcome, finish};
+use crate::protection;
+use crate::restoring::Restoring;
 use crate::situation::Situation;
 use crate::status::Findings;
-use crate::store::Seen;
+use crate::status::conditions::{deleting, running, spec};
+use crate::status::outcome::{Outcome, finish};
 
 /// Decides the actions for one Wukong, and its status. The same input gives the same decision.
 pub fn decide(observed: &Observed) -> Decision {
     if observed.wukong.metadata.deletion_timestamp.is_some() {
         // Garbage collection deletes the objects with an owner reference. The operator creates nothing any more.
-        return without_plan(observed, Vec::new());
+        return protection::add(observed, None, without_plan(observed, Vec::new()));
     }
     let made = made_from(observed);
     match ValidatedWukong::validate_existing(observed.wukong, observed.settings, &made) {
-        Ok(wukong) => Situation::new(&wukong, observed).decision(),
+        Ok(wukong) => {
+            let generations = generations::in_use(&wukong, observed.world);
+            let wukong = wukong.with_generations(&generations);
+            let restoring = Restoring::of(&wukong, observed);
+            let next = match restoring.as_ref().and_then(Restoring::switch) {
+                Some(switch) => {
+                    let all = generations.into_iter().chain(switch).collect();
+                    wukong.with_generations(&all)
+                }
+                None => wukong,
+            };
+            let decision = Situation::new(&next, observed, restoring.clone()).decision();
+            protection::add(observed, restoring.as_ref(), decision)
+        }
         Err(error) => {
             let lenient = OperatorSettings {
                 denied_hosts: Vec::new(),
                 ..observed.settings.clone()
             };
             let by_policy = ValidatedWukong::validate(observed.wukong, &lenient).is_ok();
-            without_plan(observed, vec![spec::invalid(&error, by_policy)])
+            let decision = without_plan(observed, vec![spec::invalid(&error, by_policy)]);
+            protection::add(observed, None, decision)
         }
     }
 }
@@ -92,7 +109,7 @@ fn without_plan(observed: &Observed, mut conditions: Vec<Condition>) -> Decision
         conditions.push(running);
         let instance = instances.get(&namespace, &name).present();
         found.vm_name = Some(name.clone());
-        found.node_name = instance.and_then(|instance| instance.node.clone());
+        found.node_name = instance.and_then(|instance| instance.node.as_deref().map(Into::into));
     }
     if observed.wukong.metadata.deletion_timestamp.is_some() {
         conditions.push(deleting::condition(observed, &namespace, &name, &uid));

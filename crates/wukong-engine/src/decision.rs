@@ -7,6 +7,7 @@ use wukong_api::{Bytes, WukongStatus};
 use crate::call::Call;
 use crate::diagnosis::Check;
 use crate::observed::Waiting;
+use crate::status_report::StatusReport;
 use crate::target::{Kind, Target};
 
 /// The actions to take now. Applies of the first wave run side by side; the VirtualMachine follows if all of them succeed.
@@ -24,12 +25,14 @@ pub struct Decision {
     pub calls: Vec<Call>,
     /// Children that the spec no longer requires, to delete after all other actions succeed.
     pub prune: Vec<Prune>,
+    /// The statuses of snapshots and restores to write.
+    pub reports: Vec<StatusReport>,
     /// The desired status.
     pub status: WukongStatus,
     /// When to write the status; `None`: the stored status is up to date.
     pub write_status: Option<Timestamp>,
     /// Events for the user, written together with the status.
-    pub notes: Vec<Note>,
+    pub events: Vec<Event>,
     /// When to decide again if nothing changes before.
     pub wake_at: Option<Timestamp>,
     /// What the VM waits for, to be remembered ([`Memory::record_waiting`](crate::Memory::record_waiting)).
@@ -56,6 +59,7 @@ impl Decision {
             && self.expand.is_empty()
             && self.calls.is_empty()
             && self.prune.is_empty()
+            && self.reports.is_empty()
     }
 }
 
@@ -128,7 +132,7 @@ impl Prune {
 
 /// A line for the user, published as a Kubernetes event.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Note {
+pub struct Event {
     /// Whether it is a warning event.
     pub warning: bool,
     /// Reason, in CamelCase.

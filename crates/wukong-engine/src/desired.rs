@@ -69,6 +69,13 @@ pub struct DesiredSet {
     pub virtual_machine: VirtualMachine,
 }
 
+impl DesiredSet {
+    /// The objects as they are applied, in this order: the VirtualMachine last.
+    pub fn bodies(&self) -> Vec<Body> {
+        Bodies::of(self).all().cloned().collect()
+    }
+}
+
 /// Composes the results of the planners. The same input gives the same objects.
 pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> DesiredSet {
     let context = Context {
@@ -199,6 +206,11 @@ impl Bodies {
             claims: all(Kind::PersistentVolumeClaim, claims),
             virtual_machine: Body::of(Kind::VirtualMachine, virtual_machine),
         }
+    }
+
+    /// The cloud-init Secret.
+    pub(crate) fn secret(&self) -> Option<&Body> {
+        self.secret.as_ref()
     }
 
     /// All of them, the VirtualMachine last.

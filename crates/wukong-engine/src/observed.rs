@@ -7,7 +7,8 @@ use wukong_api::{ConditionType, OperatorSettings, Reason, Wukong, WukongStatus};
 
 use crate::call::Called;
 use crate::related::Children;
-use crate::target::Target;
+use crate::status_report::{Reported, StatusReport};
+use crate::target::{Kind, Target};
 use crate::world::World;
 
 /// A state that the VM waits in and that should pass without a user.
@@ -41,11 +42,13 @@ pub struct Memory {
     pub status_written: Option<Timestamp>,
     /// The status that was written last, and the part of it that the API server kept, if that is less: a CRD that is older
     /// than this operator lacks fields.
-    pub status_cut: Option<(WukongStatus, WukongStatus)>,
+    pub status_cut: Option<Box<(WukongStatus, WukongStatus)>>,
     /// The states that it has waited in since it last waited for nothing, each with its start.
     pub waiting: BTreeMap<Waiting, Timestamp>,
     /// The result of the last query.
     pub queried: Queried,
+    /// Hash of the status that was written last, of each snapshot and restore.
+    pub reported: BTreeMap<(Reported, String), String>,
 }
 
 /// The queried pods and events of a Wukong that waits.
@@ -78,6 +81,9 @@ pub struct Failure {
     pub hash: String,
 }
 
+/// Snapshots and restores of which the last status is remembered.
+const REPORTED_MAX: usize = 64;
+
 /// How long repairs of one object are counted together, and how often it is repaired in that time.
 const REPAIR_WINDOW: SignedDuration = SignedDuration::from_mins(5);
 const REPAIRS_MAX: u32 = 3;
@@ -89,6 +95,22 @@ const QUERY_FACTOR: i32 = 3;
 const QUERY_MAX: SignedDuration = SignedDuration::from_mins(10);
 
 impl Memory {
+    /// Moves all times with the clock, after it was set by this: no pause and no wait becomes longer or shorter.
+    pub fn move_times(&mut self, by: SignedDuration) {
+        let failures = self.failures.values_mut();
+        let failures = failures.flat_map(|failure| [&mut failure.since, &mut failure.retry_at]);
+        let applied = self.applied.values_mut().map(|applied| &mut applied.since);
+        let times = failures
+            .chain(applied)
+            .chain(self.called.iter_mut().map(|called| &mut called.at))
+            .chain(&mut self.status_written)
+            .chain(self.waiting.values_mut())
+            .chain(&mut self.queried.at);
+        for time in times {
+            *time = time.saturating_add(by).unwrap_or(*time);
+        }
+    }
+
     /// Records what the VM waits for. A VM that changes between two such states makes no progress.
     pub fn record_waiting(&mut self, waiting: Option<Waiting>, now: Timestamp) {
         match waiting {
@@ -151,6 +173,10 @@ impl Memory {
         now: Timestamp,
         retry_at: Timestamp,
     ) {
+        if kind == FailureKind::Transient && target.kind == Kind::Secret {
+            // It may have been executed, and no watch shows it.
+            self.applied.remove(&target);
+        }
         let attempts = self.attempts(&target) + 1;
         let since = self
             .failure(&target, &hash)
@@ -166,6 +192,15 @@ impl Memory {
                 hash,
             },
         );
+    }
+
+    /// Records that the status of a snapshot or restore was written.
+    pub fn record_reported(&mut self, report: &StatusReport) {
+        if self.reported.len() >= REPORTED_MAX {
+            self.reported.clear();
+        }
+        let key = (report.kind, report.name.clone());
+        self.reported.insert(key, report.hash());
     }
 
     /// Records that a target was grown or pruned.

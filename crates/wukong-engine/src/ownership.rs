@@ -6,9 +6,9 @@ use wukong_api::validated::{Disk, Source};
 use wukong_api::{Bytes, ValidatedWukong};
 use wukong_storage::Existing;
 
-use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta};
+use crate::facts::{ClaimFact, DataVolumeFact, Fact, Meta, Presence, Seen, Store};
+use crate::generations;
 use crate::observed::Observed;
-use crate::store::{Presence, Seen, Store};
 use crate::target::{Kind, Target};
 use crate::world::World;
 
@@ -21,6 +21,8 @@ pub(crate) enum Owner {
     Retained,
     /// Going away by itself: it is being deleted, or belongs to an earlier Wukong of this name.
     Leaving,
+    /// Nothing and no controller, but it has our label: a backup program restored it, or a person copied it.
+    Restored,
     /// Another owner, described for people.
     Other(String),
 }
@@ -42,6 +44,7 @@ impl Owner {
             None if meta.owned_hash.is_some() => {
                 Self::Other("it has lost its owner, for instance by --cascade=orphan".into())
             }
+            None if meta.wukong.as_deref() == Some(&identity.name) => Self::Restored,
             None => Self::Other("it was not made by the operator".into()),
         }
     }
@@ -60,7 +63,7 @@ impl Owner {
     /// from CDI, which copies them from its DataVolume.
     fn of_disk(meta: &Meta, wukong: &ValidatedWukong, labels_suffice: bool) -> Self {
         match Self::of(meta, wukong) {
-            Self::Other(_)
+            Self::Other(_) | Self::Restored
                 if meta.controller.is_none()
                     && (labels_suffice || meta.owned_hash.is_some())
                     && meta.wukong.as_deref() == Some(&wukong.identity.name) =>
@@ -89,6 +92,7 @@ pub(crate) fn meta<'a>(
         Kind::DataVolume => of(&world.data_volumes, namespace, name),
         Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
         Kind::VirtualMachine => of(&world.virtual_machines, namespace, name),
+        Kind::VirtualMachineSnapshot => of(&world.vm_snapshots, namespace, name),
     }
 }
 
@@ -101,6 +105,7 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
         Kind::DataVolume => world.data_volumes.presence(),
         Kind::PersistentVolumeClaim => world.claims.presence(),
         Kind::VirtualMachine => world.virtual_machines.presence(),
+        Kind::VirtualMachineSnapshot => world.vm_snapshots.presence(),
     };
     presence == Presence::Served
 }
@@ -141,7 +146,7 @@ pub(crate) enum DiskState {
         /// `Kind/name`.
         object: String,
         /// Its owner.
-        owner: String,
+        owner: Owner,
     },
 }
 
@@ -172,7 +177,7 @@ pub(crate) fn disks<'a>(wukong: &'a ValidatedWukong, observed: &Observed<'a>) ->
 pub(crate) fn existing(disks: &[DiskSeen]) -> BTreeMap<String, Existing> {
     disks
         .iter()
-        .map(|seen| (seen.disk.name.clone(), seen.existing))
+        .map(|seen| (seen.disk.name.clone(), seen.existing.clone()))
         .collect()
 }
 
@@ -194,6 +199,7 @@ fn disk_seen<'a>(
         (Seen::Present(volume), _) => {
             let existing = Existing::DataVolume {
                 size: volume.size.unwrap_or(disk.size),
+                made: generations::made(wukong, disk, volume, observed.world),
             };
             (
                 existing,
@@ -268,7 +274,7 @@ fn state(owner: Owner, kind: &str, name: &str) -> DiskState {
     match owner {
         Owner::Us | Owner::Retained => DiskState::Free,
         Owner::Leaving => DiskState::Wait,
-        Owner::Other(owner) => DiskState::Taken {
+        Owner::Restored | Owner::Other(_) => DiskState::Taken {
             object: format!("{kind}/{name}"),
             owner,
         },

@@ -77,6 +77,15 @@ impl DesiredPower {
         }
     }
 
+    /// Whether KubeVirt starts the VM only when it comes from another run strategy. A stop that is under way then would end a
+    /// VM that nothing starts again, so the strategy has to wait for it (`syncRunStrategy` of KubeVirt).
+    fn starts_on_entry(&self) -> bool {
+        matches!(
+            self.run_strategy,
+            RunStrategy::RerunOnFailure | RunStrategy::Once
+        )
+    }
+
     /// Whether the spec requires that the guest's CPUs are stopped.
     pub(crate) fn pauses(&self) -> bool {
         self.power_state == Some(PowerState::Paused)
@@ -101,15 +110,25 @@ impl DesiredPower {
                 call: None,
             };
         };
+        let observed = vm
+            .run_strategy
+            .as_deref()
+            .and_then(|name| name.parse().ok());
+        let observed = observed.unwrap_or(self.run_strategy);
         if self.is_applied(vm) {
-            let observed = vm
-                .run_strategy
-                .as_deref()
-                .and_then(|name| name.parse().ok());
             return Power {
-                run_strategy: observed.unwrap_or(self.run_strategy),
+                run_strategy: observed,
                 repeats_observed: true,
                 annotation: self.annotation(),
+                call: None,
+            };
+        }
+        let stops = instance.is_some_and(|instance| instance.meta.deleting);
+        if (vm.changing_state || stops) && self.starts_on_entry() && observed != self.run_strategy {
+            return Power {
+                run_strategy: observed,
+                repeats_observed: true,
+                annotation: PENDING.into(),
                 call: None,
             };
         }

@@ -3,8 +3,8 @@
 use wukong_api::{Wukong, names};
 
 use crate::environment::provisioners::is_in_cluster;
-use crate::facts::{ClaimFact, EventFact, PodFact};
-use crate::store::Store;
+use crate::facts::{ClaimFact, EventFact, PodFact, Store};
+use crate::generations;
 use crate::world::World;
 
 /// Most events that are kept; of more, the newest.
@@ -52,10 +52,15 @@ impl RelatedNames {
         let name = wukong.metadata.name.clone().unwrap_or_default();
         let disks = wukong.spec.disks.iter().map(|disk| disk.name.clone());
         let disks: Vec<String> = disks.collect();
-        let claims = disks.iter().filter_map(|disk| {
-            let claim = world.claims.get(&namespace, &names::claim(&name, disk));
-            claim.present()
-        });
+        let of_disk = |disk: &String| {
+            let mut claims = generations::later_claims(&namespace, &name, disk, world);
+            claims.insert(names::claim(&name, disk));
+            claims
+        };
+        let claims = disks
+            .iter()
+            .flat_map(of_disk)
+            .filter_map(|claim| world.claims.get(&namespace, &claim).present());
         let claims: Vec<&ClaimFact> = claims.collect();
         let classes = &world.environment.storage_classes;
         let waits = |claim: &&ClaimFact| {
@@ -65,14 +70,17 @@ impl RelatedNames {
         };
         Self {
             waits_for_provisioner: claims.iter().any(waits),
-            claims: claims.iter().map(|claim| claim.meta.uid.clone()).collect(),
+            claims: claims
+                .iter()
+                .map(|claim| claim.meta.uid.to_string())
+                .collect(),
             attachments: world
                 .instances
                 .get(&namespace, &name)
                 .present()
                 .into_iter()
                 .flat_map(|instance| &instance.detached)
-                .map(|volume| volume.pod.clone())
+                .map(|volume| volume.pod.to_string())
                 .filter(|pod| !pod.is_empty())
                 .collect(),
             disks,
@@ -122,7 +130,7 @@ impl RelatedNames {
                 rest == disk
                     || rest
                         .strip_prefix(disk)
-                        .is_some_and(|rest| rest.starts_with('-'))
+                        .is_some_and(|rest| rest.starts_with('-') || rest.starts_with(".r"))
             })
         };
         match rest.strip_prefix('.') {

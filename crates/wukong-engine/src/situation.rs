@@ -7,11 +7,11 @@ use wukong_api::{Reason, ValidatedWukong};
 use crate::environment::addresses::Taken;
 use crate::environment::bridges::Bridge;
 use crate::environment::nodes::Nodes;
-use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact};
+use crate::facts::{Presence, VirtualMachineFact, VirtualMachineInstanceFact};
 use crate::observed::Observed;
 use crate::ownership::{self, DiskSeen};
 use crate::power::DesiredPower;
-use crate::store::Presence;
+use crate::restoring::Restoring;
 use crate::target::{Kind, Target};
 
 /// One valid Wukong with the facts of its objects.
@@ -29,12 +29,18 @@ pub(crate) struct Situation<'a> {
     pub power: DesiredPower,
     /// The bridges to make on nodes.
     pub bridges: Vec<Bridge>,
+    /// The restore that has its turn.
+    pub restoring: Option<Restoring<'a>>,
     /// When to decide again if nothing changes before.
     pub wake_at: Option<Timestamp>,
 }
 
 impl<'a> Situation<'a> {
-    pub(crate) fn new(wukong: &'a ValidatedWukong, observed: &'a Observed<'a>) -> Self {
+    pub(crate) fn new(
+        wukong: &'a ValidatedWukong,
+        observed: &'a Observed<'a>,
+        restoring: Option<Restoring<'a>>,
+    ) -> Self {
         let (namespace, name) = (&wukong.identity.namespace, &wukong.identity.name);
         let world = observed.world;
         let vm = world.virtual_machines.get(namespace, name).present();
@@ -50,6 +56,7 @@ impl<'a> Situation<'a> {
             nics,
             power: DesiredPower::of(wukong),
             bridges: Bridge::wanted(wukong),
+            restoring,
             wake_at: None,
             wukong,
             observed,

@@ -6,6 +6,7 @@ use kube::Resource;
 use kube::core::ApiResource;
 use wukong_network::nad::NetworkAttachmentDefinition;
 use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
+use wukong_protection::vm_snapshot::VirtualMachineSnapshot;
 use wukong_storage::data_volume::DataVolume;
 use wukong_vm::virtual_machine::VirtualMachine;
 
@@ -26,17 +27,20 @@ pub enum Kind {
     PersistentVolumeClaim,
     /// The virtual machine.
     VirtualMachine,
+    /// A snapshot of the virtual machine.
+    VirtualMachineSnapshot,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Secret,
         Self::NetworkAttachmentDefinition,
         Self::NodeNetworkConfigurationPolicy,
         Self::DataVolume,
         Self::PersistentVolumeClaim,
         Self::VirtualMachine,
+        Self::VirtualMachineSnapshot,
     ];
 
     /// Whether an object of this kind is a part of a disk.
@@ -62,6 +66,7 @@ impl Kind {
             Self::DataVolume => of::<DataVolume>(),
             Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
             Self::VirtualMachine => of::<VirtualMachine>(),
+            Self::VirtualMachineSnapshot => of::<VirtualMachineSnapshot>(),
         }
     }
 }

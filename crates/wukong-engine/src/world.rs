@@ -2,10 +2,10 @@
 
 use crate::environment::Environment;
 use crate::facts::{
-    ClaimFact, DataVolumeFact, MigrationFact, ObjectFact, OperationFact, SnapshotFact,
-    VirtualMachineFact, VirtualMachineInstanceFact, VolumeFact,
+    ClaimFact, DataVolumeFact, MigrationFact, ObjectFact, OperationFact, SnapshotFact, Store,
+    VirtualMachineFact, VirtualMachineInstanceFact, VolumeFact, WukongRestoreFact,
+    WukongSnapshotFact,
 };
-use crate::store::Store;
 
 /// The cache: one store for each kind.
 #[derive(Clone, Debug, Default)]
@@ -24,10 +24,14 @@ pub struct World {
     pub snapshots: Store<SnapshotFact>,
     /// CDI's DataSources.
     pub data_sources: Store<ObjectFact>,
-    /// PersistentVolumes of claims. Known only to who reads one cluster once, like the three kinds below.
-    pub volumes: Store<VolumeFact>,
     /// VirtualMachineSnapshots.
     pub vm_snapshots: Store<OperationFact>,
+    /// WukongSnapshots.
+    pub wukong_snapshots: Store<WukongSnapshotFact>,
+    /// WukongRestores.
+    pub wukong_restores: Store<WukongRestoreFact>,
+    /// PersistentVolumes of claims. Known only to who reads one cluster once, like the two kinds below.
+    pub volumes: Store<VolumeFact>,
     /// VirtualMachineRestores.
     pub vm_restores: Store<OperationFact>,
     /// VirtualMachineInstanceMigrations.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::Value;
-use wukong_engine::catalogue::{self, Objects, Role, StoreOf, Visitor, Watched};
+use wukong_engine::catalogue::{self, Objects, Reader, Role, StoreOf, Visitor, Watched};
 use wukong_engine::facts::Fact;
 use wukong_engine::{Kind, World};
 
@@ -45,7 +45,8 @@ fn granted(manifest: &str, verb: &str) -> BTreeSet<Name> {
 }
 
 fn names(keep: impl Fn(&Watched) -> bool) -> BTreeSet<Name> {
-    let rows = catalogue::all().into_iter().filter(|row| keep(row));
+    let rows = catalogue::all(Reader::Operator).into_iter();
+    let rows = rows.filter(|row| keep(row));
     rows.map(|row| (row.group.into(), row.plural.into()))
         .collect()
 }
@@ -53,7 +54,7 @@ fn names(keep: impl Fn(&Watched) -> bool) -> BTreeSet<Name> {
 #[test]
 fn each_role_lets_the_operator_watch_its_kinds_and_no_others() {
     for role in Role::ALL {
-        let watched = names(|row| row.role == role);
+        let watched = names(|row| row.role == Some(role));
         assert_eq!(granted(role.manifest(), "watch"), watched, "{role:?}");
     }
 }
@@ -70,16 +71,22 @@ fn where_lists_are_needed_everything_that_is_watched_can_be_listed() {
 #[test]
 fn the_kinds_that_the_operator_makes_are_watched_but_for_secrets() {
     for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Secret) {
-        let rows = catalogue::all().into_iter();
+        let rows = catalogue::all(Reader::Operator).into_iter();
         let row = rows.filter(|row| row.api_resource() == kind.api_resource());
         let namespaced: Vec<bool> = row.map(|row| row.namespaced).collect();
         assert_eq!(namespaced, [kind.is_namespaced()], "{kind}");
     }
-    assert!(catalogue::all().iter().all(|row| row.plural != "secrets"));
 }
 
-/// The operator queries the pods of provisioners and takes the addresses from the Wukongs. Only the plugin reads the other
-/// kinds without a row.
+#[test]
+fn secrets_have_no_row_and_no_kind_has_two() {
+    let rows = catalogue::all(Reader::Plugin);
+    assert!(rows.iter().all(|row| row.plural != "secrets"));
+    let plurals: BTreeSet<&str> = rows.iter().map(|row| row.plural).collect();
+    assert_eq!(plurals.len(), rows.len());
+}
+
+/// The operator queries the pods of provisioners and takes the addresses from the Wukongs, as the plugin does.
 #[test]
 fn every_store_of_the_cache_has_a_row() {
     struct Listed(World);
@@ -91,28 +98,19 @@ fn every_store_of_the_cache_has_a_row() {
     }
 
     let mut listed = Listed(World::default());
-    catalogue::visit(&mut listed);
+    catalogue::visit(Reader::Plugin, &mut listed);
     let Listed(mut world) = listed;
     world.update_environment();
-    world.volumes.replace(Vec::new());
-    world.vm_snapshots.replace(Vec::new());
-    world.vm_restores.replace(Vec::new());
-    world.migrations.replace(Vec::new());
     let environment = &mut world.environment;
     environment.provisioner_pods.replace(Vec::new());
-    environment.namespaces.replace(Vec::new());
-    environment.deployments.replace(Vec::new());
-    environment.services.replace(Vec::new());
-    environment.validating_webhooks.replace(Vec::new());
-    environment.mutating_webhooks.replace(Vec::new());
-    environment.addresses.replace([]);
+    environment.addresses.replace::<wukong_api::Wukong>([]);
     let shown = format!("{world:?}");
     assert!(!shown.contains("Unknown"), "{shown}");
 }
 
 #[test]
 fn a_request_selects_what_a_dump_keeps() {
-    let rows = catalogue::all();
+    let rows = catalogue::all(Reader::Operator);
     let of = |plural| rows.iter().find(|row| row.plural == plural).unwrap();
     let pods = of("pods");
     assert_eq!(

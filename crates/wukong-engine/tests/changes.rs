@@ -99,6 +99,7 @@ fn edits() -> Vec<Edit> {
         ("networks[].nodeNetwork.nodeSelector", vec![("/networks/0/nodeNetwork", json!({"uplink": "eth1", "nodeSelector": {"a": "b"}}))]),
         ("networks[].ipConfig.gatewayOnLink", vec![("/networks/0/ipConfig", json!({"address": "10.0.0.5/24", "gateway": "10.9.0.1", "gatewayOnLink": true}))]),
         ("networks[].model", vec![("/networks/0/model", json!("e1000"))]),
+        ("networks[].linkState", vec![("/networks/0/linkState", json!("Down"))]),
         ("networks[].primary", vec![("/podNetwork", json!("None")), ("/networks/0/primary", json!(true))]),
         ("userDataFormat", vec![
             ("/userDataFormat", json!("Ignition")), ("/userDataSecret", json!("mine")), ("/cloudInitUser", Value::Null),

@@ -74,7 +74,7 @@ fn the_pod_nic_comes_first_and_is_the_only_one_that_the_boot_waits_for() {
 }
 
 #[test]
-fn a_vm_without_its_secondary_nics_is_told_of_the_pod_nic_only() {
+fn a_vm_without_its_secondary_nics_configures_the_pod_nic_only() {
     let wukong = wukong("networks:\n- {name: lan, type: bridge}");
     assert_snapshot!(guest_network_data(&wukong, &[]), @r"
     version: 2

@@ -18,6 +18,8 @@ pub enum Manager {
     CsiProvisioner,
     /// The external resizer of a CSI driver.
     CsiResizer,
+    /// The external snapshotter of a CSI driver.
+    CsiSnapshotter,
     /// The kubelet of a node.
     Kubelet,
     /// Multus, which the container runtime asks for networks.
@@ -43,6 +45,7 @@ impl Manager {
             Self::KubeControllers => "kube-controller-manager",
             Self::CsiProvisioner => "csi-provisioner",
             Self::CsiResizer => "csi-resizer",
+            Self::CsiSnapshotter => "csi-snapshotter",
             Self::Kubelet => "kubelet",
             Self::Multus => "multus",
             Self::NmState => "kubernetes-nmstate",
@@ -114,7 +117,7 @@ pub enum Change {
 
 impl Change {
     /// The kind of the object that is written; none for events.
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    pub fn kind(&self) -> Option<Kind> {
         match self {
             Self::Create { at, .. }
             | Self::Merge { at, .. }
@@ -193,7 +196,7 @@ pub(crate) fn at(kind: Kind, object: &Field<'_>) -> Ref {
 }
 
 /// The JSON merge patch that leads from one object to the other; `None` when they are equal.
-pub(crate) fn difference(from: &Value, to: &Value) -> Option<Value> {
+pub fn difference(from: &Value, to: &Value) -> Option<Value> {
     if from == to {
         return None;
     }
@@ -217,7 +220,7 @@ pub(crate) fn difference(from: &Value, to: &Value) -> Option<Value> {
 }
 
 /// Applies a JSON merge patch (RFC 7386).
-pub(crate) fn merge(target: &mut Value, patch: &Value) {
+pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         target.clone_from(patch);
         return;
@@ -325,12 +328,12 @@ impl Conditions {
 
     pub fn set(&mut self, kind: &str, status: &str, reason: &str, message: &str, now: &str) {
         let old = self.0.iter().position(|item| text(item, "type") == kind);
-        let said = |item: &Value| {
+        let is_same = |item: &Value| {
             [("status", status), ("reason", reason), ("message", message)]
                 .iter()
                 .all(|(key, value)| text(item, key) == *value)
         };
-        if old.and_then(|index| self.0.get(index)).is_some_and(said) {
+        if old.and_then(|index| self.0.get(index)).is_some_and(is_same) {
             return;
         }
         let mut new = json!({"type": kind, "status": status});

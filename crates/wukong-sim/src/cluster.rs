@@ -51,7 +51,7 @@ struct Slot {
 pub struct Cluster {
     pub(crate) world: World,
     events: Vec<Event>,
-    told: BTreeSet<(Ref, String)>,
+    reported: BTreeSet<(Ref, String)>,
     slots: BTreeMap<Key, Slot>,
     start: Timestamp,
     tick: u64,
@@ -65,7 +65,7 @@ impl Cluster {
         Self {
             world: World::default(),
             events: Vec::new(),
-            told: BTreeSet::new(),
+            reported: BTreeSet::new(),
             slots: BTreeMap::new(),
             start,
             tick: 0,
@@ -78,7 +78,7 @@ impl Cluster {
     pub fn installed(start: Timestamp, seed: u64, nodes: &[&str]) -> Self {
         let mut cluster = Self::new(start, seed);
         for kind in Kind::ALL {
-            cluster.world.note_served(kind);
+            cluster.world.mark_served(kind);
         }
         for namespace in ["default", "kube-system", KUBEVIRT_NAMESPACE, "cdi"] {
             cluster.put(
@@ -391,7 +391,7 @@ impl Cluster {
                 reason,
                 message,
             } => {
-                if self.told.insert((about.clone(), message.clone())) {
+                if self.reported.insert((about.clone(), message.clone())) {
                     self.events.push(Event {
                         about,
                         by,

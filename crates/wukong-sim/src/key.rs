@@ -8,7 +8,7 @@ use crate::installation::storage::LOCAL_PATH_NAMESPACE;
 use crate::installation::{self, KUBEVIRT_NAMESPACE};
 use crate::kind::{Kind, Ref};
 use crate::world::World;
-use crate::{cdi, kubevirt};
+use crate::{cdi, kubevirt, snapshot};
 
 /// A group of objects that is simulated together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -17,6 +17,8 @@ pub enum Key {
     Disk(String, String),
     /// The VirtualMachine of a name, with its instance and launcher pod.
     Vm(String, String),
+    /// The VirtualMachineSnapshot of a name, with its VolumeSnapshots.
+    Snapshot(String, String),
     /// Any pod that is deleted.
     Pod(String, String),
     /// A storage class, its profile, and what makes its volumes.
@@ -35,6 +37,7 @@ impl Key {
         let (namespace, name) = (at.namespace.clone(), at.name.clone());
         match at.kind {
             Kind::Vm => Self::Vm(namespace, name),
+            Kind::VmSnapshot => Self::Snapshot(namespace, name),
             Kind::Pod => Self::Pod(namespace, name),
             Kind::Node => Self::Node(name),
             Kind::NodePolicy => Self::NodePolicy(name),
@@ -49,6 +52,7 @@ pub fn next(world: &World, key: &Key, moment: &Moment) -> Step {
     match key {
         Key::Disk(namespace, name) => cdi::next(world, namespace, name, moment),
         Key::Vm(namespace, name) => kubevirt::next(world, namespace, name, moment),
+        Key::Snapshot(namespace, name) => snapshot::next(world, namespace, name, moment),
         Key::Pod(namespace, name) => kubevirt::next_pod(world, namespace, name),
         Key::Class(name) => installation::storage::next(world, name, moment),
         Key::Node(name) => installation::node::next(world, name, moment),
@@ -73,7 +77,18 @@ pub fn concerned(world: &World, at: &Ref, object: &Value) -> Vec<Key> {
             keys.push(Key::Disk(namespace, name));
             keys
         }
-        Kind::Vm | Kind::Vmi => vec![Key::Vm(namespace, name)],
+        Kind::Vm => {
+            let mut keys = snapshots(world, &namespace);
+            keys.push(Key::Vm(namespace, name));
+            keys
+        }
+        Kind::Vmi => vec![Key::Vm(namespace, name)],
+        Kind::VmSnapshot => {
+            let mut keys = snapshots(world, &namespace);
+            keys.push(Key::Snapshot(namespace, name));
+            keys
+        }
+        Kind::VolumeSnapshot => snapshots(world, &namespace),
         Kind::Migration => vec![Key::Vm(
             namespace,
             object.at("spec.vmiName").text().to_owned(),
@@ -161,6 +176,13 @@ fn vms_of(world: &World, namespace: &str, concerned: impl Fn(&Field<'_>) -> bool
         .list(Kind::Vm, namespace)
         .filter(concerned)
         .map(|vm| Key::Vm(namespace.to_owned(), vm.child("metadata").name().to_owned()))
+        .collect()
+}
+
+/// The keys of all snapshots of VMs in a namespace: one locks the VM of another.
+fn snapshots(world: &World, namespace: &str) -> Vec<Key> {
+    let all = world.list(Kind::VmSnapshot, namespace);
+    all.map(|it| Key::Snapshot(namespace.to_owned(), it.child("metadata").name().to_owned()))
         .collect()
 }
 

@@ -51,15 +51,19 @@ pub enum Kind {
     StorageProfile,
     /// A VirtualMachine.
     Vm,
+    /// A VirtualMachineSnapshot.
+    VmSnapshot,
     /// A VirtualMachineInstance.
     Vmi,
+    /// A VolumeSnapshot of a CSI driver.
+    VolumeSnapshot,
     /// A Wukong: its annotation names scenarios for all that belongs to it.
     Wukong,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::Cdi,
         Self::Claim,
         Self::ConfigMap,
@@ -83,7 +87,9 @@ impl Kind {
         Self::StorageClass,
         Self::StorageProfile,
         Self::Vm,
+        Self::VmSnapshot,
         Self::Vmi,
+        Self::VolumeSnapshot,
         Self::Wukong,
     ];
 
@@ -151,6 +157,18 @@ impl Kind {
                 "storageprofiles",
             ),
             Self::Vm => ("kubevirt.io", "v1", "VirtualMachine", "virtualmachines"),
+            Self::VmSnapshot => (
+                "snapshot.kubevirt.io",
+                "v1beta1",
+                "VirtualMachineSnapshot",
+                "virtualmachinesnapshots",
+            ),
+            Self::VolumeSnapshot => (
+                "snapshot.storage.k8s.io",
+                "v1",
+                "VolumeSnapshot",
+                "volumesnapshots",
+            ),
             Self::Vmi => (
                 "kubevirt.io",
                 "v1",

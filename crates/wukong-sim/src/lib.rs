@@ -14,6 +14,7 @@ mod quantity;
 pub mod reality;
 pub mod scenario;
 mod scheduler;
+pub(crate) mod snapshot;
 mod storage;
 #[cfg(test)]
 mod testing;

@@ -41,10 +41,10 @@ pub fn refuse(pod: &Field<'_>, message: String, moment: &Moment) -> Vec<Change> 
     );
     let mut status = pod.child("status").value().clone();
     put(&mut status, ["conditions"], conditions.into_value());
-    let told = Change::warning(BY, Kind::Pod, pod, "FailedScheduling", message);
+    let warning = Change::warning(BY, Kind::Pod, pod, "FailedScheduling", message);
     Change::status(BY, Kind::Pod, pod, &status)
         .into_iter()
-        .chain([told])
+        .chain([warning])
         .collect()
 }
 

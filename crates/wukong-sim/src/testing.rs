@@ -52,7 +52,7 @@ impl Sim {
     }
 
     /// Whether an event says this.
-    pub fn was_told(&self, text: &str) -> bool {
+    pub fn was_reported(&self, text: &str) -> bool {
         self.events()
             .iter()
             .any(|event| format!("{}: {}", event.reason, event.message).contains(text))

@@ -42,7 +42,7 @@ impl World {
     }
 
     /// Notes that the API server serves a kind.
-    pub fn note_served(&mut self, kind: Kind) {
+    pub fn mark_served(&mut self, kind: Kind) {
         self.served.insert(kind);
     }
 
@@ -53,7 +53,7 @@ impl World {
 
     /// Stores an object, unless it has a newer version. Returns whether the object changed.
     pub fn insert(&mut self, key: Ref, object: Value) -> bool {
-        let newer = |old: &Arc<Value>| version(&object) > version(old) || uid(&object) != uid(old);
+        let newer = |old: &Arc<Value>| version(&object) > version(old);
         if self.objects.get(&key).is_some_and(|old| !newer(old)) {
             return false;
         }
@@ -99,8 +99,4 @@ fn version(object: &Value) -> u64 {
     version
         .and_then(|version| version.parse().ok())
         .unwrap_or_default()
-}
-
-fn uid(object: &Value) -> Option<&str> {
-    object.pointer("/metadata/uid").and_then(Value::as_str)
 }

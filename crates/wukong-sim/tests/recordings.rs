@@ -67,11 +67,11 @@ fn differences(recording: &Recording) -> Vec<String> {
     let mut replay = Replay::start(&recording.given);
     let words = |text: &String| shown::normal(text);
     if let Some(refused) = &recording.refused {
-        let said = replay.refusal.as_deref().map(shown::normal);
-        return if said == Some(words(refused)) {
+        let answer = replay.refusal.as_deref().map(shown::normal);
+        return if answer == Some(words(refused)) {
             Vec::new()
         } else {
-            vec![format!("refused with {said:?}")]
+            vec![format!("refused with {answer:?}")]
         };
     }
     let mut wanted = recording

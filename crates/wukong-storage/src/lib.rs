@@ -6,4 +6,4 @@ mod expansion;
 mod plan;
 
 pub use expansion::{Expansion, expansion};
-pub use plan::{Context, Existing, Planned, PlannedDisk, plan};
+pub use plan::{Context, Existing, Made, Planned, PlannedDisk, new_generation, plan};

@@ -14,8 +14,19 @@ use wukong_api::{Bytes, ValidatedWukong, labels};
 
 use crate::data_volume::{Content, DataVolume, DataVolumeSpec, Storage};
 
+/// What a DataVolume has besides what the spec of its disk says.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Made {
+    /// The source of a later generation; `None`: the source in the spec.
+    pub source: Option<Source>,
+    /// The WukongRestore that made it.
+    pub restore: Option<String>,
+    /// Number of its latest use ([`labels::ACTIVATION`]).
+    pub activation: Option<u32>,
+}
+
 /// Objects that exist under the name of a disk's claim.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Existing {
     /// Neither a DataVolume nor a claim.
     #[default]
@@ -24,6 +35,8 @@ pub enum Existing {
     DataVolume {
         /// The size in its `spec.storage`, as it was created.
         size: Bytes,
+        /// What it has besides.
+        made: Made,
     },
     /// A claim without a DataVolume.
     Claim {
@@ -84,15 +97,17 @@ pub fn plan<'a>(wukong: &'a ValidatedWukong, context: &Context<'_>) -> Vec<Plann
         let existing = context
             .existing
             .get(&disk.name)
-            .copied()
+            .cloned()
             .unwrap_or_default();
         match existing {
             _ if matches!(disk.source, Source::Existing(_)) => Planned::Adopted,
-            Existing::DataVolume { size } => Planned::DataVolume(data_volume(wukong, disk, size)),
+            Existing::DataVolume { size, made } => {
+                Planned::DataVolume(data_volume(wukong, disk, size, &made))
+            }
             Existing::Claim { size, ours: true } => Planned::Claim(claim(wukong, disk, size)),
             Existing::Claim { ours: false, .. } => Planned::Adopted,
             Existing::Nothing if context.cdi || disk.source != Source::Blank => {
-                Planned::DataVolume(data_volume(wukong, disk, disk.size))
+                Planned::DataVolume(data_volume(wukong, disk, disk.size, &Made::default()))
             }
             Existing::Nothing => Planned::Claim(claim(wukong, disk, disk.size)),
         }
@@ -116,17 +131,26 @@ pub fn plan<'a>(wukong: &'a ValidatedWukong, context: &Context<'_>) -> Vec<Plann
 /// It never asks CDI to bind at once (`cdi.kubevirt.io/storage.bind.immediate.requested`), not even for a VM that is not
 /// started: a class that waits for the first consumer would then choose a node without regard to what the VM asks of
 /// its node. Such an import begins when the VM is first started.
-fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> DataVolume {
+fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes, made: &Made) -> DataVolume {
+    let mut annotations = BTreeMap::from([(labels::GUEST_SIZE.to_owned(), size.to_string())]);
+    let optional = [
+        (labels::RESTORE, made.restore.clone()),
+        (
+            labels::ACTIVATION,
+            made.activation.map(|number| number.to_string()),
+        ),
+    ];
+    for (key, value) in optional {
+        annotations.extend(value.map(|value| (key.to_owned(), value)));
+    }
+    let source = made.source.as_ref().unwrap_or(&disk.source);
     DataVolume {
         metadata: ObjectMeta {
-            annotations: Some(BTreeMap::from([(
-                labels::GUEST_SIZE.to_owned(),
-                size.to_string(),
-            )])),
+            annotations: Some(annotations),
             ..metadata(wukong, disk)
         },
         spec: DataVolumeSpec {
-            content: Content::of(&disk.source, &wukong.identity.namespace),
+            content: Content::of(source, &wukong.identity.namespace),
             storage: Storage {
                 access_modes: disk.access_modes.clone(),
                 resources: request(size),
@@ -135,6 +159,25 @@ fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes) -> DataVolume
             },
         },
     }
+}
+
+/// The DataVolume of a new generation of a disk: a copy of this source, of the size in the spec. It is not in use until the VM
+/// names it.
+pub fn new_generation(
+    wukong: &ValidatedWukong,
+    disk: &Disk,
+    generation: u32,
+    source: Source,
+    restore: &str,
+) -> DataVolume {
+    let mut later = disk.clone();
+    later.generation = Some(generation);
+    let made = Made {
+        source: Some(source),
+        restore: Some(restore.to_owned()),
+        activation: None,
+    };
+    data_volume(wukong, &later, disk.size, &made)
 }
 
 /// The plain claim of an empty disk.
@@ -166,7 +209,11 @@ fn metadata(wukong: &ValidatedWukong, disk: &Disk) -> ObjectMeta {
     ObjectMeta {
         name: Some(wukong.claim_name(disk)),
         namespace: Some(identity.namespace.clone()),
-        labels: Some(labels::of_disk(&identity.name, &disk.name)),
+        labels: Some(labels::of_generation(
+            &identity.name,
+            &disk.name,
+            disk.generation.unwrap_or(1),
+        )),
         owner_references: owner,
         ..ObjectMeta::default()
     }

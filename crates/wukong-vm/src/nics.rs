@@ -1,10 +1,10 @@
 //! NICs and their networks.
 
-use wukong_api::spec::{NetworkType, NicModel};
+use wukong_api::spec::{LinkState, NetworkType};
 use wukong_api::validated::Nic;
 use wukong_api::{Mac, ValidatedWukong, names};
 
-use crate::virtual_machine::{Binding, Interface, Network, NetworkSource};
+use crate::virtual_machine::{Binding, Interface, InterfaceState, Network, NetworkSource};
 
 /// Name of the binding plugin for macvtap devices, as KubeVirt's documentation registers it. (Its built-in macvtap
 /// binding is gone since 1.8.)
@@ -14,13 +14,7 @@ const MACVTAP: &str = "macvtap";
 pub(crate) fn nics(wukong: &ValidatedWukong, secondary: &[&Nic]) -> Vec<(Interface, Network)> {
     let pod = wukong.pod_nic.map(|mac| {
         let binding = Binding::Masquerade {};
-        pair(
-            names::POD_NETWORK,
-            mac,
-            None,
-            binding,
-            NetworkSource::Pod {},
-        )
+        pair(names::POD_NETWORK, mac, binding, NetworkSource::Pod {})
     });
     let secondary = secondary.iter().map(|nic| {
         let network_name = nic.attachment.name().to_owned();
@@ -28,9 +22,22 @@ pub(crate) fn nics(wukong: &ValidatedWukong, secondary: &[&Nic]) -> Vec<(Interfa
             network_name,
             default: nic.primary.then_some(true),
         };
-        pair(&nic.name, nic.mac, nic.model, binding(nic.kind), source)
+        let (interface, network) = pair(&nic.name, nic.mac, binding(nic.kind), source);
+        let interface = Interface {
+            model: nic.model,
+            state: nic.link_state.map(state),
+            ..interface
+        };
+        (interface, network)
     });
     pod.into_iter().chain(secondary).collect()
+}
+
+fn state(link: LinkState) -> InterfaceState {
+    match link {
+        LinkState::Up => InterfaceState::Up,
+        LinkState::Down => InterfaceState::Down,
+    }
 }
 
 fn binding(kind: NetworkType) -> Binding {
@@ -44,17 +51,12 @@ fn binding(kind: NetworkType) -> Binding {
     }
 }
 
-fn pair(
-    name: &str,
-    mac: Mac,
-    model: Option<NicModel>,
-    binding: Binding,
-    source: NetworkSource,
-) -> (Interface, Network) {
+fn pair(name: &str, mac: Mac, binding: Binding, source: NetworkSource) -> (Interface, Network) {
     let interface = Interface {
         name: name.to_owned(),
         mac_address: mac.to_string(),
-        model,
+        model: None,
+        state: None,
         binding,
     };
     let network = Network {

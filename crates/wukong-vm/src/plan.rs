@@ -43,16 +43,7 @@ pub fn virtual_machine(wukong: &ValidatedWukong, inputs: &Inputs) -> VirtualMach
             name: Some(identity.name.clone()),
             namespace: Some(identity.namespace.clone()),
             labels: Some(with(labels::of_child(&identity.name), &wukong.labels)),
-            annotations: Some(with(
-                BTreeMap::from([
-                    (labels::POWER_WISH.to_owned(), inputs.power_wish.to_owned()),
-                    (
-                        labels::CLOUD_INIT_HASH.to_owned(),
-                        inputs.cloud_init_hash.to_owned(),
-                    ),
-                ]),
-                &wukong.annotations,
-            )),
+            annotations: Some(with(own_annotations(wukong, inputs), &wukong.annotations)),
             owner_references: Some(vec![owner_reference(identity)]),
             ..ObjectMeta::default()
         },
@@ -64,6 +55,26 @@ pub fn virtual_machine(wukong: &ValidatedWukong, inputs: &Inputs) -> VirtualMach
             },
         },
     }
+}
+
+fn own_annotations(wukong: &ValidatedWukong, inputs: &Inputs) -> BTreeMap<String, String> {
+    let mut annotations = BTreeMap::from([
+        (labels::POWER_WISH.to_owned(), inputs.power_wish.to_owned()),
+        (
+            labels::CLOUD_INIT_HASH.to_owned(),
+            inputs.cloud_init_hash.to_owned(),
+        ),
+    ]);
+    let mut generations: Vec<String> = wukong
+        .disks
+        .iter()
+        .filter_map(|disk| Some(format!("{}={}", disk.name, disk.generation?)))
+        .collect();
+    generations.sort();
+    if !generations.is_empty() {
+        annotations.insert(labels::DISK_GENERATIONS.to_owned(), generations.join(","));
+    }
+    annotations
 }
 
 fn template_metadata(wukong: &ValidatedWukong) -> TemplateMetadata {

@@ -270,9 +270,24 @@ pub struct Interface {
     /// Device model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<NicModel>,
+    /// State of its link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<InterfaceState>,
     /// How it is tied to the network.
     #[serde(flatten)]
     pub binding: Binding,
+}
+
+/// State of a NIC.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InterfaceState {
+    /// The link is up.
+    Up,
+    /// The link is down.
+    Down,
+    /// The NIC is being unplugged.
+    Absent,
 }
 
 /// How a NIC is tied to its network.

@@ -92,6 +92,10 @@ pub fn operator(
         remap(build, "/build"),
     ];
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned()];
+    // Half a MiB of relocations takes a few KiB. Debian's linker for arm64 does not know the option.
+    if target.starts_with("x86_64-") {
+        flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    }
     flags.extend(
         moved
             .iter()

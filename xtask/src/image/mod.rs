@@ -2,7 +2,6 @@
 
 mod build;
 mod oci;
-mod sbom;
 
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use std::{fs, thread};
 use anyhow::{Context, ensure};
 use sha2::{Digest, Sha256};
 
-use crate::generated;
+use crate::{generated, sbom};
 use build::Arch;
 use oci::Image;
 

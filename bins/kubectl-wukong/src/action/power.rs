@@ -57,34 +57,57 @@ impl DesiredPower {
     }
 }
 
-/// Sets the power state in the Wukong.
-///
-/// The operator enforces a power state once. Then other tools may start and stop the VM. If the operator has enforced
-/// this power state before, KubeVirt is called as well.
+/// A power state that was requested.
+pub struct Requested {
+    goal: Goal,
+    /// What its user has to know.
+    pub notes: Vec<String>,
+}
+
+/// Sets the power state in the Wukong, and waits for it with `--wait`.
 pub async fn set(
     args: &ActionArgs,
     cluster: &ClusterArgs,
     power: DesiredPower,
 ) -> anyhow::Result<Exit> {
     let cluster = cluster.connect().await?;
-    let wukong = cluster.wukong(&args.name).await?;
+    let Some(requested) = request(&cluster, &args.name, power).await? else {
+        output::print(&format!("{}: is not paused\n", args.name))?;
+        return Ok(Exit::Done);
+    };
+    for note in &requested.notes {
+        output::note(&format!("note: {note}"));
+    }
+    args.finish(&cluster, requested.goal, power.requested())
+        .await
+}
+
+/// Sets the power state in the Wukong; `None` if a VM that is not paused is to be resumed.
+///
+/// The operator enforces a power state once. Then other tools may start and stop the VM. If the operator has enforced
+/// this power state before, KubeVirt is called as well.
+pub async fn request(
+    cluster: &Cluster,
+    name: &str,
+    power: DesiredPower,
+) -> anyhow::Result<Option<Requested>> {
+    let wukong = cluster.wukong(name).await?;
     if power == DesiredPower::Unpause && !is_paused(&wukong) {
-        let paused = kubevirt::instance(&cluster, &args.name)
+        let paused = kubevirt::instance(cluster, name)
             .await?
             .is_some_and(|instance| instance.paused);
         if !paused {
-            output::print(&format!("{}: is not paused\n", args.name))?;
-            return Ok(Exit::Done);
+            return Ok(None);
         }
     }
-    let enforced = enforced_power(&cluster, &args.name).await?;
-    let patched = patch(&cluster, &args.name, power.state()).await?;
+    let enforced = enforced_power(cluster, name).await?;
+    let patched = patch(cluster, name, power.state()).await?;
+    let mut notes = Vec::new();
     if wukong.spec.power_state != Some(power.state()) {
         for manager in power_managers(&wukong).filter(|manager| *manager != FIELD_MANAGER) {
-            output::note(&format!(
-                "note: {manager} manages spec.powerState of {}: its next apply conflicts or restores its own value; \
-                 change the manifest as well",
-                args.name
+            notes.push(format!(
+                "{manager} manages spec.powerState of {name}: its next apply conflicts or restores its own value; \
+                 change the manifest as well"
             ));
         }
     }
@@ -92,11 +115,11 @@ pub async fn set(
     if was_enforced(&patched, enforced.as_deref()) {
         let (on, call) = power.call();
         // A conflict means that the VM is in this state already.
-        if let Outcome::Accepted = subresource::call(&cluster, on, &args.name, call).await? {
+        if let Outcome::Accepted = subresource::call(cluster, on, name, call).await? {
             goal = goal.after_a_call();
         }
     }
-    args.finish(&cluster, goal, power.requested()).await
+    Ok(Some(Requested { goal, notes }))
 }
 
 fn is_paused(wukong: &Wukong) -> bool {

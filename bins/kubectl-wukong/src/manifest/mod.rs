@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
 
-pub use read::{Defaults, Refused, documents, is_policy, policy, read};
+pub use read::{Defaults, Refused, documents, is_policy, of_document, policy, read};
 
 /// Flags that name manifests and the settings of the operator.
 #[derive(Clone, Debug, clap::Args)]

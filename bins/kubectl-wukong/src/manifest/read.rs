@@ -61,7 +61,7 @@ pub fn read(
                 continue;
             }
             let of = format!("{} in {}", title(&document), shown(file));
-            match manifest(document, defaults, settings) {
+            match of_document(document, defaults, settings) {
                 Ok(manifest) => manifests.push(manifest),
                 Err(problems) => refused.push((of, problems)),
             }
@@ -167,7 +167,11 @@ fn title(document: &Value) -> String {
     format!("Wukong {}", name.unwrap_or("without a name"))
 }
 
-fn manifest(
+/// Reads a Wukong.
+///
+/// # Errors
+/// Every problem of the manifest.
+pub fn of_document(
     mut document: Value,
     defaults: &Defaults<'_>,
     settings: &OperatorSettings,

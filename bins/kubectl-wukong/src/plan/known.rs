@@ -14,7 +14,6 @@ use wukong_engine::facts::{Fact, KubeVirtFact, VirtualMachineInstanceFact};
 use crate::action::{FIELD_MANAGER, power_managers};
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Manifest};
-use crate::output;
 use crate::survey::Survey;
 
 /// Source of the stored objects.
@@ -75,13 +74,14 @@ impl Known {
         }
     }
 
-    /// Returns the addresses of all Wukongs.
+    /// Returns the addresses of the Wukongs that share one with a manifest.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn addresses(&self) -> anyhow::Result<Environment> {
+    pub async fn addresses(&self, manifests: &[Manifest]) -> anyhow::Result<Environment> {
+        let wukongs: Vec<&Wukong> = manifests.iter().map(|manifest| &manifest.wukong).collect();
         let survey = match self {
-            Self::Cluster(cluster) => Survey::of_wukongs(cluster).await?,
+            Self::Cluster(cluster) => Survey::of_addresses(cluster, &wukongs).await?,
             Self::Dump(objects) => Survey::of_objects(objects),
         };
         Ok(Environment {
@@ -96,11 +96,6 @@ impl Known {
             Self::Cluster(cluster) => first_kubevirt(cluster).await,
             Self::Dump(objects) => of_kind(objects, "KubeVirt").next().cloned(),
         };
-        if kubevirt.is_none() {
-            output::note(
-                "note: cannot read KubeVirt's configuration; assuming its default, vmRolloutStrategy: LiveUpdate",
-            );
-        }
         kubevirt.as_ref().map(KubeVirtFact::project)
     }
 

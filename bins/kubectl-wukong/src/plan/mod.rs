@@ -7,17 +7,18 @@ mod view;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use wukong_api::{ConditionType, ValidatedWukong, Wukong};
+use wukong_api::{ConditionType, OperatorSettings, ValidatedWukong, Wukong};
 use wukong_engine::changes::{self, Class, RunningVm};
 use wukong_engine::diagnosis::{CheckStatus, preflight};
 use wukong_engine::environment::Environment;
 
-use crate::cluster::ClusterArgs;
+use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::manifest::{self, Defaults, FileArgs, Manifest};
 use crate::output::{self, Format};
 use known::Known;
-use planned::{Conflict, Listed, Plan};
+pub use planned::Plan;
+use planned::{Conflict, Listed};
 
 /// Show the changes that a manifest would make, and their effect on the running VM.
 ///
@@ -74,8 +75,13 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     };
     let manifests = manifest::read(&args.manifests.files, &defaults, &settings)?;
     let kubevirt = known.kubevirt().await;
+    if kubevirt.is_none() {
+        output::note(
+            "note: cannot read KubeVirt's configuration; assuming its default, vmRolloutStrategy: LiveUpdate",
+        );
+    }
     let rollout = RunningVm::new(kubevirt.as_ref(), None).rollout;
-    let addresses = known.addresses().await?;
+    let addresses = known.addresses(&manifests).await?;
     let mut plans = Vec::new();
     for manifest in manifests {
         let stored = known.wukong(&manifest).await?;
@@ -98,6 +104,36 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     Ok(exit(&plans))
 }
 
+/// Plans an edit of the stored Wukong, as the whole new manifest: a power state that it does not have is removed.
+///
+/// # Errors
+/// The API server cannot be reached, or the edit is invalid.
+pub async fn of_edit(
+    cluster: Cluster,
+    manifest: Manifest,
+    mut stored: Option<Wukong>,
+    settings: &OperatorSettings,
+) -> anyhow::Result<Plan> {
+    if let Some(stored) = &mut stored {
+        stored.metadata.managed_fields = None;
+    }
+    let known = Known::from_cluster(cluster);
+    let kubevirt = known.kubevirt().await;
+    let manifests = [manifest];
+    let addresses = known.addresses(&manifests).await?;
+    let [manifest] = manifests;
+    let instance = match stored {
+        Some(_) => known.instance(&manifest).await,
+        None => None,
+    };
+    let conflicts = conflicts(&addresses, &manifest);
+    let vm = RunningVm::new(kubevirt.as_ref(), instance.as_ref());
+    Ok(Plan {
+        conflicts,
+        ..plan(manifest, stored, vm, settings)?
+    })
+}
+
 fn exit(plans: &[Plan]) -> Exit {
     let mut changes = plans.iter().flat_map(|plan| &plan.changes);
     if changes.any(|change| change.class == Class::Refused) {
@@ -116,7 +152,7 @@ fn plan(
     manifest: Manifest,
     stored: Option<Wukong>,
     vm: RunningVm,
-    settings: &wukong_api::OperatorSettings,
+    settings: &OperatorSettings,
 ) -> anyhow::Result<Plan> {
     let identity = &manifest.validated.identity;
     let (namespace, name) = (identity.namespace.clone(), identity.name.clone());

@@ -1,32 +1,35 @@
 //! A survey: everything that the rules read, from the cluster or from a file.
 
+mod about;
+mod addresses;
 mod children;
 mod kept;
 mod named;
-mod parts;
-mod source;
+mod read;
+mod reduce;
+mod rivals;
+mod scope;
+mod trim;
 
 use futures::stream::{self, StreamExt};
-use kube::Api;
-use kube::api::{DynamicObject, ListParams};
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::Wukong;
-use wukong_engine::catalogue::{self, StoreOf, Visitor, Watched};
-use wukong_engine::environment::{Environment, is_provisioner};
-use wukong_engine::facts::Fact;
-use wukong_engine::store::{Presence, Store};
+use wukong_engine::catalogue::{self, Reader, StoreOf, Visitor, Watched};
+use wukong_engine::environment::{Environment, is_in_cluster, is_provisioner};
+use wukong_engine::facts::{Fact, Presence, StorageClassFact, Store};
 use wukong_engine::world::World;
 
-use crate::cluster::{Cluster, denied, unseen};
+use crate::cluster::Cluster;
+use crate::items::Selection;
+use about::{any, name, namespace};
 pub use kept::{Kept, is_known};
-use source::{
-    CHILDREN, DEPLOYMENTS, MUTATING, NAMED, NAMESPACES, SERVICES, SOURCES, Scope, Source,
-    VALIDATING, VOLUMES,
-};
+use read::{AT_ONCE, Part, Wanted, presence, read};
+pub use scope::kind;
+use scope::{CLASSES, PODS, Scope, WUKONGS};
 
-/// How many kinds are read at the same time.
-const AT_ONCE: usize = 8;
+/// Labels of pods that are not of VMs: their number does not grow with VMs.
+const OF_NO_VM: &str = "!kubevirt.io,!cdi.kubevirt.io";
 
 /// The objects of the kinds that the rules read.
 #[derive(Debug, Default)]
@@ -34,41 +37,39 @@ pub struct Survey {
     parts: Vec<Part>,
 }
 
-/// The objects of one kind.
-#[derive(Debug)]
-struct Part {
-    plural: &'static str,
-    presence: Presence,
-    objects: Vec<Value>,
-}
-
 impl Survey {
-    /// Reads the cluster. Quotas and limits are those of the cluster's namespace. A kind that does not exist
-    /// or may not be read is recorded as such.
+    /// Reads the cluster, and the Wukongs that have an address of one of `wukongs`. Quotas and limits are those of the cluster's
+    /// namespace. A kind that does not exist or may not be read is recorded as such.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn of_cluster(cluster: &Cluster) -> anyhow::Result<Self> {
-        let parts: Vec<anyhow::Result<Part>> = stream::iter(SOURCES.iter())
-            .map(|source| read(cluster, source))
-            .buffered(AT_ONCE)
-            .collect()
-            .await;
-        Ok(Self {
-            parts: parts.into_iter().collect::<anyhow::Result<_>>()?,
-        })
+    pub async fn of_cluster(cluster: &Cluster, wukongs: &[&Wukong]) -> anyhow::Result<Self> {
+        // In a vector, they are futures that another thread may continue.
+        let rows: Vec<_> = scope::of_cluster()
+            .map(|(row, scope)| of_row(cluster, row, scope))
+            .collect();
+        let (parts, rivals) = futures::join!(
+            stream::iter(rows)
+                .buffered(AT_ONCE)
+                .collect::<Vec<anyhow::Result<Part>>>(),
+            addresses::rivals(cluster, wukongs)
+        );
+        let mut parts = parts.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
+        parts.extend(rivals?);
+        let mut survey = Self { parts };
+        survey.read_provisioners(cluster).await?;
+        Ok(survey)
     }
 
-    /// Reads the Wukongs only.
+    /// Reads only the Wukongs that have an address of one of these.
     ///
     /// # Errors
     /// The API server cannot be reached.
-    pub async fn of_wukongs(cluster: &Cluster) -> anyhow::Result<Self> {
-        let mut parts = Vec::new();
-        for source in SOURCES.iter().filter(|source| source.kind == "Wukong") {
-            parts.push(read(cluster, source).await?);
-        }
-        Ok(Self { parts })
+    pub async fn of_addresses(cluster: &Cluster, wukongs: &[&Wukong]) -> anyhow::Result<Self> {
+        let parts = addresses::rivals(cluster, wukongs).await?;
+        Ok(Self {
+            parts: parts.into_iter().collect(),
+        })
     }
 
     /// Reads the objects of the cluster's namespace; they replace those of another namespace.
@@ -76,37 +77,43 @@ impl Survey {
     /// # Errors
     /// The API server cannot be reached.
     pub async fn read_namespace(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
-        for source in SOURCES
-            .iter()
-            .filter(|source| source.scope == Scope::Namespace)
-        {
-            let part = read(cluster, source).await?;
-            self.parts.retain(|known| known.plural != part.plural);
-            self.parts.push(part);
+        for (row, scope) in scope::of_cluster().filter(|(_, scope)| *scope == Scope::Namespace) {
+            self.put(of_row(cluster, row, scope).await?);
         }
+        Ok(())
+    }
+
+    /// Reads the pods of provisioners that are no CSI drivers, where a class has one. Only their names identify them, and the
+    /// API server cannot select by part of a name: so the metadata of the pods of no VM is read.
+    async fn read_provisioners(&mut self, cluster: &Cluster) -> anyhow::Result<()> {
+        let classes = self.facts::<StorageClassFact>(CLASSES, any);
+        if !classes
+            .iter()
+            .any(|class| is_in_cluster(&class.provisioner))
+        {
+            return Ok(());
+        }
+        let selection = Selection {
+            labels: Some(OF_NO_VM.into()),
+            ..Selection::default()
+        };
+        let found = read::by_name(cluster, PODS, &selection, |pod| is_provisioner(&pod.name));
+        let found = found.await?;
+        self.add(found);
         Ok(())
     }
 
     /// Returns the survey of a dump. A kind without objects is unknown: the dump may not include it.
     pub fn of_objects(objects: &[Value]) -> Self {
-        let sources = CHILDREN
-            .iter()
-            .chain(SOURCES.iter())
-            .chain(NAMED.iter().copied());
-        let parts = sources.map(|source| {
-            let of_kind = |object: &&Value| source.is_kind_of(object);
+        let rows = catalogue::all(Reader::Plugin).into_iter();
+        let parts = rows.map(|row| {
+            let of_kind = |object: &&Value| scope::is_kind_of(row, object);
             let found: Vec<Value> = objects.iter().filter(of_kind).cloned().collect();
-            // One kind of a project implies its other kinds. Every cluster has those of Kubernetes.
-            let known = match source.scope {
-                Scope::Kind => objects.iter().any(|object| source.is_group_of(object)),
-                _ => !found.is_empty(),
-            };
             Part {
-                plural: source.plural,
-                presence: if known {
-                    Presence::Served
-                } else {
-                    Presence::Unknown
+                plural: row.plural,
+                presence: match found.is_empty() {
+                    true => Presence::Unknown,
+                    false => Presence::Served,
                 },
                 objects: found,
             }
@@ -127,28 +134,15 @@ impl Survey {
             survey: self,
             world: World::default(),
         };
-        catalogue::visit(&mut fill);
+        catalogue::visit(Reader::Plugin, &mut fill);
         let mut world = fill.world;
         world.update_environment();
-        self.fill(&mut world.volumes, VOLUMES, any);
-        self.fill(&mut world.vm_snapshots, "virtualmachinesnapshots", any);
-        self.fill(&mut world.vm_restores, "virtualmachinerestores", any);
-        self.fill(
-            &mut world.migrations,
-            "virtualmachineinstancemigrations",
-            any,
-        );
         let environment = &mut world.environment;
-        self.fill(&mut environment.namespaces, NAMESPACES, any);
-        self.fill(&mut environment.deployments, DEPLOYMENTS, any);
-        self.fill(&mut environment.services, SERVICES, any);
-        self.fill(&mut environment.validating_webhooks, VALIDATING, any);
-        self.fill(&mut environment.mutating_webhooks, MUTATING, any);
-        self.fill(&mut environment.provisioner_pods, "pods", |pod| {
+        self.fill(&mut environment.provisioner_pods, PODS, |pod| {
             is_provisioner(name(pod))
         });
-        match self.presence("wukongs") {
-            Presence::Served => drop(environment.addresses.replace(&self.wukongs())),
+        match self.presence(WUKONGS) {
+            Presence::Served => drop(environment.addresses.replace(self.wukongs())),
             other => environment.addresses.clear(other),
         }
         world
@@ -156,10 +150,7 @@ impl Survey {
 
     /// The Wukongs, those that this version can read.
     fn wukongs(&self) -> Vec<Wukong> {
-        let objects = self
-            .part("wukongs")
-            .into_iter()
-            .flat_map(|part| &part.objects);
+        let objects = self.objects(WUKONGS);
         objects
             .filter_map(|object| Wukong::deserialize(object).ok())
             .collect()
@@ -169,20 +160,65 @@ impl Survey {
         self.parts.iter().find(|part| part.plural == plural)
     }
 
+    fn objects(&self, plural: &str) -> impl Iterator<Item = &Value> {
+        self.part(plural).into_iter().flat_map(|part| &part.objects)
+    }
+
+    /// Returns the objects of a kind.
+    pub fn of_kind(&self, name: &str) -> impl Iterator<Item = &Value> {
+        kind(name)
+            .into_iter()
+            .flat_map(|row| self.objects(row.plural))
+    }
+
+    /// Returns an object; the namespace of one without a namespace is empty.
+    pub fn object(&self, kind: &str, namespace: &str, name: &str) -> Option<&Value> {
+        let is =
+            |object: &&Value| about::name(object) == name && about::namespace(object) == namespace;
+        self.of_kind(kind).find(is)
+    }
+
     fn presence(&self, plural: &str) -> Presence {
         self.part(plural)
             .map_or(Presence::Unknown, |part| part.presence)
     }
 
-    fn fill<F: Fact>(&self, store: &mut Store<F>, plural: &str, keep: impl Fn(&Value) -> bool) {
-        match self.presence(plural) {
-            Presence::Served => store.replace(self.facts(plural, keep)),
-            other => store.clear(other),
+    /// Replaces the objects of a kind.
+    fn put(&mut self, part: Part) {
+        self.parts.retain(|known| known.plural != part.plural);
+        self.parts.push(part);
+    }
+
+    /// Adds objects of a kind to those that are known.
+    fn add(&mut self, more: Part) {
+        let known = self.parts.iter_mut();
+        let Some(part) = known.into_iter().find(|part| part.plural == more.plural) else {
+            self.parts.push(more);
+            return;
         };
+        let key = |object: &Value| (namespace(object).to_owned(), name(object).to_owned());
+        let known: std::collections::BTreeSet<_> = part.objects.iter().map(key).collect();
+        let new = more.objects.into_iter();
+        part.objects
+            .extend(new.filter(|object| !known.contains(&key(object))));
+    }
+
+    /// Fills a store. Of a kind that may not be read everywhere, some objects may be known.
+    fn fill<F: Fact>(&self, store: &mut Store<F>, plural: &str, keep: impl Fn(&Value) -> bool) {
+        let facts = self.facts(plural, keep);
+        match self.presence(plural) {
+            Presence::Served => drop(store.replace(facts)),
+            other => {
+                store.clear(other);
+                for fact in facts {
+                    store.insert(fact);
+                }
+            }
+        }
     }
 
     fn facts<F: Fact>(&self, plural: &str, keep: impl Fn(&Value) -> bool) -> Vec<F> {
-        let objects = self.part(plural).into_iter().flat_map(|part| &part.objects);
+        let objects = self.objects(plural);
         objects
             .filter(|object| keep(object))
             .map(F::project)
@@ -204,83 +240,18 @@ impl Visitor for Fill<'_> {
     }
 }
 
-fn name(object: &Value) -> &str {
-    object
-        .pointer("/metadata/name")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-fn any(_: &Value) -> bool {
-    true
-}
-
-fn namespace(object: &Value) -> &str {
-    object
-        .pointer("/metadata/namespace")
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
-async fn read(cluster: &Cluster, source: &'static Source) -> anyhow::Result<Part> {
-    let part = |presence, objects| Part {
-        plural: source.plural,
-        presence,
-        objects,
-    };
-    if source.scope == Scope::Kind {
-        let presence = match serves(cluster, source).await {
-            Ok(true) => Presence::Served,
-            Ok(false) => Presence::Missing,
-            Err(error) => unseen(error)?,
-        };
-        return Ok(part(presence, Vec::new()));
+/// Reads the objects of a row of the catalogue.
+async fn of_row(cluster: &Cluster, row: &'static Watched, scope: Scope) -> anyhow::Result<Part> {
+    if scope == Scope::Kind {
+        return presence(cluster, row).await;
     }
-    let resource = source.api_resource();
-    let here = || Api::namespaced_with(cluster.client.clone(), &cluster.namespace, &resource);
-    let everywhere = || Api::all_with(cluster.client.clone(), &resource);
-    let listed = match source.scope {
-        Scope::Namespace => list(here()).await,
-        Scope::One(name) => {
-            let one = ListParams::default().fields(&format!("metadata.name={name}"));
-            everywhere().list(&one).await.map(|list| list.items)
-        }
-        Scope::EverywhereElseNamespace => match list(everywhere()).await {
-            Err(error) if denied(&error) == Some(Presence::Forbidden) => list(here()).await,
-            listed => listed,
-        },
-        _ => list(everywhere()).await,
+    let objects = &row.objects;
+    let selection = Selection {
+        namespace: (scope == Scope::Namespace).then(|| cluster.namespace.clone()),
+        labels: objects.label_selector(),
+        fields: objects.field_selector(),
+        ..Selection::default()
     };
-    match listed {
-        Ok(list) => Ok(part(Presence::Served, values(source, list)?)),
-        Err(error) => Ok(part(unseen(error)?, Vec::new())),
-    }
-}
-
-/// Returns objects as JSON, with their type.
-fn values(source: &Source, objects: Vec<DynamicObject>) -> serde_json::Result<Vec<Value>> {
-    let objects = objects.into_iter().map(|mut object| {
-        object.types = Some(kube::core::TypeMeta {
-            api_version: source.api_version(),
-            kind: source.kind.to_owned(),
-        });
-        serde_json::to_value(object)
-    });
-    objects.collect()
-}
-
-async fn list(api: Api<DynamicObject>) -> Result<Vec<DynamicObject>, kube::Error> {
-    Ok(api.list(&ListParams::default()).await?.items)
-}
-
-/// Returns whether the API server serves the kind. Every authenticated user may read the discovery documents.
-async fn serves(cluster: &Cluster, source: &Source) -> Result<bool, kube::Error> {
-    let found = cluster
-        .client
-        .list_api_group_resources(&source.api_version())
-        .await?;
-    Ok(found
-        .resources
-        .iter()
-        .any(|resource| resource.name == source.plural))
+    let kept = |object: &Value| objects.has(object);
+    read(cluster, row.plural, vec![Wanted::List(selection)], kept).await
 }

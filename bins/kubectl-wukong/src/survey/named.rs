@@ -2,20 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use futures::stream::{self, StreamExt};
-use kube::Api;
-use kube::api::{DynamicObject, ListParams};
-use serde_json::Value;
 use wukong_api::{Wukong, names};
-use wukong_engine::facts::{ClaimFact, WebhookConfigurationFact};
-use wukong_engine::store::Presence;
+use wukong_engine::facts::{ClaimFact, Presence, WebhookConfigurationFact};
 
-use super::source::{
-    DEPLOYMENT, MUTATING, MUTATING_WEBHOOK, NAMESPACE, SERVICE, Source, VALIDATING,
-    VALIDATING_WEBHOOK, VOLUME,
-};
-use super::{AT_ONCE, Part, Survey, name, namespace, values};
-use crate::cluster::{Cluster, denied, readable};
+use super::Survey;
+use super::about::{any, identity, name, namespace};
+use super::children::generations;
+use super::read::{Wanted, read};
+use super::scope::{CLAIMS, DEPLOYMENTS, MUTATING, NAMESPACES, SERVICES, VALIDATING, VOLUMES};
+use crate::cluster::Cluster;
+use crate::items::Selection;
 
 /// Labels that the Deployments of KubeVirt, CDI and the operator have.
 const CONTROL_PLANE: [&str; 3] = [
@@ -23,16 +19,6 @@ const CONTROL_PLANE: [&str; 3] = [
     "cdi.kubevirt.io",
     "app.kubernetes.io/name=wukong-operator",
 ];
-
-/// Some objects of a kind.
-enum Wanted {
-    /// The one of this name, in a namespace or in none.
-    One(Option<String>, String),
-    /// Those of a namespace.
-    In(String),
-    /// Those with a label.
-    Labelled(&'static str),
-}
 
 impl Survey {
     /// Reads the objects that the Wukong and the objects of the survey name.
@@ -45,16 +31,18 @@ impl Survey {
         wukong: &Wukong,
     ) -> anyhow::Result<()> {
         let one = |name| Wanted::One(None, name);
+        let all = || vec![Wanted::List(Selection::default())];
         let namespace = vec![one(cluster.namespace.clone())];
-        let volumes: Vec<Wanted> = self.volumes(wukong).into_iter().map(one).collect();
+        let volumes = self.volumes(wukong).into_iter().map(one).collect();
         let (namespace, volumes, validating, mutating) = futures::join!(
-            read(cluster, &NAMESPACE, namespace),
-            read(cluster, &VOLUME, volumes),
-            super::read(cluster, &VALIDATING_WEBHOOK),
-            super::read(cluster, &MUTATING_WEBHOOK),
+            read(cluster, NAMESPACES, namespace, any),
+            read(cluster, VOLUMES, volumes, any),
+            read(cluster, VALIDATING, all(), any),
+            read(cluster, MUTATING, all(), any),
         );
-        self.parts
-            .extend([namespace?, volumes?, validating?, mutating?]);
+        for part in [namespace?, volumes?, validating?, mutating?] {
+            self.put(part);
+        }
 
         let services = self.webhook_services();
         let mut namespaces: BTreeSet<String> = services
@@ -64,42 +52,44 @@ impl Survey {
         let wanted = services
             .into_iter()
             .map(|(namespace, name)| Wanted::One(Some(namespace), name));
-        let labelled = CONTROL_PLANE.map(Wanted::Labelled).into();
+        let list = |namespace, labels| {
+            Wanted::List(Selection {
+                namespace,
+                labels,
+                ..Selection::default()
+            })
+        };
+        let labelled = CONTROL_PLANE.map(|label| list(None, Some(label.into())));
         let (services, labelled) = futures::join!(
-            read(cluster, &SERVICE, wanted.collect()),
-            read(cluster, &DEPLOYMENT, labelled),
+            read(cluster, SERVICES, wanted.collect(), any),
+            read(cluster, DEPLOYMENTS, labelled.into(), any),
         );
-        let mut deployments = labelled?;
-        self.parts.push(services?);
+        let deployments = labelled?;
+        self.put(services?);
         if deployments.presence == Presence::Forbidden {
             namespaces.extend(self.kubevirt_namespaces());
         }
-        let wanted = namespaces.into_iter().map(Wanted::In).collect();
-        let others = read(cluster, &DEPLOYMENT, wanted).await?;
-        if others.presence == Presence::Served {
-            deployments.presence = Presence::Served;
+        let wanted = namespaces.into_iter();
+        let wanted = wanted.map(|namespace| list(Some(namespace), None));
+        let mut others = read(cluster, DEPLOYMENTS, wanted.collect(), any).await?;
+        if others.presence != Presence::Served {
+            others.presence = deployments.presence;
         }
-        for deployment in others.objects {
-            let known =
-                |other: &Value| (namespace_and_name(other)) == namespace_and_name(&deployment);
-            if !deployments.objects.iter().any(known) {
-                deployments.objects.push(deployment);
-            }
-        }
-        self.parts.push(deployments);
+        self.put(others);
+        self.add(deployments);
         Ok(())
     }
 
     /// Returns the names of the PersistentVolumes of the Wukong's claims.
     pub(super) fn volumes(&self, wukong: &Wukong) -> BTreeSet<String> {
         let claims = claims(wukong);
-        let (namespace, _) = identity(wukong);
-        let of_wukong = self.facts::<ClaimFact>("persistentvolumeclaims", |claim| {
-            claims.contains(name(claim)) && super::namespace(claim) == namespace
+        let (here, _) = identity(wukong);
+        let of_wukong = self.facts::<ClaimFact>(CLAIMS, |claim| {
+            claims.contains(name(claim)) && namespace(claim) == here
         });
         of_wukong
             .into_iter()
-            .filter_map(|claim| claim.volume)
+            .filter_map(|claim| Some(claim.volume?.into()))
             .collect()
     }
 
@@ -107,31 +97,18 @@ impl Survey {
     pub(super) fn webhook_services(&self) -> BTreeSet<(String, String)> {
         let configurations = [VALIDATING, MUTATING]
             .into_iter()
-            .flat_map(|plural| self.facts::<WebhookConfigurationFact>(plural, super::any));
+            .flat_map(|plural| self.facts::<WebhookConfigurationFact>(plural, any));
         configurations
             .flat_map(|configuration| configuration.webhooks)
             .filter_map(|webhook| webhook.service)
+            .map(|(namespace, name)| (namespace.into(), name.into()))
             .collect()
     }
 
     fn kubevirt_namespaces(&self) -> impl Iterator<Item = String> {
-        let kubevirts = self.part("kubevirts").into_iter();
-        kubevirts
-            .flat_map(|part| &part.objects)
-            .map(|kubevirt| namespace(kubevirt).to_owned())
+        let kubevirts = self.objects("kubevirts");
+        kubevirts.map(|kubevirt| namespace(kubevirt).to_owned())
     }
-}
-
-fn identity(wukong: &Wukong) -> (&str, &str) {
-    let metadata = &wukong.metadata;
-    (
-        metadata.namespace.as_deref().unwrap_or_default(),
-        metadata.name.as_deref().unwrap_or_default(),
-    )
-}
-
-fn namespace_and_name(object: &Value) -> (&str, &str) {
-    (namespace(object), name(object))
 }
 
 /// Returns the names of the claims of a Wukong's disks.
@@ -143,64 +120,8 @@ pub(super) fn claims(wukong: &Wukong) -> BTreeSet<String> {
             Some(claim) => claim.clone(),
             None => names::claim(name, &disk.name),
         })
+        .chain(generations(wukong))
         .collect()
-}
-
-/// Reads some objects of a kind. What does not exist is left out. Where some may not be read, those that may are known;
-/// without any wanted, nothing is.
-async fn read(
-    cluster: &Cluster,
-    source: &'static Source,
-    wanted: Vec<Wanted>,
-) -> anyhow::Result<Part> {
-    let answers: Vec<Result<Vec<DynamicObject>, kube::Error>> = stream::iter(wanted)
-        .map(|wanted| request(cluster, source, wanted))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let mut part = Part {
-        plural: source.plural,
-        presence: Presence::Unknown,
-        objects: Vec::new(),
-    };
-    for answer in answers {
-        match answer {
-            Ok(objects) => {
-                part.presence = Presence::Served;
-                part.objects.extend(values(source, objects)?);
-            }
-            Err(error) => {
-                let presence = denied(&error).ok_or_else(|| readable(error))?;
-                if part.presence == Presence::Unknown {
-                    part.presence = presence;
-                }
-            }
-        }
-    }
-    Ok(part)
-}
-
-async fn request(
-    cluster: &Cluster,
-    source: &Source,
-    wanted: Wanted,
-) -> Result<Vec<DynamicObject>, kube::Error> {
-    let resource = source.api_resource();
-    let client = || cluster.client.clone();
-    let everywhere = || Api::<DynamicObject>::all_with(client(), &resource);
-    let inside =
-        |namespace: &str| Api::<DynamicObject>::namespaced_with(client(), namespace, &resource);
-    match wanted {
-        Wanted::One(namespace, name) => {
-            let api = namespace.as_deref().map_or_else(everywhere, inside);
-            Ok(api.get_opt(&name).await?.into_iter().collect())
-        }
-        Wanted::In(namespace) => super::list(inside(&namespace)).await,
-        Wanted::Labelled(label) => {
-            let labelled = ListParams::default().labels(label);
-            Ok(everywhere().list(&labelled).await?.items)
-        }
-    }
 }
 
 #[cfg(test)]
@@ -210,10 +131,9 @@ mod tests {
     use http::{Request, Response, StatusCode};
     use kube::Client;
     use kube::client::Body;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
-    use crate::survey::source::{DEPLOYMENTS, NAMED, NAMESPACES, SERVICES, VOLUMES};
 
     /// A cluster with an API server that answers by the path of a request, and the paths that were requested.
     fn cluster(answer: fn(&str) -> Option<Value>) -> (Cluster, Arc<Mutex<Vec<String>>>) {
@@ -256,8 +176,7 @@ mod tests {
             "metadata": {"name": name, "namespace": "shop"}, "spec": {"volumeName": volume}})
         };
         let mut survey = Survey::of_objects(&claims.iter().map(claim).collect::<Vec<_>>());
-        let named: Vec<&str> = NAMED.iter().map(|source| source.plural).collect();
-        survey.parts.retain(|part| !named.contains(&part.plural));
+        survey.parts.retain(|part| part.plural == CLAIMS);
         survey
     }
 

@@ -12,7 +12,7 @@ use crate::cluster::programs;
 use crate::sim::process::{BootImages, SimulatorOptions};
 use crate::{Lab, Options, Progress, Upstream};
 
-const LOOK_AFTER: Duration = Duration::from_secs(2);
+const CHECK_AFTER: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct ClusterArgs {
@@ -70,7 +70,7 @@ impl Cluster {
         loop {
             tokio::select! {
                 outcome = interrupted() => return outcome,
-                () = tokio::time::sleep(LOOK_AFTER) => self.check()?,
+                () = tokio::time::sleep(CHECK_AFTER) => self.check()?,
             }
         }
     }
@@ -148,6 +148,6 @@ async fn ended(process: &Process) -> anyhow::Error {
         if let Err(gone) = process.check() {
             return gone;
         }
-        tokio::time::sleep(LOOK_AFTER).await;
+        tokio::time::sleep(CHECK_AFTER).await;
     }
 }

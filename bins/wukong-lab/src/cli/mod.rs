@@ -8,10 +8,14 @@ macro_rules! say {
     }};
 }
 
+mod bench;
 mod cluster;
 mod demo;
 mod down;
+mod faults;
 mod interrupt;
+mod model;
+mod soak;
 mod state;
 mod status;
 mod up;
@@ -45,6 +49,14 @@ enum Command {
     Demo(demo::Args),
     /// Start a cluster in the background and print its kubeconfig.
     Up(up::Args),
+    /// Measure what the operator costs, against the goals of the project.
+    Bench(bench::Args),
+    /// Search all orders of events in small clusters for one that breaks a promise.
+    Model(model::Args),
+    /// Inject faults at every request of the operator, and check that nothing remains of them.
+    Faults(faults::Args),
+    /// Change and disturb a cluster for a while, and check that all Wukongs recover and the operator does not grow.
+    Soak(soak::Args),
     /// End the cluster that `up` started.
     Down,
     /// List the clusters of this machine.
@@ -74,6 +86,10 @@ async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Up(args) => up::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::Model(args) => model::run(args).await,
+        Command::Faults(args) => faults::run(args).await,
+        Command::Soak(args) => soak::run(args).await,
         Command::Down => down::run().await,
         Command::Status => status::run(),
         Command::Supervise(args) => supervise::run(args),

@@ -47,6 +47,13 @@ impl AuditLog {
         Ok(self.read(mark)?.0)
     }
 
+    /// Returns the requests since `mark`, and moves it behind them.
+    pub fn read_on(&self, mark: &mut Mark) -> Result<Requests> {
+        let (requests, next) = self.read(*mark)?;
+        *mark = next;
+        Ok(requests)
+    }
+
     /// Waits until no request that `counts` was logged for `quiet`, and returns the requests since `mark` that count. Errors
     /// with those requests if that takes longer than `deadline`.
     pub async fn wait_quiet(
@@ -80,23 +87,35 @@ impl AuditLog {
 
     fn read(&self, mark: Mark) -> Result<(Requests, Mark)> {
         let mut file = File::open(&self.path)?;
-        file.seek(SeekFrom::Start(mark.0))?;
+        file.seek(SeekFrom::Start(mark.0.saturating_sub(1)))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        // The last line may still be being written.
-        let complete = bytes
-            .iter()
-            .rposition(|byte| *byte == b'\n')
-            .map_or(0, |end| end + 1);
-        bytes.truncate(complete);
-        let lines = bytes
-            .split(|byte| *byte == b'\n')
-            .filter(|line| !line.is_empty());
+        let (lines, taken) = whole_lines(&bytes, mark.0 > 0);
         let requests = lines
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
             .map(|line| Ok(serde_json::from_slice::<Event>(line)?.into()))
             .collect::<Result<_>>()?;
-        Ok((Requests(requests), Mark(mark.0 + complete as u64)))
+        Ok((
+            Requests(requests),
+            Mark((mark.0.saturating_sub(1) + taken as u64).max(mark.0)),
+        ))
     }
+}
+
+/// The whole lines of `bytes`, and how many bytes go to their end. The API server may still be writing the last line. It may
+/// have been writing one at the mark too: that request is from before the mark. With `behind`, `bytes` start with the byte
+/// before the mark, and what is up to the first end of a line is left out.
+fn whole_lines(bytes: &[u8], behind: bool) -> (&[u8], usize) {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let start = if behind {
+        bytes.iter().position(is_end).map(|end| end + 1)
+    } else {
+        Some(0)
+    };
+    let end = bytes.iter().rposition(is_end).map_or(0, |end| end + 1);
+    let lines = start.and_then(|start| bytes.get(start..end));
+    lines.map_or((&[], 0), |lines| (lines, end))
 }
 
 /// One line of the log.
@@ -303,6 +322,40 @@ impl From<Event> for Request {
             complete: event.stage == "ResponseComplete",
             received: event.request_received_timestamp,
             logged: event.stage_timestamp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_in_the_middle_of_a_line_is_behind_that_line() {
+        let line = |uri: &str| {
+            format!(
+                "{{\"stage\":\"ResponseComplete\",\"verb\":\"get\",\"requestURI\":\"{uri}\",\"user\":{{}},\
+                 \"requestReceivedTimestamp\":\"2026-01-01T00:00:00Z\",\"stageTimestamp\":\"2026-01-01T00:00:00Z\"}}\n"
+            )
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let log = AuditLog::new(dir.path().join("audit.log"));
+        let (first, second) = (line("/first"), line("/second"));
+        for written in 0..=first.len() {
+            std::fs::write(log.path(), &first[..written]).unwrap();
+            let mut mark = log.mark();
+            assert!(log.since(mark).unwrap().is_empty());
+            std::fs::write(log.path(), format!("{first}{second}")).unwrap();
+            let uris = |requests: &Requests| -> Vec<_> {
+                requests.iter().map(|request| request.uri.clone()).collect()
+            };
+            let expected: &[_] = if written == 0 {
+                &["/first", "/second"]
+            } else {
+                &["/second"]
+            };
+            assert_eq!(uris(&log.read_on(&mut mark).unwrap()), expected);
+            assert!(log.read_on(&mut mark).unwrap().is_empty());
         }
     }
 }

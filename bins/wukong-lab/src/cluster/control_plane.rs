@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::Read;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -41,7 +42,9 @@ pub(crate) struct ControlPlane {
     /// Where etcd answers.
     pub etcd_server: String,
     controller_manager: Option<Process>,
-    apiserver: Process,
+    apiserver: Mutex<Arc<Process>>,
+    /// How the API server is started again.
+    apiserver_spawn: Spawn,
     etcd: Process,
 }
 
@@ -92,13 +95,14 @@ impl ControlPlane {
             &policy,
             &audit_log,
         );
-        let apiserver = start(
+        let apiserver_spawn = spawn(
             binaries.kube_apiserver.clone(),
             "kube-apiserver",
             shim,
             dir,
             flags,
-        )?;
+        );
+        let apiserver = Process::start(apiserver_spawn.clone())?;
 
         let server = format!("https://127.0.0.1:{secure_port}");
         let kubeconfig = |file: &str, user: &str| {
@@ -124,7 +128,8 @@ impl ControlPlane {
             audit_log,
             etcd_server: format!("http://127.0.0.1:{client_port}"),
             controller_manager: None,
-            apiserver,
+            apiserver: Mutex::new(Arc::new(apiserver)),
+            apiserver_spawn,
             etcd,
         })
     }
@@ -146,7 +151,7 @@ impl ControlPlane {
     /// An error that names the first process that is gone.
     pub(crate) fn check(&self) -> Result<()> {
         self.etcd.check()?;
-        self.apiserver.check()?;
+        self.apiserver().check()?;
         self.controller_manager
             .as_ref()
             .map_or(Ok(()), Process::check)
@@ -154,15 +159,35 @@ impl ControlPlane {
 
     /// The process ids of all programs.
     pub(crate) fn pids(&self) -> Vec<u32> {
-        [
-            Some(&self.etcd),
-            Some(&self.apiserver),
-            self.controller_manager.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(Process::pid)
-        .collect()
+        let controllers = self.controller_manager.as_ref().map(Process::pid);
+        [self.etcd.pid(), self.apiserver().pid()]
+            .into_iter()
+            .chain(controllers)
+            .collect()
+    }
+
+    /// The API server.
+    pub(crate) fn apiserver(&self) -> Arc<Process> {
+        let apiserver = self.apiserver.lock();
+        Arc::clone(&apiserver.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn set_apiserver(&self, apiserver: Arc<Process>) {
+        let running = self.apiserver.lock();
+        *running.unwrap_or_else(PoisonError::into_inner) = apiserver;
+    }
+
+    /// etcd.
+    pub(crate) fn etcd(&self) -> &Process {
+        &self.etcd
+    }
+
+    /// Kills the API server and starts it again at the same address. Returns when it is ready.
+    pub(crate) async fn restart_apiserver(&self, client: &Client) -> Result<()> {
+        self.apiserver().kill().await?;
+        let apiserver = Arc::new(Process::start(self.apiserver_spawn.clone())?);
+        self.set_apiserver(Arc::clone(&apiserver));
+        wait_for("kube-apiserver", &apiserver, || is_ready(client)).await
     }
 }
 
@@ -278,7 +303,11 @@ fn start(
     dir: &LabDir,
     args: Vec<OsString>,
 ) -> Result<Process> {
-    Process::start(Spawn {
+    Process::start(spawn(program, name, shim, dir, args))
+}
+
+fn spawn(program: PathBuf, name: &str, shim: &Path, dir: &LabDir, args: Vec<OsString>) -> Spawn {
+    Spawn {
         name: name.to_owned(),
         shim: shim.to_owned(),
         log: dir.log(name),
@@ -287,7 +316,7 @@ fn start(
         program,
         args,
         env: Vec::new(),
-    })
+    }
 }
 
 async fn is_ready(client: &Client) -> bool {

@@ -197,7 +197,7 @@ pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, boo
         .spawn()?;
     let mut out = BufReader::new(child.stdout.take().context("stdout is piped")?).lines();
     let mut err = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     let (mut out_open, mut err_open) = (true, true);
     while out_open || err_open {
         tokio::select! {
@@ -208,7 +208,7 @@ pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, boo
             line = err.next_line(), if err_open => match line? {
                 Some(line) => {
                     on_line(&line, false);
-                    said.push(line);
+                    printed.push(line);
                 }
                 None => err_open = false,
             },
@@ -217,6 +217,8 @@ pub(crate) async fn run(command: &mut Command, mut on_line: impl FnMut(&str, boo
     if child.wait().await?.success() {
         return Ok(());
     }
-    let last = said.split_off(said.len().saturating_sub(15)).join("\n");
+    let last = printed
+        .split_off(printed.len().saturating_sub(15))
+        .join("\n");
     bail!("`{:?}` failed:\n{last}", command.as_std())
 }

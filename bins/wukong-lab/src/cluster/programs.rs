@@ -17,6 +17,8 @@ pub static OPERATOR: Program = Program::new("wukong-operator", "WUKONG_OPERATOR_
 pub static PLUGIN: Program = Program::new("kubectl-wukong", "WUKONG_PLUGIN_BIN");
 /// The controller in examples/controller.
 pub static EXAMPLE: Program = Program::new("example-controller", "WUKONG_EXAMPLE_BIN");
+/// The search of small clusters for histories that break a promise.
+pub static MODEL: Program = Program::new("wukong-model", "WUKONG_MODEL_BIN");
 
 /// A program of this source tree, called as its package.
 #[derive(Debug)]
@@ -25,6 +27,7 @@ pub struct Program {
     /// The environment variable that names one that is there already.
     variable: &'static str,
     path: OnceCell<PathBuf>,
+    released: OnceCell<PathBuf>,
 }
 
 impl Program {
@@ -33,6 +36,7 @@ impl Program {
             name,
             variable,
             path: OnceCell::const_new(),
+            released: OnceCell::const_new(),
         }
     }
 
@@ -43,13 +47,30 @@ impl Program {
             .path
             .get_or_try_init(async || match std::env::var_os(self.variable) {
                 Some(path) => Ok(path.into()),
-                None => build(self.name, progress).await,
+                None => build(self.name, None, progress).await,
+            });
+        Ok(path.await?)
+    }
+
+    /// The same in the profile `release`, in which it is shipped.
+    pub async fn released(&self, progress: &Progress) -> Result<&Path> {
+        self.in_profile("release", progress).await
+    }
+
+    /// The same in a profile, always of the same name for one program.
+    pub async fn in_profile(&self, profile: &str, progress: &Progress) -> Result<&Path> {
+        let path = self
+            .released
+            .get_or_try_init(async || match std::env::var_os(self.variable) {
+                Some(path) => Ok(path.into()),
+                None => build(self.name, Some(profile), progress).await,
             });
         Ok(path.await?)
     }
 }
 
-async fn build(name: &str, progress: &Progress) -> Result<PathBuf> {
+/// Builds a program, in the caller's profile if none is given.
+async fn build(name: &str, profile: Option<&str>, progress: &Progress) -> Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let mut profile_dir = exe.parent().context("a program is in a directory")?;
     if profile_dir.ends_with("deps") {
@@ -58,7 +79,11 @@ async fn build(name: &str, progress: &Progress) -> Result<PathBuf> {
     let target = profile_dir
         .parent()
         .context("a profile's directory is in the target directory")?;
-    let profile = match profile_dir.file_name().and_then(|name| name.to_str()) {
+    let dir = match profile {
+        Some(profile) => target.join(profile),
+        None => profile_dir.to_owned(),
+    };
+    let profile = match dir.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",
         Some(name) => name,
     };
@@ -82,15 +107,17 @@ async fn build(name: &str, progress: &Progress) -> Result<PathBuf> {
         .spawn()
         .context("running cargo")?;
     let mut lines = BufReader::new(child.stderr.take().context("stderr is piped")?).lines();
-    let mut said = Vec::new();
+    let mut printed = Vec::new();
     while let Some(line) = lines.next_line().await? {
         task.detail(line.trim());
-        said.push(line);
+        printed.push(line);
     }
     if !child.wait().await?.success() {
-        let last = said.split_off(said.len().saturating_sub(30)).join("\n");
+        let last = printed
+            .split_off(printed.len().saturating_sub(30))
+            .join("\n");
         bail!("{name} does not build:\n{last}");
     }
     task.done(format!("{name} is built"));
-    Ok(profile_dir.join(name))
+    Ok(dir.join(name))
 }

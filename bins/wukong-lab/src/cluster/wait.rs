@@ -25,11 +25,11 @@ const POLL: Duration = Duration::from_millis(50);
 pub async fn eventually<T, Seen: Debug>(
     what: &str,
     deadline: Duration,
-    mut look: impl AsyncFnMut() -> Result<T, Seen>,
+    mut observe: impl AsyncFnMut() -> Result<T, Seen>,
 ) -> Result<T> {
     let end = Instant::now() + deadline;
     loop {
-        let seen = match look().await {
+        let seen = match observe().await {
             Ok(value) => return Ok(value),
             Err(seen) => seen,
         };

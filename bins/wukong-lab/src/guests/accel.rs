@@ -111,7 +111,7 @@ async fn speaks(images: &Path) -> bool {
         return false;
     };
     let mut lines = BufReader::new(console).lines();
-    let heard = async {
+    let greeting = async {
         while let Ok(Some(line)) = lines.next_line().await {
             if line.contains("Linux version") {
                 return true;
@@ -119,7 +119,7 @@ async fn speaks(images: &Path) -> bool {
         }
         false
     };
-    tokio::time::timeout(FIRST_WORD, heard)
+    tokio::time::timeout(FIRST_WORD, greeting)
         .await
         .unwrap_or(false)
 }

@@ -133,7 +133,7 @@ fn text(status: &Value, key: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-fn system_info(told: &Value) -> Value {
+fn system_info(report: &Value) -> Value {
     let keys = [
         ("id", "id"),
         ("name", "name"),
@@ -145,16 +145,16 @@ fn system_info(told: &Value) -> Value {
         ("machine", "machine"),
     ];
     keys.iter()
-        .filter_map(|(ours, theirs)| Some(((*ours).to_owned(), told.get(*theirs)?.clone())))
+        .filter_map(|(ours, theirs)| Some(((*ours).to_owned(), report.get(*theirs)?.clone())))
         .collect()
 }
 
-fn interface(told: &Value) -> Option<Interface> {
+fn interface(report: &Value) -> Option<Interface> {
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
-    let addresses = told.get("ip-addresses").and_then(Value::as_array);
+    let addresses = report.get("ip-addresses").and_then(Value::as_array);
     Some(Interface {
-        name: text(told, "name")?,
-        mac: text(told, "hardware-address")?.to_ascii_lowercase(),
+        name: text(report, "name")?,
+        mac: text(report, "hardware-address")?.to_ascii_lowercase(),
         addresses: addresses
             .into_iter()
             .flatten()
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_an_agent_tells_of_its_interfaces() {
-        let told = json!({"name": "lan", "hardware-address": "02:00:00:AA:00:01", "ip-addresses": [
+        let report = json!({"name": "lan", "hardware-address": "02:00:00:AA:00:01", "ip-addresses": [
             {"ip-address-type": "ipv4", "ip-address": "10.10.0.5", "prefix": 24},
             {"ip-address-type": "ipv6", "ip-address": "fe80::1", "prefix": 64}]});
         let expected = Interface {
@@ -177,7 +177,7 @@ mod tests {
             mac: "02:00:00:aa:00:01".into(),
             addresses: vec!["10.10.0.5".into(), "fe80::1".into()],
         };
-        assert_eq!(interface(&told), Some(expected));
+        assert_eq!(interface(&report), Some(expected));
         assert_eq!(interface(&json!({"name": "sit0"})), None);
     }
 }

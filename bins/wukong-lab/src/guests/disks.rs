@@ -34,9 +34,9 @@ pub async fn provide(image: &Path, bytes: i64) -> Result<()> {
 /// What a guest sees as the size, in bytes.
 pub async fn size_of(image: &Path) -> Result<i64> {
     let info = ["info", "--output=json"].map(OsStr::new);
-    let told = qemu_img(info.into_iter().chain([image.as_os_str()])).await?;
-    let told: Value = serde_json::from_slice(&told)?;
-    Ok(told
+    let output = qemu_img(info.into_iter().chain([image.as_os_str()])).await?;
+    let output: Value = serde_json::from_slice(&output)?;
+    Ok(output
         .get("virtual-size")
         .and_then(Value::as_i64)
         .unwrap_or_default())

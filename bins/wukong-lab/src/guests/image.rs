@@ -94,8 +94,8 @@ pub async fn provide(progress: &Progress) -> Result<PathBuf> {
         .arg(&out)
         .current_dir(work.path())
         .kill_on_drop(true);
-    let told = |line: &str, _| task.detail(line.strip_prefix(STEP).unwrap_or(line).trim());
-    go::run(&mut build, told).await?;
+    let report = |line: &str, _| task.detail(line.strip_prefix(STEP).unwrap_or(line).trim());
+    go::run(&mut build, report).await?;
     fs::rename(&out, &built)?;
     task.done("the guests' image is built");
     Ok(built)

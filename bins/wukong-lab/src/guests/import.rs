@@ -100,13 +100,13 @@ async fn fetch(url: &str, port: u16, file: &Path, tell: impl Fn(Import)) -> Resu
         .and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body = answer.into_body().into_data_stream();
     let mut out = tokio::fs::File::create(file).await?;
-    let (mut done, mut told) = (0_u64, 0.0);
+    let (mut done, mut reported) = (0_u64, 0.0);
     while let Some(bytes) = body.try_next().await? {
         out.write_all(&bytes).await?;
         done += u64::try_from(bytes.len())?;
         let per_cent = percentage(done, total);
-        if per_cent >= told + STEP {
-            told = per_cent;
+        if per_cent >= reported + STEP {
+            reported = per_cent;
             tell(Import::Running(per_cent));
         }
     }

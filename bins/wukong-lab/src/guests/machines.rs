@@ -67,7 +67,7 @@ impl Machines {
     }
 
     /// The instance of this name may have changed.
-    pub fn look_at_instance(&mut self, world: &World, namespace: &str, name: &str) {
+    pub fn observe_instance(&mut self, world: &World, namespace: &str, name: &str) {
         let at = Ref::new(Kind::Vmi, namespace, name);
         let vmi = world.get(Kind::Vmi, namespace, name);
         let uid = vmi.as_ref().map_or("", |vmi| vmi.at("metadata.uid").text());
@@ -138,7 +138,7 @@ impl Machines {
     }
 
     /// The DataVolume and the claim of this name may have changed.
-    pub fn look_at_disk(&mut self, world: &World, namespace: &str, name: &str) {
+    pub fn observe_disk(&mut self, world: &World, namespace: &str, name: &str) {
         let at = Ref::new(Kind::Claim, namespace, name);
         let claim = world.get(Kind::Claim, namespace, name);
         let uid = claim

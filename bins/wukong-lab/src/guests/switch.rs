@@ -92,7 +92,7 @@ type Address = [u8; 6];
 struct Switch {
     ports: HashMap<u64, mpsc::Sender<Bytes>>,
     /// The port that last sent a frame from each address.
-    heard: HashMap<Address, u64>,
+    learned: HashMap<Address, u64>,
 }
 
 impl Switch {
@@ -101,7 +101,7 @@ impl Switch {
             Message::Plugged(port, sender) => drop(self.ports.insert(port, sender)),
             Message::Unplugged(port) => {
                 self.ports.remove(&port);
-                self.heard.retain(|_, behind| *behind != port);
+                self.learned.retain(|_, behind| *behind != port);
             }
             Message::Frame(from, frame) => self.forward(from, &frame),
         }
@@ -112,8 +112,8 @@ impl Switch {
         let (Some(to), Some(sender)) = (frame.first_chunk::<6>(), sender) else {
             return;
         };
-        self.heard.insert(*sender, from);
-        let known = self.heard.get(to).copied();
+        self.learned.insert(*sender, from);
+        let known = self.learned.get(to).copied();
         for (port, queue) in &self.ports {
             if *port != from && known.is_none_or(|known| known == *port) {
                 let _ = queue.try_send(frame.clone());
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn frames_go_to_who_was_heard_there_and_to_all_before_that() {
+    fn frames_go_to_the_port_of_their_receiver_and_to_all_before_it_is_known() {
         let mut switch = Switch::default();
         let mut ports: Vec<_> = (0..3)
             .map(|port| {

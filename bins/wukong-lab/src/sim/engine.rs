@@ -60,9 +60,9 @@ pub struct Engine {
     slots: HashMap<Key, Slot>,
     due: BTreeSet<(Instant, Key)>,
     /// Events that were written: object and text.
-    told: HashSet<(Ref, String)>,
+    reported: HashSet<(Ref, String)>,
     /// Kinds with a first list that is still missing.
-    unheard: HashSet<Kind>,
+    unlisted: HashSet<Kind>,
     /// What the current list of a kind has shown so far.
     listed: HashMap<Kind, HashSet<Ref>>,
     permits: Arc<Semaphore>,
@@ -83,8 +83,8 @@ impl Engine {
             world: World::default(),
             slots: HashMap::new(),
             due: BTreeSet::new(),
-            told: HashSet::new(),
-            unheard: Kind::ALL.into(),
+            reported: HashSet::new(),
+            unlisted: Kind::ALL.into(),
             listed: HashMap::new(),
             permits: Arc::new(Semaphore::new(CONCURRENCY)),
             writes: JoinSet::new(),
@@ -118,7 +118,7 @@ impl Engine {
             let next = self
                 .due
                 .first()
-                .filter(|_| self.unheard.is_empty())
+                .filter(|_| self.unlisted.is_empty())
                 .map(|(at, _)| *at);
             let sleep = async {
                 match next {
@@ -128,7 +128,7 @@ impl Engine {
             };
             tokio::select! {
                 event = events.recv() => match event {
-                    Some((kind, event)) => self.heard(kind, event),
+                    Some((kind, event)) => self.observe(kind, event),
                     None => return,
                 },
                 Some(Ok(done)) = self.writes.join_next(), if !self.writes.is_empty() => self.written(done),
@@ -139,7 +139,7 @@ impl Engine {
         }
     }
 
-    fn heard(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) {
+    fn observe(&mut self, kind: Kind, event: watcher::Result<Event<DynamicObject>>) {
         match event {
             Ok(Event::Init) => {
                 self.listed.insert(kind, HashSet::new());
@@ -158,8 +158,8 @@ impl Engine {
                     .cloned()
                     .collect();
                 gone.into_iter().for_each(|at| self.forget(at));
-                self.unheard.remove(&kind);
-                self.world.note_served(kind);
+                self.unlisted.remove(&kind);
+                self.world.mark_served(kind);
                 match kind {
                     Kind::Cdi | Kind::KubeVirt | Kind::Nad => self.mark(Key::Installation(kind)),
                     Kind::NodeNetwork | Kind::NodePolicy => self.mark_all(Kind::Node),
@@ -174,7 +174,7 @@ impl Engine {
             Ok(Event::Delete(object)) => self.forget(project(kind, object).0),
             Err(error) => {
                 tracing::debug!(?kind, %error, "watching");
-                self.unheard.remove(&kind);
+                self.unlisted.remove(&kind);
             }
         }
     }
@@ -273,11 +273,11 @@ impl Engine {
             waited: u32::try_from(waited).unwrap_or(u32::MAX),
             refusal: slot.refusal.clone(),
         };
-        self.look(&key);
+        self.follow_guests(&key);
         let Step { mut changes, again } = key::next(&self.world, &key, &moment);
         changes.retain(|change| match change {
             Change::Event { about, message, .. } => {
-                self.told.insert((about.clone(), message.clone()))
+                self.reported.insert((about.clone(), message.clone()))
             }
             _ => true,
         });
@@ -299,13 +299,13 @@ impl Engine {
     }
 
     /// Real guests follow their objects.
-    fn look(&mut self, key: &Key) {
+    fn follow_guests(&mut self, key: &Key) {
         match (&mut self.machines, key) {
             (Some(machines), Key::Vm(namespace, name)) => {
-                machines.look_at_instance(&self.world, namespace, name);
+                machines.observe_instance(&self.world, namespace, name);
             }
             (Some(machines), Key::Disk(namespace, name)) => {
-                machines.look_at_disk(&self.world, namespace, name);
+                machines.observe_disk(&self.world, namespace, name);
             }
             _ => {}
         }
@@ -370,9 +370,9 @@ impl Backoff for Retry {
     fn reset(&mut self) {}
 }
 
-type Heard = (Kind, watcher::Result<Event<DynamicObject>>);
+type Observed = (Kind, watcher::Result<Event<DynamicObject>>);
 
-async fn follow(client: Client, kind: Kind, events: mpsc::Sender<Heard>) {
+async fn follow(client: Client, kind: Kind, events: mpsc::Sender<Observed>) {
     let api: Api<DynamicObject> = Api::all_with(client, &api_resource(kind));
     let mut stream = watch(api, watcher::Config::default())
         .backoff(Retry)

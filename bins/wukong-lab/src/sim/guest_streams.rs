@@ -1,4 +1,4 @@
-//! A simulation of KubeVirt's streams into a guest, `console` and `portforward`: websockets with the subprotocol
+//! A simulation of KubeVirt's streams into a guest, `console`, `vnc` and `portforward`: websockets with the subprotocol
 //! `plain.kubevirt.io` behind the aggregated API.
 //!
 //! The console shows a login prompt and echoes. It has one user: the next one takes it over, without a word of goodbye,
@@ -15,16 +15,20 @@ use axum::Router;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use futures::{SinkExt, StreamExt};
 use kube::Client;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
 use super::called::{Objects, Problem};
+use super::guest_screen;
 use crate::guests::Guest;
 use wukong_sim::field::Field;
 use wukong_sim::kind::Kind;
@@ -33,8 +37,10 @@ use wukong_sim::scenario::{ANNOTATION, Scenario};
 /// The port of a real guest that is open.
 const SSH: u16 = 22;
 const PROTOCOL: &str = "plain.kubevirt.io";
+/// Bytes of a screen that wait for a slow client.
+const SCREEN: usize = 64 << 10;
 /// How often a console looks whether its guest still runs.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL: Duration = Duration::from_millis(500);
 
 /// Who is asked, and the console of each instance (by uid) that is in use.
 #[derive(Clone)]
@@ -49,6 +55,8 @@ struct Streams {
 pub fn router(client: Client, guests: Option<PathBuf>, instance: &str) -> Router {
     Router::new()
         .route(&format!("{instance}/console"), get(console))
+        .route(&format!("{instance}/vnc"), get(screen))
+        .route(&format!("{instance}/vnc/screenshot"), get(picture))
         .route(
             &format!("{instance}/portforward/{{port}}/{{protocol}}"),
             get(port_forward),
@@ -130,6 +138,49 @@ async fn log_in(mut socket: WebSocket, name: &str) {
             }
         };
     }
+}
+
+/// Returns the instance if its guest runs and has a screen.
+async fn with_screen(streams: &Streams, namespace: String, name: String) -> Result<(), Problem> {
+    let vmi = Objects::new(streams.client.clone(), namespace, name)
+        .instance()
+        .await?;
+    let vmi = Field::new("", &vmi);
+    let graphics = vmi.at("spec.domain.devices.autoattachGraphicsDevice");
+    if graphics.is_set() && !graphics.is_true() {
+        return Err(bad_request("No graphics devices are present."));
+    }
+    match vmi.at("status.phase").text() {
+        "Running" => Ok(()),
+        _ => Err(bad_request("VMI is not running")),
+    }
+}
+
+async fn screen(
+    State(streams): State<Streams>,
+    Path((namespace, name)): Path<(String, String)>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    with_screen(&streams, namespace, name).await?;
+    Ok(upgrade.protocols([PROTOCOL]).on_upgrade(async |socket| {
+        let (near, far) = duplex(SCREEN);
+        tokio::select! {
+            () = carry(socket, near) => {}
+            // A client that leaves is no error.
+            _ = guest_screen::serve(far) => {}
+        }
+    }))
+}
+
+async fn picture(
+    State(streams): State<Streams>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    with_screen(&streams, namespace, name).await?;
+    let picture = BASE64_STANDARD
+        .decode(guest_screen::PICTURE)
+        .unwrap_or_default();
+    Ok(([(CONTENT_TYPE, "image/png")], picture).into_response())
 }
 
 async fn port_forward(
@@ -220,7 +271,7 @@ async fn carry(socket: WebSocket, guest: impl AsyncRead + AsyncWrite) {
 /// Returns once the guest of this uid no longer runs.
 async fn shut_down(objects: &Objects, uid: &str) {
     loop {
-        sleep(LOOK).await;
+        sleep(POLL).await;
         if let Ok(vmi) = objects.get(Kind::Vmi).await {
             let vmi = vmi.unwrap_or_default();
             let vmi = Field::new("", &vmi);

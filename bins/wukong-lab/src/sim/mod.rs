@@ -5,7 +5,8 @@
 
 mod called;
 mod engine;
-mod execute;
+pub(crate) mod execute;
+mod guest_screen;
 mod guest_streams;
 pub mod process;
 mod server;

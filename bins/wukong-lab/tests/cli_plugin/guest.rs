@@ -34,7 +34,7 @@ async fn ended(mut child: Child) -> i32 {
 }
 
 /// Reads until these words appear.
-async fn heard(stream: &mut (impl AsyncRead + Unpin), words: &str) {
+async fn read_until(stream: &mut (impl AsyncRead + Unpin), words: &str) {
     let mut all = Vec::new();
     let found = async {
         while !String::from_utf8_lossy(&all).contains(words) {
@@ -96,7 +96,7 @@ async fn a_console_has_one_user() {
     let mut second = command(&space, &["console", "web"]).await;
     second.stdin(Stdio::null()).stdout(Stdio::piped());
     let mut second = second.spawn().unwrap();
-    heard(second.stdout.as_mut().unwrap(), "web login: ").await;
+    read_until(second.stdout.as_mut().unwrap(), "web login: ").await;
     assert_eq!(ended(first).await, 1);
     terminal.shows("another client opened it").await;
     assert_eq!(terminal.modes(), before);
@@ -144,10 +144,10 @@ async fn ports_of_a_guest_are_forwarded() {
     let mut forward = command(&space, &["port-forward", "web", ":22", ":23"]).await;
     forward.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut forward = forward.spawn().unwrap();
-    let mut said = BufReader::new(forward.stdout.take().unwrap()).lines();
+    let mut printed = BufReader::new(forward.stdout.take().unwrap()).lines();
     let mut local = Vec::new();
     for port in [22, 23] {
-        let line = timeout(DEADLINE, said.next_line()).await.unwrap();
+        let line = timeout(DEADLINE, printed.next_line()).await.unwrap();
         let line = line.unwrap().unwrap();
         let (address, target) = line.split_once(" -> ").unwrap();
         assert_eq!(target, format!("web:{port}"));
@@ -171,7 +171,7 @@ async fn ports_of_a_guest_are_forwarded() {
     let mut nothing = Vec::new();
     let end = timeout(DEADLINE, refused.read_to_end(&mut nothing)).await;
     assert!(end.is_ok() && nothing.is_empty());
-    heard(forward.stderr.as_mut().unwrap(), "connection refused").await;
+    read_until(forward.stderr.as_mut().unwrap(), "connection refused").await;
 }
 
 #[tokio::test]
@@ -196,10 +196,10 @@ async fn ssh_reaches_a_guest_by_its_proxy_command() {
         .stderr(Stdio::piped());
     let mut ssh = ssh.spawn().unwrap();
     let host = format!("-l admin vmi.web.{} uptime", space.name);
-    heard(ssh.stderr.as_mut().unwrap(), &host).await;
+    read_until(ssh.stderr.as_mut().unwrap(), &host).await;
     let mut keys = ssh.stdin.take().unwrap();
     keys.write_all(b"SSH-2.0-test\r\n").await.unwrap();
-    heard(ssh.stdout.as_mut().unwrap(), "SSH-2.0-test\r\n").await;
+    read_until(ssh.stdout.as_mut().unwrap(), "SSH-2.0-test\r\n").await;
 
     let (code, out, _) = run(&space, &["ssh", "web", "--command-only"]).await;
     assert!(

@@ -90,8 +90,8 @@ async fn a_disk_that_waits_for_its_vm_is_no_failure() {
             .await;
         assert_eq!(condition(&waits, BOUND).0, "True", "{waits:#}");
         assert_eq!(phase(&waits), "Stopped");
-        let said = doctor(space, &[class]).await;
-        assert!(said["blocker"].is_null(), "{said:#}");
+        let report = doctor(space, &[class]).await;
+        assert!(report["blocker"].is_null(), "{report:#}");
         space.edit(class, json!({"powerState": "Running"})).await;
         space.running(class).await;
     }))

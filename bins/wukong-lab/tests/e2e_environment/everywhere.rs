@@ -146,7 +146,7 @@ async fn emulation_needs_tun_and_no_kvm() {
 }
 
 #[tokio::test]
-async fn a_cluster_without_a_default_class_or_a_provisioner_is_told() {
+async fn a_missing_default_class_or_provisioner_is_reported() {
     let cluster = alone().await;
     let space = cluster.space("classes").await;
     let default = "storageclass.kubernetes.io/is-default-class";

@@ -9,7 +9,7 @@ use crate::support::{condition, failing, wukong};
 use crate::verdict::blocker;
 
 #[tokio::test]
-async fn a_secret_that_is_missing_is_told_by_the_pod() {
+async fn a_missing_secret_is_reported_by_the_pod() {
     let space = cluster().await.space("secrets").await;
     space
         .apply(&wukong("web", json!({"userDataSecret": "mine"})))
@@ -98,8 +98,8 @@ async fn a_late_agent_blocks_nothing() {
         })
         .await;
     assert!(silent["status"]["blocker"].is_null(), "{silent:#}");
-    let said = doctor(&space, &["web"]).await;
-    assert!(said["blocker"].is_null(), "{said:#}");
+    let report = doctor(&space, &["web"]).await;
+    assert!(report["blocker"].is_null(), "{report:#}");
     space.scenario("web", None).await;
     space
         .wukong("web", "reported by its agent", |wukong| {

@@ -38,9 +38,9 @@ async fn preflight_passes_in_a_healthy_cluster() {
             condition(wukong, "GuestReady").0 == "True"
         })
         .await;
-    let said = doctor(&space, &["web"]).await;
+    let report = doctor(&space, &["web"]).await;
     assert!(
-        said["blocker"].is_null() && said["others"] == json!([]),
-        "{said:#}"
+        report["blocker"].is_null() && report["others"] == json!([]),
+        "{report:#}"
     );
 }

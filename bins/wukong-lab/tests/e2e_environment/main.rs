@@ -48,7 +48,7 @@ async fn node(space: &Space<'_>, name: &str, scenario: &str) {
     space
         .until("Node", name, "looked after", |node| {
             let kubelet = node["status"]["conditions"].as_array()?;
-            let told = kubelet
+            let reported = kubelet
                 .iter()
                 .any(|it| it["reason"] != "" && it["type"] == "Ready");
             let new = node["spec"]["taints"].as_array().is_some_and(|taints| {
@@ -56,7 +56,7 @@ async fn node(space: &Space<'_>, name: &str, scenario: &str) {
                     .iter()
                     .any(|taint| taint["key"] == "node.kubernetes.io/not-ready")
             });
-            (told && !new).then_some(())
+            (reported && !new).then_some(())
         })
         .await;
 }

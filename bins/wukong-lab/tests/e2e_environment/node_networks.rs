@@ -52,7 +52,7 @@ fn port<'a>(state: &'a Value, bridge: &str) -> Option<&'a str> {
 }
 
 #[tokio::test]
-async fn an_operator_that_was_not_told_to_touches_no_node() {
+async fn an_operator_without_the_flag_changes_no_node() {
     let space = super::cluster().await.space("unmanaged").await;
     let asking = on_bridge("web", "none", "br-unmanaged", "eth1");
     let mut web = crate::support::wukong("web", json!({}));
@@ -65,8 +65,8 @@ async fn an_operator_that_was_not_told_to_touches_no_node() {
     assert_eq!((status, reason), ("True", "NotManaged"), "{message}");
     assert!(message.contains("--manage-node-networks"), "{message}");
     assert!(policies(&space, "br-unmanaged").await.is_empty());
-    let said = doctor(&space, &["web"]).await;
-    assert!(said["blocker"].is_null(), "{said:#}");
+    let report = doctor(&space, &["web"]).await;
+    assert!(report["blocker"].is_null(), "{report:#}");
 }
 
 #[tokio::test]
@@ -187,7 +187,7 @@ async fn one_bridge_is_shared_by_all_who_ask_for_it_and_stays_when_they_go() {
 }
 
 #[tokio::test]
-async fn who_was_first_keeps_the_bridge_and_the_other_is_told() {
+async fn the_first_wukong_keeps_the_bridge_and_the_other_reports_it() {
     let cluster = cluster().await;
     let (first, second) = (cluster.space("first").await, cluster.space("second").await);
     node(&first, "contested", "").await;

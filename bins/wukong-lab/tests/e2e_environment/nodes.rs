@@ -42,7 +42,7 @@ async fn a_node_that_cannot_run_vms_is_named_with_its_cause() {
 }
 
 #[tokio::test]
-async fn a_placement_that_leaves_no_node_is_told_per_node() {
+async fn a_placement_that_leaves_no_node_is_reported_per_node() {
     let space = &cluster().await.space("placement").await;
     let narrow = |part| blocker(ENVIRONMENT, "PlacementTooNarrow", "", part);
     node(space, "tainted", "").await;
@@ -107,7 +107,7 @@ async fn a_lost_node_keeps_its_vm() {
 }
 
 #[tokio::test]
-async fn a_vm_that_is_too_big_for_its_node_is_told_the_numbers() {
+async fn a_vm_that_is_too_big_for_its_node_is_reported_with_the_numbers() {
     let space = &cluster().await.space("small").await;
     node(space, "small", "").await;
     let size = json!({"cpu": "200m", "memory": "2Gi"});
@@ -132,7 +132,7 @@ async fn a_vm_that_is_too_big_for_its_node_is_told_the_numbers() {
 }
 
 #[tokio::test]
-async fn a_full_quota_is_told_the_numbers() {
+async fn a_full_quota_is_reported_with_the_numbers() {
     let space = &cluster().await.space("quota").await;
     let quota = |memory: &str| {
         json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "small"},

@@ -32,19 +32,19 @@ pub fn blocker(
 
 impl Blocker {
     fn assert_is(&self, name: &str, place: &str, found: &Value) {
-        let said = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
-        let named = (said("condition"), said("reason"), said("object"));
+        let field = |key: &str| found[key].as_str().unwrap_or_default().to_owned();
+        let named = (field("condition"), field("reason"), field("object"));
         let object = match self.object {
-            "*" => said("object"),
+            "*" => field("object"),
             object => object.replace("NAME", name),
         };
         let wanted = (self.condition.to_owned(), self.reason.to_owned(), object);
         assert_eq!(named, wanted, "{name}, {place}: {found:#}");
         assert!(
-            said("message").contains(self.part),
+            field("message").contains(self.part),
             "{name}, {place}: {found:#}"
         );
-        assert!(!said("hint").is_empty(), "{name}, {place}: {found:#}");
+        assert!(!field("hint").is_empty(), "{name}, {place}: {found:#}");
     }
 
     /// Waits until the operator's status names this blocker, and sees that `doctor` names the same one, from the cluster

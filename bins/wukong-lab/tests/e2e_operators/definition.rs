@@ -24,20 +24,20 @@ async fn what_an_older_definition_drops_is_named_until_it_is_replaced() {
     let definition = space.get("CustomResourceDefinition", CRD).await;
 
     patch(&space, json!({"op": "remove", "path": MTU})).await;
-    let told = "the API server drops spec.networks[].mtu";
+    let dropped = "the API server drops spec.networks[].mtu";
     space
-        .wukong("vm", "told what is dropped", |wukong| {
+        .wukong("vm", "reports the dropped field", |wukong| {
             let (_, reason, message) = condition(wukong, "SpecValid");
-            reason == "CRDOutdated" && message.contains(told)
+            reason == "CRDOutdated" && message.contains(dropped)
         })
         .await;
     let (_, out, err) = plugin::run(&space, &["preflight"]).await;
-    assert!(out.contains(told), "{out}{err}");
+    assert!(out.contains(dropped), "{out}{err}");
 
     let value = definition.pointer(MTU).unwrap();
     patch(&space, json!({"op": "add", "path": MTU, "value": value})).await;
     space
-        .wukong("vm", "told that all is well", |wukong| {
+        .wukong("vm", "reports no dropped field", |wukong| {
             condition(wukong, "SpecValid").1 == "Valid"
         })
         .await;

@@ -54,14 +54,14 @@ async fn a_malformed_object_is_named_and_harms_nobody() {
     let operator = cluster.operator().await;
     space.apply(&wukong("before", json!({}))).await;
     space.running("before").await;
-    let said = space
+    let blocked = space
         .until("Wukong", "malformed", "called so", |wukong| {
             (condition(wukong, "SpecValid").0 == "False").then(|| wukong.clone())
         })
         .await;
-    assert_eq!(phase(&said), "Error");
-    assert_eq!(condition(&said, "SpecValid").1, "CRDOutdated");
-    let message = condition(&said, "SpecValid").2;
+    assert_eq!(phase(&blocked), "Error");
+    assert_eq!(condition(&blocked, "SpecValid").1, "CRDOutdated");
+    let message = condition(&blocked, "SpecValid").2;
     assert!(
         message.contains("cpu") || message.contains("two"),
         "{message}"

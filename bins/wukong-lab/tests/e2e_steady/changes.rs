@@ -74,11 +74,14 @@ async fn nics_come_and_go_with_their_definitions() {
     assert_eq!(space.names(NAD).await, std::slice::from_ref(&definition));
 
     space.edit("web", json!({"networks": []})).await;
-    space.gone(NAD, &definition).await;
     let without = space.wukong("web", "without its NIC", |_| true).await;
     assert_eq!(without["status"]["networks"].as_array().unwrap().len(), 1);
     let vm = space.get(VM, "web").await;
     assert!(vm.pointer("/spec/template/spec/networks/1").is_none());
+    // The guest has the NIC until it stops, and so long its definition stays.
+    assert_eq!(space.names(NAD).await, std::slice::from_ref(&definition));
+    space.edit("web", json!({"powerState": "Stopped"})).await;
+    space.gone(NAD, &definition).await;
 }
 
 #[tokio::test]
@@ -144,18 +147,18 @@ async fn a_change_that_needs_a_restart_says_so_and_is_applied_when_approved() {
     };
     let first = instance().await;
     space.edit("web", json!({"firmware": "UEFI"})).await;
-    let said = space
+    let blocked = space
         .wukong("web", "in need of a restart", |wukong| {
             condition(wukong, "ConfigurationApplied").1 == "RestartRequired"
         })
         .await;
     assert_eq!(
-        said["status"]["pendingChanges"],
+        blocked["status"]["pendingChanges"],
         json!([{"path": "spec.firmware", "current": "BIOS", "desired": "UEFI", "effect": "needs restart"}])
     );
     // It runs, but without the last change of the spec.
-    assert_eq!(phase(&said), "Running");
-    assert_eq!(condition(&said, "Ready").0, "True");
+    assert_eq!(phase(&blocked), "Running");
+    assert_eq!(condition(&blocked, "Ready").0, "True");
     assert_eq!(instance().await, first);
 
     let mark = space.mark();
@@ -224,8 +227,8 @@ async fn what_cannot_be_changed_is_refused_and_leaves_everything_as_it_is() {
         space
             .edit("web", json!({"cpu": 2, "disks": [changed]}))
             .await;
-        let said = space.blocked("web", "ImmutableFieldChanged").await;
-        let (status, _, message) = condition(&said, "SpecValid");
+        let blocked = space.blocked("web", "ImmutableFieldChanged").await;
+        let (status, _, message) = condition(&blocked, "SpecValid");
         assert!(
             status == "False" && message.contains(part) && message.contains("spec.disks[0]"),
             "{what}: {message}"

@@ -57,7 +57,7 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
         ("pvc", "PersistentVolumeClaim"),
         ("secret", "Secret"),
     ];
-    let looks = rows.map(|(name, kind)| async move {
+    let checks = rows.map(|(name, kind)| async move {
         let mut object = foreign(kind, name);
         object["metadata"]["namespace"] = json!(space.name);
         let taken = object["metadata"]["name"].as_str().unwrap().to_owned();
@@ -80,15 +80,15 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
                 json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}),
             ))
             .await;
-        let said = space.blocked(name, "NameConflict").await;
+        let blocked = space.blocked(name, "NameConflict").await;
         let object_name = format!("{kind}/{taken}");
         assert_eq!(
-            said["status"]["blocker"]["object"],
+            blocked["status"]["blocker"]["object"],
             json!(object_name),
-            "{said}"
+            "{blocked}"
         );
-        assert_eq!(phase(&said), "Error");
-        let (status, _, message) = condition(&said, "SpecValid");
+        assert_eq!(phase(&blocked), "Error");
+        let (status, _, message) = condition(&blocked, "SpecValid");
         assert_eq!(status, "False");
         assert!(message.contains(&object_name), "{message}");
         let after = space.get(kind, &taken).await;
@@ -107,7 +107,7 @@ async fn a_foreign_object_is_named_left_alone_and_replaced_when_it_is_gone() {
         assert_ne!(ours["metadata"]["uid"], before["metadata"]["uid"]);
         assert!(ours["metadata"]["labels"]["owner"].is_null(), "{ours}");
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]

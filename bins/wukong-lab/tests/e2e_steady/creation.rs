@@ -121,8 +121,8 @@ async fn the_vm_is_created_as_soon_as_its_claims_exist() {
         assert!(made.received < applied.received, "{made}\n{applied}");
     }
     // So nothing false was ever said of claims that are missing.
-    let said = strings(&vm["status"]["printableStatus"]);
-    assert!(!said.contains(&"ErrorPvcNotFound"));
+    let blocked = strings(&vm["status"]["printableStatus"]);
+    assert!(!blocked.contains(&"ErrorPvcNotFound"));
     space.scenario("web", None).await;
     space.running("web").await;
 }

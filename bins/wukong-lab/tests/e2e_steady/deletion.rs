@@ -153,9 +153,9 @@ async fn orphans_stay_and_are_not_adopted_silently() {
             json!({"disks": [root()], "networks": [{"name": "lan", "type": "bridge"}]}),
         ))
         .await;
-    let said = space.blocked("web", "NameConflict").await;
-    assert_eq!(phase(&said), "Error");
-    let message = condition(&said, "SpecValid").2;
+    let blocked = space.blocked("web", "NameConflict").await;
+    assert_eq!(phase(&blocked), "Error");
+    let message = condition(&blocked, "SpecValid").2;
     assert!(message.contains("orphan"), "{message}");
     assert!(space.get("VirtualMachine", "web").await["metadata"]["ownerReferences"].is_null());
 

@@ -101,7 +101,7 @@ async fn a_manager_that_keeps_changing_a_field_back_is_named_and_not_fought_for_
     space.running("web").await;
     let mark = space.mark();
     let edit = json!({"spec": {"template": {"spec": {"domain": {"cpu": {"sockets": 4}}}}}});
-    let said = loop {
+    let blocked = loop {
         space.merge(VM, "web", edit.clone()).await;
         // Either the operator repairs it, or it reports that it no longer does.
         let repaired = async {
@@ -111,17 +111,17 @@ async fn a_manager_that_keeps_changing_a_field_back_is_named_and_not_fought_for_
         let gave_up = async { Some(space.blocked("web", "FieldManagerConflict").await) };
         let outcome = tokio::select! {
             repaired = repaired => repaired,
-            said = gave_up => said,
+            blocked = gave_up => blocked,
         };
-        if let Some(said) = outcome {
-            break said;
+        if let Some(blocked) = outcome {
+            break blocked;
         }
     };
-    let (_, _, message) = condition(&said, "Created");
+    let (_, _, message) = condition(&blocked, "Created");
     assert!(message.contains("a-user-edits"), "{message}");
-    assert_eq!(said["status"]["blocker"]["object"], "VirtualMachine/web");
+    assert_eq!(blocked["status"]["blocker"]["object"], "VirtualMachine/web");
     // The VM runs all the same.
-    assert_eq!(phase(&said), "Running");
+    assert_eq!(phase(&blocked), "Running");
     let repairs = space
         .requested_since(mark)
         .filter(|request| request.resource == "virtualmachines" && request.code == 200);

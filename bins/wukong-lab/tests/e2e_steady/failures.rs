@@ -7,7 +7,7 @@ use crate::cluster;
 use crate::support::{Space, condition, failing, phase, root, wukong};
 
 /// The expected report of a failure.
-struct Said {
+struct Reported {
     condition: &'static str,
     reason: &'static str,
     part: &'static str,
@@ -15,19 +15,19 @@ struct Said {
 }
 
 /// The name of a Wukong, its fault, and the expected report. `NAME` in the object stands for the Wukong.
-type Row = (&'static str, &'static str, Value, Said);
+type Row = (&'static str, &'static str, Value, Reported);
 
 fn disk(source: &str) -> Value {
     json!({"disks": [{"name": "root", "size": "1Gi", "image": source}]})
 }
 
-fn said(
+fn reported(
     condition: &'static str,
     reason: &'static str,
     part: &'static str,
     object: &'static str,
-) -> Said {
-    Said {
+) -> Reported {
+    Reported {
         condition,
         reason,
         part,
@@ -40,16 +40,16 @@ const ANY: &str = "*";
 
 /// Makes each Wukong with its scenario, checks its status, removes the scenario and waits until the VM runs.
 async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
-    let looks = rows
+    let checks = rows
         .into_iter()
-        .map(|(name, scenario, spec, said)| async move {
+        .map(|(name, scenario, spec, reported)| async move {
             space.apply(&failing(wukong(name, spec), scenario)).await;
-            let Said {
+            let Reported {
                 condition: type_,
                 reason,
                 part,
                 object,
-            } = said;
+            } = reported;
             let found = space
                 .wukong(
                     name,
@@ -81,7 +81,7 @@ async fn fail_and_heal(space: &Space<'_>, rows: Vec<Row>) {
             let healed = space.running(name).await;
             assert!(healed["status"]["blocker"].is_null(), "{name}: {healed}");
         });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn an_import_that_fails_says_why() {
     let space = cluster().await.space("imports").await;
     let http = || disk("https://images.example.com/disk.qcow2");
     let registry = || disk("docker://registry.example.com/disk:1");
-    let failed = |part| said("VolumesBound", "ImportFailed", part, "DataVolume/NAME.root");
+    let failed = |part| reported("VolumesBound", "ImportFailed", part, "DataVolume/NAME.root");
     fail_and_heal(
         &space,
         vec![
@@ -134,7 +134,9 @@ async fn the_cause_of_a_failing_import_stays_while_the_importer_restarts() {
         let message = condition(wukong, "VolumesBound").2.to_owned();
         message.contains("(DNS)").then_some(message)
     };
-    let said = space.until("Wukong", "web", "told of DNS", cause).await;
+    let reported = space
+        .until("Wukong", "web", "the DNS error is reported", cause)
+        .await;
     // CDI's own words come and go with each restart of the importer.
     let restarts = |volume: &Value| volume["status"]["restartCount"].as_i64();
     let before = restarts(&space.get("DataVolume", "web.root").await).unwrap_or_default();
@@ -143,7 +145,7 @@ async fn the_cause_of_a_failing_import_stays_while_the_importer_restarts() {
             restarts(volume).filter(|restarts| *restarts >= before + 2)
         })
         .await;
-    assert_eq!(cause(&space.get("Wukong", "web").await), Some(said));
+    assert_eq!(cause(&space.get("Wukong", "web").await), Some(reported));
 }
 
 #[tokio::test]
@@ -159,19 +161,19 @@ async fn a_disk_that_cannot_be_made_says_why() {
                 "pull",
                 "image-pull",
                 spec(),
-                said("VolumesBound", "ImagePullFailed", "cdi-importer", volume),
+                reported("VolumesBound", "ImagePullFailed", "cdi-importer", volume),
             ),
             (
                 "quota",
                 "quota",
                 spec(),
-                said("VolumesBound", "QuotaExceeded", "quota", volume),
+                reported("VolumesBound", "QuotaExceeded", "quota", volume),
             ),
             (
                 "lost",
                 "claim-lost=early",
                 spec(),
-                said("VolumesBound", "ClaimLost", "lost", claim),
+                reported("VolumesBound", "ClaimLost", "lost", claim),
             ),
         ],
     )
@@ -181,7 +183,7 @@ async fn a_disk_that_cannot_be_made_says_why() {
 #[tokio::test]
 async fn a_vm_that_finds_no_node_says_why() {
     let space = cluster().await.space("nodes").await;
-    let nowhere = |reason, part| said("Scheduled", reason, part, "VirtualMachineInstance/NAME");
+    let nowhere = |reason, part| reported("Scheduled", reason, part, "VirtualMachineInstance/NAME");
     let spec = || json!({});
     fail_and_heal(
         &space,
@@ -244,7 +246,7 @@ async fn a_vm_that_does_not_start_says_why() {
                 "refused",
                 "vm-create-failure",
                 json!({}),
-                said(
+                reported(
                     "Running",
                     "InternalError",
                     "KubeVirt cannot start the VM",
@@ -255,13 +257,13 @@ async fn a_vm_that_does_not_start_says_why() {
                 "crash",
                 "guest-crash",
                 json!({}),
-                said("Running", "CrashLoop", "failed", vm),
+                reported("Running", "CrashLoop", "failed", vm),
             ),
             (
                 "launcher",
                 "launcher-image-pull",
                 json!({}),
-                said(
+                reported(
                     "VolumesBound",
                     "ImagePullFailed",
                     "cannot resolve quay.io",
@@ -274,13 +276,13 @@ async fn a_vm_that_does_not_start_says_why() {
 }
 
 #[tokio::test]
-async fn a_silent_or_old_guest_agent_is_said_and_blocks_nothing() {
+async fn a_silent_or_old_guest_agent_is_reported_and_blocks_nothing() {
     let space = &cluster().await.space("agents").await;
     let rows = [
         ("silent", "agent-never", "AgentNotReady"),
         ("old", "agent-old", "AgentVersionNotSupported"),
     ];
-    let looks = rows.map(|(name, scenario, reason)| async move {
+    let checks = rows.map(|(name, scenario, reason)| async move {
         space
             .apply(&failing(wukong(name, json!({})), scenario))
             .await;
@@ -299,7 +301,7 @@ async fn a_silent_or_old_guest_agent_is_said_and_blocks_nothing() {
             })
             .await;
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod extremes;
 mod failures;
 mod power;
 mod privileges;
+mod protection;
 mod refusals;
 
 use tokio::sync::OnceCell;

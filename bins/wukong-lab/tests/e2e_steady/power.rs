@@ -47,7 +47,7 @@ async fn run_strategy(space: &Space<'_>, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn today_s_wish_is_carried_out() {
+async fn the_power_state_of_the_spec_is_applied() {
     let space = cluster().await.space("power-state").await;
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
@@ -153,7 +153,7 @@ async fn each_start_strategy_means_what_it_says() {
         ("never", policy("Never"), "Once", "Running"),
         ("policy-always", policy("Always"), "Always", "Running"),
     ];
-    let looks = rows.map(|(name, spec, strategy, expected)| async move {
+    let checks = rows.map(|(name, spec, strategy, expected)| async move {
         space.apply(&wukong(name, spec)).await;
         let found = space
             .wukong(name, expected, |wukong| {
@@ -163,14 +163,14 @@ async fn each_start_strategy_means_what_it_says() {
         assert_eq!(run_strategy(space, name).await, strategy, "{name}");
         assert!(blocker(&found).is_empty(), "{name}: {found}");
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]
 async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
     let space = &cluster().await.space("shutdown").await;
     let rows = ["RerunOnFailure", "Once", "Manual"];
-    let looks = rows.map(|strategy| async move {
+    let checks = rows.map(|strategy| async move {
         let name = strategy.to_lowercase();
         let spec = json!({"startStrategy": {"runStrategy": strategy}});
         space
@@ -192,7 +192,7 @@ async fn a_guest_that_shuts_itself_down_is_treated_as_its_strategy_says() {
             "{name}"
         );
     });
-    join_all(looks).await;
+    join_all(checks).await;
 
     // `Always` starts it again.
     space
@@ -243,7 +243,7 @@ async fn a_manual_vm_is_started_once_and_then_left_to_people() {
 }
 
 #[tokio::test]
-async fn what_somebody_stops_or_starts_is_left_as_it_is_until_the_wish_changes() {
+async fn a_vm_that_a_user_stops_or_starts_stays_so_until_the_spec_changes() {
     let space = cluster().await.space("virtctl").await;
     space
         .apply(&wukong("web", json!({"disks": [root()]})))

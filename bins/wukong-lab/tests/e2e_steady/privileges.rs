@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use wukong_lab::cluster::operator::USER;
 
 use crate::cluster;
+use crate::protection;
 use crate::support::{condition, merge, phase, resource, root, wukong};
 
 async fn allowed(
@@ -243,6 +244,10 @@ async fn what_is_granted_is_what_is_used() {
         .await;
     space.edit("web", json!({"powerState": "Running"})).await;
     space.running("web").await;
+
+    protection::snapshot(&space, "before").await;
+    let disk = json!({"snapshotName": "before", "disks": ["root"]});
+    protection::restore(&space, "undo", disk).await;
 
     // The pods and events of a VM that does not start show the cause.
     let waits = json!({"userDataSecret": "missing"});

@@ -46,7 +46,7 @@ async fn what_is_named_and_missing_is_waited_for() {
             claim,
         ),
     ];
-    let looks = rows.map(|(name, spec, reason, object, missing)| async move {
+    let checks = rows.map(|(name, spec, reason, object, missing)| async move {
         space.apply(&wukong(name, spec)).await;
         let found = space.blocked(name, reason).await;
         assert_eq!(condition(&found, "DependenciesResolved").1, reason);
@@ -55,13 +55,13 @@ async fn what_is_named_and_missing_is_waited_for() {
         space.apply(&missing).await;
         space.running(name).await;
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]
 async fn a_class_that_binds_late_is_no_error() {
     let space = &cluster().await.space("late-binding").await;
-    let looks = ["standard-wffc", "local-path"].map(|class| async move {
+    let checks = ["standard-wffc", "local-path"].map(|class| async move {
         let spec = |power: &str| json!({"powerState": power, "disks": [
             {"name": "root", "size": "1Gi", "image": "docker://registry.example.com/disk:1", "storageClassName": class}]});
         space.apply(&wukong(class, spec("Stopped"))).await;
@@ -79,7 +79,7 @@ async fn a_class_that_binds_late_is_no_error() {
         space.edit(class, json!({"powerState": null})).await;
         space.running(class).await;
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
 #[tokio::test]
@@ -91,9 +91,9 @@ async fn a_class_that_cannot_expand_refuses_growth_and_nothing_else() {
     let mut grown = disk("2Gi");
     grown["cpu"] = json!(2);
     space.edit("web", grown).await;
-    let said = space.blocked("web", "ResizeRefused").await;
-    assert_eq!(phase(&said), "Running");
-    let message = condition(&said, "VolumesBound").2;
+    let blocked = space.blocked("web", "ResizeRefused").await;
+    assert_eq!(phase(&blocked), "Running");
+    let message = condition(&blocked, "VolumesBound").2;
     assert!(message.contains("fixed"), "{message}");
     let vm = space.get("VirtualMachine", "web").await;
     assert_eq!(
@@ -118,10 +118,10 @@ async fn the_server_s_refusals_are_passed_on() {
     space
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
-    let said = space.blocked("web", "QuotaExceeded").await;
-    let (_, _, message) = condition(&said, "Created");
+    let blocked = space.blocked("web", "QuotaExceeded").await;
+    let (_, _, message) = condition(&blocked, "Created");
     assert!(message.contains("quota no-vms is exceeded"), "{message}");
-    assert_eq!(said["status"]["blocker"]["object"], "VirtualMachine/web");
+    assert_eq!(blocked["status"]["blocker"]["object"], "VirtualMachine/web");
     // The disk is made all the same.
     space.get("DataVolume", "web.root").await;
     space.delete("ResourceQuota", "no-vms").await;
@@ -140,14 +140,14 @@ async fn the_server_s_refusals_are_passed_on() {
     in_force(&space).await;
     let networks = json!({"networks": [{"name": "lan", "type": "bridge"}]});
     space.edit("web", networks).await;
-    let said = space
+    let blocked = space
         .wukong("web", "refused its network", |wukong| {
             condition(wukong, "NetworksConfigured").0 == "False"
         })
         .await;
-    let (_, _, message) = condition(&said, "NetworksConfigured");
+    let (_, _, message) = condition(&blocked, "NetworksConfigured");
     assert!(message.contains("only allowed networks"), "{message}");
-    assert_eq!(phase(&said), "Running");
+    assert_eq!(phase(&blocked), "Running");
     space
         .delete("ValidatingAdmissionPolicyBinding", &space.name)
         .await;
@@ -178,7 +178,7 @@ async fn in_force(space: &Space<'_>) {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
+async fn every_problem_of_a_manifest_is_reported_at_once() {
     let space = cluster().await.space("invalid").await;
     let spec = json!({
         "memory": "4",
@@ -189,9 +189,9 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
         "disks": [{"name": "root", "size": "1Gi", "image": "http://user:hunter2@images.example.com/disk.qcow2"}],
     });
     space.apply(&wukong("web", spec)).await;
-    let said = space.blocked("web", "InvalidSpec").await;
-    assert_eq!(phase(&said), "Error");
-    let message = condition(&said, "SpecValid").2;
+    let blocked = space.blocked("web", "InvalidSpec").await;
+    assert_eq!(phase(&blocked), "Error");
+    let message = condition(&blocked, "SpecValid").2;
     for part in [
         "spec.memory",
         "4Gi",
@@ -209,8 +209,8 @@ async fn all_that_is_wrong_in_a_manifest_is_said_at_once() {
     // After the spec becomes invalid again, the running VM stays as it is.
     let mark = space.mark();
     space.edit("web", json!({"memory": "5"})).await;
-    let said = space.blocked("web", "InvalidSpec").await;
-    assert_eq!(phase(&said), "Running");
+    let blocked = space.blocked("web", "InvalidSpec").await;
+    assert_eq!(phase(&blocked), "Running");
     let writes = space
         .requested_since(mark)
         .filter(|request| request.is_write() && request.subresource != "status");

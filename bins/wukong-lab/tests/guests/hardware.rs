@@ -4,7 +4,7 @@ use futures::join;
 use serde_json::json;
 
 use crate::inside::image;
-use crate::probe::{probe, told};
+use crate::probe::{console_with, probe};
 use crate::space;
 
 const MAC: &str = "02:00:00:00:00:0a";
@@ -42,14 +42,14 @@ async fn hardware_is_what_the_manifest_says() {
             &disk("disk vda virtio SIZE rw ROOT-0001", 68),
             &disk("disk sr0 sata SIZE ro", 69),
         ];
-        let (_, all) = told(&space, "bios", &expected).await;
+        let (_, all) = console_with(&space, "bios", &expected).await;
         assert_eq!(all.matches("probe: nic ").count(), 1, "{all}");
     };
     let secure = async {
         let spec = json!({"firmware": "UEFISecureBoot", "memory": "512Mi"});
         probe(&space, "secure", "wait", spec).await;
         let expected = ["Secure boot enabled", "probe: firmware UEFI"];
-        told(&space, "secure", &expected).await;
+        console_with(&space, "secure", &expected).await;
     };
     join!(bios, secure);
 }
@@ -78,7 +78,7 @@ async fn a_clone_boots_and_what_is_out_of_reach_says_so() {
     )
     .await;
     let size = format!("disk vda virtio {} rw root", 96 * MIB);
-    told(&space, "copy", &["probe: wait", &size]).await;
+    console_with(&space, "copy", &["probe: wait", &size]).await;
 
     let far = space.blocked("far", "ImportFailed").await;
     let words = far["status"]["blocker"]["message"].as_str().unwrap();

@@ -56,10 +56,10 @@ pub async fn booted(space: &Space<'_>, name: &str) -> Guest {
         .await;
     let guest = space.lab.guest(&space.name, name).await.unwrap();
     let done = eventually("cloud-init has ended", PATIENCE, async || {
-        let looked = guest.shell("cat /run/cloud-init/result.json").await;
+        let answer = guest.shell("cat /run/cloud-init/result.json").await;
         tokio::time::sleep(Duration::from_secs(2)).await;
-        match looked {
-            Ok(looked) if looked.code == 0 => Ok(looked.out),
+        match answer {
+            Ok(answer) if answer.code == 0 => Ok(answer.out),
             other => Err(format!("{other:?}")),
         }
     })

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::inside::instance;
-use crate::probe::{probe, told};
+use crate::probe::{console_with, probe};
 use crate::space;
 use crate::support::plugin::run;
 use crate::support::{Space, condition, phase};
@@ -40,7 +40,7 @@ async fn a_guest_that_powers_itself_off() {
     let again = async {
         let spec = json!({"highAvailability": {"restartPolicy": "Always"}});
         probe(&space, "always", "power-off", spec).await;
-        let (first, _) = told(&space, "always", &["probe: power-off"]).await;
+        let (first, _) = console_with(&space, "always", &["probe: power-off"]).await;
         another_instance(&space, "always", &first).await;
         space.delete("Wukong", "always").await;
         space.gone("Wukong", "always").await;
@@ -79,7 +79,7 @@ async fn a_guest_that_is_killed() {
     let kill = async |name, strategy| {
         let spec = json!({"startStrategy": {"runStrategy": strategy}});
         probe(&space, name, "wait", spec).await;
-        let (first, _) = told(&space, name, &["probe: wait"]).await;
+        let (first, _) = console_with(&space, name, &["probe: wait"]).await;
         let guest = space.lab.guest(&space.name, name).await.unwrap();
         let pid = Pid::from_raw(guest.pid.try_into().unwrap()).unwrap();
         kill_process(pid, Signal::KILL).unwrap();
@@ -111,7 +111,7 @@ async fn a_guest_that_panics() {
         return;
     };
     probe(&space, "panics", "panic", json!({})).await;
-    let (first, _) = told(&space, "panics", &["Kernel panic - not syncing"]).await;
+    let (first, _) = console_with(&space, "panics", &["Kernel panic - not syncing"]).await;
     // KubeVirt does not notice: without a panic device the machine goes on, and only its silence shows.
     let wukong = space
         .wukong("panics", "silent", |wukong| {
@@ -137,10 +137,10 @@ async fn a_guest_is_started_restarted_and_stopped_by_hand() {
     assert_eq!(instance(&space, "vm").await, None);
 
     asked("start").await;
-    let (first, _) = told(&space, "vm", &["probe: cpus 1", "probe: wait"]).await;
+    let (first, _) = console_with(&space, "vm", &["probe: cpus 1", "probe: wait"]).await;
     asked("restart").await;
     another_instance(&space, "vm", &first).await;
-    let (second, _) = told(&space, "vm", &["probe: wait"]).await;
+    let (second, _) = console_with(&space, "vm", &["probe: wait"]).await;
     assert_ne!(first, second);
     asked("stop").await;
     stopped(&space, "vm").await;
@@ -149,5 +149,5 @@ async fn a_guest_is_started_restarted_and_stopped_by_hand() {
     // What is changed meanwhile is there at the next start.
     space.edit("vm", json!({"cpu": 2})).await;
     asked("start").await;
-    told(&space, "vm", &["probe: cpus 2", "probe: wait"]).await;
+    console_with(&space, "vm", &["probe: cpus 2", "probe: wait"]).await;
 }

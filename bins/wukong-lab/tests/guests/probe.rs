@@ -31,12 +31,12 @@ pub async fn probe(space: &Space<'_>, name: &str, order: &str, spec: Value) {
 }
 
 /// The uid of the present instance, and what its guest has told, once that has all these words.
-pub async fn told(space: &Space<'_>, name: &str, words: &[&str]) -> (String, String) {
+pub async fn console_with(space: &Space<'_>, name: &str, words: &[&str]) -> (String, String) {
     let what = format!("{name} tells {words:?}");
-    let told = eventually(&what, space.patience, async || {
+    let console_with = eventually(&what, space.patience, async || {
         let guest = space.lab.guest(&space.name, name).await;
-        let told = guest.map(|guest| (guest.uid.clone(), guest.console()));
-        match told {
+        let console_with = guest.map(|guest| (guest.uid.clone(), guest.console()));
+        match console_with {
             Ok((uid, console)) if words.iter().all(|word| console.contains(word)) => {
                 Ok((uid, console))
             }
@@ -46,5 +46,5 @@ pub async fn told(space: &Space<'_>, name: &str, words: &[&str]) -> (String, Str
             }
         }
     });
-    told.await.unwrap()
+    console_with.await.unwrap()
 }

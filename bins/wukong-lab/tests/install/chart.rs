@@ -30,7 +30,7 @@ fn without_helms_bookkeeping(mut objects: Objects) -> Objects {
             metadata.insert("annotations".into(), annotations);
         }
     }
-    assert_eq!(kinds, 2);
+    assert_eq!(kinds, 4);
     objects
 }
 
@@ -113,8 +113,8 @@ async fn on_kubernetes_1_33_the_operator_may_list() {
 async fn helm_finds_no_fault_with_the_chart() {
     let chart = chart();
     let output = run_helm(&["lint", "--strict", chart.to_str().unwrap()]).await;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}");
 }
 
 #[tokio::test]

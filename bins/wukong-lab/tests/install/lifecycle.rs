@@ -20,8 +20,12 @@ async fn helm(cluster: &Cluster, args: &[&str]) {
     ]
     .concat();
     let output = run_helm(&all).await;
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "helm {}: {said}", args.join(" "));
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "helm {}: {printed}",
+        args.join(" ")
+    );
 }
 
 /// The chart as an earlier release would have it. There is none yet: only its version differs.

@@ -160,6 +160,19 @@ async fn people_with_the_cluster_s_view_edit_and_admin_roles_have_wukongs_in_the
         ("get list watch", "wukongs", &everybody[..]),
         ("create update patch delete", "wukongs", &everybody[1..]),
         ("deletecollection", "wukongs", &everybody[2..]),
+        ("get list watch", "wukongsnapshots", &everybody[..]),
+        (
+            "create update patch delete",
+            "wukongsnapshots",
+            &everybody[1..],
+        ),
+        ("get list watch", "wukongrestores", &everybody[..]),
+        (
+            "create update patch delete",
+            "wukongrestores",
+            &everybody[1..],
+        ),
+        ("update patch", "wukongrestores/status", &[]),
         // Only the operator writes the status of a Wukong.
         ("update patch", "wukongs/status", &[]),
     ] {

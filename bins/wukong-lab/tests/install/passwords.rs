@@ -35,13 +35,13 @@ async fn a_password_in_plain_text_is_warned_about_and_can_be_refused() {
         json!({"cloudInitUser": {"name": "me", "password": "canary"}}),
     );
     let output = create(&space, &plain);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{printed}");
     assert!(
-        said.contains("Warning:") && said.contains("passwordHash"),
-        "{said}"
+        printed.contains("Warning:") && printed.contains("passwordHash"),
+        "{printed}"
     );
-    assert!(!said.contains("canary"), "{said}");
+    assert!(!printed.contains("canary"), "{printed}");
 
     let hashed = wukong(
         "hashed",
@@ -52,9 +52,9 @@ async fn a_password_in_plain_text_is_warned_about_and_can_be_refused() {
 
     let refused = Bounded::with(space, json!({"plainTextPasswords": "Deny"})).await;
     let output = create(&refused.space, &plain);
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!output.status.success(), "{said}");
-    assert!(said.contains("passwordHash"), "{said}");
-    assert!(!said.contains("canary"), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{printed}");
+    assert!(printed.contains("passwordHash"), "{printed}");
+    assert!(!printed.contains("canary"), "{printed}");
     assert!(create(&refused.space, &hashed).status.success());
 }

@@ -67,14 +67,14 @@ impl<'a> Bounded<'a> {
                     .await
             }
         };
-        let said = match answer {
+        let printed = match answer {
             Ok(_) => return None,
             Err(kube::Error::Api(status)) => status.message,
             Err(error) => panic!("{error}"),
         };
-        let (_, problems) = said
+        let (_, problems) = printed
             .split_once("ValidatingAdmissionPolicy 'wukong-policy' with binding 'wukong-policy' denied request: ")
-            .unwrap_or_else(|| panic!("{said}"));
+            .unwrap_or_else(|| panic!("{printed}"));
         Some(problems.to_owned())
     }
 

@@ -111,8 +111,8 @@ async fn let_through(policies: &[&Value], objects: &Objects) -> BTreeSet<Connect
         .arg(given)
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{printed}");
     let text = String::from_utf8(output.stdout).unwrap();
     // | IS ALLOWED? |  TRUE  |
     let verdicts = text.lines().filter(|line| line.contains("IS ALLOWED?"));

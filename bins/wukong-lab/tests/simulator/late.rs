@@ -21,7 +21,7 @@ async fn kubevirt_and_cdi_may_come_and_go() {
 }
 
 #[tokio::test]
-async fn webhooks_that_do_not_answer_are_told_by_the_api_server() {
+async fn webhooks_that_do_not_answer_are_reported_by_the_api_server() {
     let cluster = Cluster::start("simulator-webhook-tests", &[]).await;
     let space = cluster.space("webhook").await;
     let kubevirt = Space::existing(&cluster, "kubevirt").await;

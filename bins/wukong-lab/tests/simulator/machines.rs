@@ -92,14 +92,14 @@ async fn a_vm_whose_disk_exists_is_provisioned_then_starts() {
 #[tokio::test]
 async fn defaults_belong_to_nobody_and_status_to_virt_controller() {
     let space = space("defaults").await;
-    let mut wished = with(
+    let mut desired = with(
         virtual_machine("vm", "Always"),
         json!({"domain": {"memory": {"guest": "1024Mi"}, "features": {"acpi": {}}}, "hostname": ""}),
     );
     space
         .apply(&data_volume("vm", "standard", json!({"blank": {}})))
         .await;
-    space.apply(&wished).await;
+    space.apply(&desired).await;
     let vm = until_ready(&space, "vm").await;
     let domain = &vm["spec"]["template"]["spec"]["domain"];
     assert_eq!(domain["machine"]["type"], "q35");
@@ -130,14 +130,14 @@ async fn defaults_belong_to_nobody_and_status_to_virt_controller() {
         .unwrap();
     assert!(mine["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:domain"]["f:machine"].is_null());
 
-    let again = space.apply(&wished).await;
+    let again = space.apply(&desired).await;
     assert_eq!(
         again["metadata"]["resourceVersion"],
         vm["metadata"]["resourceVersion"]
     );
 
-    wished["spec"]["template"]["spec"]["domain"]["cpu"]["cores"] = json!(2);
-    space.apply(&wished).await;
+    desired["spec"]["template"]["spec"]["domain"]["cpu"]["cores"] = json!(2);
+    space.apply(&desired).await;
     let restart = "a non-live-updatable field was changed in the template spec";
     space
         .until("VirtualMachine", "vm", "in want of a restart", |vm| {
@@ -145,8 +145,8 @@ async fn defaults_belong_to_nobody_and_status_to_virt_controller() {
             (status == "True" && message == restart).then_some(())
         })
         .await;
-    wished["spec"]["template"]["spec"]["domain"]["cpu"]["cores"] = json!(1);
-    space.apply(&wished).await;
+    desired["spec"]["template"]["spec"]["domain"]["cpu"]["cores"] = json!(1);
+    space.apply(&desired).await;
     space
         .until("VirtualMachine", "vm", "as it runs", |vm| {
             condition(vm, "RestartRequired").0.is_empty().then_some(())
@@ -210,7 +210,7 @@ async fn the_guest_has_the_addresses_of_its_network_data() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_told_by_the_pod() {
+async fn what_is_missing_is_reported_by_the_pod() {
     let space = space("missing").await;
     space
         .apply(&data_volume("secret", "standard", json!({"blank": {}})))
@@ -234,7 +234,7 @@ async fn what_is_missing_is_told_by_the_pod() {
         ("network", "FailedCreatePodSandBox", "nope"),
     ] {
         until_printable(&space, name, "Starting").await;
-        let told = async || {
+        let reported = async || {
             let events = space.list("Event").await;
             let of_pod = events.iter().filter(|event| {
                 let pod = event["regarding"]["name"].as_str().unwrap();
@@ -246,7 +246,7 @@ async fn what_is_missing_is_told_by_the_pod() {
                 false => Err(events.len()),
             }
         };
-        eventually(reason, DEADLINE, told).await.unwrap();
+        eventually(reason, DEADLINE, reported).await.unwrap();
     }
     space.apply(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "nope"}, "stringData": {"userdata": "x"}})).await;
     until_printable(&space, "secret", "Running").await;

@@ -53,10 +53,10 @@ async fn stop_and_start_write_the_run_strategy_as_virt_api() {
     assert!(message.contains("VM is not running"), "{message}");
 
     let unforced = kube::api::PatchParams::apply("a-user");
-    let wished = kube::api::Patch::Apply(virtual_machine("vm", "Always"));
+    let desired = kube::api::Patch::Apply(virtual_machine("vm", "Always"));
     let conflict = space
         .api("VirtualMachine")
-        .patch("vm", &unforced, &wished)
+        .patch("vm", &unforced, &desired)
         .await
         .unwrap_err()
         .to_string();

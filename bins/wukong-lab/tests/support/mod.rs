@@ -4,13 +4,13 @@
 #![allow(dead_code, unused_imports)]
 
 mod cluster;
-mod look;
 pub mod plugin;
+mod read;
 mod space;
 pub mod terminal;
 
 pub use cluster::{Cluster, SHIM};
-pub use look::{blocker, condition, is_settled, phase, strings, without_bookkeeping};
+pub use read::{blocker, condition, is_settled, phase, strings, without_bookkeeping};
 pub use space::{Space, resource};
 
 use std::time::Duration;

@@ -15,7 +15,7 @@ use wukong_lab::Lab;
 use wukong_lab::cluster::audit::{Mark, Requests};
 
 use super::cluster::{Cluster, operator_log, operators, shown};
-use super::look::{condition, is_settled, phase};
+use super::read::{condition, is_settled, phase};
 use super::{DEADLINE, SCENARIO};
 
 /// A namespace in which one test plays.
@@ -166,7 +166,7 @@ impl<'a> Space<'a> {
         kind: &str,
         name: &str,
         what: &str,
-        mut look: impl FnMut(&Value) -> Option<T>,
+        mut observe: impl FnMut(&Value) -> Option<T>,
     ) -> T {
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
         let mut events = watcher::watcher(self.api(kind), config).boxed();
@@ -192,7 +192,7 @@ impl<'a> Space<'a> {
                         continue;
                     }
                 }
-                if let Some(found) = look(&seen) {
+                if let Some(found) = observe(&seen) {
                     return found;
                 }
             }
@@ -215,10 +215,10 @@ impl<'a> Space<'a> {
         &self,
         name: &str,
         what: &str,
-        mut look: impl FnMut(&Value) -> bool,
+        mut observe: impl FnMut(&Value) -> bool,
     ) -> Value {
         self.until("Wukong", name, what, |wukong| {
-            (is_settled(wukong) && look(wukong)).then(|| wukong.clone())
+            (is_settled(wukong) && observe(wukong)).then(|| wukong.clone())
         })
         .await
     }
@@ -237,8 +237,8 @@ impl<'a> Space<'a> {
         let anew = async {
             loop {
                 let wukong = self.running(name).await;
-                let told = &wukong["status"]["startedWith"]["instance"];
-                if told != before && *told == self.instance(name).await {
+                let started = &wukong["status"]["startedWith"]["instance"];
+                if started != before && *started == self.instance(name).await {
                     return;
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -284,6 +284,14 @@ fn json_of(object: DynamicObject) -> Value {
 pub fn resource(kind: &str) -> (ApiResource, bool) {
     let (group, version, plural, namespaced) = match kind {
         "Wukong" => ("vm.novasphere.dev", "v1alpha1", "wukongs", true),
+        "WukongSnapshot" => ("vm.novasphere.dev", "v1alpha1", "wukongsnapshots", true),
+        "WukongRestore" => ("vm.novasphere.dev", "v1alpha1", "wukongrestores", true),
+        "VirtualMachineSnapshot" => (
+            "snapshot.kubevirt.io",
+            "v1beta1",
+            "virtualmachinesnapshots",
+            true,
+        ),
         "WukongPolicy" => ("vm.novasphere.dev", "v1alpha1", "wukongpolicies", false),
         "VirtualMachine" => ("kubevirt.io", "v1", "virtualmachines", true),
         "VirtualMachineInstance" => ("kubevirt.io", "v1", "virtualmachineinstances", true),

@@ -101,10 +101,16 @@ impl Http {
         }
     }
 
+    /// Rejects further requests. Those that are under way continue.
+    pub(super) fn close(&self) {
+        self.in_flight.close();
+    }
+
     /// Sends a request and reads the response.
     ///
     /// # Errors
-    /// If there is no response in time, if the wait for a free slot was too long, or if this replica is not the leader.
+    /// If there is no response in time, if the wait for a free slot was too long, if this replica is not the leader, or after
+    /// [`close`](Self::close).
     pub(super) async fn exchange(&self, exchange: Exchange<'_>) -> Result<Answer, WriteError> {
         let request = Request::builder()
             .method(&exchange.method)
@@ -117,11 +123,15 @@ impl Http {
             }))
             .map_err(|error| WriteError::outage(error.to_string()))?;
         // The wait for a free slot has the same limit as the request.
-        let Ok(_permit) = timeout(DEADLINE, self.in_flight.acquire()).await else {
-            return Err(WriteError::outage(format!(
-                "no free request slot within {} s: the API server responds too slowly",
-                DEADLINE.as_secs()
-            )));
+        let _permit = match timeout(DEADLINE, self.in_flight.acquire()).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_closed)) => return Err(WriteError::outage("the operator is stopping")),
+            Err(_) => {
+                return Err(WriteError::outage(format!(
+                    "no free request slot within {} s: the API server responds too slowly",
+                    DEADLINE.as_secs()
+                )));
+            }
         };
         if !self.leadership.holds() {
             return Err(WriteError::outage("this replica is not the leader"));

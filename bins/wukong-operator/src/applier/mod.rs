@@ -20,14 +20,16 @@ use http::{Method, StatusCode};
 use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
-use wukong_api::{FIELD_MANAGER, Wukong, WukongStatus, labels};
-use wukong_engine::related::{Children, RelatedNames};
-use wukong_engine::{Apply, Call, Expand, Expect, Kind, Note, Prune, Target};
+use wukong_api::{FIELD_MANAGER, Wukong, WukongRestore, WukongSnapshot, WukongStatus, labels};
+use wukong_engine::facts::PodFact;
+use wukong_engine::{
+    Apply, Call, Event, Expand, Expect, Kind, Prune, Reported, StatusReport, Store, Target,
+};
 
-use crate::event::event;
+use crate::event::event_object;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
-use crate::port::{Port, Subject};
+use crate::port::{Found, Port, Query, Subject};
 use crate::write_error::{Cause, WriteError};
 pub use exchange::DEADLINE;
 use exchange::{Answer, Exchange, Http, JSON};
@@ -63,6 +65,11 @@ impl Applier {
             http: Http::new(client, max_in_flight, leadership, metrics),
             identity,
         }
+    }
+
+    /// Sends no further requests. Those that are under way continue.
+    pub fn close(&self) {
+        self.http.close();
     }
 
     /// Applies a body with preconditions in its metadata.
@@ -130,6 +137,38 @@ impl Applier {
                 apply.target
             ),
             ..error
+        })
+    }
+
+    /// Replaces the status of the object at this path, unless it has another uid.
+    async fn replace_status(
+        &self,
+        kind: &str,
+        path: &str,
+        uid: &str,
+        status: &Value,
+    ) -> Result<Value, WriteError> {
+        let patch = json!([
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]);
+        let exchange = Exchange {
+            verb: "status",
+            kind,
+            method: Method::PATCH,
+            path: format!("{path}/status?fieldManager={FIELD_MANAGER}&{TIMEOUT}"),
+            content_type: JSON_PATCH,
+            accept: JSON,
+            body: &patch,
+        };
+        let answer = self.http.exchange(exchange).await?;
+        answer.success().map_err(|error| match error.cause {
+            Cause::TestFailed => WriteError {
+                cause: Cause::Gone,
+                message: format!("another {kind} has this name"),
+                ..error
+            },
+            _ => error,
         })
     }
 
@@ -299,40 +338,37 @@ impl Port for Applier {
         subject: &Subject,
         status: &WukongStatus,
     ) -> Result<Value, WriteError> {
-        let patch = json!([
-            {"op": "test", "path": "/metadata/uid", "value": subject.uid},
-            {"op": "add", "path": "/status", "value": status},
-        ]);
         let collection = Wukong::url_path(&(), Some(&subject.namespace));
-        let exchange = Exchange {
-            verb: "status",
-            kind: "Wukong",
-            method: Method::PATCH,
-            path: format!(
-                "{collection}/{}/status?fieldManager={FIELD_MANAGER}&{TIMEOUT}",
-                subject.name
-            ),
-            content_type: JSON_PATCH,
-            accept: JSON,
-            body: &patch,
+        let path = format!("{collection}/{}", subject.name);
+        self.replace_status("Wukong", &path, &subject.uid, &json!(status))
+            .await
+    }
+
+    async fn write_report(
+        &self,
+        subject: &Subject,
+        report: &StatusReport,
+    ) -> Result<Value, WriteError> {
+        let namespace = Some(&*subject.namespace);
+        let collection = match report.kind {
+            Reported::WukongSnapshot => WukongSnapshot::url_path(&(), namespace),
+            Reported::WukongRestore => WukongRestore::url_path(&(), namespace),
         };
-        let answer = self.http.exchange(exchange).await?;
-        answer.success().map_err(|error| match error.cause {
-            Cause::TestFailed => WriteError {
-                cause: Cause::Gone,
-                message: "another Wukong has this name".to_owned(),
-                ..error
-            },
-            _ => error,
-        })
+        let path = format!("{collection}/{}", report.name);
+        self.replace_status(report.kind.as_ref(), &path, &report.uid, &report.status)
+            .await
     }
 
-    async fn query(&self, subject: &Subject, related: &RelatedNames) -> Children {
-        query::children(&self.http, subject, related).await
+    async fn query(&self, query: &Query) -> Found {
+        query::namespace(&self.http, query).await
     }
 
-    async fn publish(&self, subject: &Subject, note: &Note) -> Result<(), WriteError> {
-        let body = event(subject, note, &self.identity);
+    async fn provisioners(&self) -> Store<PodFact> {
+        query::provisioners(&self.http).await
+    }
+
+    async fn publish(&self, subject: &Subject, event: &Event) -> Result<(), WriteError> {
+        let body = event_object(subject, event, &self.identity);
         let exchange = Exchange {
             verb: "create",
             kind: "Event",

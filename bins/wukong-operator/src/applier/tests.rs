@@ -397,16 +397,51 @@ async fn a_status_is_replaced_as_a_whole_and_only_of_this_wukong() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_snapshot_or_restore_replaces_that_of_the_same_object() {
+    for (kind, plural) in [
+        (Reported::WukongSnapshot, "wukongsnapshots"),
+        (Reported::WukongRestore, "wukongrestores"),
+    ] {
+        let (applier, mut server) = applier();
+        let report = StatusReport {
+            kind,
+            name: "before".into(),
+            uid: "s1".into(),
+            status: json!({"phase": "Succeeded"}),
+        };
+        let subject = subject();
+        let (result, seen) = tokio::join!(
+            applier.write_report(&subject, &report),
+            answer(&mut server, 200, json!({"metadata": {"name": "before"}}))
+        );
+        result.unwrap();
+        assert_eq!(
+            seen.line,
+            format!(
+                "PATCH /apis/vm.novasphere.dev/v1alpha1/namespaces/shop/{plural}/before/status?{PATCH_QUERY}"
+            )
+        );
+        assert_eq!(
+            seen.body,
+            json!([
+                {"op": "test", "path": "/metadata/uid", "value": "s1"},
+                {"op": "add", "path": "/status", "value": {"phase": "Succeeded"}},
+            ])
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_event_is_created_in_the_namespace_of_the_wukong() {
     let (applier, mut server) = applier();
-    let note = Note {
+    let event = Event {
         warning: false,
         reason: "Created".into(),
         message: "created it".into(),
     };
     let subject = subject();
     let (result, seen) = tokio::join!(
-        applier.publish(&subject, &note),
+        applier.publish(&subject, &event),
         answer(&mut server, 201, json!({}))
     );
     result.unwrap();
@@ -468,6 +503,27 @@ async fn a_replica_that_is_not_the_leader_sends_nothing() {
     assert_eq!(error.cause, Cause::Outage);
     drop((applier, announcement));
     assert!(server.next_request().await.is_none());
+}
+
+#[tokio::test]
+async fn at_the_shutdown_a_write_under_way_ends_and_none_begins() {
+    let (applier, mut server) = applier();
+    let (subject, apply) = (subject(), apply(Kind::VirtualMachine, Expect::Absent));
+    let stored = json!({"metadata": {"name": "web"}});
+    let serve = async {
+        let (_, respond) = server.next_request().await.unwrap();
+        applier.close();
+        let late = applier.apply(&subject, &apply).await;
+        assert_eq!(late.unwrap_err().message, "the operator is stopping");
+        respond.send_response(Response::new(Body::from(stored.to_string().into_bytes())));
+    };
+    let (result, ()) = tokio::join!(applier.apply(&subject, &apply), serve);
+    assert_eq!(result.unwrap(), stored);
+    drop(applier);
+    assert!(
+        server.next_request().await.is_none(),
+        "nothing else is sent"
+    );
 }
 
 #[tokio::test(start_paused = true)]

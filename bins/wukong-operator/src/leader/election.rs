@@ -58,12 +58,18 @@ impl Election {
 
     /// Returns the end of our leadership: before the Lease expires for any other replica.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.renewed.map(|sent| sent + self.me.duration * 4 / 5)
+        self.renewed.map(|sent| sent + self.term())
     }
 
-    /// Returns the time limit of a write.
-    pub(super) fn patience(&self) -> Duration {
-        self.me.duration / 3
+    /// Returns the time limit of a write that begins now: the end of our leadership, or of the one that the write would begin.
+    /// A slow API server costs the leadership only if it does not respond by then.
+    pub(super) fn write_until(&self, now: Instant) -> Instant {
+        self.deadline().unwrap_or(now + self.term())
+    }
+
+    /// Time after the start of a renewal in which we lead.
+    fn term(&self) -> Duration {
+        self.me.duration * 4 / 5
     }
 
     pub(super) fn next(&self, now: Instant) -> Step {
@@ -73,7 +79,8 @@ impl Election {
         let due = match (self.renewed, self.deadline()) {
             (Some(_), Some(deadline)) if now >= deadline => return Step::Resign,
             (Some(sent), Some(deadline)) => {
-                (sent + self.patience()).max(self.not_before).min(deadline)
+                let due = sent + self.me.duration / 3;
+                due.max(self.not_before).min(deadline)
             }
             _ => self.free_at().max(self.not_before),
         };

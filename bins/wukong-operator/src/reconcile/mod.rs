@@ -2,30 +2,33 @@
 //!
 //! The engine decides what to do. This module executes the decision in order and records the results.
 
+mod orphans;
 mod status;
 #[cfg(test)]
 mod tests;
 mod work;
 
 use std::any::Any;
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use jiff::Timestamp;
-use tokio::sync::{Mutex, Semaphore};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tracing::{debug, error, warn};
 use wukong_api::{OperatorSettings, Wukong};
 use wukong_engine::related::RelatedNames;
-use wukong_engine::{Decision, Observed, Target, decide};
+use wukong_engine::{Decision, Memory, Observed, Target, decide};
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
 use crate::metrics::{Ended, Metrics};
 use crate::port::{Port, Subject};
-use crate::projection::Content;
+use crate::publisher::Publisher;
+use crate::queries::{Asked, Queries};
 use crate::queue::Key;
 use crate::remembered::Remembered;
 use crate::write_error::{Cause, WriteError};
@@ -40,16 +43,17 @@ const UNSETTLED: Duration = Duration::from_secs(1);
 
 /// Back-off after a reconcile that panicked.
 const PANICS: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(120));
-/// Maximum number of concurrent queries for pods and events.
-const MAX_QUERIES: usize = 2;
 
 /// Reconciles Wukongs.
 pub struct Reconciler {
     cluster: Arc<Cluster>,
     port: Arc<dyn Port>,
+    publisher: Publisher,
     settings: OperatorSettings,
     metrics: Metrics,
-    queries: Semaphore,
+    queries: Queries,
+    /// What was reported of the snapshots and restores of Wukongs that do not exist.
+    orphans: parking_lot::Mutex<HashMap<Key, Memory>>,
     /// Serializes decisions that change nodes ([`Decision::changes_nodes`]).
     nodes: Mutex<()>,
 }
@@ -80,19 +84,22 @@ impl std::fmt::Debug for Reconciler {
 }
 
 impl Reconciler {
-    /// Creates a reconciler that writes through `port`.
+    /// Creates a reconciler that writes through `port`, and events through `publisher`.
     pub fn new(
         cluster: Arc<Cluster>,
         port: Arc<dyn Port>,
+        publisher: Publisher,
         settings: OperatorSettings,
         metrics: Metrics,
     ) -> Self {
         Self {
             cluster,
+            queries: Queries::new(Arc::clone(&port)),
             port,
+            publisher,
             settings,
             metrics,
-            queries: Semaphore::new(MAX_QUERIES),
+            orphans: parking_lot::Mutex::default(),
             nodes: Mutex::new(()),
         }
     }
@@ -138,27 +145,35 @@ impl Reconciler {
     async fn run(&self, key: &Key) -> (Ended, Option<Duration>) {
         let mut ended = Ended::Unchanged;
         for round in 1..=ROUNDS {
+            // Before the facts are read, so that no change is missed.
+            let changes = self.cluster.queue.changes(key);
             let Some(entry) = self.cluster.wukong(key) else {
-                return (ended, None);
+                return match self.report_orphans(key).await {
+                    (Ended::Unchanged, pause) => (ended, pause),
+                    reported => reported,
+                };
             };
-            let work = Work::of(entry);
-            let Content::Readable(wukong) = &work.entry.wukong.content else {
+            self.orphans.lock().remove(key);
+            let work = Work::of(entry, changes);
+            let Some(wukong) = work.entry.wukong.readable() else {
                 return self.report_unreadable(&work).await;
             };
-            let (mut decision, mut now) = self.decide(&work, wukong);
+            let (mut decision, mut now) = self.decide(&work, &wukong);
             if round == 1 {
                 self.metrics.skipped(decision.in_place);
             }
             let mut _turn = None;
             if decision.changes_nodes() {
                 _turn = Some(self.nodes.lock().await);
-                (decision, now) = self.decide(&work, wukong);
+                (decision, now) = self.decide(&work, &wukong);
             }
             if decision.is_settled() {
-                if decision.query_at.is_some_and(|at| at <= now)
-                    && self.query_related(&work, wukong).await
-                {
-                    continue;
+                if let Some(due) = decision.query_at.filter(|due| *due <= now) {
+                    let late = Duration::try_from(now - due).unwrap_or_default();
+                    match self.query_related(&work, &wukong, late).await {
+                        Ok(()) => continue,
+                        Err(pause) => decision.query_at = now.checked_add(pause).ok(),
+                    }
                 }
                 return self.report(&work, decision, now, ended, None).await;
             }
@@ -174,7 +189,7 @@ impl Reconciler {
                 ended = Ended::Changed;
             }
             if let Some(pause) = outcome.stop {
-                let (decision, now) = self.decide(&work, wukong);
+                let (decision, now) = self.decide(&work, &wukong);
                 // A write that was only stale succeeds soon. Until then the status does not change.
                 let late = work.entry.remembered.lock().memory.failures.is_empty();
                 if late && !decision.is_settled() {
@@ -186,16 +201,38 @@ impl Reconciler {
         (ended, Some(UNSETTLED))
     }
 
-    /// Queries the pods and events of a waiting Wukong, unless too many queries run already. Returns whether it did.
-    async fn query_related(&self, work: &Work, wukong: &Wukong) -> bool {
-        let Ok(_permit) = self.queries.try_acquire() else {
-            return false;
+    /// Queries the pods and events of a waiting Wukong, with those of the others that wait in its namespace. `late`: time since
+    /// the query was due.
+    ///
+    /// # Errors
+    /// If it has to wait for another query, returns the pause before the next attempt.
+    async fn query_related(
+        &self,
+        work: &Work,
+        wukong: &Wukong,
+        late: Duration,
+    ) -> Result<(), Duration> {
+        let Subject {
+            namespace, name, ..
+        } = &work.subject;
+        let (related, has_vm) = {
+            let world = self.cluster.world();
+            let vm = world.virtual_machines.get(namespace, name).present();
+            (RelatedNames::of(wukong, &world), vm.is_some())
         };
-        let related = RelatedNames::of(wukong, &self.cluster.world());
-        let children = self.port.query(&work.subject, &related).await;
+        let now = Instant::now();
+        let asked = Asked {
+            subject: &work.subject,
+            related: &related,
+            has_vm,
+            due: now.checked_sub(late).unwrap_or(now),
+        };
+        let (children, at) = self.queries.children(&asked).await?;
+        let age = SignedDuration::try_from(at.elapsed()).unwrap_or_default();
         let mut remembered = work.entry.remembered.lock();
-        remembered.memory.record_queried(children, Timestamp::now());
-        true
+        let memory = &mut remembered.memory;
+        memory.record_queried(children, Timestamp::now() - age);
+        Ok(())
     }
 
     fn decide(&self, work: &Work, wukong: &Wukong) -> (Decision, Timestamp) {
@@ -224,9 +261,10 @@ impl Reconciler {
             expand,
             calls,
             prune,
+            reports,
             status,
             write_status: _,
-            notes: _,
+            events: _,
             wake_at: _,
             waiting: _,
             query_at: _,
@@ -281,6 +319,24 @@ impl Reconciler {
                 }
                 Err(error) => {
                     outcome.fail(self.record_failure(work, target, &prune.hash(), &error));
+                }
+            }
+        }
+        for report in reports {
+            match self.port.write_report(&work.subject, &report).await {
+                Ok(stored) => {
+                    self.cluster.reported(&work.key(), report.kind, &stored);
+                    work.entry.remembered.lock().memory.record_reported(&report);
+                    let kind = report.kind.as_ref();
+                    outcome
+                        .done
+                        .push(format!("reported {kind}/{}", report.name));
+                }
+                Err(error) => {
+                    self.log_failure(work, "status of a snapshot or restore", &error);
+                    let mut remembered = work.entry.remembered.lock();
+                    remembered.status_failures += 1;
+                    outcome.fail(Some(error.pause(remembered.status_failures)));
                 }
             }
         }

@@ -5,14 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use kube::core::ObjectMeta;
 use tokio::time::Instant;
-use tracing::debug;
+use tokio_util::sync::CancellationToken;
 use wukong_api::{Wukong, WukongSpec, WukongStatus};
-use wukong_engine::{Decision, Note, undecodable};
+use wukong_engine::{Decision, Event, undecodable};
 
 use super::Reconciler;
 use super::work::{Work, phase_and_reason};
 use crate::metrics::Ended;
-use crate::projection::{Content, StoredWukong};
+use crate::stored_wukong::{Content, Unreadable};
 use crate::write_error::Cause;
 
 /// Pause of a waiting Wukong with a query that had to wait for others.
@@ -39,9 +39,13 @@ impl Reconciler {
             None => (ended, again),
             Some(at) if at > now => (ended, again.into_iter().chain([until(at)]).min()),
             Some(_) => {
-                let written = self
-                    .write_status(work, &decision.status, decision.notes)
-                    .await;
+                let done = CancellationToken::new();
+                let write = async {
+                    let _done = done.clone().drop_guard();
+                    self.write_status(work, &decision.status, decision.events)
+                        .await
+                };
+                let (written, ()) = tokio::join!(write, self.advance(work, &done));
                 let ended = match ended {
                     Ended::Unchanged if written.is_ok() => Ended::Changed,
                     ended => ended,
@@ -54,46 +58,67 @@ impl Reconciler {
         }
     }
 
+    /// Executes what changes of the Wukong and its objects require while its status is written, so that the VM does not wait
+    /// for that. The key is queued again for these changes, so the status follows.
+    async fn advance(&self, work: &Work, written: &CancellationToken) {
+        let (key, mut seen) = (work.key(), work.changes);
+        loop {
+            let changed = self.cluster.queue.changed_since(&key, seen);
+            let Some(changes) = written.run_until_cancelled(changed).await else {
+                return;
+            };
+            seen = changes;
+            let Some(entry) = self.cluster.wukong(&key) else {
+                return;
+            };
+            let work = Work::of(entry, changes);
+            let Some(wukong) = work.entry.wukong.readable() else {
+                return;
+            };
+            let (decision, _) = self.decide(&work, &wukong);
+            // Decisions that change nodes wait for their turn.
+            if decision.is_settled() || decision.changes_nodes() {
+                continue;
+            }
+            if self.execute(&work, decision).await.failed {
+                return;
+            }
+        }
+    }
+
     /// Writes the status of a Wukong that this version cannot read.
     pub(super) async fn report_unreadable(&self, work: &Work) -> (Ended, Option<Duration>) {
-        let StoredWukong {
-            content:
-                Content::Unreadable {
-                    error,
-                    generation,
-                    status,
-                },
-            namespace,
-            name,
-            uid,
-            ..
-        } = &*work.entry.wukong
-        else {
+        let Content::Unreadable(unreadable) = &work.entry.wukong.content else {
             return (Ended::Unchanged, None);
         };
+        let Unreadable {
+            error,
+            generation,
+            status,
+        } = &**unreadable;
         let metadata = ObjectMeta {
-            name: Some(name.clone()),
-            namespace: Some(namespace.clone()),
-            uid: Some(uid.clone()),
+            name: Some(work.subject.name.clone()),
+            namespace: Some(work.subject.namespace.clone()),
+            uid: Some(work.subject.uid.clone()),
             generation: *generation,
             ..ObjectMeta::default()
         };
         let without_spec = Wukong {
             metadata,
             spec: WukongSpec::default(),
-            status: Some((**status).clone()),
+            status: Some(status.clone()),
         };
         let wanted = undecodable(&without_spec, error, Timestamp::now());
-        if wanted == **status {
+        if wanted == *status {
             return (Ended::Unchanged, None);
         }
-        let note = wanted.blocker.as_ref().map(|blocker| Note {
+        let event = wanted.blocker.as_ref().map(|blocker| Event {
             warning: true,
             reason: blocker.reason.clone(),
             message: blocker.message.clone(),
         });
-        let notes = note.into_iter().collect();
-        match self.write_status(work, &wanted, notes).await {
+        let events = event.into_iter().collect();
+        match self.write_status(work, &wanted, events).await {
             Ok(_) => (Ended::Changed, None),
             Err(pause) => (Ended::Rejected, pause),
         }
@@ -108,14 +133,14 @@ impl Reconciler {
         &self,
         work: &Work,
         status: &WukongStatus,
-        notes: Vec<Note>,
+        events: Vec<Event>,
     ) -> Result<Option<Duration>, Option<Duration>> {
         let mut more = None;
         let error = match self.port.write_status(&work.subject, status).await {
             Ok(wukong) => {
-                let before = work.entry.wukong.status();
-                if before.is_none_or(|before| phase_and_reason(before) != phase_and_reason(status))
-                {
+                let before = &work.entry.wukong;
+                let reported = (before.phase, before.ready.as_deref());
+                if reported != phase_and_reason(status) {
                     let message = status.blocker.as_ref().map(|blocker| &*blocker.message);
                     work.log(status, message.unwrap_or("no blocker"));
                 }
@@ -127,7 +152,7 @@ impl Reconciler {
                 let cut = serde_json::from_value(kept)
                     .ok()
                     .filter(|kept| kept != status)
-                    .map(|kept| (status.clone(), kept));
+                    .map(|kept| Box::new((status.clone(), kept)));
                 more = (cut.is_some() != was_cut).then_some(Duration::ZERO);
                 remembered.memory.status_cut = cut;
                 remembered.status_failures = 0;
@@ -142,7 +167,7 @@ impl Reconciler {
             .as_ref()
             .is_none_or(|error| error.cause == Cause::Denied)
         {
-            self.publish(work, notes).await;
+            self.publish(work, events);
         }
         let Some(error) = error else {
             return Ok(more);
@@ -153,14 +178,13 @@ impl Reconciler {
         Err(Some(error.pause(remembered.status_failures)))
     }
 
-    /// Publishes the events that were not published recently.
-    async fn publish(&self, work: &Work, mut notes: Vec<Note>) {
+    /// Queues the events that were not published recently.
+    fn publish(&self, work: &Work, events: Vec<Event>) {
         let now = Instant::now();
-        notes.retain(|note| work.entry.remembered.lock().recent_events.admit(note, now));
-        for note in notes {
-            if let Err(error) = self.port.publish(&work.subject, &note).await {
-                debug!(name = work.subject.name, %error, "event not published");
-            }
+        let mut remembered = work.entry.remembered.lock();
+        for event in events {
+            let publish = || self.publisher.publish(&work.subject, event.clone());
+            remembered.recent_events.admit(&event, now, publish);
         }
     }
 }

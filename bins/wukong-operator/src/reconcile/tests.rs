@@ -2,18 +2,25 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use http::{Request, Response};
+use kube::Client;
+use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
+use tower_test::mock;
 use wukong_api::WukongStatus;
 use wukong_engine::facts::Fact;
 use wukong_engine::managed_fields::of_body;
 use wukong_engine::{Expect, Kind};
 
 use super::*;
+use crate::applier::Applier;
 use crate::cluster::Part;
+use crate::leader::Leadership;
 use crate::metrics::Now;
 use crate::port::MockPort;
-use crate::projection::{Project, StoredWukong};
+use crate::projection::Project;
+use crate::stored_wukong::StoredWukong;
 
 /// Calls of the port, in order.
 type Log = Arc<Mutex<Vec<String>>>;
@@ -131,13 +138,27 @@ fn reason(status: &WukongStatus) -> String {
 }
 
 fn reconciler(cluster: &Arc<Cluster>, port: MockPort) -> Reconciler {
-    let port = Arc::new(port);
+    through(cluster, Arc::new(port), Metrics::default())
+}
+
+/// A reconciler of which the events are published in the background.
+fn through(cluster: &Arc<Cluster>, port: Arc<dyn Port>, metrics: Metrics) -> Reconciler {
+    let (publisher, publish) = Publisher::new(Arc::clone(&port), metrics.clone());
+    tokio::spawn(publish);
     Reconciler::new(
         Arc::clone(cluster),
         port,
+        publisher,
         OperatorSettings::default(),
-        Metrics::default(),
+        metrics,
     )
+}
+
+/// Lets the background publish all events that wait.
+async fn events_published() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
 }
 
 fn key() -> Key {
@@ -283,6 +304,7 @@ async fn events_follow_the_status_and_are_not_repeated() {
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
+    events_published().await;
     let log = log.lock();
     let first_event = log
         .iter()
@@ -304,6 +326,7 @@ async fn a_failed_status_write_is_retried_without_events() {
     let reconciler = reconciler(&cluster, port(&log, reject));
     let first = reconciler.reconcile(&key()).await.unwrap();
     assert!(first <= Duration::from_secs(4));
+    events_published().await;
     assert!(!log.lock().iter().any(|what| what.starts_with("event")));
     reconciler.reconcile(&key()).await;
     assert_eq!(
@@ -330,12 +353,17 @@ async fn an_unreadable_wukong_gets_one_status_and_no_other_write() {
         answer["status"] = serde_json::to_value(status).unwrap();
         Ok(answer)
     });
-    port.expect_publish().times(1).returning(|_, _| Ok(()));
+    let of_event = Arc::clone(&log);
+    port.expect_publish().returning(move |_, event| {
+        of_event.lock().push(format!("event {}", event.reason));
+        Ok(())
+    });
     let reconciler = reconciler(&cluster, port);
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
-    assert_eq!(writes(&log), ["status CRDOutdated"]);
+    events_published().await;
+    assert_eq!(*log.lock(), ["status CRDOutdated", "event CRDOutdated"]);
 }
 
 #[tokio::test]
@@ -348,6 +376,7 @@ async fn a_wukong_whose_status_is_rejected_gets_one_event() {
     for _ in 0..3 {
         reconciler.reconcile(&key()).await;
     }
+    events_published().await;
     let log = log.lock();
     let events: Vec<_> = log
         .iter()
@@ -418,12 +447,8 @@ async fn independent_writes_continue_after_a_rejection() {
     edited["spec"]["cpu"] = json!(4);
     edited["spec"]["networks"][0]["vlanId"] = json!(7);
     cluster.wukong_updated(StoredWukong::project(edited));
-    let reconciler = Reconciler::new(
-        Arc::clone(&cluster),
-        Arc::new(port(&log, reject)),
-        OperatorSettings::default(),
-        Metrics::default(),
-    );
+    let port = Arc::new(port(&log, reject));
+    let reconciler = through(&cluster, port, Metrics::default());
     let pause = reconciler.reconcile(&key()).await;
     let all = writes(&log);
     assert_eq!(
@@ -440,14 +465,7 @@ async fn a_reconcile_that_panics_is_counted_and_retried_with_back_off() {
     let (log, metrics) = (Log::default(), Metrics::default());
     let mut broken = MockPort::new();
     broken.expect_apply().returning(|_, _| panic!("a bug"));
-    let with = |port| {
-        Reconciler::new(
-            Arc::clone(&cluster),
-            Arc::new(port),
-            OperatorSettings::default(),
-            metrics.clone(),
-        )
-    };
+    let with = |port| through(&cluster, Arc::new(port), metrics.clone());
     let reconciler = with(broken);
     let first = reconciler.reconcile(&key()).await.unwrap();
     let second = reconciler.reconcile(&key()).await.unwrap();
@@ -462,4 +480,83 @@ async fn a_reconcile_that_panics_is_counted_and_retried_with_back_off() {
         "no lock is held"
     );
     assert_eq!(cluster.wukong(&key()).unwrap().remembered.lock().panics, 0);
+}
+
+/// The API server holds its response to the first status until the VirtualMachine is applied.
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_appears_while_the_status_is_written_lets_the_vm_follow_at_once() {
+    let cluster = cluster(wukong());
+    let (service, mut server) = mock::pair::<Request<Body>, Response<Body>>();
+    let applier = Applier::new(
+        Client::new(service, "default"),
+        4,
+        Leadership::always(),
+        "me".into(),
+        Metrics::default(),
+    );
+    let reconciler = through(&cluster, Arc::new(applier), Metrics::default());
+    cluster.queue.add(key());
+    assert_eq!(cluster.queue.next().await, key());
+    let serve = async {
+        let mut held = None;
+        loop {
+            let (request, respond) = server.next_request().await.unwrap();
+            let (head, body) = request.into_parts();
+            let body = body.collect_bytes().await.unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let path = head.uri.path();
+            if path.ends_with("/wukongs/web/status") {
+                held = Some((respond, body[1]["value"].clone()));
+                claim_appears(&cluster);
+                continue;
+            }
+            let applied = Body::from(stored(&body).to_string().into_bytes());
+            respond.send_response(Response::new(applied));
+            if path.contains("/virtualmachines/") {
+                break;
+            }
+        }
+        let (respond, status) = held.expect("the VM is applied while the status is written");
+        let mut answer = wukong();
+        answer["metadata"]["resourceVersion"] = json!(version());
+        answer["status"] = status;
+        respond.send_response(Response::new(Body::from(answer.to_string().into_bytes())));
+    };
+    let deadline = Duration::from_secs(5);
+    let key = key();
+    let both = async { tokio::join!(reconciler.reconcile(&key), serve) };
+    let (pause, ()) = tokio::time::timeout(deadline, both).await.unwrap();
+    cluster.queue.done(&key, pause);
+    assert_eq!(
+        cluster.queue.next().now_or_never(),
+        Some(key),
+        "the status of the VM follows"
+    );
+}
+
+#[tokio::test]
+async fn what_was_reported_of_a_deleted_snapshot_is_forgotten() {
+    let snapshots = Part::of_wukongs(|world| &mut world.wukong_snapshots);
+    let snapshot = json!({
+        "metadata": {"name": "before", "namespace": "shop", "uid": "s1", "resourceVersion": version()},
+        "spec": {"wukongName": "gone"},
+    });
+    let cluster = cluster(wukong());
+    cluster.updated(snapshots, Fact::project(&snapshot));
+    let mut port = MockPort::new();
+    port.expect_write_report()
+        .times(1)
+        .returning(move |_, report| {
+            let mut answer = snapshot.clone();
+            answer["metadata"]["resourceVersion"] = json!(version());
+            answer["status"] = report.status.clone();
+            Ok(answer)
+        });
+    let reconciler = reconciler(&cluster, port);
+    let key = Key::new("shop", "gone");
+    reconciler.reconcile(&key).await;
+    assert!(reconciler.orphans.lock().contains_key(&key));
+    cluster.listed(snapshots, Vec::new());
+    reconciler.reconcile(&key).await;
+    assert!(reconciler.orphans.lock().is_empty());
 }

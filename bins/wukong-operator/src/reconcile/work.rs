@@ -1,11 +1,11 @@
 //! The Wukong under reconciliation and the writes for it.
 
 use tracing::info;
+use wukong_api::status::Phase;
 use wukong_api::{ConditionType, WukongStatus};
 use wukong_engine::{Apply, Expand, Kind, Target};
 
 use crate::port::Subject;
-use crate::projection::StoredWukong;
 use crate::queue::Key;
 use crate::wukongs::Entry;
 
@@ -14,27 +14,29 @@ pub(super) struct Work {
     pub(super) subject: Subject,
     pub(super) vm: Target,
     pub(super) entry: Entry,
+    /// Number of changes since the reconcile began that the decision takes into account.
+    pub(super) changes: u32,
 }
 
 impl Work {
-    pub(super) fn of(entry: Entry) -> Self {
-        let StoredWukong {
-            namespace,
-            name,
-            uid,
-            ..
-        } = &*entry.wukong;
+    pub(super) fn of(entry: Entry, changes: u32) -> Self {
+        let (namespace, name, uid) = (
+            entry.wukong.namespace.to_string(),
+            entry.wukong.name.to_string(),
+            entry.wukong.uid.to_string(),
+        );
         Self {
-            subject: Subject {
-                namespace: namespace.clone(),
-                name: name.clone(),
-                uid: uid.clone(),
-            },
             vm: Target {
                 kind: Kind::VirtualMachine,
                 name: name.clone(),
             },
+            subject: Subject {
+                namespace,
+                name,
+                uid,
+            },
             entry,
+            changes,
         }
     }
 
@@ -44,6 +46,7 @@ impl Work {
             namespace, name, ..
         } = &self.subject;
         let (phase, reason) = phase_and_reason(status);
+        let phase = phase.as_ref().map_or("Unknown", AsRef::as_ref);
         info!(namespace, name, phase, reason, "{done}");
     }
 
@@ -53,13 +56,13 @@ impl Work {
 }
 
 /// Returns the phase of the VM and the reason of `Ready`.
-pub(super) fn phase_and_reason(status: &WukongStatus) -> (&str, &str) {
+pub(super) fn phase_and_reason(status: &WukongStatus) -> (Option<Phase>, Option<&str>) {
     let ready = ConditionType::Ready.as_ref();
     let mut conditions = status.conditions.iter();
     let ready = conditions.find(|condition| condition.type_ == ready);
     (
-        status.phase.as_ref().map_or("Unknown", AsRef::as_ref),
-        ready.map_or("", |condition| &condition.reason),
+        status.phase,
+        ready.map(|condition| condition.reason.as_str()),
     )
 }
 

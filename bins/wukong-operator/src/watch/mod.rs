@@ -17,12 +17,12 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wukong_engine::Presence;
-use wukong_engine::catalogue::{self, Role, StoreOf, Visitor, Watched};
+use wukong_engine::catalogue::{self, Reader, Role, StoreOf, Visitor, Watched};
 use wukong_engine::facts::Fact;
 
 use crate::cluster::{Cluster, Part};
 use crate::metrics::Metrics;
-use crate::projection::StoredWukong;
+use crate::stored_wukong::StoredWukong;
 use crds::CrdStates;
 use keeper::{Keeper, Store};
 use kind::KindWatch;
@@ -75,7 +75,7 @@ impl Watches {
         start.tasks.spawn(watch_crds);
         let wukongs = AllWukongs(Arc::clone(cluster));
         start.spawn(&catalogue::WUKONG, wukongs);
-        catalogue::visit(&mut start);
+        catalogue::visit(Reader::Operator, &mut start);
         Self {
             tasks: start.tasks,
             waiting: Waiting(receiver),
@@ -106,7 +106,7 @@ struct Start<'a> {
 impl Visitor for Start<'_> {
     /// Watches a kind. Without its role, its facts are missing and everything else works.
     fn kind<F: Fact>(&mut self, watched: &'static Watched, store: StoreOf<F>) {
-        if watched.role == Role::NodeNetworks && !self.manage_node_networks {
+        if watched.role == Some(Role::NodeNetworks) && !self.manage_node_networks {
             return;
         }
         let facts = Facts {

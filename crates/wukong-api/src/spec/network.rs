@@ -69,6 +69,11 @@ pub struct Network {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<NicModel>,
 
+    /// Link of the NIC: `Up` or `Down`, as if a cable was plugged in or pulled out. A change reaches the running guest at
+    /// once. Default `Up`. Not for `type: sriov`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_state: Option<LinkState>,
+
     /// Makes this network the first network of the pod, in place of the cluster's pod network (default network of
     /// Multus). At most one entry; needs `podNetwork: None`. Default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -149,6 +154,16 @@ impl NetworkType {
             Self::Bridge | Self::Ovs | Self::Sriov => false,
         }
     }
+}
+
+/// Link of a NIC.
+#[derive(JsonSchema, Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[schemars(transform = super::without_description)]
+pub enum LinkState {
+    /// The cable is plugged in.
+    Up,
+    /// The cable is pulled out.
+    Down,
 }
 
 /// Device model of a NIC.

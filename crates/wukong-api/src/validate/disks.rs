@@ -354,6 +354,7 @@ fn disk(
         dedicated_io_thread: requested.dedicated_io_thread.unwrap_or(false),
         shareable: requested.shareable == Some(true),
         serial,
+        generation: None,
     }
 }
 

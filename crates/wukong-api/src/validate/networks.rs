@@ -287,6 +287,12 @@ fn nic(
             "a virtual function is passed through as it is: drop model",
         );
     }
+    if kind.is_passed_through() && requested.link_state.is_some() {
+        problems.add(
+            at("linkState"),
+            "a virtual function is passed through as it is: drop linkState",
+        );
+    }
     if let Some(nad) = &requested.nad_name {
         let advice = |error: String| match nad.contains('/') {
             true => format!(
@@ -346,6 +352,7 @@ fn nic(
         resource: requested.resource_name.clone(),
         ip,
         model: requested.model,
+        link_state: requested.link_state,
         primary: requested.primary == Some(true),
         guest_vlans: guest_vlans(path, requested, problems),
         on_missing_multus: requested.on_missing_multus.unwrap_or_default(),

@@ -1,13 +1,12 @@
-//! Catalogue of the watched kinds: one row for each. The operator's watches and the plugin's survey follow from it, and a test
-//! compares it with the roles in `deploy`.
+//! Catalogue of the kinds that the operator watches or the plugin reads: one row for each. The operator's watches and the plugin's
+//! survey follow from it, and a test compares it with the roles in `deploy`.
 
 mod watched;
 
 use crate::environment::is_multus;
-use crate::facts::{CRD, Fact};
-use crate::store::Store;
+use crate::facts::{CRD, Fact, Store};
 use crate::world::World;
-pub use watched::{Objects, Role, Wakes, Watched};
+pub use watched::{Objects, Reader, Role, Wakes, Watched};
 
 /// Selects the store of a kind in the world.
 pub type StoreOf<F> = fn(&mut World) -> &mut Store<F>;
@@ -21,8 +20,28 @@ pub trait Visitor {
 /// The Wukongs themselves, which are no facts.
 pub static WUKONG: Watched = Watched::custom(wukong_api::GROUP, "v1alpha1", "Wukong", "wukongs");
 
-/// Passes every row to a visitor, except [`WUKONG`].
-pub fn visit(visitor: &mut impl Visitor) {
+/// Events, which are kept beside the world.
+pub static EVENT: Watched = Watched::built_in("", "v1", "Event", "events").plugin_only();
+
+/// Passes the rows of a reader to a visitor, except [`WUKONG`] and [`EVENT`].
+pub fn visit(reader: Reader, visitor: &mut impl Visitor) {
+    struct Of<'a, V> {
+        reader: Reader,
+        visitor: &'a mut V,
+    }
+
+    impl<V: Visitor> Visitor for Of<'_, V> {
+        fn kind<F: Fact>(&mut self, watched: &'static Watched, store: StoreOf<F>) {
+            if watched.is_read_by(self.reader) {
+                self.visitor.kind(watched, store);
+            }
+        }
+    }
+
+    rows(&mut Of { reader, visitor });
+}
+
+fn rows(visitor: &mut impl Visitor) {
     use Watched as W;
 
     // Objects that Wukongs own or reference, or on which all of them depend.
@@ -66,6 +85,42 @@ pub fn visit(visitor: &mut impl Visitor) {
             )
         },
         |world| &mut world.snapshots,
+    );
+    visitor.kind(
+        const {
+            &W::custom(
+                "snapshot.kubevirt.io",
+                "v1beta1",
+                "VirtualMachineSnapshot",
+                "virtualmachinesnapshots",
+            )
+            .wakes(Wakes::Named)
+        },
+        |world| &mut world.vm_snapshots,
+    );
+    visitor.kind(
+        const {
+            &W::custom(
+                wukong_api::GROUP,
+                "v1alpha1",
+                "WukongSnapshot",
+                "wukongsnapshots",
+            )
+            .wakes(Wakes::Named)
+        },
+        |world| &mut world.wukong_snapshots,
+    );
+    visitor.kind(
+        const {
+            &W::custom(
+                wukong_api::GROUP,
+                "v1alpha1",
+                "WukongRestore",
+                "wukongrestores",
+            )
+            .wakes(Wakes::Named)
+        },
+        |world| &mut world.wukong_restores,
     );
     visitor.kind(
         const { &W::custom("cdi.kubevirt.io", "v1beta1", "DataSource", "datasources") },
@@ -190,13 +245,13 @@ pub fn visit(visitor: &mut impl Visitor) {
     visitor.kind(
         const {
             &W::built_in("", "v1", "ResourceQuota", "resourcequotas")
-                .diagnosis(Wakes::BlockedInNamespace)
+                .diagnosis(Wakes::BlockedByQuota)
         },
         |world| &mut world.environment.quotas,
     );
     visitor.kind(
         const {
-            &W::built_in("", "v1", "LimitRange", "limitranges").diagnosis(Wakes::BlockedInNamespace)
+            &W::built_in("", "v1", "LimitRange", "limitranges").diagnosis(Wakes::BlockedByQuota)
         },
         |world| &mut world.environment.limit_ranges,
     );
@@ -228,10 +283,88 @@ pub fn visit(visitor: &mut impl Visitor) {
         },
         |world| &mut world.environment.enactments,
     );
+
+    // Only for the plugin: what KubeVirt does with a VM on request.
+    visitor.kind(
+        const {
+            &W::custom(
+                "kubevirt.io",
+                "v1",
+                "VirtualMachineInstanceMigration",
+                "virtualmachineinstancemigrations",
+            )
+            .plugin_only()
+        },
+        |world| &mut world.migrations,
+    );
+    visitor.kind(
+        const {
+            &W::custom(
+                "snapshot.kubevirt.io",
+                "v1beta1",
+                "VirtualMachineRestore",
+                "virtualmachinerestores",
+            )
+            .plugin_only()
+        },
+        |world| &mut world.vm_restores,
+    );
+
+    // Only for the plugin: what surrounds a VM.
+    visitor.kind(
+        const {
+            &W::built_in("", "v1", "Namespace", "namespaces")
+                .cluster_scoped()
+                .plugin_only()
+        },
+        |world| &mut world.environment.namespaces,
+    );
+    visitor.kind(
+        const {
+            &W::built_in("", "v1", "PersistentVolume", "persistentvolumes")
+                .cluster_scoped()
+                .plugin_only()
+        },
+        |world| &mut world.volumes,
+    );
+    visitor.kind(
+        const { &W::built_in("", "v1", "Service", "services").plugin_only() },
+        |world| &mut world.environment.services,
+    );
+    visitor.kind(
+        const { &W::built_in("apps", "v1", "Deployment", "deployments").plugin_only() },
+        |world| &mut world.environment.deployments,
+    );
+    visitor.kind(
+        const {
+            &W::built_in(
+                "admissionregistration.k8s.io",
+                "v1",
+                "ValidatingWebhookConfiguration",
+                "validatingwebhookconfigurations",
+            )
+            .cluster_scoped()
+            .plugin_only()
+        },
+        |world| &mut world.environment.validating_webhooks,
+    );
+    visitor.kind(
+        const {
+            &W::built_in(
+                "admissionregistration.k8s.io",
+                "v1",
+                "MutatingWebhookConfiguration",
+                "mutatingwebhookconfigurations",
+            )
+            .cluster_scoped()
+            .plugin_only()
+        },
+        |world| &mut world.environment.mutating_webhooks,
+    );
 }
 
-/// Every row, the Wukongs first.
-pub fn all() -> Vec<&'static Watched> {
+/// Every row of a reader, the Wukongs first.
+pub fn all(reader: Reader) -> Vec<&'static Watched> {
     struct Rows(Vec<&'static Watched>);
 
     impl Visitor for Rows {
@@ -240,7 +373,8 @@ pub fn all() -> Vec<&'static Watched> {
         }
     }
 
-    let mut rows = Rows(vec![&WUKONG]);
-    visit(&mut rows);
+    let mut rows = Rows(vec![&WUKONG, &EVENT]);
+    rows.0.retain(|row| row.is_read_by(reader));
+    visit(reader, &mut rows);
     rows.0
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::facts::Meta;
 
-/// A watched kind.
+/// A kind that the plugin reads, and that the operator watches if it has a role for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched {
     /// API group; empty for the core group.
@@ -24,10 +24,19 @@ pub struct Watched {
     pub objects: Objects,
     /// The Wukongs that a change of an object affects.
     pub wakes: Wakes,
-    /// The role that lets the operator watch the kind.
-    pub role: Role,
+    /// The role that lets the operator watch the kind; `None` for a kind that only the plugin reads.
+    pub role: Option<Role>,
     /// Whether the first decision waits for the initial list.
     pub needed: bool,
+}
+
+/// Who reads the kinds of the catalogue.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reader {
+    /// The operator watches the kinds for which it has a role.
+    Operator,
+    /// The plugin reads every kind, once for each command.
+    Plugin,
 }
 
 /// The objects of a kind that are kept.
@@ -48,12 +57,14 @@ pub enum Objects {
 pub enum Wakes {
     /// Those that own or reference the object; all if it has no namespace.
     Affected,
-    /// All blocked Wukongs.
+    /// All blocked Wukongs, at most once in some seconds.
     Blocked,
-    /// The blocked Wukongs of the object's namespace.
-    BlockedInNamespace,
+    /// The Wukongs of the object's namespace that a quota or limit blocks, at most once in some seconds.
+    BlockedByQuota,
     /// Those with `nodeNetwork`, in all namespaces.
     NodeNetworks,
+    /// The one that the object names, which may not exist.
+    Named,
 }
 
 /// A role of the operator.
@@ -137,7 +148,7 @@ impl Watched {
             custom: true,
             objects: Objects::All,
             wakes: Wakes::Affected,
-            role: Role::Core,
+            role: Some(Role::Core),
             needed: true,
         }
     }
@@ -165,11 +176,15 @@ impl Watched {
         Self { objects, ..self }
     }
 
+    pub(super) const fn wakes(self, wakes: Wakes) -> Self {
+        Self { wakes, ..self }
+    }
+
     /// A kind without which everything but its diagnosis works.
     pub(super) const fn diagnosis(self, wakes: Wakes) -> Self {
         Self {
             wakes,
-            role: Role::Diagnosis,
+            role: Some(Role::Diagnosis),
             needed: false,
             ..self
         }
@@ -179,8 +194,30 @@ impl Watched {
     pub(super) const fn node_networks(self) -> Self {
         Self {
             wakes: Wakes::NodeNetworks,
-            role: Role::NodeNetworks,
+            role: Some(Role::NodeNetworks),
             ..self
+        }
+    }
+
+    /// A kind that the operator does not watch.
+    pub(super) const fn plugin_only(self) -> Self {
+        Self {
+            role: None,
+            needed: false,
+            ..self
+        }
+    }
+
+    /// Whether this reader reads the kind.
+    pub fn is_read_by(&self, reader: Reader) -> bool {
+        reader == Reader::Plugin || self.role.is_some()
+    }
+
+    /// `group/version`, or `version` for the core group.
+    pub fn api_version(&self) -> String {
+        match self.group {
+            "" => self.version.to_owned(),
+            group => format!("{group}/{}", self.version),
         }
     }
 

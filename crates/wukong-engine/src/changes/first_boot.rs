@@ -10,7 +10,7 @@ use super::show::{list, written};
 use crate::managed_fields;
 
 /// How a change of these fields takes effect.
-pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: change it in the guest, too, or create the boot disk again";
+pub(crate) const FIRST_BOOT: &str = "cloud-init does this on the first boot: make the same change in the guest, or create the boot disk again";
 
 /// A field of the spec that only a guest that boots for the first time applies.
 #[derive(Clone, Debug, Eq, PartialEq)]

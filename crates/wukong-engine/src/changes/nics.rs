@@ -205,6 +205,13 @@ fn one((old_wukong, old): Owned<'_>, (new_wukong, new): Owned<'_>, changes: &mut
         "the running VM keeps what it was started with; the guest needs a driver for the new model",
     );
     changes.field(
+        &at("linkState"),
+        &old.link_state,
+        &new.link_state,
+        Class::InPlace,
+        "KubeVirt sets the link of the running NIC: the guest loses or gets its connection at once",
+    );
+    changes.field(
         &at("primary"),
         &old.primary,
         &new.primary,

@@ -32,7 +32,7 @@ macro_rules! show {
 
 show! {
     display: bool, i64, u16, u32, String, Bytes, wukong_api::Mac;
-    written: Architecture, HugepageSize, wukong_api::spec::IpFamily, wukong_api::spec::NicModel, wukong_api::spec::UserDataFormat, wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
+    written: Architecture, HugepageSize, wukong_api::spec::IpFamily, wukong_api::spec::LinkState, wukong_api::spec::NicModel, wukong_api::spec::UserDataFormat, wukong_api::spec::DiskBus, wukong_api::spec::DiskCache, wukong_api::spec::DiskKind,
         wukong_api::spec::EvictionStrategy, wukong_api::spec::Firmware, wukong_api::spec::NetworkType,
         wukong_api::spec::OnMissingMultus, wukong_api::spec::ReclaimPolicy, wukong_api::spec::RestartApproval,
         wukong_api::spec::VolumeMode, PowerState, RunStrategy

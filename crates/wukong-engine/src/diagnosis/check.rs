@@ -16,8 +16,7 @@ use super::rules::{Finding, RULES, Rule, RuleInput, Severity};
 use super::signature::Place;
 use crate::environment::nodes::Nodes;
 use crate::environment::{Environment, Platform};
-use crate::facts::PodFact;
-use crate::store::Store;
+use crate::facts::{PodFact, Store};
 
 /// Longest message and line of evidence, in characters.
 const LINE_MAX: usize = 1000;

@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::evidence::{Evidence, Role, Source};
 use crate::facts::words::unwrapped;
-use crate::facts::{ContainerFact, EventFact, Fact, PodFact, Terminated, find_condition};
+use crate::facts::{
+    ContainerFact, EventFact, Fact, PodFact, Presence, Seen, Terminated, find_condition,
+};
 use crate::situation::Situation;
-use crate::store::{Presence, Seen};
 
 /// States of a container that is still being created.
 const CREATING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
@@ -143,6 +144,17 @@ fn moves(situation: &Situation, pod: &str) -> bool {
     volume.is_some_and(|volume| volume.phase == "Succeeded" || volume.moves())
 }
 
+/// Whether a pod works for this disk; `None` if the pods are not known.
+pub(crate) fn has_worker(situation: &Situation, disk: &str) -> Option<bool> {
+    let pods = &situation.observed.memory.queried.children.pods;
+    let namespace = &situation.wukong.identity.namespace;
+    let mut workers = pods
+        .in_namespace(namespace)
+        .filter_map(|pod| situation.disks.get(disk_of(situation, &pod.meta.name)?))
+        .map(|seen| seen.disk.name.as_str());
+    (pods.presence() == Presence::Served).then(|| workers.any(|name| name == disk))
+}
+
 /// Index of the disk that an object works for: its name has the name or the uid of the disk's claim.
 fn disk_of(situation: &Situation, object: &str) -> Option<usize> {
     let works_for = |seen: &crate::ownership::DiskSeen| {
@@ -179,7 +191,8 @@ pub(crate) fn about(situation: &Situation, source: Source, role: Role, object: S
         node: match role {
             Role::Guest => situation
                 .instance
-                .and_then(|instance| instance.node.clone()),
+                .and_then(|instance| instance.node.as_deref())
+                .map(Into::into),
             Role::Disk | Role::Attachment | Role::Write => None,
         },
         object,
@@ -213,9 +226,12 @@ fn of_event(situation: &Situation, event: &EventFact) -> Evidence {
     let evidence = about(situation, source, role, object);
     Evidence {
         state: format!("event {}", event.reason),
-        reason: event.reason.clone(),
+        reason: event.reason.to_string(),
         text: unwrapped(&event.message).into_owned(),
-        node: pod.and_then(|pod| pod.node.clone()).or(evidence.node),
+        node: pod
+            .and_then(|pod| pod.node.as_deref())
+            .map(Into::into)
+            .or(evidence.node),
         since: event.first,
         last: event.last,
         ..evidence
@@ -230,7 +246,7 @@ fn of_pod(situation: &Situation, pod: &PodFact) -> Vec<Evidence> {
             state,
             reason: reason.to_owned(),
             text: unwrapped(text).into_owned(),
-            node: pod.node.clone().or(known.node),
+            node: pod.node.as_deref().map(Into::into).or(known.node),
             since: at,
             last: at,
             ..known

@@ -4,7 +4,7 @@ use wukong_api::status::EvidenceLink;
 use wukong_api::{ConditionType, Reason, Wukong};
 
 use super::evidence::Evidence;
-use crate::store::Presence;
+use crate::facts::Presence;
 
 /// A condition of the status.
 #[derive(Clone, Debug, PartialEq)]
@@ -142,6 +142,7 @@ impl Condition {
             ConditionType::GuestReady
                 | ConditionType::ConfigurationApplied
                 | ConditionType::LiveMigratable
+                | ConditionType::Snapshottable
         )
     }
 

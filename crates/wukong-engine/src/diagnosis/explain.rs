@@ -226,7 +226,7 @@ fn name(
 }
 
 /// The condition that reports a cause. A cause from the message of a program stays with the condition of the stage that
-/// the message is about, unless the signature leads to an earlier condition that says more.
+/// the message is about, unless the signature leads to an earlier condition that it may overrule.
 fn type_of(conditions: &[Condition], cause: &Cause) -> ConditionType {
     let late = |type_| type_ >= ConditionType::Created;
     let owner = conditions
@@ -235,7 +235,7 @@ fn type_of(conditions: &[Condition], cause: &Cause) -> ConditionType {
     match owner {
         // An object that the API server rejects is not created, whatever the reason.
         Some(owner) if cause.evidence.role == Role::Write => owner.type_,
-        Some(owner) if late(owner.type_) && late(cause.condition) => owner.type_,
+        Some(owner) if late(owner.type_) && !may_overrule(cause.condition) => owner.type_,
         _ => cause.condition,
     }
 }
@@ -325,7 +325,7 @@ fn place(situation: &Situation, conditions: &mut [Condition]) {
             format!("The containers of the VM's pod are starting on {node}"),
         )
         .about(format!("Pod/{name}"))
-        .hint(format!("if it stays so, check virt-handler on {node}: kubectl get pods -A -l kubevirt.io=virt-handler -o wide; kubectl describe pod {name} -n {namespace}"));
+        .hint(format!("if this stays, check virt-handler on {node}: kubectl get pods -A -l kubevirt.io=virt-handler -o wide; kubectl describe pod {name} -n {namespace}"));
     }
 }
 

@@ -52,7 +52,7 @@ pub fn live_migratable(name: &str, conditions: &[ConditionFact]) -> Option<Check
                 .iter()
                 .find(|(known, _, _)| *known == reported.reason)
                 .map_or(
-                    (Reason::NotMigratable, "see what the message says"),
+                    (Reason::NotMigratable, "fix the cause in the message"),
                     |(_, reason, hint)| (*reason, *hint),
                 );
             let message = format!("The VM cannot move while it runs: {}", reported.message);

@@ -33,7 +33,7 @@ mod volume_nodes;
 pub(crate) use chain::to as to_evidence;
 pub use check::{Check, CheckStatus, environment_verdict, preflight};
 pub(crate) use check::{checks, deciding, emulation, environment_ready, of_manifest};
-pub(crate) use collect::about;
+pub(crate) use collect::{about, has_worker};
 pub(crate) use explain::{explain, knows, told};
 pub use operator::silent;
 pub use policies::policies;

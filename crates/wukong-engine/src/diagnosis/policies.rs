@@ -5,7 +5,7 @@ use wukong_api::{ConditionType, Reason};
 
 use super::Check;
 use super::check::{CheckStatus, anchor};
-use crate::store::Presence;
+use crate::facts::Presence;
 
 /// The check of a Wukong against the WukongPolicies of its namespace: `problems` is what they do not allow. `None` if
 /// the cluster does not serve the kind or the policies were not read.

@@ -345,7 +345,7 @@ fn missing_label(situation: &Situation) -> Option<(String, String)> {
             ),
         ));
     }
-    if situation.wukong.placement.node_selector.contains_key(&key) {
+    if situation.wukong.placement.node_selector.contains_key(&*key) {
         return Some((
             message,
             format!(

@@ -4,9 +4,9 @@ use wukong_api::{ConditionType, Reason};
 
 use super::check::{Check, CheckStatus, anchor};
 use crate::facts::words::listed;
-use crate::facts::{NodeFact, NodeTerm, Requirement, VolumeFact, bounded};
+use crate::facts::{NodeFact, NodeTerm, Presence, Requirement, VolumeFact, bounded};
+use crate::ownership::DiskSeen;
 use crate::situation::Situation;
-use crate::store::Presence;
 
 /// A volume that no node can use on which pods can be placed.
 pub(crate) struct Unreachable {
@@ -20,8 +20,82 @@ pub(crate) struct Unreachable {
     pub evidence: Vec<String>,
 }
 
-/// The first disk with such a volume. Where volumes or nodes are not known, none.
+/// How the nodes of a disk are known.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Known {
+    /// By the node affinity of its volume.
+    Volume,
+    /// Else by the node that the scheduler chose for its claim. Other nodes may reach a volume, too, so this counts only where
+    /// the scheduler has said that volumes keep the VM from a node.
+    Choice,
+}
+
+/// Two disks on different nodes, or else the first disk with such a volume, for a VM that volumes keep from nodes.
 pub(crate) fn unreachable(situation: &Situation) -> Option<Unreachable> {
+    apart(situation, Known::Choice).or_else(|| out_of_reach(situation))
+}
+
+/// Two disks that no node has both of.
+fn apart(situation: &Situation, known: Known) -> Option<Unreachable> {
+    let disks: Vec<(&DiskSeen, Vec<&str>)> = situation
+        .disks
+        .iter()
+        .filter_map(|seen| Some((seen, nodes_of(situation, seen, known)?)))
+        .collect();
+    disks.iter().enumerate().find_map(|(index, (one, of_one))| {
+        let (other, of_other) = disks
+            .iter()
+            .skip(index + 1)
+            .find(|(_, of_other)| of_one.iter().all(|node| !of_other.contains(node)))?;
+        let (first, second) = (&one.disk.name, &other.disk.name);
+        Some(Unreachable {
+            message: format!(
+                "disk {first} lies on {}, and disk {second} on {}: no node has both",
+                listed(of_one.iter().copied()),
+                listed(of_other.iter().copied())
+            ),
+            hint: format!(
+                "create one of the two disks again, on the node of the other (copy its data first); a StorageClass with volumeBindingMode WaitForFirstConsumer keeps the disks of a VM together; kubectl get pvc -n {} shows their volumes",
+                situation.wukong.identity.namespace
+            ),
+            object: format!("PersistentVolumeClaim/{}", other.claim_name),
+            evidence: Vec::new(),
+        })
+    })
+}
+
+/// The nodes that have the volume of a disk: by its node affinity, or the node that the scheduler chose for it. `None` where
+/// that is not known, or no node has it.
+fn nodes_of<'a>(
+    situation: &Situation<'a>,
+    seen: &DiskSeen<'a>,
+    known: Known,
+) -> Option<Vec<&'a str>> {
+    let world = situation.observed.world;
+    let claim = seen.claim?;
+    let volume = claim
+        .volume
+        .as_deref()
+        .and_then(|name| world.volumes.get("", name).present());
+    let Some(volume) = volume else {
+        let chosen = claim.selected_node.as_deref()?;
+        return (known == Known::Choice).then(|| vec![chosen]);
+    };
+    let terms = volume.terms.as_ref()?;
+    let mut having = Vec::new();
+    for node in world.environment.nodes.iter() {
+        let met: Vec<Option<bool>> = terms.iter().map(|term| meets(term, node)).collect();
+        if met.contains(&Some(true)) {
+            having.push(node.meta.name.as_str());
+        } else if met.contains(&None) {
+            return None;
+        }
+    }
+    (!having.is_empty()).then_some(having)
+}
+
+/// The first disk with such a volume. Where volumes or nodes are not known, none.
+fn out_of_reach(situation: &Situation) -> Option<Unreachable> {
     let world = situation.observed.world;
     let nodes = &world.environment.nodes;
     if nodes.presence() != Presence::Served || nodes.is_empty() {
@@ -121,7 +195,7 @@ fn meets(term: &NodeTerm, node: &NodeFact) -> Option<bool> {
     if labels.is_empty() && fields.is_empty() {
         return Some(false);
     }
-    let name = [("metadata.name".to_owned(), node.meta.name.clone())].into();
+    let name = [("metadata.name".into(), node.meta.name.clone())].into();
     let label = |requirement: &Requirement| match node.keeps_label(&requirement.key) {
         true => requirement.holds(&node.labels),
         false => None,
@@ -139,7 +213,7 @@ fn meets(term: &NodeTerm, node: &NodeFact) -> Option<bool> {
 
 /// The same as a check, for a VM of which the scheduler says nothing.
 pub(crate) fn check(situation: &Situation) -> Option<Check> {
-    let found = unreachable(situation)?;
+    let found = apart(situation, Known::Volume).or_else(|| out_of_reach(situation))?;
     Some(Check {
         id: "volume-nodes",
         condition: ConditionType::Scheduled,

@@ -3,6 +3,7 @@
 //!
 //! Derived MACs and addresses from DHCP are unique, so only those in a spec are kept.
 
+use std::borrow::Borrow;
 use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use wukong_api::spec::Network;
 use wukong_api::validated::{Attachment, Nic};
 use wukong_api::{Mac, OperatorSettings, Reason, ValidatedWukong, Wukong};
 
-use crate::store::Presence;
+use crate::facts::Presence;
 
 /// Most Wukongs of the same second for which the index checks which one has a VM.
 const RIVALS_MAX: usize = 16;
@@ -109,13 +110,16 @@ impl Addresses {
     }
 
     /// Replaces the index by the addresses of all Wukongs. Returns the Wukongs that are affected by addresses of others.
-    pub fn replace<'a>(&mut self, all: impl IntoIterator<Item = &'a Wukong>) -> Vec<WukongName> {
+    pub fn replace<W: Borrow<Wukong>>(
+        &mut self,
+        all: impl IntoIterator<Item = W>,
+    ) -> Vec<WukongName> {
         self.presence = Presence::Served;
         let mut gone: BTreeSet<WukongName> = self.requested.keys().cloned().collect();
         let mut others = Vec::new();
         for wukong in all {
-            gone.remove(&name_of(wukong));
-            others.extend(self.note(wukong));
+            gone.remove(&name_of(wukong.borrow()));
+            others.extend(self.note(wukong.borrow()));
         }
         for (namespace, name) in gone {
             others.extend(self.forget(&namespace, &name));
@@ -127,7 +131,7 @@ impl Addresses {
     /// before count. Returns the other Wukongs that are affected.
     pub fn note(&mut self, wukong: &Wukong) -> Vec<WukongName> {
         let (namespace, name) = name_of(wukong);
-        if !wukong.spec.networks.iter().any(asks) {
+        if !requests_any(wukong) {
             return self.forget(&namespace, &name);
         }
         let anywhere = OperatorSettings {
@@ -275,6 +279,11 @@ fn name_of(wukong: &Wukong) -> WukongName {
 }
 
 /// Whether a network of the spec names an address.
+/// Whether the spec of a Wukong has any address.
+pub fn requests_any(wukong: &Wukong) -> bool {
+    wukong.spec.networks.iter().any(asks)
+}
+
 fn asks(network: &Network) -> bool {
     let ip = network.ip_config.as_ref();
     let fixed = ip.is_some_and(|ip| ip.address.is_some() || !ip.addresses.is_empty());

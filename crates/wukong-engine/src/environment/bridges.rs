@@ -9,9 +9,9 @@ use super::Environment;
 use super::nodes::Nodes;
 use crate::desired::Body;
 use crate::environment::demand::Stage;
-use crate::facts::{EnactmentFact, NodeFact, NodePolicyFact};
-use crate::facts::{find_condition, is_true};
-use crate::store::Presence;
+use crate::facts::{
+    EnactmentFact, NodeFact, NodePolicyFact, Presence, Text, find_condition, is_true,
+};
 use crate::target::Kind;
 
 /// A bridge to make, with its NNCP. Other Wukongs that require the same bridge do not matter.
@@ -26,7 +26,7 @@ pub(crate) struct Bridge {
     /// The node's NIC that becomes its port.
     pub uplink: String,
     /// Labels of the nodes; empty: every node.
-    selector: BTreeMap<String, String>,
+    selector: BTreeMap<Text, Text>,
 }
 
 impl Bridge {
@@ -44,7 +44,12 @@ impl Bridge {
             name: interface.name.clone(),
             kind: interface.type_.clone(),
             uplink: port.name.clone(),
-            selector: policy.spec.node_selector.clone(),
+            selector: policy
+                .spec
+                .node_selector
+                .iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
         })
     }
 
@@ -57,7 +62,7 @@ impl Bridge {
     /// The NNCP, if it is stored as we want it.
     fn stored<'a>(&self, environment: &'a Environment) -> Option<&'a NodePolicyFact> {
         let wanted = |policy: &&NodePolicyFact| {
-            policy.meta.owned_hash.as_ref() == Some(&self.body.hash) && !policy.meta.deleting
+            policy.meta.owned_hash.as_deref() == Some(&self.body.hash) && !policy.meta.deleting
         };
         self.policy(environment).filter(wanted)
     }
@@ -114,7 +119,7 @@ impl Bridge {
 
     fn contradicts(&self, other: &NodePolicyFact) -> bool {
         other.bridges.iter().any(|bridge| {
-            let over = bridge.ports.contains(&self.uplink);
+            let over = bridge.ports.contains(self.uplink.as_str());
             if bridge.name == self.name {
                 bridge.kind != self.kind || !over
             } else {
@@ -125,7 +130,7 @@ impl Bridge {
 
     /// Whether a node is for both, or could be.
     fn meets(&self, other: &NodePolicyFact, environment: &Environment) -> bool {
-        let apart = |(key, value): (&String, &String)| {
+        let apart = |(key, value): (&Text, &Text)| {
             let theirs = other.node_selector.get(key);
             theirs.is_some_and(|theirs| theirs != value)
         };
@@ -140,7 +145,7 @@ impl Bridge {
             let name = node.meta.name.as_str();
             let state = environment.node_networks.get("", name).present()?;
             let (interface, carried) = state.at_stake(&self.name, &self.uplink)?;
-            let carried = crate::facts::words::listed(carried.iter().map(String::as_str));
+            let carried = crate::facts::words::listed(carried.iter().map(Text::as_str));
             Some((name, format!("{interface} carries {carried}")))
         };
         self.selected(environment).filter_map(cause).collect()
@@ -169,9 +174,10 @@ impl Bridge {
     /// The result of the stored policy on each node.
     fn enacted<'a>(&self, environment: &'a Environment) -> impl Iterator<Item = &'a EnactmentFact> {
         let generation = self.stored(environment).map(|policy| policy.generation);
-        environment.enactments.iter().filter(move |enactment| {
+        let enactments = environment.enactments.indexed(&self.body.target.name);
+        enactments.filter(move |enactment| {
             let now = [Some(0), generation].contains(&Some(enactment.generation));
-            enactment.policy == self.body.target.name && generation.is_some() && now
+            generation.is_some() && now
         })
     }
 
@@ -186,7 +192,8 @@ impl Bridge {
     pub(crate) fn failed<'a>(&self, environment: &'a Environment) -> Vec<(&'a str, String)> {
         let failing = self.enacted(environment).filter_map(|enactment| {
             let failing = find_condition(&enactment.conditions, "Failing")?;
-            (failing.status == "True").then(|| (enactment.node.as_str(), failing.message.clone()))
+            (failing.status == "True")
+                .then(|| (enactment.node.as_str(), failing.message.to_string()))
         });
         let failing: Vec<_> = failing.collect();
         let degraded = self
@@ -195,7 +202,7 @@ impl Bridge {
             .filter(|degraded| degraded.status == "True");
         match degraded {
             Some(degraded) if failing.is_empty() => {
-                vec![("some nodes", degraded.message.clone())]
+                vec![("some nodes", degraded.message.to_string())]
             }
             // While it tries again, a node may fail that the policy does not call degraded yet.
             _ => failing,
@@ -209,7 +216,7 @@ impl Bridge {
             let name = node.meta.name.as_str();
             let state = environment.node_networks.get("", name).present();
             self.selects(node)
-                && state.is_some_and(|state| state.bridges.contains(&self.name))
+                && state.is_some_and(|state| state.bridges.contains(self.name.as_str()))
                 && !failed.iter().any(|(known, _)| *known == name)
         })
     }
@@ -221,6 +228,6 @@ impl Bridge {
     }
 }
 
-fn matches(selector: &BTreeMap<String, String>, node: &NodeFact) -> bool {
+fn matches(selector: &BTreeMap<Text, Text>, node: &NodeFact) -> bool {
     selector.iter().all(|(key, value)| node.matches(key, value))
 }

@@ -2,7 +2,7 @@
 //!
 //! Every node passes the stages in causal order and is stopped by the first that it does not pass.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use wukong_api::spec::{TaintEffect, Toleration, TolerationOperator};
@@ -10,8 +10,9 @@ use wukong_api::validated::Nic;
 use wukong_api::{Bytes, ValidatedWukong};
 
 use super::Environment;
-use crate::facts::{KubeVirtFact, NodeFact, PodFact, TaintFact};
-use crate::store::Presence;
+use crate::facts::{
+    KubeVirtFact, MACHINE_TYPE, NodeFact, PodFact, Presence, Store, TaintFact, Text,
+};
 
 /// The device of hardware virtualization.
 pub(crate) const KVM: &str = "devices.kubevirt.io/kvm";
@@ -19,12 +20,12 @@ pub(crate) const KVM: &str = "devices.kubevirt.io/kvm";
 pub(crate) const TUN: &str = "devices.kubevirt.io/tun";
 /// The device that makes NICs fast.
 pub(crate) const VHOST_NET: &str = "devices.kubevirt.io/vhost-net";
+/// The component that manages a node.
+const HANDLER: &str = "virt-handler";
 /// Prefix of the devices that virt-handler registers.
 const DEVICES: &str = "devices.kubevirt.io/";
 /// Set by virt-handler on nodes that can run VMs; part of every VM's node selector.
 const SCHEDULABLE: &str = "kubevirt.io/schedulable";
-/// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector.
-const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
 /// Set by virt-handler for each CPU model that the node offers; part of the node selector of a VM that names one.
 pub(crate) const CPU_MODEL: &str = "cpu-model.node.kubevirt.io/";
 /// Names in place of a CPU model: each node has them.
@@ -53,8 +54,7 @@ pub(crate) enum Stage {
 /// The requirements of a VM for its node, and the facts that are not in the node object.
 pub(crate) struct Demand<'a> {
     kubevirt: Option<&'a KubeVirtFact>,
-    handlers: BTreeMap<&'a str, &'a PodFact>,
-    handlers_known: bool,
+    pods: &'a Store<PodFact>,
     machine_types_labelled: bool,
     devices: Vec<&'static str>,
     wukong: Option<&'a ValidatedWukong>,
@@ -67,25 +67,15 @@ impl<'a> Demand<'a> {
         wukong: Option<&'a ValidatedWukong>,
         now: Timestamp,
     ) -> Self {
-        let handlers = environment
-            .kubevirt_pods
-            .iter()
-            .filter(|pod| pod.component == "virt-handler");
         let kubevirt = environment.kubevirt();
         // Older versions of KubeVirt neither set these labels nor require them.
-        let labelled = environment
-            .nodes
-            .in_namespace("")
-            .any(|node| node.labels.keys().any(|key| key.starts_with(MACHINE_TYPE)));
+        let labelled = environment.nodes.has(MACHINE_TYPE);
         let recent = kubevirt
             .and_then(KubeVirtFact::minor_version)
             .is_some_and(|version| version >= (1, 9));
         Self {
             kubevirt,
-            handlers: handlers
-                .filter_map(|pod| Some((pod.node.as_deref()?, pod)))
-                .collect(),
-            handlers_known: environment.kubevirt_pods.presence() == Presence::Served,
+            pods: &environment.kubevirt_pods,
             machine_types_labelled: labelled || recent,
             devices: devices(kubevirt, wukong),
             wukong,
@@ -95,7 +85,7 @@ impl<'a> Demand<'a> {
 
     /// virt-handler's pod on a node.
     pub(crate) fn handler(&self, node: &str) -> Option<&'a PodFact> {
-        self.handlers.get(node).copied()
+        self.pods.indexed(&PodFact::on_node(HANDLER, node)).last()
     }
 
     /// The first stage that the node does not pass.
@@ -193,11 +183,11 @@ impl<'a> Demand<'a> {
     fn is_handled(&self, node: &NodeFact) -> bool {
         let pod = self.handler(&node.meta.name);
         // virt-handler runs elsewhere, and its labels on this node are old.
-        let gone = pod.is_none() && !self.handlers.is_empty();
+        let gone = pod.is_none() && self.pods.has(HANDLER);
         if gone || pod.is_some_and(|pod| pod.failure().is_some()) || self.is_silent(node) {
             return false;
         }
-        let labelled = node.labels.get(SCHEDULABLE).map(String::as_str) == Some("true");
+        let labelled = node.labels.get(SCHEDULABLE).map(Text::as_str) == Some("true");
         let at_work = pod.is_some_and(PodFact::is_ready) && node.heartbeat.is_some();
         let offered = self
             .devices
@@ -226,7 +216,7 @@ impl<'a> Demand<'a> {
             Some(_) => {
                 format!("virt-handler runs, but has not declared the node fit for VMs{silent}")
             }
-            None if self.handlers_known => format!("no virt-handler{silent}"),
+            None if self.pods.presence() == Presence::Served => format!("no virt-handler{silent}"),
             None => format!("not labelled {SCHEDULABLE}=true{silent}"),
         }
     }
@@ -267,7 +257,7 @@ impl<'a> Demand<'a> {
     fn too_little_memory(&self, node: &NodeFact) -> Option<String> {
         let needed = launcher_memory(self.wukong?);
         let has = node.allocatable.memory?;
-        (has < needed).then(|| format!("{has} of memory"))
+        (has < needed).then(|| format!("{} of memory", has.rounded()))
     }
 
     fn too_few_cpus(&self, node: &NodeFact) -> Option<String> {

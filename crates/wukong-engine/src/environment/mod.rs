@@ -9,16 +9,15 @@ pub(crate) mod provisioners;
 
 pub use demand::launcher_memory;
 pub use platform::Platform;
+pub use provisioners::is_in_cluster;
 
 use crate::facts::{
     CdiFact, CrdFact, CsiNodeFact, DaemonSetFact, DeploymentFact, EnactmentFact, KubeVirtFact,
-    LimitRangeFact, NamespaceFact, NodeFact, NodeNetworkFact, NodePolicyFact, PodFact, QuotaFact,
-    ServiceFact, StorageProfileFact, WebhookConfigurationFact,
+    LimitRangeFact, NamespaceFact, NodeFact, NodeNetworkFact, NodePolicyFact, ObjectFact, PodFact,
+    Presence, QuotaFact, ServiceFact, StorageClassFact, StorageProfileFact, Store,
+    WebhookConfigurationFact,
 };
 use addresses::Addresses;
-
-use crate::facts::{ObjectFact, StorageClassFact};
-use crate::store::{Presence, Store};
 
 /// The facts of the cluster besides the children of Wukongs. Their size grows with the nodes of the cluster, a few
 /// kilobytes each, and not with its VMs, except for the addresses in specs.

@@ -7,13 +7,14 @@ use wukong_api::ValidatedWukong;
 
 use super::Environment;
 use super::demand::{Demand, Stage};
-use crate::facts::NodeFact;
-use crate::store::Store;
+use crate::facts::{HOST_NAME, NodeFact, Store};
 
 /// The nodes, each with the stage that stops it. A stage is the cause if nodes reach it and none passes.
 pub(crate) struct Nodes<'a> {
     demand: Demand<'a>,
     all: &'a Store<NodeFact>,
+    /// The host name that the VM demands.
+    host: Option<&'a String>,
     /// Whether a node passes every stage. The reasons of the other nodes are computed only on demand: most conditions do
     /// without them, and conditions are computed all the time.
     fit: bool,
@@ -28,8 +29,10 @@ impl<'a> Nodes<'a> {
     ) -> Self {
         let demand = Demand::new(environment, wukong, now);
         let all = &environment.nodes;
+        let host = wukong.and_then(|wukong| wukong.placement.node_selector.get(HOST_NAME));
         Self {
-            fit: all.iter().any(|node| demand.stopped(node).is_none()),
+            fit: candidates(all, host).any(|node| demand.stopped(node).is_none()),
+            host,
             demand,
             all,
             judged: OnceCell::new(),
@@ -53,7 +56,8 @@ impl<'a> Nodes<'a> {
 
     /// The nodes that pass every stage before this one.
     pub(crate) fn reaching(&self, stage: Stage) -> impl Iterator<Item = &'a NodeFact> {
-        self.all.iter().filter(move |node| {
+        let host = self.host.filter(|_| stage > Stage::Placement);
+        candidates(self.all, host).filter(move |node| {
             let stopped = self.demand.stopped(node);
             stopped.is_none_or(|stopped| stopped >= stage)
         })
@@ -89,4 +93,17 @@ impl<'a> Nodes<'a> {
         self.reaching(Stage::Handler)
             .any(|node| node.allocatable.device(resource) > 0)
     }
+}
+
+/// The nodes with this host name; all without one.
+fn candidates<'a>(
+    all: &'a Store<NodeFact>,
+    host: Option<&String>,
+) -> impl Iterator<Item = &'a NodeFact> + use<'a> {
+    let on_host = host.map(|host| all.indexed(&NodeFact::on_host(host)).collect::<Vec<_>>());
+    let others = on_host.is_none().then(|| all.iter());
+    on_host
+        .into_iter()
+        .flatten()
+        .chain(others.into_iter().flatten())
 }

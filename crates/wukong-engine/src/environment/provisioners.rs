@@ -9,7 +9,7 @@ pub(crate) const IN_CLUSTER_PROVISIONERS: [(&str, &str); 4] = [
 ];
 
 /// Whether a provisioner is no CSI driver, but a pod that is known.
-pub(crate) fn is_in_cluster(provisioner: &str) -> bool {
+pub fn is_in_cluster(provisioner: &str) -> bool {
     IN_CLUSTER_PROVISIONERS
         .iter()
         .any(|(known, _)| *known == provisioner)

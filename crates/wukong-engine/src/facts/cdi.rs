@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::same_but;
+use super::text::Text;
 use crate::facts::json::{list, optional_text, text, texts};
 use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
@@ -12,9 +13,9 @@ pub struct CdiFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`.
-    pub phase: String,
+    pub phase: Text,
     /// Its conditions `Available`, `Progressing` and `Degraded`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for CdiFact {
@@ -48,9 +49,9 @@ pub struct StorageProfileFact {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClaimPropertySet {
     /// Access modes.
-    pub access_modes: Vec<String>,
+    pub access_modes: Vec<Text>,
     /// Volume mode.
-    pub volume_mode: Option<String>,
+    pub volume_mode: Option<Text>,
 }
 
 impl Fact for StorageProfileFact {
@@ -81,7 +82,7 @@ pub struct CsiNodeFact {
     /// Identity and owner.
     pub meta: Meta,
     /// Names of the drivers.
-    pub drivers: Vec<String>,
+    pub drivers: Vec<Text>,
 }
 
 impl Fact for CsiNodeFact {
@@ -96,6 +97,11 @@ impl Fact for CsiNodeFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Its drivers.
+    fn index_keys(&self) -> Vec<Text> {
+        self.drivers.clone()
     }
 
     fn says_the_same(&self, other: &Self) -> bool {

@@ -4,25 +4,26 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::json::{list, printable, text, time};
+use super::text::Text;
 use super::words::{TEXT_MAX, shorten, without_credentials};
 
 /// A condition of an object that we watch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ConditionFact {
     /// Its type.
-    pub type_: String,
+    pub type_: Text,
     /// `True`, `False` or `Unknown`.
-    pub status: String,
+    pub status: Text,
     /// Its reason.
-    pub reason: String,
+    pub reason: Text,
     /// Its message, shortened to a bounded length.
-    pub message: String,
+    pub message: Text,
     /// Since when it has this status.
     pub since: Option<Timestamp>,
 }
 
 /// The conditions of an object, those of `types` only.
-pub(crate) fn conditions(object: &Value, types: &[&str]) -> Vec<ConditionFact> {
+pub(crate) fn conditions(object: &Value, types: &[&str]) -> Box<[ConditionFact]> {
     list(object, "/status/conditions")
         .filter(|condition| types.contains(&text(condition, "/type").as_str()))
         .map(|condition| ConditionFact {
@@ -50,6 +51,6 @@ pub(crate) fn is_true(conditions: &[ConditionFact], type_: &str) -> bool {
 
 /// The text of another program: on one line, without control characters and credentials, shortened from the middle to a
 /// bounded length.
-pub fn bounded(message: &str) -> String {
-    shorten(printable(&without_credentials(message)).trim(), TEXT_MAX)
+pub fn bounded(message: &str) -> Text {
+    shorten(printable(&without_credentials(message)).trim(), TEXT_MAX).into()
 }

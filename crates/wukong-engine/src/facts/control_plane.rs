@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::json::{list, number, text, text_map, texts};
 use super::selector::{Requirements, label_selector};
+use super::text::Text;
 use super::{ConditionFact, Fact, Meta, conditions, same_but};
 
 /// Most webhooks that are kept of one configuration.
@@ -17,13 +18,13 @@ pub struct DeploymentFact {
     /// Who it is.
     pub meta: Meta,
     /// Labels of its pods.
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<Text, Text>,
     /// Pods that it should have.
     pub replicas: u64,
     /// Pods that are ready; `None` until its controller saw it.
     pub available: Option<u64>,
     /// Conditions `Available`, `Progressing` and `ReplicaFailure`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for DeploymentFact {
@@ -72,7 +73,7 @@ pub struct ServiceFact {
     /// Who it is.
     pub meta: Meta,
     /// Labels of its pods; empty where it selects none.
-    pub selector: BTreeMap<String, String>,
+    pub selector: BTreeMap<Text, Text>,
 }
 
 impl Fact for ServiceFact {
@@ -112,9 +113,9 @@ pub struct WebhookConfigurationFact {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct WebhookFact {
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// Namespace and name of the Service that answers; `None` where a URL does.
-    pub service: Option<(String, String)>,
+    pub service: Option<(Text, Text)>,
     /// Whether the API server rejects an object when the webhook does not answer.
     pub required: bool,
     /// Whether it is called only for some objects, by a selector or an expression that is not kept.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use wukong_api::Wukong;
 
 use super::same_but;
+use super::text::Text;
 use crate::facts::{Fact, Meta};
 
 /// The name of the definition.
@@ -17,7 +18,7 @@ pub struct CrdFact {
     pub meta: Meta,
     /// Paths of the fields that the API server drops, such as `spec.networks[].mtu`. If it drops a whole object, only that
     /// object.
-    pub lacking: Vec<String>,
+    pub lacking: Vec<Text>,
 }
 
 impl Fact for CrdFact {
@@ -58,7 +59,7 @@ fn schema(definition: &Value) -> Option<&Value> {
 }
 
 /// Compares as the API server prunes: it drops a field without a schema, unless the schema keeps unknown fields.
-fn compare(path: &str, ours: &Value, installed: &Value, lacking: &mut Vec<String>) {
+fn compare(path: &str, ours: &Value, installed: &Value, lacking: &mut Vec<Text>) {
     if installed.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true)) {
         return;
     }
@@ -70,7 +71,7 @@ fn compare(path: &str, ours: &Value, installed: &Value, lacking: &mut Vec<String
             .and_then(|known| known.get(name));
         match known {
             Some(known) => compare(&path, ours, known, lacking),
-            None => lacking.push(path),
+            None => lacking.push(path.into()),
         }
     }
     if let (Some(ours), Some(installed)) = (ours.get("items"), installed.get("items")) {

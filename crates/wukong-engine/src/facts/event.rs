@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::text::Text;
 use crate::facts::json::{number, text, time};
 use crate::facts::{Fact, Meta, bounded};
 
@@ -14,15 +15,15 @@ pub struct EventFact {
     /// Whether it is a warning event.
     pub warning: bool,
     /// Its reason, such as `FailedMount`.
-    pub reason: String,
+    pub reason: Text,
     /// Its message, shortened to a bounded length.
-    pub message: String,
+    pub message: Text,
     /// Kind of the object that it is about.
-    pub kind: String,
+    pub kind: Text,
     /// Name of that object.
-    pub name: String,
+    pub name: Text,
     /// Uid of that object; empty if the event has none.
-    pub uid: String,
+    pub uid: Text,
     /// When it happened first.
     pub first: Option<Timestamp>,
     /// How often it happened.

@@ -1,5 +1,6 @@
 //! Reads objects as JSON of any form.
 
+use super::text::Text;
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -8,19 +9,19 @@ use serde_json::Value;
 use wukong_api::Bytes;
 
 /// The text at a pointer; empty where there is none.
-pub(crate) fn text(object: &Value, pointer: &str) -> String {
+pub(crate) fn text(object: &Value, pointer: &str) -> Text {
     optional_text(object, pointer).unwrap_or_default()
 }
 
 /// The text at a pointer, unless it is absent or empty.
-pub(crate) fn optional_text(object: &Value, pointer: &str) -> Option<String> {
+pub(crate) fn optional_text(object: &Value, pointer: &str) -> Option<Text> {
     let text = object.pointer(pointer)?.as_str()?;
     (!text.is_empty()).then(|| printable(text))
 }
 
 /// Text from elsewhere, such as a name that the guest reports, without characters that a terminal would interpret.
-pub(crate) fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
+pub(crate) fn printable(text: &str) -> Text {
+    text.replace(char::is_control, " ").into()
 }
 
 /// The flag at a pointer; absent is false.
@@ -46,7 +47,7 @@ pub(crate) fn list<'a>(object: &'a Value, pointer: &str) -> impl Iterator<Item =
 }
 
 /// The members of the list of texts at a pointer.
-pub(crate) fn texts(object: &Value, pointer: &str) -> Vec<String> {
+pub(crate) fn texts(object: &Value, pointer: &str) -> Vec<Text> {
     list(object, pointer)
         .filter_map(Value::as_str)
         .map(printable)
@@ -66,9 +67,9 @@ pub(crate) fn entries<'a>(
 }
 
 /// The entries with text of the object at a pointer: labels, a selector.
-pub(crate) fn text_map(object: &Value, pointer: &str) -> BTreeMap<String, String> {
+pub(crate) fn text_map(object: &Value, pointer: &str) -> BTreeMap<Text, Text> {
     entries(object, pointer)
-        .filter_map(|(key, value)| Some((key.clone(), printable(value.as_str()?))))
+        .filter_map(|(key, value)| Some((key.into(), printable(value.as_str()?))))
         .collect()
 }
 

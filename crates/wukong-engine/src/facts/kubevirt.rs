@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::same_but;
+use super::text::Text;
 use crate::facts::json::{entries, flag, optional_text, text, texts};
 use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
@@ -14,31 +15,31 @@ pub struct KubeVirtFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Deploying`, `Deployed`, `Deleting`, ...
-    pub phase: String,
+    pub phase: Text,
     /// Its conditions `Available`, `Progressing` and `Degraded`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
     /// Whether guests run without hardware virtualization.
     pub use_emulation: bool,
     /// Feature gates that are on.
-    pub feature_gates: Vec<String>,
+    pub feature_gates: Vec<Text>,
     /// Feature gates that are off, since 1.9.
-    pub disabled_feature_gates: Vec<String>,
+    pub disabled_feature_gates: Vec<Text>,
     /// `LiveUpdate` or `Stage`; absent is `LiveUpdate`.
-    pub rollout_strategy: Option<String>,
+    pub rollout_strategy: Option<Text>,
     /// Whether it migrates VMs by itself to apply changes (`LiveMigrate` in `workloadUpdateMethods`).
     pub migrates_for_updates: bool,
     /// Names of the network binding plugins that are registered.
-    pub network_bindings: Vec<String>,
+    pub network_bindings: Vec<Text>,
     /// Eviction strategy of VMs that name none.
-    pub eviction_strategy: Option<String>,
+    pub eviction_strategy: Option<Text>,
     /// Version that runs, such as `v1.9.0`.
-    pub version: Option<String>,
+    pub version: Option<Text>,
     /// Architecture of VMs that name none.
-    pub default_architecture: Option<String>,
+    pub default_architecture: Option<Text>,
     /// CPU model of VMs that name none.
-    pub cpu_model: Option<String>,
+    pub cpu_model: Option<Text>,
     /// Machine type of VMs that name none, by architecture.
-    pub machine_types: BTreeMap<String, String>,
+    pub machine_types: BTreeMap<Text, Text>,
     /// How many vCPUs share one CPU.
     pub cpu_allocation_ratio: Option<u64>,
 }
@@ -48,7 +49,7 @@ impl Fact for KubeVirtFact {
         let machine_types = entries(object, "/spec/configuration/architectureConfiguration")
             .filter_map(|(architecture, configuration)| {
                 Some((
-                    architecture.clone(),
+                    architecture.into(),
                     optional_text(configuration, "/machineType")?,
                 ))
             });
@@ -68,7 +69,7 @@ impl Fact for KubeVirtFact {
             .iter()
             .any(|method| method == "LiveMigrate"),
             network_bindings: entries(object, "/spec/configuration/network/binding")
-                .map(|(name, _)| name.clone())
+                .map(|(name, _)| name.into())
                 .collect(),
             eviction_strategy: optional_text(object, "/spec/configuration/evictionStrategy"),
             version: optional_text(object, "/status/observedKubeVirtVersion"),

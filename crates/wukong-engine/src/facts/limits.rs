@@ -6,6 +6,7 @@ use serde_json::Value;
 use wukong_api::Bytes;
 
 use super::same_but;
+use super::text::Text;
 use crate::facts::json::{entries, list, milli, text, texts, whole};
 use crate::facts::{Fact, Meta};
 
@@ -15,7 +16,7 @@ pub struct QuotaFact {
     /// Identity and owner.
     pub meta: Meta,
     /// By resource: bytes and pieces as they are, CPU in thousandths.
-    pub shares: BTreeMap<String, Share>,
+    pub shares: BTreeMap<Text, Share>,
     /// Whether it counts only some of the pods (`scopes`, `scopeSelector`).
     pub scoped: bool,
 }
@@ -56,7 +57,7 @@ impl Fact for QuotaFact {
                 hard: amount(name, hard)?,
                 used: used(name).unwrap_or_default(),
             };
-            Some((name.clone(), share))
+            Some((name.into(), share))
         });
         Self {
             meta: Meta::project(object),
@@ -88,7 +89,7 @@ pub struct LimitRangeFact {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LimitFact {
     /// The type: `Container`, `Pod` or `PersistentVolumeClaim`.
-    pub type_: String,
+    pub type_: Text,
     /// Most memory that one may have.
     pub memory: Option<Bytes>,
     /// Most storage that one may have.

@@ -1,7 +1,6 @@
 //! The virtual hardware of a guest, as far as a Wukong specifies it.
 
-use std::collections::BTreeMap;
-
+use litemap::LiteMap;
 use serde_json::{Value, json};
 use wukong_api::spec::{Architecture, EvictionStrategy, HugepageSize, Toleration, Tpm};
 use wukong_api::{Bytes, labels};
@@ -10,6 +9,9 @@ use wukong_vm::virtual_machine::{Bootloader, Disk, Interface};
 use super::json::{printable, text, typed};
 use super::optional_text;
 use crate::managed_fields;
+
+/// A map of few entries, in one allocation.
+type Pairs = LiteMap<String, String>;
 
 /// The virtual hardware of a guest. Unreadable fields are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,19 +33,19 @@ pub struct MachineFact {
     /// Boot loader.
     pub bootloader: Option<Bootloader>,
     /// Disks in order, without cloud-init's and without the one of the image.
-    pub disks: Vec<Disk>,
+    pub disks: Box<[Disk]>,
     /// Claims by disk.
-    pub claims: BTreeMap<String, String>,
+    pub claims: Pairs,
     /// Container image that a guest without disks runs from.
     pub image: Option<String>,
     /// NICs in order.
-    pub nics: Vec<Interface>,
+    pub nics: Box<[Interface]>,
     /// NetworkAttachmentDefinitions by NIC.
-    pub networks: BTreeMap<String, String>,
+    pub networks: Pairs,
     /// NIC on the first network of the pod, where that is not the pod network.
     pub primary: Option<String>,
     /// Labels that the node must have.
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: Pairs,
     /// Taints that are tolerated.
     pub tolerations: Vec<Toleration>,
     /// Whether it keeps away from other pods.
@@ -55,9 +57,9 @@ pub struct MachineFact {
     /// Seconds for a clean shutdown.
     pub termination_grace_period_seconds: Option<i64>,
     /// Labels, without those of KubeVirt and ours.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Pairs,
     /// Annotations, without those of KubeVirt and ours.
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Pairs,
     /// Label of its group.
     pub group: Option<String>,
 }
@@ -69,7 +71,7 @@ impl MachineFact {
         let domain = spec.get("domain")?;
         let volumes = || items(spec.get("volumes"));
         // Those that a Wukong does not list.
-        let others: Vec<String> = volumes()
+        let others: Vec<_> = volumes()
             .filter(|volume| {
                 volume.get("cloudInitNoCloud").is_some()
                     || volume.get("cloudInitConfigDrive").is_some()
@@ -80,7 +82,7 @@ impl MachineFact {
         let disks = items(domain.pointer("/devices/disks"));
         let networks = items(spec.get("networks")).filter_map(|network| {
             let definition = optional_text(network, "/multus/networkName")?;
-            Some((text(network, "/name"), definition))
+            Some((text(network, "/name").into(), definition.into()))
         });
         let labels = object.pointer("/metadata/labels");
         Some(Self {
@@ -89,30 +91,32 @@ impl MachineFact {
                 .as_deref()
                 .and_then(Bytes::parse),
             architecture: typed(spec.get("architecture")),
-            cpu_model: optional_text(domain, "/cpu/model"),
+            cpu_model: optional_text(domain, "/cpu/model").map(Into::into),
             dedicated_cpu: typed(domain.pointer("/cpu/dedicatedCpuPlacement")).unwrap_or_default(),
             hugepages: typed(domain.pointer("/memory/hugepages/pageSize")),
             tpm: typed(domain.pointer("/devices/tpm")),
             bootloader: typed(domain.pointer("/firmware/bootloader")),
             disks: disks
                 .filter_map(|disk| typed::<Disk>(Some(disk)))
-                .filter(|disk| !others.contains(&disk.name))
+                .filter(|disk| !others.iter().any(|name| *name == disk.name))
                 .collect(),
             claims: volumes()
                 .filter_map(|volume| {
                     let claim = optional_text(volume, "/persistentVolumeClaim/claimName")
                         .or_else(|| optional_text(volume, "/dataVolume/name"))?;
-                    Some((text(volume, "/name"), claim))
+                    Some((text(volume, "/name").into(), claim.into()))
                 })
                 .collect(),
-            image: volumes().find_map(|volume| optional_text(volume, "/containerDisk/image")),
+            image: volumes()
+                .find_map(|volume| optional_text(volume, "/containerDisk/image"))
+                .map(Into::into),
             nics: items(domain.pointer("/devices/interfaces"))
                 .filter_map(|nic| typed(Some(nic)))
                 .collect(),
             networks: networks.collect(),
             primary: items(spec.get("networks"))
                 .find(|network| network.pointer("/multus/default") == Some(&Value::Bool(true)))
-                .map(|network| text(network, "/name")),
+                .map(|network| text(network, "/name").into()),
             node_selector: typed(spec.get("nodeSelector")).unwrap_or_default(),
             tolerations: typed(spec.get("tolerations")).unwrap_or_default(),
             anti_affinity: spec.pointer("/affinity/podAntiAffinity").is_some(),
@@ -126,7 +130,7 @@ impl MachineFact {
             group: labels
                 .and_then(|labels| labels.get(labels::GROUP))
                 .and_then(Value::as_str)
-                .map(printable),
+                .map(|group| printable(group).into()),
         })
     }
 
@@ -154,16 +158,17 @@ impl MachineFact {
 }
 
 /// Labels or annotations that a user may have given.
-fn metadata(all: Option<&Value>) -> BTreeMap<String, String> {
-    let mut all: BTreeMap<String, String> = typed(all).unwrap_or_default();
-    all.retain(|key, _| {
+fn metadata(all: Option<&Value>) -> Pairs {
+    let all = all.and_then(Value::as_object).into_iter().flatten();
+    all.filter(|(key, _)| {
         let (domain, _) = key.split_once('/').unwrap_or_default();
         domain != "kubevirt.io"
             && !domain.ends_with(".kubevirt.io")
             && domain != "vm.novasphere.dev"
-            && key != labels::MANAGED_BY
-    });
-    all
+            && *key != labels::MANAGED_BY
+    })
+    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+    .collect()
 }
 
 fn items(list: Option<&Value>) -> impl Iterator<Item = &Value> {

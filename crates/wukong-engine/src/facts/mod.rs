@@ -8,6 +8,7 @@ mod condition;
 mod control_plane;
 mod crd;
 mod event;
+mod generation;
 pub(crate) mod json;
 mod kubevirt;
 mod limits;
@@ -17,9 +18,13 @@ mod namespace;
 mod network;
 mod node;
 mod operation;
+mod platform;
 mod pod;
+mod protection;
 mod selector;
 mod storage;
+mod store;
+mod text;
 mod virtual_machine;
 mod volume;
 pub(crate) mod words;
@@ -32,18 +37,25 @@ pub use control_plane::{
 };
 pub use crd::{CRD, CrdFact};
 pub use event::EventFact;
+pub use generation::GenerationFact;
 pub use kubevirt::KubeVirtFact;
 pub use limits::{LimitFact, LimitRangeFact, QuotaFact, Share};
 pub use machine::MachineFact;
 pub use multus::DaemonSetFact;
 pub use namespace::NamespaceFact;
 pub use network::{BridgeFact, EnactmentFact, NodeNetworkFact, NodePolicyFact};
+pub(crate) use node::{HOST_NAME, MACHINE_TYPE};
 pub use node::{NodeFact, Resources, TaintFact};
 pub use operation::{MigrationFact, OperationFact};
+pub use platform::Platform;
 pub use pod::{ContainerFact, PodFact, Terminated};
+pub(crate) use protection::wukong_key;
+pub use protection::{WukongRestoreFact, WukongSnapshotFact};
 pub(crate) use selector::all_hold;
 pub use selector::{Requirement, Requirements};
 pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
+pub use store::{Presence, Seen, Store};
+pub use text::Text;
 pub use virtual_machine::{
     DetachedVolume, InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact,
 };
@@ -57,41 +69,71 @@ use crate::managed_fields;
 use json::{list, printable, text, texts, time};
 
 /// Identity and owner of an object.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+///
+/// Two are equal if no decision distinguishes them: the resource version and the name of another manager change with writes
+/// that no decision depends on.
+#[derive(Clone, Debug, Default, Eq)]
 pub struct Meta {
     /// Namespace; empty for cluster-scoped objects.
-    pub namespace: String,
+    pub namespace: Text,
     /// Name.
-    pub name: String,
+    pub name: Text,
     /// Uid.
-    pub uid: String,
+    pub uid: Text,
     /// Version of the object.
-    pub resource_version: String,
+    pub resource_version: Text,
     /// When it was created.
     pub created: Option<Timestamp>,
     /// Whether its deletion was requested.
     pub deleting: bool,
     /// Finalizers that its deletion waits for; empty while it is not being deleted.
-    pub finalizers: Vec<String>,
+    pub finalizers: Box<[Text]>,
     /// Its controller.
     pub controller: Option<Controller>,
     /// Name of the Wukong that our labels say it belongs to.
-    pub wukong: Option<String>,
+    pub wukong: Option<Text>,
     /// Hash over the fields that we own, as stored; `None` when we never applied it.
-    pub owned_hash: Option<String>,
+    pub owned_hash: Option<Text>,
     /// The manager, other than us, that wrote last.
-    pub other_manager: Option<String>,
+    pub other_manager: Option<Text>,
+}
+
+impl PartialEq for Meta {
+    fn eq(&self, other: &Self) -> bool {
+        let Self {
+            namespace,
+            name,
+            uid,
+            resource_version: _,
+            created,
+            deleting,
+            finalizers,
+            controller,
+            wukong,
+            owned_hash,
+            other_manager: _,
+        } = self;
+        *namespace == other.namespace
+            && *name == other.name
+            && *uid == other.uid
+            && *created == other.created
+            && *deleting == other.deleting
+            && *finalizers == other.finalizers
+            && *controller == other.controller
+            && *wukong == other.wukong
+            && *owned_hash == other.owned_hash
+    }
 }
 
 /// The controller of an object.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Controller {
     /// Its kind.
-    pub kind: String,
+    pub kind: Text,
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// Its uid.
-    pub uid: String,
+    pub uid: Text,
 }
 
 /// An object of which only the existence matters: a NetworkAttachmentDefinition, a DataSource.
@@ -107,6 +149,10 @@ pub trait Fact: Clone + PartialEq + Send + Sync + 'static {
     fn project(object: &Value) -> Self;
     /// Returns the identity and the owner of the object.
     fn meta(&self) -> &Meta;
+    /// What the store can find the fact by, besides its name.
+    fn index_keys(&self) -> Vec<Text> {
+        Vec::new()
+    }
     /// Whether `other`, the same object at another time, is equal in every field that a decision depends on.
     fn says_the_same(&self, other: &Self) -> bool {
         self == other
@@ -122,6 +168,14 @@ impl Fact for ObjectFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The uid of its controller.
+    fn index_keys(&self) -> Vec<Text> {
+        let controller = self.meta.controller.iter();
+        controller
+            .map(|controller| controller.uid.clone())
+            .collect()
     }
 }
 
@@ -143,8 +197,8 @@ impl Meta {
             created: time(object, "/metadata/creationTimestamp"),
             deleting,
             finalizers: match deleting {
-                true => texts(object, "/metadata/finalizers"),
-                false => Vec::new(),
+                true => texts(object, "/metadata/finalizers").into(),
+                false => Box::default(),
             },
             controller: controller.map(|owner| Controller {
                 kind: text(owner, "/kind"),
@@ -156,7 +210,7 @@ impl Meta {
                 .and_then(Value::as_str)
                 .map(Into::into),
             owned_hash: managed_fields::owned_by(object, FIELD_MANAGER)
-                .map(|fields| managed_fields::hash(&fields)),
+                .map(|fields| managed_fields::hash(&fields).into()),
             other_manager: others
                 .max_by_key(|entry| text(entry, "/time"))
                 .map(|entry| text(entry, "/manager")),
@@ -172,7 +226,7 @@ impl Meta {
 }
 
 /// The text at a pointer, which may be empty: the storage class `""` is not none.
-fn optional_text(object: &Value, pointer: &str) -> Option<String> {
+fn optional_text(object: &Value, pointer: &str) -> Option<Text> {
     object
         .pointer(pointer)
         .and_then(Value::as_str)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::json::text_map;
+use super::text::Text;
 use super::{ConditionFact, Fact, Meta, conditions};
 
 /// Conditions of a namespace that is being deleted: what remains in it, and what keeps the API server from deleting it.
@@ -22,9 +23,9 @@ pub struct NamespaceFact {
     /// Who it is.
     pub meta: Meta,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<Text, Text>,
     /// What its deletion waits for.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for NamespaceFact {

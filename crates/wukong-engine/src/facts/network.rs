@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::same_but;
+use super::text::Text;
 use crate::facts::json::{list, number, text, text_map, time};
 use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
@@ -23,25 +24,32 @@ pub struct NodeNetworkFact {
     /// Identity and owner.
     pub meta: Meta,
     /// Names of its bridges, of Linux and of Open vSwitch.
-    pub bridges: BTreeSet<String>,
+    pub bridges: BTreeSet<Text>,
     /// The addresses of the node on each interface, and `the default route`.
-    pub carried: BTreeMap<String, Vec<String>>,
+    pub carried: BTreeMap<Text, Vec<Text>>,
     /// The bridge or bond that each port belongs to.
-    pub controllers: BTreeMap<String, String>,
+    pub controllers: BTreeMap<Text, Text>,
 }
 
 impl NodeNetworkFact {
     /// What the node would lose if `uplink` became a port of `bridge`, and the bridge had no address: the interface and
     /// what it carries. The uplink may belong to a bond or another bridge, which lives on it.
-    pub fn at_stake(&self, bridge: &str, uplink: &str) -> Option<(&str, &[String])> {
+    pub fn at_stake(&self, bridge: &str, uplink: &str) -> Option<(&str, &[Text])> {
         let above = std::iter::successors(Some(uplink), |port| {
-            self.controllers.get(*port).map(String::as_str)
+            self.controllers.get(*port).map(Text::as_str)
         });
         let mut touched = above.take(STOREYS_MAX).chain([bridge]);
         touched.find_map(|interface| {
             let (name, carried) = self.carried.get_key_value(interface)?;
             Some((name.as_str(), carried.as_slice()))
         })
+    }
+}
+
+impl NodeNetworkFact {
+    /// Index key of the nodes with this bridge.
+    pub(crate) fn with_bridge(bridge: &str) -> Text {
+        format!("bridge {bridge}").into()
     }
 }
 
@@ -64,7 +72,7 @@ impl Fact for NodeNetworkFact {
             }
             let addresses =
                 ["/ipv4/address", "/ipv6/address"].map(|list_at| list(interface, list_at));
-            let own: Vec<String> = addresses
+            let own: Vec<Text> = addresses
                 .into_iter()
                 .flatten()
                 .map(|address| text(address, "/ip"))
@@ -98,6 +106,12 @@ impl Fact for NodeNetworkFact {
         &self.meta
     }
 
+    /// Its bridges.
+    fn index_keys(&self) -> Vec<Text> {
+        let bridges = self.bridges.iter();
+        bridges.map(|bridge| Self::with_bridge(bridge)).collect()
+    }
+
     fn says_the_same(&self, other: &Self) -> bool {
         same_but(self, other, |fact| fact.meta = other.meta.clone())
     }
@@ -124,22 +138,22 @@ pub struct NodePolicyFact {
     /// Generation of its spec.
     pub generation: u64,
     /// Labels of the nodes that it is for; empty: every node.
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: BTreeMap<Text, Text>,
     /// The bridges that it makes.
     pub bridges: Vec<BridgeFact>,
     /// Its conditions `Available`, `Degraded`, `Progressing` and `Ignored`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 /// A bridge that a policy makes.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct BridgeFact {
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// `linux-bridge` or `ovs-bridge`.
-    pub kind: String,
+    pub kind: Text,
     /// Its ports on the node.
-    pub ports: BTreeSet<String>,
+    pub ports: BTreeSet<Text>,
 }
 
 impl Fact for NodePolicyFact {
@@ -168,14 +182,6 @@ impl Fact for NodePolicyFact {
     fn meta(&self) -> &Meta {
         &self.meta
     }
-
-    /// Its own version changes with every heartbeat of its conditions.
-    fn says_the_same(&self, other: &Self) -> bool {
-        same_but(self, other, |fact| {
-            fact.meta.resource_version = other.meta.resource_version.clone();
-            fact.meta.other_manager = other.meta.other_manager.clone();
-        })
-    }
 }
 
 /// A NodeNetworkConfigurationEnactment: the result of a policy on one node.
@@ -184,13 +190,13 @@ pub struct EnactmentFact {
     /// Identity and owner.
     pub meta: Meta,
     /// The policy.
-    pub policy: String,
+    pub policy: Text,
     /// The node.
-    pub node: String,
+    pub node: Text,
     /// Generation of the policy that it is about; 0 if it has none.
     pub generation: u64,
     /// Its conditions `Available` and `Failing`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for EnactmentFact {
@@ -206,6 +212,11 @@ impl Fact for EnactmentFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Its policy.
+    fn index_keys(&self) -> Vec<Text> {
+        vec![self.policy.clone()]
     }
 
     fn says_the_same(&self, other: &Self) -> bool {

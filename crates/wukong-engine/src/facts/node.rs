@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 use wukong_api::Bytes;
 
+use super::platform::{Platform, Signs};
 use super::same_but;
+use super::text::Text;
 use crate::facts::json::{entries, flag, list, milli, optional_text, text, text_map, time, whole};
 use crate::facts::{ConditionFact, Fact, Meta, conditions};
 
@@ -23,13 +25,19 @@ const LEFT_OUT: [&str; 6] = [
 /// Most resources that are kept of one node.
 const RESOURCES_MAX: usize = 64;
 
+/// Set by virt-handler for each machine type that the node can emulate; part of every VM's node selector. Also the index key of
+/// the nodes that have any.
+pub(crate) const MACHINE_TYPE: &str = "machine-type.node.kubevirt.io/";
+/// The label that node selectors name a single node by.
+pub(crate) const HOST_NAME: &str = "kubernetes.io/hostname";
+
 /// A node.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct NodeFact {
     /// Identity and owner.
     pub meta: Meta,
     /// Its labels, without those that [`NodeFact::matches`] cannot check.
-    pub labels: BTreeMap<String, String>,
+    pub labels: BTreeMap<Text, Text>,
     /// Its taints.
     pub taints: Vec<TaintFact>,
     /// Whether it is cordoned.
@@ -43,26 +51,26 @@ pub struct NodeFact {
     /// When virt-handler gave a sign of life last.
     pub heartbeat: Option<Timestamp>,
     /// Architecture such as `amd64`.
-    pub architecture: Option<String>,
+    pub architecture: Option<Text>,
     /// `spec.providerID`.
-    pub provider_id: String,
+    pub provider_id: Text,
     /// Name of the operating system.
-    pub os_image: String,
+    pub os_image: Text,
     /// Version of the kernel.
-    pub kernel: String,
+    pub kernel: Text,
     /// Version of the kubelet.
-    pub kubelet: String,
+    pub kubelet: Text,
 }
 
 /// A taint.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct TaintFact {
     /// Its key.
-    pub key: String,
+    pub key: Text,
     /// Its value; empty without one.
-    pub value: String,
+    pub value: Text,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
-    pub effect: String,
+    pub effect: Text,
 }
 
 /// Resources of a node.
@@ -73,14 +81,14 @@ pub struct Resources {
     /// Memory.
     pub memory: Option<Bytes>,
     /// Pieces of every device, by resource name: `devices.kubevirt.io/kvm` and the like.
-    pub devices: BTreeMap<String, u64>,
+    pub devices: BTreeMap<Text, u64>,
 }
 
 impl Resources {
     fn project(object: &Value, pointer: &str) -> Self {
         let devices = entries(object, pointer)
             .filter(|(name, _)| name.contains('/'))
-            .filter_map(|(name, value)| Some((name.clone(), whole(value)?)));
+            .filter_map(|(name, value)| Some((name.into(), whole(value)?)));
         let get = |name: &str| object.pointer(pointer).and_then(|all| all.get(name));
         Self {
             cpu_milli: get("cpu").and_then(milli),
@@ -128,6 +136,17 @@ impl Fact for NodeFact {
         &self.meta
     }
 
+    /// Its platform, its host name, and whether virt-handler labels it with machine types.
+    fn index_keys(&self) -> Vec<Text> {
+        let host = self.labels.get(HOST_NAME);
+        let typed = self.labels.keys().any(|key| key.starts_with(MACHINE_TYPE));
+        [self.platform().to_string().into()]
+            .into_iter()
+            .chain(host.map(|host| Self::on_host(host)))
+            .chain(typed.then(|| MACHINE_TYPE.into()))
+            .collect()
+    }
+
     /// Signs of life come every few seconds. If they stop, the label `kubevirt.io/schedulable` shows it.
     fn says_the_same(&self, other: &Self) -> bool {
         self.heartbeat.is_some() == other.heartbeat.is_some()
@@ -139,6 +158,23 @@ impl Fact for NodeFact {
 }
 
 impl NodeFact {
+    /// The platform that the node belongs to.
+    pub fn platform(&self) -> Platform {
+        let signs = Signs {
+            labels: &self.labels,
+            name: &self.meta.name,
+            provider_id: &self.provider_id,
+            os_image: &self.os_image,
+            kubelet: &self.kubelet,
+        };
+        signs.platform()
+    }
+
+    /// Index key of the nodes with this host name.
+    pub(crate) fn on_host(host: &str) -> Text {
+        format!("{HOST_NAME}={host}").into()
+    }
+
     /// Whether the node has this label with this value. Labels that are left out count as present: an unknown label is never
     /// the cause.
     pub fn matches(&self, key: &str, value: &str) -> bool {

@@ -1,8 +1,10 @@
 //! Facts of what KubeVirt does with a VM on request: snapshots, restores and migrations.
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-use super::json::{flag, text};
+use super::json::{flag, text, texts, time};
+use super::text::Text;
 use super::{ConditionFact, Fact, Meta, bounded, conditions, find_condition, optional_text};
 
 /// A VirtualMachineSnapshot or VirtualMachineRestore.
@@ -11,15 +13,23 @@ pub struct OperationFact {
     /// Who it is.
     pub meta: Meta,
     /// Name of the VirtualMachine that it is about.
-    pub vm: String,
+    pub vm: Text,
     /// `status.phase` of a snapshot: `InProgress`, `Succeeded`, `Failed`, ...
-    pub phase: String,
+    pub phase: Text,
+    /// `status.readyToUse` of a snapshot.
+    pub ready: bool,
+    /// `status.creationTime` of a snapshot: the point in time of its content.
+    pub taken_at: Option<Timestamp>,
+    /// Volumes in a snapshot.
+    pub volumes: Box<[Text]>,
+    /// What KubeVirt indicates of a snapshot: `Online`, `GuestAgent`, ...
+    pub indications: Box<[Text]>,
     /// `status.complete` of a restore.
     pub complete: bool,
     /// `status.error.message`.
-    pub error: Option<String>,
+    pub error: Option<Text>,
     /// Conditions `Progressing` and `Failure`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for OperationFact {
@@ -32,6 +42,10 @@ impl Fact for OperationFact {
             meta: Meta::project(object),
             vm: vm.unwrap_or_default(),
             phase: text(object, "/status/phase"),
+            ready: flag(object, "/status/readyToUse"),
+            taken_at: time(object, "/status/creationTime"),
+            volumes: texts(object, "/status/snapshotVolumes/includedVolumes").into(),
+            indications: texts(object, "/status/indications").into(),
             complete: flag(object, "/status/complete"),
             error: optional_text(object, "/status/error/message")
                 .filter(|error| !error.is_empty())
@@ -46,6 +60,11 @@ impl Fact for OperationFact {
 }
 
 impl OperationFact {
+    /// Whether a snapshot has this volume.
+    pub(crate) fn has_volume(&self, name: &str) -> bool {
+        self.volumes.iter().any(|volume| volume == name)
+    }
+
     /// Whether KubeVirt has given up.
     pub(crate) fn has_failed(&self) -> bool {
         self.phase == "Failed" || crate::facts::is_true(&self.conditions, "Failure")
@@ -57,19 +76,19 @@ impl OperationFact {
     }
 
     /// What KubeVirt says of its state. (In the conditions of both kinds the sentence is the `reason`.)
-    pub(crate) fn words(&self) -> Option<String> {
+    pub(crate) fn words(&self) -> Option<Text> {
         let reported = |type_: &str, status: &str| {
             let reported = find_condition(&self.conditions, type_)?;
             let words = match reported.message.as_str() {
                 "" => reported.reason.clone(),
-                message if reported.reason.is_empty() => message.to_owned(),
-                message => format!("{}: {message}", reported.reason),
+                message if reported.reason.is_empty() => message.to_owned().into(),
+                message => format!("{}: {message}", reported.reason).into(),
             };
             (reported.status == status && !words.is_empty()).then_some(words)
         };
         let failed = reported("Failure", "True");
         match (failed, self.error.clone()) {
-            (Some(failed), Some(error)) => Some(format!("{failed}: {error}")),
+            (Some(failed), Some(error)) => Some(format!("{failed}: {error}").into()),
             (failed, error) => failed
                 .or(error)
                 .or_else(|| reported("Progressing", "False")),
@@ -83,15 +102,15 @@ pub struct MigrationFact {
     /// Who it is.
     pub meta: Meta,
     /// Name of the VirtualMachineInstance.
-    pub instance: String,
+    pub instance: Text,
     /// `status.phase`; empty until virt-controller saw it.
-    pub phase: String,
+    pub phase: Text,
     /// Why it failed.
-    pub failure: Option<String>,
+    pub failure: Option<Text>,
     /// Pod that the guest is to move to.
-    pub target_pod: Option<String>,
+    pub target_pod: Option<Text>,
     /// Conditions that keep it from starting.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for MigrationFact {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::text::Text;
 use super::words::last_words;
 use crate::facts::json::{flag, list, number, optional_text, text, text_map, time};
 use crate::facts::{ConditionFact, Fact, Meta, bounded, conditions};
@@ -26,21 +27,21 @@ pub struct PodFact {
     /// Identity and owner.
     pub meta: Meta,
     /// Its component, by its labels: `virt-handler`, `importer`, ...
-    pub component: String,
+    pub component: Text,
     /// Uid of the migration that it is the target of.
-    pub migration: Option<String>,
+    pub migration: Option<Text>,
     /// Node that it is on.
-    pub node: Option<String>,
+    pub node: Option<Text>,
     /// `spec.nodeSelector`.
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: BTreeMap<Text, Text>,
     /// `status.phase`.
-    pub phase: String,
+    pub phase: Text,
     /// `status.reason`, such as `Evicted`.
-    pub reason: String,
+    pub reason: Text,
     /// `status.message`.
-    pub message: String,
+    pub message: Text,
     /// Conditions `Ready` and `PodScheduled`.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
     /// Its containers, those for initialization first.
     pub containers: Vec<ContainerFact>,
 }
@@ -49,15 +50,15 @@ pub struct PodFact {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ContainerFact {
     /// Its name.
-    pub name: String,
+    pub name: Text,
     /// Whether it is ready.
     pub ready: bool,
     /// How often it was restarted.
     pub restarts: u64,
     /// Why it waits, such as `CrashLoopBackOff`; `None` when it does not.
-    pub waiting: Option<String>,
+    pub waiting: Option<Text>,
     /// The message about its waiting.
-    pub waiting_message: String,
+    pub waiting_message: Text,
     /// How it ended last.
     pub terminated: Option<Terminated>,
     /// Since when it runs.
@@ -68,11 +69,11 @@ pub struct ContainerFact {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Terminated {
     /// Reason, such as `Error` or `OOMKilled`.
-    pub reason: String,
+    pub reason: Text,
     /// Its exit code.
     pub exit_code: i64,
     /// Its last words.
-    pub message: String,
+    pub message: Text,
     /// When it ended.
     pub at: Option<Timestamp>,
 }
@@ -100,6 +101,15 @@ impl Fact for PodFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Its component, and its component on its node.
+    fn index_keys(&self) -> Vec<Text> {
+        let node = self.node.as_deref().unwrap_or_default();
+        if node.is_empty() || self.component.is_empty() {
+            return Vec::new();
+        }
+        vec![self.component.clone(), Self::on_node(&self.component, node)]
     }
 
     /// A container that restarts again and again has the same failure each time.
@@ -148,6 +158,11 @@ fn container(status: &Value) -> ContainerFact {
 }
 
 impl PodFact {
+    /// Index key of the pods of a component on a node.
+    pub(crate) fn on_node(component: &str, node: &str) -> Text {
+        format!("{component}@{node}").into()
+    }
+
     /// Whether its containers are ready.
     pub fn is_ready(&self) -> bool {
         crate::facts::is_true(&self.conditions, "Ready")
@@ -162,7 +177,7 @@ impl PodFact {
     }
 
     /// Its failure, in words; `None` while it runs or starts.
-    pub fn failure(&self) -> Option<String> {
+    pub fn failure(&self) -> Option<Text> {
         if self.is_ready() {
             return None;
         }
@@ -174,48 +189,57 @@ impl PodFact {
                 let scheduled = scheduled.filter(|scheduled| {
                     scheduled.status == "False" && !scheduled.message.is_empty()
                 });
-                scheduled.map(|scheduled| format!("it has no node: {}", scheduled.message))
+                scheduled.map(|scheduled| format!("it has no node: {}", scheduled.message).into())
             })
-            .or_else(|| (self.phase == "Failed").then(|| "it failed".to_owned()))
+            .or_else(|| (self.phase == "Failed").then(|| "it failed".into()))
     }
 }
 
 impl ContainerFact {
     /// Its failure; a container that is being created has none. The words stay the same while the container restarts again
     /// and again: they are part of a status, which must not change with every attempt.
-    fn failure(&self) -> Option<String> {
+    fn failure(&self) -> Option<Text> {
         let name = &self.name;
         let ended = self
             .terminated
             .as_ref()
             .filter(|ended| ended.exit_code != 0 || ended.reason == "OOMKilled");
         let colon = |words: &str| match words {
-            "" => String::new(),
-            words => format!(": {words}"),
+            "" => Text::new(),
+            words => format!(": {words}").into(),
         };
         match (self.waiting.as_deref(), ended) {
-            (Some("ErrImagePull" | "ImagePullBackOff"), _) => Some(format!(
-                "container {name} cannot pull its image{}",
-                colon(&self.waiting_message)
-            )),
+            (Some("ErrImagePull" | "ImagePullBackOff"), _) => Some(
+                format!(
+                    "container {name} cannot pull its image{}",
+                    colon(&self.waiting_message)
+                )
+                .into(),
+            ),
             (waiting, Some(ended)) if !self.ready => {
                 let state = if self.restarts > 0 || waiting == Some("CrashLoopBackOff") {
                     "is in CrashLoopBackOff, it ends with"
                 } else {
                     "ended with"
                 };
-                Some(format!(
-                    "container {name} {state} {} (exit code {}){}",
-                    ended.reason,
-                    ended.exit_code,
-                    colon(&ended.message)
-                ))
+                Some(
+                    format!(
+                        "container {name} {state} {} (exit code {}){}",
+                        ended.reason,
+                        ended.exit_code,
+                        colon(&ended.message)
+                    )
+                    .into(),
+                )
             }
             (Some("ContainerCreating" | "PodInitializing") | None, _) => None,
-            (Some(reason), _) => Some(format!(
-                "container {name} is in {reason}{}",
-                colon(&self.waiting_message)
-            )),
+            (Some(reason), _) => Some(
+                format!(
+                    "container {name} is in {reason}{}",
+                    colon(&self.waiting_message)
+                )
+                .into(),
+            ),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::json::{list, text, text_map, texts};
+use super::text::Text;
 
 /// Most requirements that are kept of one selector. Of a longer one, nothing is said.
 const REQUIREMENTS_MAX: usize = 32;
@@ -13,11 +14,11 @@ const REQUIREMENTS_MAX: usize = 32;
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement {
     /// Key of the label.
-    pub key: String,
+    pub key: Text,
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt` or `Lt`.
-    pub operator: String,
+    pub operator: Text,
     /// Its values.
-    pub values: Vec<String>,
+    pub values: Vec<Text>,
 }
 
 /// Requirements that all have to hold; `None` where they are too many to keep.
@@ -33,9 +34,9 @@ impl Requirement {
     }
 
     /// Whether the labels meet the requirement; `None` where its operator is unknown.
-    pub fn holds(&self, labels: &BTreeMap<String, String>) -> Option<bool> {
+    pub fn holds(&self, labels: &BTreeMap<Text, Text>) -> Option<bool> {
         let label = labels.get(&self.key);
-        let number = |text: &String| text.parse::<i64>().ok();
+        let number = |text: &Text| text.parse::<i64>().ok();
         let compared = |than: fn(i64, i64) -> bool| {
             let limit = self.values.first().and_then(number);
             let found = label.and_then(number);
@@ -64,7 +65,7 @@ impl Requirement {
         match operator.as_str() {
             "In" => format!("{key} in ({})", values.join(", ")),
             "NotIn" => format!("{key} not in ({})", values.join(", ")),
-            "Exists" => key.clone(),
+            "Exists" => key.to_string(),
             "DoesNotExist" => format!("no {key}"),
             _ => format!("{key} {operator} {}", values.join(", ")),
         }
@@ -94,7 +95,7 @@ pub(super) fn label_selector(object: &Value, pointer: &str) -> Requirements {
 }
 
 /// Whether the labels meet every requirement; `None` where that is not known.
-pub fn all_hold(requirements: &Requirements, labels: &BTreeMap<String, String>) -> Option<bool> {
+pub fn all_hold(requirements: &Requirements, labels: &BTreeMap<Text, Text>) -> Option<bool> {
     let mut unknown = false;
     for requirement in requirements.as_ref()? {
         match requirement.holds(labels) {
@@ -114,10 +115,7 @@ mod tests {
 
     #[test]
     fn a_requirement_that_is_not_known_decides_nothing() {
-        let labels = BTreeMap::from([
-            ("zone".to_owned(), "a".to_owned()),
-            ("cpus".to_owned(), "8".to_owned()),
-        ]);
+        let labels = BTreeMap::from([("zone".into(), "a".into()), ("cpus".into(), "8".into())]);
         let judged = |expressions: Value| {
             let selector = json!({"selector": {"matchExpressions": expressions}});
             all_hold(&label_selector(&selector, "/selector"), &labels)

@@ -7,7 +7,9 @@ use wukong_api::validated::Source;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 use wukong_storage::data_volume::DataVolumeSpec;
 
+use super::generation::GenerationFact;
 use super::json::{text, typed};
+use super::text::Text;
 use super::{ConditionFact, Fact, Meta, bounded, conditions, optional_text};
 use crate::managed_fields;
 
@@ -17,9 +19,9 @@ pub struct DataVolumeFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`; empty until CDI saw it.
-    pub phase: String,
+    pub phase: Text,
     /// `status.progress`, such as `42.0%`.
-    pub progress: Option<String>,
+    pub progress: Option<Text>,
     /// How often the importer was restarted.
     pub restart_count: u64,
     /// Size that it was created with.
@@ -27,16 +29,18 @@ pub struct DataVolumeFact {
     /// The source that it was made from.
     pub source: Option<Source>,
     /// StorageClass in its spec; `None`: the default class.
-    pub class: Option<String>,
+    pub class: Option<Text>,
     /// Access modes in its spec; empty: those of the StorageProfile.
     pub access_modes: Vec<AccessMode>,
     /// Volume mode in its spec; `None`: that of the StorageProfile.
     pub volume_mode: Option<VolumeMode>,
     /// Hash over the fields that we own of its spec, which never changes after creation. If we never applied it, over the
     /// whole spec.
-    pub spec_hash: String,
+    pub spec_hash: Text,
+    /// The generation of its disk that it holds.
+    pub generation: Option<Box<GenerationFact>>,
     /// Its conditions.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for DataVolumeFact {
@@ -60,16 +64,22 @@ impl Fact for DataVolumeFact {
                 .unwrap_or_default(),
             size: quantity(object, "/spec/storage/resources/requests/storage"),
             source,
-            class: storage.storage_class_name,
+            class: storage.storage_class_name.map(Into::into),
             access_modes: storage.access_modes,
             volume_mode: storage.volume_mode,
-            spec_hash: spec.map(managed_fields::hash).unwrap_or_default(),
+            spec_hash: spec.map(managed_fields::hash).unwrap_or_default().into(),
+            generation: GenerationFact::project(object),
             conditions: conditions(object, &["Bound", "Ready", "Running"]),
         }
     }
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The disk, if the object notes its generation.
+    fn index_keys(&self) -> Vec<Text> {
+        GenerationFact::keys(self.generation.as_deref(), &self.meta)
     }
 }
 
@@ -88,9 +98,9 @@ pub struct ClaimFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`: `Pending`, `Bound` or `Lost`.
-    pub phase: String,
+    pub phase: Text,
     /// Its StorageClass.
-    pub class: Option<String>,
+    pub class: Option<Text>,
     /// Its access modes.
     pub access_modes: Vec<AccessMode>,
     /// Its volume mode.
@@ -102,13 +112,15 @@ pub struct ClaimFact {
     /// Size, as the guest sees it, that the request stands for, on a claim that was grown ([`labels::GUEST_SIZE`]).
     pub guest_size: Option<Bytes>,
     /// The source of a populator, as `Kind/name`.
-    pub data_source: Option<String>,
+    pub data_source: Option<Text>,
     /// Its PersistentVolume.
-    pub volume: Option<String>,
+    pub volume: Option<Text>,
     /// Node that the scheduler chose for its volume.
-    pub selected_node: Option<String>,
+    pub selected_node: Option<Text>,
+    /// The generation of its disk that it holds.
+    pub generation: Option<Box<GenerationFact>>,
     /// Its conditions.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 impl Fact for ClaimFact {
@@ -125,14 +137,15 @@ impl Fact for ClaimFact {
             request: quantity(object, "/spec/resources/requests/storage"),
             capacity: quantity(object, "/status/capacity/storage"),
             guest_size: guest_size.and_then(Value::as_str).and_then(Bytes::parse),
-            data_source: object
-                .pointer("/spec/dataSourceRef")
-                .map(|source| format!("{}/{}", text(source, "/kind"), text(source, "/name"))),
+            data_source: object.pointer("/spec/dataSourceRef").map(|source| {
+                format!("{}/{}", text(source, "/kind"), text(source, "/name")).into()
+            }),
             volume: optional_text(object, "/spec/volumeName").filter(|name| !name.is_empty()),
             selected_node: optional_text(
                 object,
                 "/metadata/annotations/volume.kubernetes.io~1selected-node",
             ),
+            generation: GenerationFact::project(object),
             conditions: conditions(
                 object,
                 &[
@@ -147,6 +160,11 @@ impl Fact for ClaimFact {
 
     fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// The disk, if the object notes its generation.
+    fn index_keys(&self) -> Vec<Text> {
+        GenerationFact::keys(self.generation.as_deref(), &self.meta)
     }
 }
 
@@ -179,7 +197,7 @@ pub struct SnapshotFact {
     /// `status.readyToUse`; `None` until its controller saw it.
     pub ready: Option<bool>,
     /// The last error of its controller or driver.
-    pub error: Option<String>,
+    pub error: Option<Text>,
 }
 
 impl Fact for SnapshotFact {
@@ -210,7 +228,7 @@ pub struct StorageClassFact {
     /// Whether claims can grow. (Absent means no.)
     pub expandable: bool,
     /// Name of the driver that makes its volumes.
-    pub provisioner: String,
+    pub provisioner: Text,
 }
 
 impl Fact for StorageClassFact {

@@ -4,7 +4,10 @@ use serde_json::Value;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
 use super::json::{list, printable, text};
-use super::{ConditionFact, Fact, MachineFact, Meta, bounded, conditions, is_true, optional_text};
+use super::text::Text;
+use super::{
+    ConditionFact, Fact, MachineFact, Meta, bounded, conditions, generation, is_true, optional_text,
+};
 use crate::managed_fields;
 
 /// Conditions of a VirtualMachine or an instance that report why it does not run.
@@ -24,32 +27,72 @@ const CONDITIONS: &[&str] = &[
 const DISKS: &str = "/spec/template/spec/domain/devices/disks";
 const DISKS_FIELD: &str = "/f:spec/f:template/f:spec/f:domain/f:devices/f:disks";
 
+/// What KubeVirt reports on snapshots of the volumes.
+const SNAPSHOT_STATUSES: &str = "/status/volumeSnapshotStatuses";
+
 /// A VirtualMachine.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct VirtualMachineFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `spec.runStrategy`.
-    pub run_strategy: Option<String>,
+    pub run_strategy: Option<Text>,
     /// The power state that we asserted last ([`labels::POWER_WISH`]).
-    pub power_wish: Option<String>,
+    pub power_wish: Option<Text>,
     /// Hash of the cloud-init Secret that was applied before it ([`labels::CLOUD_INIT_HASH`]).
-    pub cloud_init_hash: Option<String>,
+    pub cloud_init_hash: Option<Text>,
     /// `status.printableStatus`.
-    pub printable_status: String,
+    pub printable_status: Text,
     /// Whether a start, stop or restart is under way.
     pub changing_state: bool,
     /// A snapshot or restore of it that is in progress, as `Kind/name`.
-    pub operation: Option<String>,
+    pub operation: Option<Text>,
+    /// Whether KubeVirt reports of which volumes it can take a snapshot.
+    pub reports_snapshots: bool,
+    /// What most VMs have not.
+    volumes: Option<Box<Volumes>>,
     /// Failed starts in a row.
     pub start_failures: u64,
     /// Names of its disks, those that were attached by hand included.
-    pub disks: Vec<String>,
+    pub disks: Box<[Text]>,
     /// Whether another writer changed the list of its disks after we applied it. (KubeVirt's `addvolume` does. The list
     /// has one owner, so applying ours would detach what that writer attached.)
     pub disks_by_hand: bool,
     /// Its conditions.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
+}
+
+/// What is special about the volumes of a VM.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Volumes {
+    generations: Box<[(Text, u32)]>,
+    not_snapshottable: Box<[(Text, Text)]>,
+}
+
+impl VirtualMachineFact {
+    /// The generation of each disk that ever had more than one ([`labels::DISK_GENERATIONS`]).
+    pub fn generations(&self) -> &[(Text, u32)] {
+        self.volumes
+            .as_ref()
+            .map_or(&[], |volumes| &volumes.generations)
+    }
+
+    /// Volumes of claims of which KubeVirt cannot take a snapshot, each with its reason.
+    pub fn not_snapshottable(&self) -> &[(Text, Text)] {
+        self.volumes
+            .as_ref()
+            .map_or(&[], |volumes| &volumes.not_snapshottable)
+    }
+}
+
+impl Volumes {
+    fn project(object: &Value) -> Option<Box<Self>> {
+        let volumes = Self {
+            generations: generation::in_use(object),
+            not_snapshottable: not_snapshottable(object),
+        };
+        (volumes != Self::default()).then(|| Box::new(volumes))
+    }
 }
 
 impl Fact for VirtualMachineFact {
@@ -73,6 +116,8 @@ impl Fact for VirtualMachineFact {
                 .and_then(Value::as_array)
                 .is_some_and(|requests| !requests.is_empty()),
             operation: operation(object),
+            reports_snapshots: object.pointer(SNAPSHOT_STATUSES).is_some(),
+            volumes: Volumes::project(object),
             start_failures: object
                 .pointer("/status/startFailure/consecutiveFailCount")
                 .and_then(Value::as_u64)
@@ -92,15 +137,28 @@ impl Fact for VirtualMachineFact {
     }
 }
 
+/// The volumes of claims that a snapshot would leave out. (Of other volumes, such as the cloud-init data, KubeVirt never takes one.)
+fn not_snapshottable(object: &Value) -> Box<[(Text, Text)]> {
+    const NEVER: &str = "Snapshot is not supported for this volumeSource type";
+    let disabled = |status: &Value| {
+        let reason = bounded(&text(status, "/reason"));
+        let off = status.get("enabled").and_then(Value::as_bool) == Some(false);
+        (off && !reason.starts_with(NEVER)).then(|| (text(status, "/name"), reason))
+    };
+    list(object, SNAPSHOT_STATUSES)
+        .filter_map(disabled)
+        .collect()
+}
+
 /// KubeVirt's webhook rejects changes of power, disks and volumes while one of these is in progress
 /// (`pkg/storage/admitters` of KubeVirt).
-fn operation(object: &Value) -> Option<String> {
+fn operation(object: &Value) -> Option<Text> {
     [
         ("/status/snapshotInProgress", "VirtualMachineSnapshot"),
         ("/status/restoreInProgress", "VirtualMachineRestore"),
     ]
     .iter()
-    .find_map(|(pointer, kind)| Some(format!("{kind}/{}", optional_text(object, pointer)?)))
+    .find_map(|(pointer, kind)| Some(format!("{kind}/{}", optional_text(object, pointer)?).into()))
 }
 
 /// A VirtualMachineInstance: the running guest.
@@ -109,49 +167,49 @@ pub struct VirtualMachineInstanceFact {
     /// Identity and owner.
     pub meta: Meta,
     /// `status.phase`.
-    pub phase: String,
+    pub phase: Text,
     /// Node that it runs on.
-    pub node: Option<String>,
+    pub node: Option<Text>,
     /// Whether a migration is under way.
     pub migrating: bool,
     /// The virtual hardware of the guest.
     pub machine: Option<MachineFact>,
     /// Why its last migration failed.
-    pub migration_failure: Option<String>,
+    pub migration_failure: Option<Text>,
     /// Volumes that are plugged in while it runs, and are not attached.
-    pub detached: Vec<DetachedVolume>,
+    pub detached: Box<[DetachedVolume]>,
     /// Its NICs as they are.
-    pub interfaces: Vec<InterfaceFact>,
+    pub interfaces: Box<[InterfaceFact]>,
     /// Its conditions.
-    pub conditions: Vec<ConditionFact>,
+    pub conditions: Box<[ConditionFact]>,
 }
 
 /// A volume that KubeVirt is attaching to a running guest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct DetachedVolume {
     /// Name of the volume, which is the name of the disk.
-    pub name: String,
+    pub name: Text,
     /// KubeVirt's phase, such as `AttachedToNode`.
-    pub phase: String,
+    pub phase: Text,
     /// KubeVirt's reason and message.
-    pub message: String,
+    pub message: Text,
     /// Name of the attachment pod.
-    pub pod: String,
+    pub pod: Text,
 }
 
 /// A NIC of a running guest.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InterfaceFact {
     /// Name of the NIC in the spec.
-    pub name: String,
+    pub name: Text,
     /// Its name in the guest.
-    pub interface: Option<String>,
+    pub interface: Option<Text>,
     /// Its MAC address.
-    pub mac: Option<String>,
+    pub mac: Option<Text>,
     /// Its addresses, without prefix length.
-    pub addresses: Vec<String>,
+    pub addresses: Box<[Text]>,
     /// The source of the report, as KubeVirt names it.
-    pub source: Option<String>,
+    pub source: Option<Text>,
 }
 
 impl Fact for VirtualMachineInstanceFact {
@@ -184,7 +242,7 @@ impl Fact for VirtualMachineInstanceFact {
     }
 }
 
-fn migration_failure(object: &Value) -> Option<String> {
+fn migration_failure(object: &Value) -> Option<Text> {
     let state = object.pointer("/status/migrationState")?;
     let failed = state.get("failed").and_then(Value::as_bool) == Some(true);
     failed.then(|| bounded(&text(state, "/failureReason")))
@@ -217,18 +275,21 @@ fn machine(object: &Value) -> Option<MachineFact> {
         machine.memory = memory.as_deref().and_then(Bytes::parse).or(machine.memory);
     }
     // virt-handler reports the NICs that the guest has. The others wait for a migration.
-    let reported: Vec<String> = list(object, "/status/interfaces")
+    let reported: Vec<Text> = list(object, "/status/interfaces")
         .map(|interface| text(interface, "/name"))
         .collect();
     if text(object, "/status/phase") == "Running" && !reported.is_empty() {
-        machine.nics.retain(|nic| reported.contains(&nic.name));
+        let all = machine.nics.into_iter();
+        machine.nics = all
+            .filter(|nic| reported.iter().any(|name| *name == nic.name))
+            .collect();
     }
     Some(machine)
 }
 
 fn interface(status: &Value) -> InterfaceFact {
     let bare = |address: &str| printable(address.split('/').next().unwrap_or_default());
-    let mut addresses: Vec<String> = status
+    let mut addresses: Vec<Text> = status
         .get("ipAddresses")
         .and_then(Value::as_array)
         .into_iter()
@@ -245,7 +306,7 @@ fn interface(status: &Value) -> InterfaceFact {
         name: text(status, "/name"),
         interface: optional_text(status, "/interfaceName"),
         mac: optional_text(status, "/mac"),
-        addresses,
+        addresses: addresses.into(),
         source: optional_text(status, "/infoSource"),
     }
 }

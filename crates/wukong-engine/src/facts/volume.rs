@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::json::{list, text};
 use super::selector::{Requirement, Requirements, requirements};
+use super::text::Text;
 use super::{Fact, Meta, bounded};
 
 /// Most terms of a node affinity that are kept. Of a longer one, nothing is said.
@@ -15,9 +16,9 @@ pub struct VolumeFact {
     /// Who it is.
     pub meta: Meta,
     /// `status.phase`: `Pending`, `Available`, `Bound`, `Released` or `Failed`.
-    pub phase: String,
+    pub phase: Text,
     /// `status.reason` and `status.message`: why it failed.
-    pub message: String,
+    pub message: Text,
     /// Terms of its node affinity, of which one has to hold; `None` where it has none, or more than are kept.
     pub terms: Option<Vec<NodeTerm>>,
 }

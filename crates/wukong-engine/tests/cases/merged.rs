@@ -7,7 +7,7 @@ use crate::reported;
 use crate::scenario::Scenario;
 
 /// Cases in which pods and events tell the cause.
-fn told_by_events() -> Vec<std::path::PathBuf> {
+fn reported_by_events() -> Vec<std::path::PathBuf> {
     let events = |case: &std::path::PathBuf| {
         let scenario = reported::scenario(case);
         scenario
@@ -28,7 +28,7 @@ proptest! {
 
     /// The order in which objects arrive does not matter.
     #[test]
-    fn any_order_gives_the_same_blocker(case in prop::sample::select(told_by_events()), seed in any::<u64>()) {
+    fn any_order_gives_the_same_blocker(case in prop::sample::select(reported_by_events()), seed in any::<u64>()) {
         let scenario = reported::scenario(&case);
         let expected = blocker(&scenario);
         let mut shuffled = reported::scenario(&case);
@@ -43,8 +43,8 @@ proptest! {
     /// Of two failures of one VM, the blocker is the one with the earlier condition.
     #[test]
     fn of_two_failures_the_earlier_is_named(
-        one in prop::sample::select(told_by_events()),
-        other in prop::sample::select(told_by_events()),
+        one in prop::sample::select(reported_by_events()),
+        other in prop::sample::select(reported_by_events()),
     ) {
         let first = reported::scenario(&one);
         let mut both = reported::scenario(&one);

@@ -67,6 +67,8 @@ impl Scenario {
             vm_snapshots: self.store("VirtualMachineSnapshot"),
             vm_restores: self.store("VirtualMachineRestore"),
             migrations: self.store("VirtualMachineInstanceMigration"),
+            wukong_snapshots: self.store("WukongSnapshot"),
+            wukong_restores: self.store("WukongRestore"),
             environment: self.cluster.environment(),
         };
         let related = RelatedNames::of(&wukong, &world);

@@ -310,7 +310,7 @@ fn the_status_names_the_cause_of_every_signature() {
             wrong.push(format!("{}: no finding", row.id));
             continue;
         };
-        let said = Expected {
+        let reported = Expected {
             condition: found.condition.to_string(),
             reason: found.reason.to_string(),
             message: found.message.clone(),
@@ -321,11 +321,11 @@ fn the_status_names_the_cause_of_every_signature() {
             wrong.push(format!("{}: the chain has no words: {found:?}", row.id));
         }
         if update {
-            case.status = Some(said);
+            case.status = Some(reported);
             fs::write(file(row), serde_saphyr::to_string(&case).unwrap()).unwrap();
-        } else if case.status.as_ref() != Some(&said) {
+        } else if case.status.as_ref() != Some(&reported) {
             wrong.push(format!(
-                "{}: expected {:#?}\n  said {said:#?}",
+                "{}: expected {:#?}\n  said {reported:#?}",
                 row.id, case.status
             ));
         }

@@ -1,9 +1,10 @@
 //! Names of foreign objects.
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use wukong_api::names;
 use wukong_api::status::Phase;
-use wukong_engine::FailureKind;
+use wukong_engine::{Decision, Expect, FailureKind, Kind};
 
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
@@ -98,6 +99,33 @@ fn what_is_not_ours_is_left_as_it_is() {
     }
 }
 
+/// The operator cannot read Secrets, and searching for its own owner reference takes several requests.
+#[test]
+fn a_secret_that_is_known_to_be_foreign_costs_one_request_for_each_try() {
+    let mut cluster = Cluster::new("cloudInitUser: {name: web}");
+    let name = names::cloud_init_secret("web");
+    cluster.server.create("helm", json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE},
+    }));
+    let expects = |decision: &Decision| {
+        let secret = decision
+            .apply
+            .iter()
+            .find(|it| it.target.kind == Kind::Secret);
+        secret.map(|apply| apply.expect.clone())
+    };
+    let first = cluster.pass();
+    assert!(matches!(
+        expects(&first),
+        Some(Expect::AbsentOrControlledBy(_))
+    ));
+    for _ in 0..3 {
+        assert_eq!(expects(&cluster.pass()), None, "its back-off runs");
+        cluster.now += SignedDuration::from_mins(1);
+        assert_eq!(expects(&cluster.pass()), Some(Expect::Absent));
+    }
+}
+
 /// Children of an earlier Wukong of that name are neither ours nor a conflict.
 #[test]
 fn what_an_earlier_wukong_left_is_waited_for() {
@@ -118,6 +146,61 @@ fn what_an_earlier_wukong_left_is_waited_for() {
         cluster.server.delete(kind, &name);
         cluster.live();
         assert_eq!(cluster.status().phase, Some(Phase::Running), "{kind}");
+    }
+}
+
+/// A backup program restores objects with their labels, but without owners and managed fields.
+#[test]
+fn what_a_backup_restored_is_left_as_it_is_and_the_hint_keeps_the_disks() {
+    for (version, kind, name) in objects()
+        .into_iter()
+        .filter(|(_, kind, _)| !matches!(*kind, "Secret" | "PersistentVolumeClaim"))
+    {
+        let mut cluster = Cluster::new(FIELDS);
+        let claim = names::claim("web", "root");
+        let labels = json!({"vm.novasphere.dev/wukong": "web", "app.kubernetes.io/managed-by": "wukong-operator"});
+        let restored = cluster.server.create("velero-server", json!({
+            "apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+            "spec": {"runStrategy": "Always"},
+        }));
+        if kind == "DataVolume" {
+            cluster.server.create("velero-server", json!({
+                "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim, "namespace": NAMESPACE, "labels": labels},
+                "spec": {"resources": {"requests": {"storage": "1Gi"}}},
+            }));
+        }
+        cluster.settle();
+        assert_eq!(cluster.server.get(kind, &name), Some(restored), "{kind}");
+        let blocker = cluster.status().blocker.unwrap();
+        assert_eq!(blocker.reason, "NameConflict", "{kind}");
+        assert!(
+            blocker.message.contains("a backup program restored it"),
+            "{}",
+            blocker.message
+        );
+        let hint = blocker.hint.unwrap();
+        assert!(
+            hint.contains("kubectl delete") && hint.contains(&format!("-n {NAMESPACE}")),
+            "{hint}"
+        );
+        assert_eq!(
+            hint.contains(&format!("{name} --cascade=orphan")),
+            kind == "DataVolume",
+            "{hint}"
+        );
+        // The hint is followed.
+        cluster.server.delete(kind, &name);
+        cluster.live();
+        assert_eq!(cluster.status().phase, Some(Phase::Running), "{kind}");
+        if kind == "DataVolume" {
+            assert_eq!(cluster.server.get(kind, &name), None);
+            assert!(
+                cluster
+                    .server
+                    .get("PersistentVolumeClaim", &claim)
+                    .is_some()
+            );
+        }
     }
 }
 

@@ -4,11 +4,16 @@ use serde_json::{Value, json};
 use wukong_api::status::Phase;
 use wukong_engine::{FailureKind, Presence};
 
+use crate::states::import_status;
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
-use crate::support::plant;
+use crate::support::simulator::DEFAULT_CLASS;
 
 const DATA: &str = "disks: [{name: data, size: 20Gi}]";
+/// The sizes of claims with a file system for 20, 30 and 31 GiB: 6 % more than the disk.
+const CLAIM_20: &str = "22763326669";
+const CLAIM_30: &str = "34144990004";
+const CLAIM_31: &str = "35283156338";
 
 fn blocker(cluster: &Cluster) -> (String, String) {
     let blocker = cluster.status().blocker.unwrap();
@@ -40,8 +45,8 @@ fn a_disk_that_grows_grows_its_claim_and_nothing_else() {
     cluster.live();
     let done = cluster.done();
     let actions: Vec<_> = done.iter().filter(|done| *done != "write status").collect();
-    assert_eq!(actions, ["expand web.data to 30Gi"]);
-    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(actions, [&format!("expand web.data to {CLAIM_30}")]);
+    assert_eq!(request(&cluster, "web.data"), CLAIM_30);
     assert_eq!(
         cluster.server.get("DataVolume", "web.data").unwrap(),
         volume,
@@ -49,11 +54,11 @@ fn a_disk_that_grows_grows_its_claim_and_nothing_else() {
     );
     let status = cluster.status();
     assert_eq!((status.phase, status.blocker), (Some(Phase::Running), None));
-    assert_eq!(status.volumes[0].capacity.as_deref(), Some("30Gi"));
+    assert_eq!(status.volumes[0].capacity.as_deref(), Some(CLAIM_30));
     // And again.
     cluster.edit("disks: [{name: data, size: 31Gi}]");
     cluster.live();
-    assert_eq!(request(&cluster, "web.data"), "31Gi");
+    assert_eq!(request(&cluster, "web.data"), CLAIM_31);
 }
 
 /// Only a bound claim can grow.
@@ -61,29 +66,29 @@ fn a_disk_that_grows_grows_its_claim_and_nothing_else() {
 fn growth_waits_for_the_import() {
     let mut cluster = Cluster::new(DATA);
     cluster.settle();
-    plant::step(&mut cluster.server);
+    cluster.step();
     cluster.edit("disks: [{name: data, size: 30Gi}]");
     cluster.settle();
-    assert_eq!(request(&cluster, "web.data"), "20Gi");
+    assert_eq!(request(&cluster, "web.data"), CLAIM_20);
     cluster.live();
-    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(request(&cluster, "web.data"), CLAIM_30);
     assert_eq!(cluster.status().blocker, None);
 }
 
 #[test]
-fn growth_that_the_class_or_the_server_refuses_is_said() {
+fn growth_that_the_class_or_the_server_rejects_is_reported() {
     let mut cluster = Cluster::running(DATA);
     cluster
         .server
-        .update("kubectl", "StorageClass", plant::DEFAULT_CLASS, |class| {
+        .update("kubectl", "StorageClass", DEFAULT_CLASS, |class| {
             class["allowVolumeExpansion"] = json!(false);
         });
     cluster.edit("disks: [{name: data, size: 30Gi}]");
     cluster.live();
-    assert_eq!(request(&cluster, "web.data"), "20Gi");
+    assert_eq!(request(&cluster, "web.data"), CLAIM_20);
     let (reason, message) = blocker(&cluster);
     assert_eq!(reason, "ResizeRefused");
-    assert!(message.contains(plant::DEFAULT_CLASS), "{message}");
+    assert!(message.contains(DEFAULT_CLASS), "{message}");
     assert_eq!(
         cluster.status().phase,
         Some(Phase::Running),
@@ -92,7 +97,7 @@ fn growth_that_the_class_or_the_server_refuses_is_said() {
 
     cluster
         .server
-        .update("kubectl", "StorageClass", plant::DEFAULT_CLASS, |class| {
+        .update("kubectl", "StorageClass", DEFAULT_CLASS, |class| {
             class["allowVolumeExpansion"] = json!(true);
         });
     cluster.refusals.insert(
@@ -105,7 +110,7 @@ fn growth_that_the_class_or_the_server_refuses_is_said() {
     assert!(message.contains("exceeded quota"), "{message}");
     cluster.refusals.clear();
     cluster.live();
-    assert_eq!(request(&cluster, "web.data"), "30Gi");
+    assert_eq!(request(&cluster, "web.data"), CLAIM_30);
     assert_eq!(cluster.status().blocker, None);
 }
 
@@ -121,12 +126,12 @@ fn what_a_disk_cannot_become_is_refused() {
         (
             "cpu: 7, disks: [{name: data, size: 20Gi, image: 'fedora:41'}]",
             "ImmutableFieldChanged",
-            "spec.disks[0]: the disk was made from another source",
+            "spec.disks[0]: the disk was created from another source",
         ),
         (
             "cpu: 7, disks: [{name: data, size: 20Gi, storageClassName: fast}]",
             "ImmutableFieldChanged",
-            "spec.disks[0]: the disk was made",
+            "spec.disks[0]: the disk was created",
         ),
         (
             "cpu: 0, disks: [{name: data, size: 20Gi}]",
@@ -262,7 +267,7 @@ fn a_disk_that_is_still_going_is_waited_for() {
         });
     cluster.server.delete("DataVolume", "web.data");
     cluster.server.delete("VirtualMachine", "web");
-    plant::step(&mut cluster.server);
+    cluster.run_controllers();
     cluster.settle();
     assert!(cluster.vm().is_null(), "its claim is going");
     cluster
@@ -284,7 +289,7 @@ fn who_keeps_a_disk_takes_it_out_of_garbage_collection() {
         ["apply DataVolume/web.data", "write status"]
     );
     cluster.server.delete("Wukong", "web");
-    plant::step(&mut cluster.server);
+    cluster.step();
     assert!(
         cluster
             .server
@@ -306,8 +311,8 @@ fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
     let mut cluster =
         Cluster::new("disks: [{name: data, size: 20Gi, image: 'http://nowhere.lan/x'}]");
     cluster.settle();
-    plant::step(&mut cluster.server);
-    let mut said = Vec::new();
+    cluster.step();
+    let mut reported = Vec::new();
     for running in [
         ("True", "Pod is running", ""),
         ("False", "Error", dns),
@@ -316,7 +321,7 @@ fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
         ("False", "Error", dns),
         ("False", "Completed", ""),
     ] {
-        let restarts = u64::try_from(said.len()).unwrap() / 2;
+        let restarts = u64::try_from(reported.len()).unwrap() / 2;
         cluster.server.update_status(
             "cdi-controller",
             "DataVolume",
@@ -324,17 +329,17 @@ fn the_words_of_a_failing_importer_are_kept_until_it_succeeds() {
             importing(restarts, running),
         );
         cluster.settle();
-        said.push(blocker(&cluster));
+        reported.push(blocker(&cluster));
     }
-    assert_eq!(said[0].0, "Importing");
-    for (reason, message) in &said[1..] {
+    assert_eq!(reported[0].0, "Importing");
+    for (reason, message) in &reported[1..] {
         assert_eq!(reason, "ImportFailed");
         assert_eq!(
             message,
             "disk data: import failed (DNS): cannot resolve nowhere.lan: no such host"
         );
     }
-    let status = plant::data_volume_status("Succeeded", true, "Completed");
+    let status = import_status("Succeeded", true, "Completed");
     cluster
         .server
         .update_status("cdi-controller", "DataVolume", "web.data", status);
@@ -347,7 +352,7 @@ fn each_failing_importer_keeps_its_own_words() {
     let disk = |name: &str| format!("{{name: {name}, size: 1Gi, image: 'http://{name}.lan/x'}}");
     let mut cluster = Cluster::new(&format!("disks: [{}, {}]", disk("a"), disk("b")));
     cluster.settle();
-    plant::step(&mut cluster.server);
+    cluster.step();
     let words =
         |name: &str| format!("Unable to connect: dial tcp: lookup {name}.lan: no such host");
     let say = |cluster: &mut Cluster, running: [&str; 2]| {
@@ -387,7 +392,7 @@ fn a_disk_that_waits_for_a_vm_which_stays_stopped_says_what_binds_it() {
             "{fields} disks: [{{name: data, size: 1Gi, image: 'http://a.lan/x'}}]"
         ));
         cluster.settle();
-        plant::step(&mut cluster.server);
+        cluster.step();
         let status = json!({"phase": "WaitForFirstConsumer"});
         cluster
             .server

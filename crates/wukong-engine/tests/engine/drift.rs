@@ -4,7 +4,6 @@ use serde_json::json;
 use wukong_engine::{FailureKind, Memory};
 
 use crate::support::cluster::Cluster;
-use crate::support::plant;
 
 const RUNNING: &str = "networks: [{name: lan, type: bridge}], disks: [{name: root, size: 20Gi}]";
 
@@ -172,7 +171,8 @@ fn a_disk_that_somebody_attached_to_the_vm_is_not_detached() {
     cluster.edit(&format!("cpu: 4, {RUNNING}"));
     cluster.restart_operator();
     cluster.settle();
-    assert_eq!(cluster.done(), ["write status"]);
+    let once_more = "apply Secret/web.cloud-init";
+    assert_eq!(cluster.done(), [once_more, "write status"]);
     // virtctl removevolume
     cluster
         .server
@@ -238,7 +238,7 @@ fn a_server_that_changes_what_it_stores_is_not_fought() {
     assert!(cluster.decide().apply_vm.is_some());
     cluster
         .memory
-        .record_applied(target, sent, stored, cluster.now);
+        .record_applied(target, sent, stored.to_string(), cluster.now);
     assert_eq!(cluster.decide().apply_vm, None);
 }
 
@@ -268,5 +268,5 @@ fn a_write_that_is_refused_is_tried_again_later_and_at_once_when_it_changes() {
         }),
         0
     );
-    plant::step(&mut cluster.server);
+    cluster.step();
 }

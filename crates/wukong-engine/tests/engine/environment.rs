@@ -7,10 +7,10 @@ use wukong_api::{Reason, WukongStatus};
 use wukong_engine::Presence;
 use wukong_engine::environment::Environment;
 
-use crate::reasons::{IMAGE, importing_of, keeps_the_rules, unschedulable, waiting_with};
+use crate::reasons::keeps_the_rules;
+use crate::states::{IMAGE, all, unschedulable, waiting_with};
 use crate::support::cluster::Cluster;
 use crate::support::environment::Cluster as Surroundings;
-use crate::support::plant;
 
 fn condition(status: &WukongStatus, type_: &str) -> Option<(String, String)> {
     let found = status
@@ -40,7 +40,7 @@ fn begun(surroundings: &Surroundings) -> (WukongStatus, Vec<String>) {
 
 #[test]
 fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
-    let mut said = String::new();
+    let mut text = String::new();
     for surroundings in [
         without_kvm(),
         Surroundings::healthy().crashing_handler("fsnotify: too many open files"),
@@ -60,7 +60,7 @@ fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
             "{done:?}"
         );
         let blocker = status.blocker.unwrap();
-        said += &format!(
+        text += &format!(
             "{} ({})\n  {}\n  {}\n",
             blocker.reason,
             blocker.condition,
@@ -68,7 +68,7 @@ fn the_lines_that_everybody_meets_come_out_as_one_sentence_each() {
             blocker.hint.unwrap()
         );
     }
-    insta::assert_snapshot!(said);
+    insta::assert_snapshot!(text);
 }
 
 /// The status also reports it for a running VM, and removes it: a report from before a restart does not stay for ever.
@@ -88,8 +88,8 @@ fn what_the_installed_definition_drops_is_named_as_long_as_it_does() {
         ),
         ("SpecValid", "True", "CRDOutdated")
     );
-    let told = "the API server drops spec.networks[].mtu (";
-    assert!(spec.message.contains(told), "{}", spec.message);
+    let reported = "the API server drops spec.networks[].mtu (";
+    assert!(spec.message.contains(reported), "{}", spec.message);
     assert_eq!(status.phase, Some(Phase::Running));
     keeps_the_rules(&status);
 
@@ -161,7 +161,7 @@ fn without_the_second_role_nothing_is_blamed_on_the_cluster() {
 }
 
 #[test]
-fn what_was_said_of_the_cluster_stays_until_it_is_heard_again() {
+fn what_was_reported_of_the_cluster_stays_until_it_is_observed_again() {
     let mut cluster = Cluster::new(IMAGE).within(&without_kvm());
     cluster.settle();
     cluster.environment = Environment::default();
@@ -217,32 +217,32 @@ const MISSING: (&str, &str) = (
 );
 
 /// How often the operator queried the pods and events within an hour.
-fn looks(cluster: &mut Cluster) -> usize {
+fn queries(cluster: &mut Cluster) -> usize {
     let end = cluster.now + SignedDuration::from_hours(1);
     cluster.done.clear();
     while cluster.now < end {
         cluster.pass();
         cluster.now += SignedDuration::from_secs(5);
     }
-    cluster.done.iter().filter(|done| *done == "look").count()
+    cluster.done.iter().filter(|done| *done == "query").count()
 }
 
 #[test]
-fn pods_and_events_are_looked_at_only_while_something_waits_and_more_and_more_seldom() {
+fn pods_and_events_are_queried_only_while_something_waits_and_more_and_more_seldom() {
     let mut waits = waiting_with(MISSING.0, MISSING.1);
-    assert!((5..12).contains(&looks(&mut waits)));
-    assert_eq!(looks(&mut Cluster::running(IMAGE)), 0);
-    assert_eq!(looks(&mut Cluster::running("powerState: Stopped")), 0);
+    assert!((5..12).contains(&queries(&mut waits)));
+    assert_eq!(queries(&mut Cluster::running(IMAGE)), 0);
+    assert_eq!(queries(&mut Cluster::running("powerState: Stopped")), 0);
     let mut ill = Cluster::new(IMAGE).within(&without_kvm());
     ill.settle();
-    assert_eq!(looks(&mut ill), 0, "the cause is known");
+    assert_eq!(queries(&mut ill), 0, "the cause is known");
 }
 
 #[test]
-fn what_an_event_told_stays_over_a_restart_until_it_is_looked_at_again() {
+fn what_an_event_reported_stays_over_a_restart_until_the_next_query() {
     let mut cluster = waiting_with(MISSING.0, MISSING.1);
-    let told = cluster.status().blocker.unwrap();
-    assert_eq!(told.reason, "SecretNotFound");
+    let reported = cluster.status().blocker.unwrap();
+    assert_eq!(reported.reason, "SecretNotFound");
     cluster.restart_operator();
     cluster.observe();
     assert_eq!(cluster.decide().write_status, None);
@@ -308,12 +308,8 @@ fn a_vm_that_no_node_can_hold_is_the_same_object_all_the_time() {
 
 /// Its claim is of a class of local-path, and its VM is there to be the first consumer.
 fn on_local_path() -> Cluster {
-    let waiting = [("Bound", "False", "Pending", "PVC web.root Pending")];
-    let mut cluster = importing_of(
+    let mut cluster = Cluster::new(
         "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2', storageClassName: local}]",
-        "WaitForFirstConsumer",
-        &waiting,
-        json!({}),
     );
     cluster.server.create(
         "kubectl",
@@ -323,21 +319,29 @@ fn on_local_path() -> Cluster {
         }),
     );
     cluster.settle();
+    cluster.run_controllers();
+    let status = json!({"phase": "WaitForFirstConsumer", "conditions": all(&[("Bound", "False", "Pending", "PVC web.root Pending")])});
+    let server = &mut cluster.server;
+    server.update_status("cdi-controller", "DataVolume", "web.root", status);
+    cluster.settle();
     assert!(cluster.vm().is_object(), "its first consumer is there");
     cluster
 }
 
 #[test]
-fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
+fn a_provisioner_that_is_no_csi_driver_is_judged_by_its_pods() {
     let mut cluster = on_local_path();
     let broken = Surroundings::healthy().crashing("local-path-provisioner", "no such directory");
     cluster.children.provisioners = broken.environment().provisioner_pods;
     cluster.now += SignedDuration::from_secs(10);
     cluster.pass();
     cluster.settle();
-    let told = cluster.status().blocker.unwrap();
-    assert_eq!(told.reason, "ProvisionerNotReady", "{told:?}");
-    assert!(told.message.contains("no such directory"), "{told:?}");
+    let reported = cluster.status().blocker.unwrap();
+    assert_eq!(reported.reason, "ProvisionerNotReady", "{reported:?}");
+    assert!(
+        reported.message.contains("no such directory"),
+        "{reported:?}"
+    );
     cluster.restart_operator();
     cluster.observe();
     assert_eq!(
@@ -358,9 +362,11 @@ fn a_provisioner_that_is_no_csi_driver_is_told_by_its_pods() {
 
 /// A scheduler that gives up and tries again takes a VM from one state to another and back, and that is no progress.
 #[test]
-fn one_that_goes_to_and_fro_is_looked_at_all_the_same() {
+fn pods_of_a_vm_that_goes_to_and_fro_are_queried_all_the_same() {
     let mut cluster = on_local_path();
-    plant::step(&mut cluster.server);
+    while cluster.instance()["status"]["phase"] != "Scheduling" {
+        assert!(cluster.step());
+    }
     let broken = Surroundings::healthy().without("Pod", "local-path");
     cluster.children.provisioners = broken.environment().provisioner_pods;
     cluster.done.clear();
@@ -374,8 +380,8 @@ fn one_that_goes_to_and_fro_is_looked_at_all_the_same() {
         cluster.now += SignedDuration::from_secs(5);
     }
     assert_eq!(waited_for[..2], [Reason::Scheduling, Reason::Pending]);
-    assert!(cluster.done().contains(&"look".to_owned()));
+    assert!(cluster.done().contains(&"query".to_owned()));
     cluster.settle();
-    let told = cluster.status().blocker.unwrap();
-    assert_eq!(told.reason, "ProvisionerNotReady", "{told:?}");
+    let reported = cluster.status().blocker.unwrap();
+    assert_eq!(reported.reason, "ProvisionerNotReady", "{reported:?}");
 }

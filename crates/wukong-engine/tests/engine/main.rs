@@ -16,7 +16,10 @@ mod nothing_ignored;
 mod pending;
 mod power;
 mod reasons;
+mod restores;
 mod secrets;
+mod snapshots;
+mod states;
 #[path = "../support/mod.rs"]
 mod support;
 mod traps;

@@ -218,7 +218,7 @@ fn a_policy_of_somebody_else_s_under_our_name_is_left_alone() {
 }
 
 #[test]
-fn a_failure_is_told_with_its_node_and_heals() {
+fn a_failure_is_reported_with_its_node_and_heals() {
     let mut cluster = applying();
     let policy = the_policy(&cluster);
     nmstate_says(&mut cluster, &policy, "Degraded");
@@ -280,7 +280,7 @@ fn a_policy_that_somebody_changes_is_repaired_and_stays_when_its_wukong_goes() {
 }
 
 #[test]
-fn a_refusal_is_told_in_the_server_s_words() {
+fn a_rejection_is_reported_in_the_words_of_the_server() {
     let mut cluster = managed(OVER_ETH1);
     let name = the_policy(&applying());
     let target = format!("{POLICY}/{name}");

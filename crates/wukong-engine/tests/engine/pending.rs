@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use crate::support::cluster::Cluster;
-use crate::support::plant;
 
 const DISK: &str = "disks: [{name: root, size: 20Gi}]";
 const LOGIN: &str = "cloudInitUser: {name: me, shell: /bin/sh, password: hunter2}";
@@ -104,7 +103,7 @@ fn what_the_running_vm_lacks_is_listed_until_it_is_restarted() {
         cluster.live();
         assert_eq!(pending(&cluster), *lines, "{edit}");
         is_applied(&cluster, "False", "RestartRequired");
-        plant::call(&mut cluster.server, "restart", "web");
+        cluster.virtctl("restart");
         cluster.live();
         assert_eq!(pending(&cluster), [""; 0], "{edit}");
         is_applied(&cluster, "True", "Applied");
@@ -211,12 +210,15 @@ fn settings_of_a_disk_that_are_refused_are_pending() {
             "spec.disks[root].accessModes: ReadWriteOnce -> ReadWriteMany: refused",
         ),
         (
-            "volumeMode: Block",
-            "volumeMode: Filesystem",
+            "accessModes: [ReadWriteOnce], volumeMode: Block",
+            "accessModes: [ReadWriteOnce], volumeMode: Filesystem",
             "spec.disks[root].volumeMode: Block -> Filesystem: refused",
         ),
     ] {
-        let mut cluster = Cluster::running(&root(from));
+        let mut cluster = Cluster::new(&root(from));
+        cluster.create_class("fast");
+        cluster.create_class("slow");
+        cluster.live();
         cluster.edit(&root(to));
         cluster.live();
         assert_eq!(pending(&cluster), [line]);
@@ -225,7 +227,7 @@ fn settings_of_a_disk_that_are_refused_are_pending() {
 }
 
 #[test]
-fn a_smaller_disk_is_refused_and_said_where_the_configuration_is() {
+fn a_smaller_disk_is_refused_and_reported_with_the_configuration() {
     let mut cluster = Cluster::running(DISK);
     cluster.edit("disks: [{name: root, size: 10Gi}], cpu: 8");
     cluster.live();
@@ -264,12 +266,12 @@ fn what_only_the_first_boot_heeds_stays_pending_over_restarts() {
         assert_eq!(pending(&cluster), expected);
         is_applied(&cluster, "False", reason);
         cluster.restart_operator();
-        plant::call(&mut cluster.server, "restart", "web");
+        cluster.virtctl("restart");
     }
     // A boot disk that is created again boots for the first time.
     cluster.server.delete("DataVolume", "web.root");
     cluster.live();
-    plant::call(&mut cluster.server, "restart", "web");
+    cluster.virtctl("restart");
     cluster.live();
     assert_eq!(pending(&cluster), [""; 0]);
     is_applied(&cluster, "True", "Applied");
@@ -315,7 +317,7 @@ fn another_network_reaches_the_vm_when_its_pod_is_made_anew() {
                 .server
                 .update_status("virt-handler", "VirtualMachineInstance", "web", status);
         } else {
-            plant::call(&mut cluster.server, "restart", "web");
+            cluster.virtctl("restart");
         }
         cluster.live();
         assert_eq!(pending(&cluster), [""; 0], "moved: {moved}");
@@ -388,4 +390,43 @@ fn a_vm_that_never_found_its_node_is_restarted_without_asking_once_that_helps() 
     cluster.edit(&format!("{DISK}, {NOWHERE}, firmware: UEFI"));
     cluster.live();
     assert_eq!(restarts(&mut cluster), 0);
+}
+
+/// KubeVirt creates the instance from the first spec, and the operator observes it only after it has applied the second.
+#[test]
+fn an_instance_of_an_earlier_spec_that_finds_no_node_is_restarted() {
+    let mut cluster = Cluster::new(NOWHERE);
+    cluster.settle();
+    while cluster.instance().is_null() {
+        assert!(cluster.step());
+    }
+    cluster.edit("firmware: UEFI");
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 1);
+    assert_eq!(cluster.instance()["status"]["phase"], "Running");
+}
+
+#[test]
+fn a_link_goes_down_and_up_under_the_running_guest() {
+    let lan = |state: &str| format!("networks: [{{name: lan, type: bridge{state}}}]");
+    let mut cluster = Cluster::running(&lan(""));
+    let instance = cluster.instance()["metadata"]["uid"].clone();
+    for (state, seen) in [
+        (", linkState: Down", json!("down")),
+        (", linkState: Up", json!("up")),
+        (", linkState: Down", json!("down")),
+        ("", json!(null)),
+    ] {
+        cluster.edit(&lan(state));
+        cluster.live();
+        let nics = &cluster.instance()["spec"]["domain"]["devices"]["interfaces"];
+        assert_eq!(nics[1]["state"], seen);
+        let status = cluster.status();
+        assert!(
+            status.pending_changes.is_empty(),
+            "{:?}",
+            status.pending_changes
+        );
+        assert_eq!(cluster.instance()["metadata"]["uid"], instance);
+    }
 }

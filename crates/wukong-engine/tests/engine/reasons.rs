@@ -2,22 +2,23 @@
 
 use std::fmt::Write;
 
-use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use serde_json::{Value, json};
+use serde_json::json;
 use strum::IntoEnumIterator;
 use wukong_api::status::Phase;
 use wukong_api::{ConditionType, Reason, WukongStatus};
-use wukong_engine::facts::Fact;
 use wukong_engine::{FailureKind, Presence};
 
 use crate::node_networks;
+use crate::states::{
+    IMAGE, WithoutInstance, all, changed, deleted, edited, hidden, importing, instance, migratable,
+    refused, running_with, status_of, unschedulable, waiting_with, without,
+};
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
 use crate::support::environment;
-use crate::support::plant::{self, DEFAULT_CLASS};
+use crate::support::simulator::DEFAULT_CLASS;
 
-pub const IMAGE: &str = "disks: [{name: root, size: 20Gi, image: 'https://images.lan/x.qcow2'}]";
 const LAN: &str = "networks: [{name: lan, type: bridge, ipConfig: {address: 10.0.0.5/24}}]";
 
 /// A cluster in which a decision has this reason.
@@ -142,13 +143,13 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
         R::CrashLoop => changed("cpu: 1", "VirtualMachine", "web", json!({"printableStatus": "CrashLoopBackOff", "startFailure": {"consecutiveFailCount": 4}})).without_instance(),
         R::Paused => {
             let mut cluster = Cluster::running("cpu: 1");
-            plant::call(&mut cluster.server, "pause", "web");
+            cluster.virtctl("pause");
             cluster
         }
         R::Halted => Cluster::running("powerState: Stopped"),
         R::StoppedElsewhere => {
             let mut cluster = Cluster::running("cpu: 1");
-            plant::virtctl(&mut cluster.server, "web", "Halted");
+            cluster.virtctl("stop");
             cluster.live();
             cluster
         }
@@ -226,7 +227,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             let mut kept = wanted.clone();
             kept.first_boot = None;
             kept.volumes[0].requested = None;
-            cluster.memory.status_cut = Some((wanted, kept));
+            cluster.memory.status_cut = Some((wanted, kept).into());
             cluster
         }
         R::SecretNotFound => waiting_with("FailedMount", "MountVolume.SetUp failed for volume \"cloudinitdisk-udata\" : secret \"mine\" not found"),
@@ -267,7 +268,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
                 });
                 cluster.server.delete(kind, "web");
             }
-            cluster.server.delete("VirtualMachineInstance", "web");
+            cluster.remove_instance();
             cluster
         }
         R::OperationInProgress => {
@@ -277,6 +278,16 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.server.update_status("virt-controller", "VirtualMachine", "web", status);
             cluster
         }
+        R::Snapshottable | R::NoSnapshotClass => {
+            let mut cluster = Cluster::running(IMAGE);
+            let mut status = cluster.vm()["status"].clone();
+            status["volumeSnapshotStatuses"] = json!([{"name": "root", "enabled": reason == R::Snapshottable,
+                "reason": "No VolumeSnapshotClass: Volume snapshots are not configured for this StorageClass [local] [root]"}]);
+            cluster.server.update_status("virt-controller", "VirtualMachine", "web", status);
+            cluster
+        }
+        // Reasons of snapshots and restores: see their tests.
+        R::SnapshotIncomplete | R::VMRunning => return None,
         // Only a reader that is not the operator gives it.
         R::OperatorNotReady | R::OperationFailed | R::MigrationPending => return None,
 
@@ -289,6 +300,9 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
     })
 }
 
+/// Reasons that only snapshots and restores have: see `snapshots.rs` and `restores.rs`.
+const OF_PROTECTION: [Reason; 2] = [Reason::SnapshotIncomplete, Reason::VMRunning];
+
 /// Reasons that only a reader of the whole cluster gives: see `environment/reasons.rs` and `cases/surroundings`.
 const OF_A_READER: [Reason; 3] = [
     Reason::MigrationPending,
@@ -300,17 +314,11 @@ const OF_A_READER: [Reason; 3] = [
 #[test]
 fn no_reason_is_reached_nowhere() {
     for reason in Reason::iter() {
-        let elsewhere =
-            environment::OF_THE_CLUSTER.contains(&reason) || OF_A_READER.contains(&reason);
+        let elsewhere = environment::OF_THE_CLUSTER.contains(&reason)
+            || OF_A_READER.contains(&reason)
+            || OF_PROTECTION.contains(&reason);
         assert!(elsewhere || cluster_with(reason).is_some(), "{reason}");
     }
-}
-
-/// A running VM with disks that the operator no longer observes.
-fn hidden(presence: Presence) -> Cluster {
-    let mut cluster = Cluster::running(IMAGE);
-    cluster.unserved.insert("DataVolume", presence);
-    cluster
 }
 
 /// Every reason that decisions give, with its cluster.
@@ -318,164 +326,11 @@ fn clusters() -> impl Iterator<Item = (Reason, Cluster)> {
     Reason::iter().filter_map(|reason| Some((reason, cluster_with(reason)?)))
 }
 
-/// A Wukong with a deleted VM, and with a deletion that waits for the rest.
-fn deleted(fields: &str) -> Cluster {
-    let mut cluster = Cluster::running(fields);
-    cluster.server.update("kubectl", "Wukong", "web", |wukong| {
-        wukong["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
-    });
-    cluster.server.delete("Wukong", "web");
-    cluster
-        .server
-        .update("virt-controller", "VirtualMachine", "web", |vm| {
-            vm["metadata"]["finalizers"] = json!([]);
-        });
-    cluster.server.delete("VirtualMachine", "web");
-    cluster
-}
-
-fn migratable(status: &str, reason: &str) -> Cluster {
-    let condition = [("LiveMigratable", status, reason, "cannot migrate VMI")];
-    let running =
-        json!({"phase": "Running", "nodeName": "worker-1", "conditions": all(&condition)});
-    changed("cpu: 1", "VirtualMachineInstance", "web", running)
-}
-
-/// A VM that does not start. An event of its pod names the cause.
-pub fn waiting_with(event: &str, message: &str) -> Cluster {
-    let mut cluster = instance("Scheduling", "Starting", &[]);
-    let pod = "virt-launcher-web-x7k2p";
-    cluster.children.replace_events(vec![Fact::project(&json!({
-        "metadata": {"name": "e", "namespace": NAMESPACE, "uid": "e"},
-        "type": "Warning", "reason": event, "message": message, "count": 3,
-        "lastTimestamp": "2025-11-22T12:00:00Z", "involvedObject": {"kind": "Pod", "name": pod},
-    }))]);
-    cluster.children.pods.replace(vec![Fact::project(&json!({
-        "metadata": {"name": pod, "namespace": NAMESPACE, "uid": "p", "labels": {"kubevirt.io": "virt-launcher"}},
-        "status": {"phase": "Pending"},
-    }))]);
-    cluster.settle();
-    // The operator queries the pods and events when the VM has waited for a while.
-    cluster.now += SignedDuration::from_secs(10);
-    cluster.pass();
-    cluster.settle();
-    cluster
-}
-
-/// One that runs, with this in the status of its instance.
-fn running_with(more: Value) -> Cluster {
-    let mut status = json!({"phase": "Running", "nodeName": "worker-1"});
-    status
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    changed(IMAGE, "VirtualMachineInstance", "web", status)
-}
-
-fn edited(before: &str, after: &str) -> Cluster {
-    let mut cluster = Cluster::running(before);
-    cluster.edit(after);
-    cluster
-}
-
-fn without(kind: &'static str, fields: &str) -> Cluster {
-    let mut cluster = Cluster::new(fields);
-    cluster.unserved.insert(kind, Presence::Missing);
-    cluster.live();
-    cluster
-}
-
-fn refused(fields: &str, target: &str, kind: FailureKind, message: &'static str) -> Cluster {
-    let mut cluster = Cluster::new(fields);
-    cluster.refusals.insert(target.to_owned(), (kind, message));
-    cluster.pass();
-    cluster
-}
-
-/// One that runs, and then an object has this status.
-pub fn changed(fields: &str, kind: &str, name: &str, status: Value) -> Cluster {
-    let mut cluster = Cluster::running(fields);
-    cluster.server.update_status("test", kind, name, status);
-    cluster
-}
-
-/// A Wukong with a DataVolume that has this phase and these conditions (type, status, reason, message).
-pub fn importing(phase: &str, conditions: &[(&str, &str, &str, &str)], more: Value) -> Cluster {
-    importing_of(IMAGE, phase, conditions, more)
-}
-
-/// The same with these fields.
-pub fn importing_of(
-    fields: &str,
-    phase: &str,
-    conditions: &[(&str, &str, &str, &str)],
-    more: Value,
-) -> Cluster {
-    let mut cluster = Cluster::new(fields);
-    cluster.settle();
-    plant::step(&mut cluster.server);
-    let mut status = json!({"phase": phase, "conditions": all(conditions)});
-    status
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
-    cluster
-        .server
-        .update_status("cdi-controller", "DataVolume", "web.root", status);
-    cluster.settle();
-    cluster
-}
-
-/// A Wukong with an instance that has this phase and these conditions, and a VM with this printable status.
-fn instance(phase: &str, printable: &str, conditions: &[(&str, &str, &str, &str)]) -> Cluster {
-    let mut cluster = changed(
-        "cpu: 1",
-        "VirtualMachine",
-        "web",
-        json!({"printableStatus": printable}),
-    );
-    let status = json!({"phase": phase, "conditions": all(conditions)});
-    cluster
-        .server
-        .update_status("virt-controller", "VirtualMachineInstance", "web", status);
-    cluster
-}
-
-pub fn unschedulable(message: &str) -> Cluster {
-    instance(
-        "Scheduling",
-        "ErrorUnschedulable",
-        &[("PodScheduled", "False", "Unschedulable", message)],
-    )
-}
-
-pub fn all(conditions: &[(&str, &str, &str, &str)]) -> Value {
-    let condition = |(kind, status, reason, message): &(&str, &str, &str, &str)| json!({"type": kind, "status": status, "reason": reason, "message": message});
-    conditions.iter().map(condition).collect()
-}
-
-pub trait WithoutInstance {
-    fn without_instance(self) -> Self;
-}
-
-impl WithoutInstance for Cluster {
-    fn without_instance(mut self) -> Self {
-        self.server.delete("VirtualMachineInstance", "web");
-        self
-    }
-}
-
-/// The conditions and events in that cluster.
-pub fn said(mut cluster: Cluster) -> WukongStatus {
-    cluster.observe();
-    cluster.decide().status
-}
-
 #[test]
 fn every_reason_is_reached_and_says_what_to_do() {
     let mut text = String::new();
     for (reason, cluster) in clusters() {
-        let status = said(cluster);
+        let status = status_of(cluster);
         let condition = status
             .conditions
             .iter()

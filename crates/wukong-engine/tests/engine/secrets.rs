@@ -40,23 +40,23 @@ fn a_password_is_in_the_secret_and_in_no_other_object_status_or_event() {
             )
         };
         let mut cluster = Cluster::new(&fields(canary));
-        let mut said = vec![cluster.decide(), cluster.live()];
+        let mut reported = vec![cluster.decide(), cluster.live()];
         // One that only a first boot would heed, and one that is refused.
         for password in [
             format!("{canary}-next"),
             format!("{canary}:{}", "x".repeat(300)),
         ] {
             cluster.edit(&fields(&password));
-            said.push(cluster.live());
+            reported.push(cluster.live());
         }
         assert_eq!(cluster.status().blocker.unwrap().reason, "InvalidSpec");
         assert_eq!(holders(&cluster, canary), ["Secret/web.cloud-init"]);
-        for decision in said {
-            let said = format!(
+        for decision in reported {
+            let reported = format!(
                 "{:?} {:?} {:?}",
-                decision.status, decision.notes, decision.findings
+                decision.status, decision.events, decision.findings
             );
-            assert!(!said.contains("canary"), "{said}");
+            assert!(!reported.contains("canary"), "{reported}");
         }
     }
 }

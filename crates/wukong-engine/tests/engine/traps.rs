@@ -3,9 +3,10 @@
 use serde_json::json;
 use wukong_api::{ConditionType, WukongStatus};
 
-use crate::reasons::{IMAGE, WithoutInstance, all, changed, importing, said, unschedulable};
+use crate::states::{
+    IMAGE, WithoutInstance, all, changed, import_status, importing, status_of, unschedulable,
+};
 use crate::support::cluster::Cluster;
-use crate::support::plant;
 
 fn reason_of(status: &WukongStatus, type_: ConditionType) -> Option<&str> {
     let condition = status
@@ -19,7 +20,7 @@ fn reason_of(status: &WukongStatus, type_: ConditionType) -> Option<&str> {
 #[test]
 fn a_claim_that_was_missing_is_no_lack_of_nodes() {
     let mut cluster = Cluster::running(IMAGE);
-    let volume = plant::data_volume_status("ImportInProgress", false, "Pod is running");
+    let volume = import_status("ImportInProgress", false, "Pod is running");
     cluster
         .server
         .update_status("cdi-controller", "DataVolume", "web.root", volume);
@@ -39,7 +40,7 @@ fn a_claim_that_was_missing_is_no_lack_of_nodes() {
         cluster
             .server
             .update_status("virt-controller", "VirtualMachineInstance", "web", status);
-        let status = said(cluster.clone());
+        let status = status_of(cluster.clone());
         assert_eq!(
             reason_of(&status, ConditionType::Scheduled),
             Some("Scheduling"),
@@ -55,7 +56,10 @@ fn an_unbound_claim_is_a_matter_of_storage() {
         "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
     );
     cluster.edit("cpu: 1");
-    assert_eq!(said(cluster).blocker.unwrap().reason, "ProvisionerNotReady");
+    assert_eq!(
+        status_of(cluster).blocker.unwrap().reason,
+        "ProvisionerNotReady"
+    );
 }
 
 /// After a stop the VM keeps the condition of the pod that it no longer has.
@@ -68,7 +72,7 @@ fn a_stopped_vm_is_not_unschedulable() {
         json!({"printableStatus": "Stopped",
         "conditions": all(&[("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient memory.")])}),
     );
-    let status = said(cluster);
+    let status = status_of(cluster);
     assert_eq!(reason_of(&status, ConditionType::Scheduled), None);
     assert_eq!(status.blocker, None);
 }
@@ -89,7 +93,7 @@ fn a_halted_vm_is_halted_whatever_its_disks_do() {
             json!({"printableStatus": printable}),
         );
         assert_eq!(
-            reason_of(&said(cluster), ConditionType::Running),
+            reason_of(&status_of(cluster), ConditionType::Running),
             Some("Halted"),
             "{printable}"
         );
@@ -108,7 +112,7 @@ fn an_unbound_claim_is_no_failed_import() {
             ("Ready", "False", "TransferRunning", ""),
             ("Running", "True", "Pod is running", ""),
         ];
-        let status = said(importing(
+        let status = status_of(importing(
             "ImportInProgress",
             &conditions,
             json!({"progress": "10.0%"}),
@@ -120,7 +124,7 @@ fn an_unbound_claim_is_no_failed_import() {
 /// After success CDI still says `Succeeded`.
 #[test]
 fn a_lost_claim_is_lost_although_its_import_succeeded() {
-    let status = said(changed(
+    let status = status_of(changed(
         IMAGE,
         "PersistentVolumeClaim",
         "web.root",
@@ -141,7 +145,7 @@ fn a_guest_that_is_started_again_is_starting() {
     )
     .without_instance();
     assert_eq!(
-        reason_of(&said(cluster), ConditionType::Running),
+        reason_of(&status_of(cluster), ConditionType::Running),
         Some("Starting")
     );
 }
@@ -150,7 +154,7 @@ fn a_guest_that_is_started_again_is_starting() {
 #[test]
 fn an_import_that_goes_on_after_a_restart_is_no_failure() {
     for (progress, reason) in [("90.0%", "Importing"), ("N/A", "ImportFailed")] {
-        let status = said(importing(
+        let status = status_of(importing(
             "ImportInProgress",
             &[("Running", "True", "Pod is running", "")],
             json!({"progress": progress, "restartCount": 2}),
@@ -171,7 +175,7 @@ fn a_vm_that_never_ran_did_not_end() {
             "web",
             json!({"printableStatus": "Stopped"}),
         );
-        let status = said(cluster);
+        let status = status_of(cluster);
         assert_eq!(
             reason_of(&status, ConditionType::Running),
             Some("Starting"),
@@ -204,7 +208,7 @@ fn a_guest_that_fails_again_and_again_does_so_during_an_attempt_too() {
             }
             None => cluster = cluster.without_instance(),
         }
-        said(cluster).blocker.map(|blocker| blocker.reason)
+        status_of(cluster).blocker.map(|blocker| blocker.reason)
     };
     let crash_loop = Some("CrashLoop".to_owned());
     assert_eq!(looping(None, "CrashLoopBackOff"), crash_loop);

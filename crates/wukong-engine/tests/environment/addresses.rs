@@ -41,7 +41,7 @@ fn name(wukong: &Wukong) -> WukongName {
 }
 
 /// The conflicts that each Wukong reports.
-fn told(
+fn reported(
     addresses: &Addresses,
     all: &BTreeMap<WukongName, Wukong>,
 ) -> BTreeMap<WukongName, Vec<String>> {
@@ -68,13 +68,13 @@ fn nic() -> impl Strategy<Value = (u8, Option<u8>, Option<u8>)> {
 
 proptest! {
     #[test]
-    fn whoever_is_told_something_else_is_looked_at(
+    fn a_wukong_that_reports_something_else_is_queued(
         news in prop::collection::vec((0..4u8, 0..3u8, prop::option::of(prop::collection::vec(nic(), 0..3))), 1..12)
     ) {
         let (mut addresses, mut all) = (Addresses::default(), BTreeMap::new());
-        addresses.replace([]);
+        addresses.replace::<Wukong>([]);
         for (who, second, nics) in news {
-            let before = told(&addresses, &all);
+            let before = reported(&addresses, &all);
             let changed = wukong(who, second, nics.as_deref().unwrap_or_default());
             let key = name(&changed);
             let others: BTreeSet<WukongName> = match nics {
@@ -89,15 +89,15 @@ proptest! {
             }
             .into_iter()
             .collect();
-            let after = told(&addresses, &all);
+            let after = reported(&addresses, &all);
             for (other, words) in &after {
                 let same = before.get(other) == Some(words);
                 prop_assert!(same || *other == key || others.contains(other), "{other:?}: {words:?}");
             }
-            let mut anew = Addresses::default();
-            anew.replace(all.values());
-            prop_assert_eq!(told(&anew, &all), after);
-            prop_assert_eq!(anew.rivals(), addresses.rivals());
+            let mut rebuilt = Addresses::default();
+            rebuilt.replace(all.values());
+            prop_assert_eq!(reported(&rebuilt, &all), after);
+            prop_assert_eq!(rebuilt.rivals(), addresses.rivals());
             prop_assert_eq!(addresses.replace(all.values()), Vec::<WukongName>::new());
         }
     }

@@ -75,6 +75,16 @@ impl Cluster {
         self
     }
 
+    /// The objects of a kind that belong to a node.
+    #[allow(dead_code)] // Used where costs are counted.
+    pub fn objects_of(&self, kind: &str, node: &str) -> Vec<Value> {
+        let of_node = |object: &&Value| {
+            object["kind"] == kind
+                && (object["metadata"]["name"] == node || object["spec"]["nodeName"] == node)
+        };
+        self.objects.iter().filter(of_node).cloned().collect()
+    }
+
     /// With one more object.
     pub fn with(mut self, object: Value) -> Self {
         self.objects.push(object);
@@ -188,8 +198,8 @@ impl Cluster {
     }
 
     fn seen(&self, kind: &str) -> Presence {
-        let said = self.presences.iter().find(|(known, _)| *known == kind);
-        said.map_or(Presence::Served, |(_, presence)| *presence)
+        let set = self.presences.iter().find(|(known, _)| *known == kind);
+        set.map_or(Presence::Served, |(_, presence)| *presence)
     }
 
     fn facts<T: Fact>(&self, kind: &str) -> Vec<T> {
@@ -250,7 +260,7 @@ impl Cluster {
     fn addresses(&self) -> Addresses {
         let mut addresses = Addresses::default();
         match self.seen("Wukong") {
-            Presence::Served => drop(addresses.replace(&self.wukongs())),
+            Presence::Served => drop(addresses.replace(self.wukongs())),
             presence => addresses.clear(presence),
         }
         addresses

@@ -35,7 +35,7 @@ fn only_the_newest_events_are_kept() {
     let mut children = Children::default();
     let facts = (0..1000).map(|index| {
         let mut fact = EventFact::project(&event("Pod", "FailedMount", "x"));
-        fact.meta.name = format!("event-{index}");
+        fact.meta.name = format!("event-{index}").into();
         fact.last = fact
             .last
             .map(|last| last + jiff::SignedDuration::from_secs(index));
@@ -121,7 +121,7 @@ fn wukong(name: &str) -> Wukong {
 }
 
 #[test]
-fn what_belongs_to_a_wukong_is_told_by_its_name() {
+fn the_name_of_an_object_tells_its_wukong() {
     let mut world = World::default();
     let claim = json!({"metadata": {"name": "web.root", "namespace": "shop", "uid": "6f3a-11"}});
     world.claims.replace(vec![Fact::project(&claim)]);

@@ -3,8 +3,7 @@
 use kube::CustomResourceExt;
 use serde_json::{Value, json};
 use wukong_api::{Bytes, Wukong};
-use wukong_engine::facts::Fact;
-use wukong_engine::facts::{CrdFact, DaemonSetFact, KubeVirtFact, NodeFact, QuotaFact};
+use wukong_engine::facts::{CrdFact, DaemonSetFact, Fact, KubeVirtFact, NodeFact, QuotaFact};
 use wukong_engine::{Presence, Store};
 
 #[test]
@@ -92,7 +91,7 @@ fn objects_are_found_whatever_their_namespace() {
         )
     };
     let names = |store: &Store<DaemonSetFact>| -> Vec<String> {
-        store.iter().map(|set| set.meta.name.clone()).collect()
+        store.iter().map(|set| set.meta.name.to_string()).collect()
     };
     let mut store = Store::default();
     store.replace(vec![set("b", "two"), set("a", "one")]);
@@ -138,4 +137,31 @@ fn what_a_definition_lacks_is_what_the_api_server_drops() {
         none
     );
     assert_eq!(CrdFact::project(&json!({})).lacking, none);
+}
+
+/// The cache keeps seven of these facts and more for each VM. A field that makes one larger is stored in another form, or
+/// the bound and the figures in docs/sizing.md change with it.
+#[test]
+fn the_facts_of_a_vm_are_compact() {
+    use wukong_engine::facts::{
+        ClaimFact, ConditionFact, DataVolumeFact, Meta, ObjectFact, VirtualMachineFact,
+        VirtualMachineInstanceFact,
+    };
+
+    let sizes = [
+        ("Meta", size_of::<Meta>(), 248),
+        ("ConditionFact", size_of::<ConditionFact>(), 88),
+        ("ObjectFact", size_of::<ObjectFact>(), 248),
+        ("DataVolumeFact", size_of::<DataVolumeFact>(), 496),
+        ("ClaimFact", size_of::<ClaimFact>(), 456),
+        ("VirtualMachineFact", size_of::<VirtualMachineFact>(), 408),
+        (
+            "VirtualMachineInstanceFact",
+            size_of::<VirtualMachineInstanceFact>(),
+            704,
+        ),
+    ];
+    for (fact, size, max) in sizes {
+        assert!(size <= max, "{fact} has {size} bytes");
+    }
 }

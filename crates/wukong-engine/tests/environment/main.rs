@@ -4,6 +4,7 @@
 mod addresses;
 mod cases;
 mod cluster;
+mod cost;
 mod events;
 mod facts;
 mod order;

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use wukong_engine::environment::Platform;
-use wukong_engine::facts::Fact;
-use wukong_engine::facts::NodeFact;
+use wukong_engine::facts::{Fact, NodeFact};
 
 use crate::cluster::Cluster;
 
@@ -147,11 +146,7 @@ fn nodes() -> Vec<(Platform, Value)> {
 #[test]
 fn a_node_tells_its_platform() {
     for (platform, node) in nodes() {
-        assert_eq!(
-            Platform::of_node(&NodeFact::project(&node)),
-            platform,
-            "{node}"
-        );
+        assert_eq!(NodeFact::project(&node).platform(), platform, "{node}");
     }
 }
 

@@ -59,7 +59,7 @@ fn every_reason_of_the_cluster_is_reached() {
     let mut reached: Vec<Reason> = cases()
         .map(|case| {
             let cluster = (case.cluster)();
-            let wukong = cluster.wukong((case.wish)());
+            let wukong = cluster.wukong((case.spec)());
             cluster.check(case.rule, Some(&wukong)).reason
         })
         .chain(events::reached())

@@ -29,7 +29,7 @@ fn a_healthy_cluster_passes_every_check() {
 fn every_rule_is_broken_by_a_cluster_and_says_so_in_one_sentence() {
     for case in cases() {
         let cluster = (case.cluster)();
-        let wukong = cluster.wukong((case.wish)());
+        let wukong = cluster.wukong((case.spec)());
         let check = cluster.check(case.rule, Some(&wukong));
         assert_eq!(
             (check.status, check.reason),
@@ -79,7 +79,7 @@ fn no_rule_is_without_a_case() {
 
 #[test]
 fn the_sentences_that_started_this_come_before_any_vm_is_made() {
-    let said = |cluster: Cluster| {
+    let messages = |cluster: Cluster| {
         let checks = cluster.checks(None);
         checks
             .into_iter()
@@ -88,15 +88,15 @@ fn the_sentences_that_started_this_come_before_any_vm_is_made() {
             .message
     };
     assert_eq!(
-        said(Cluster::healthy().device("kvm", None, None)),
+        messages(Cluster::healthy().device("kvm", None, None)),
         "No node that a VM may be placed on has hardware virtualization (/dev/kvm), and KubeVirt's software emulation is off: worker-1, worker-2"
     );
     assert_eq!(
-        said(Cluster::healthy().crashing_handler("no /dev/kvm")),
+        messages(Cluster::healthy().crashing_handler("no /dev/kvm")),
         "virt-handler does not run on any node that a VM may be placed on; worker-1, worker-2: container virt-handler is in CrashLoopBackOff, it ends with Error (exit code 2): no /dev/kvm, without a sign of life since 2026-08-01T11:46:00Z"
     );
     assert_eq!(
-        said(Cluster::healthy().emulating().device("tun", None, None)),
+        messages(Cluster::healthy().emulating().device("tun", None, None)),
         "No node that a VM may be placed on has the device /dev/net/tun, which software emulation needs as well: the kernel module tun is not loaded on worker-1, worker-2"
     );
 }

@@ -35,7 +35,7 @@ fn status(case: &Case) -> WukongStatus {
     let (mut memory, settings) = (Memory::default(), (case.cluster)().settings);
     // Provisioners are not watched, but queried.
     memory.queried.children.provisioners = world.environment.provisioner_pods.clone();
-    let wukong = manifest((case.wish)());
+    let wukong = manifest((case.spec)());
     decide(&Observed {
         wukong: &wukong,
         world: &world,
@@ -49,7 +49,7 @@ fn status(case: &Case) -> WukongStatus {
 #[test]
 fn a_check_and_the_condition_that_it_decides_agree() {
     for case in cases() {
-        let wukong = (case.cluster)().wukong((case.wish)());
+        let wukong = (case.cluster)().wukong((case.spec)());
         let check: Check = (case.cluster)().check(case.rule, Some(&wukong));
         let status = status(case);
         let found = status
@@ -79,7 +79,7 @@ fn a_check_and_the_condition_that_it_decides_agree() {
 #[test]
 fn the_blocker_is_the_first_check_that_fails() {
     for case in cases() {
-        let wukong = (case.cluster)().wukong((case.wish)());
+        let wukong = (case.cluster)().wukong((case.spec)());
         let checks = (case.cluster)().checks(Some(&wukong));
         let first = checks
             .iter()

@@ -1,7 +1,7 @@
 //! A simulated cluster with one Wukong. It applies the decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -11,17 +11,20 @@ use wukong_engine::facts::{Fact, Meta};
 use wukong_engine::related::Children;
 use wukong_engine::{
     Apply, Called, Decision, Expand, Expect, FailureKind, Kind, Memory, Observed, Presence, Prune,
-    Store, Target, World, decide,
+    Reported, Store, Target, World, decide,
 };
 
 use super::api_server::{ApiServer, NAMESPACE};
 use super::environment;
-use super::{manifests, plant};
+use super::manifests;
+use super::simulator::{self, Simulator};
 
 static HEALTHY: LazyLock<Environment> =
     LazyLock::new(|| environment::Cluster::healthy().environment());
 /// How long an operator waits before it retries a rejected write.
 const PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// Number of writes after which controllers that have not come to rest never will.
+const STEPS_MAX: usize = 200;
 /// Number of passes after which a cluster that has not settled never will.
 const PASSES_MAX: usize = 100;
 
@@ -29,6 +32,7 @@ const PASSES_MAX: usize = 100;
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub server: ApiServer,
+    simulator: Simulator,
     pub world: World,
     pub memory: Memory,
     pub now: Timestamp,
@@ -41,7 +45,7 @@ pub struct Cluster {
     /// Kinds that the API server does not serve, or does not let us see.
     pub unserved: BTreeMap<&'static str, Presence>,
     /// Kinds with events that are lost.
-    pub unheard: BTreeSet<&'static str>,
+    pub unobserved: BTreeSet<&'static str>,
     /// Writes that are refused, by `Kind/name`.
     pub refusals: BTreeMap<String, (FailureKind, &'static str)>,
     /// The applied actions, in order.
@@ -67,14 +71,12 @@ impl Cluster {
     /// The same with a whole spec.
     pub fn with(spec: &Value) -> Self {
         let mut server = ApiServer::default();
-        server.create("kubectl", json!({
-            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass",
-            "metadata": {"name": plant::DEFAULT_CLASS, "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}},
-            "volumeBindingMode": "Immediate", "allowVolumeExpansion": true,
-        }));
+        server.create("kubectl", simulator::default_class());
         server.create("kubectl", manifests::stored(spec));
+        create_secrets(&mut server, spec);
         Self {
             server,
+            simulator: Simulator::default(),
             world: World::default(),
             memory: Memory::default(),
             now: "2025-11-22T12:00:00Z".parse().unwrap(),
@@ -82,20 +84,54 @@ impl Cluster {
             children: Children::default(),
             settings: OperatorSettings::default(),
             unserved: BTreeMap::new(),
-            unheard: BTreeSet::new(),
+            unobserved: BTreeSet::new(),
             refusals: BTreeMap::new(),
             done: Vec::new(),
             observed: None,
         }
     }
 
+    /// Creates a StorageClass with volumes that can be expanded.
+    pub fn create_class(&mut self, name: &str) {
+        self.server.create("kubectl", json!({
+            "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},
+            "provisioner": simulator::DRIVER, "volumeBindingMode": "Immediate", "allowVolumeExpansion": true,
+        }));
+    }
+
+    /// Creates a claim, a VolumeSnapshot and a DataSource of this name, as sources of disks.
+    pub fn create_sources(&mut self, name: &str) {
+        let metadata = json!({"name": name, "namespace": NAMESPACE});
+        for object in [
+            json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata,
+                "spec": {"storageClassName": simulator::DEFAULT_CLASS, "accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem",
+                    "resources": {"requests": {"storage": "1Gi"}}},
+                "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}}}),
+            json!({"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": metadata,
+                "status": {"readyToUse": true}}),
+            json!({"apiVersion": "cdi.kubevirt.io/v1beta1", "kind": "DataSource", "metadata": metadata,
+                "spec": {"source": {"pvc": {"name": name, "namespace": NAMESPACE}}}}),
+        ] {
+            self.server.create("kubectl", object);
+        }
+    }
+
     /// A settled cluster in which this Wukong runs.
     #[track_caller]
     pub fn running(fields: &str) -> Self {
-        let mut cluster = Self::new(fields);
-        cluster.live();
-        cluster.done.clear();
-        cluster
+        // Many tests begin with the same cluster.
+        static CLUSTERS: Mutex<BTreeMap<String, Cluster>> = Mutex::new(BTreeMap::new());
+        let known = CLUSTERS.lock().unwrap().get(fields).cloned();
+        known.unwrap_or_else(|| {
+            let mut cluster = Self::new(fields);
+            cluster.live();
+            cluster.done.clear();
+            CLUSTERS
+                .lock()
+                .unwrap()
+                .insert(fields.to_owned(), cluster.clone());
+            cluster
+        })
     }
 
     /// The same Wukong in another environment.
@@ -131,6 +167,7 @@ impl Cluster {
     }
 
     pub fn edit_to(&mut self, spec: &Value) {
+        create_secrets(&mut self.server, spec);
         self.server.update("kubectl", "Wukong", "web", |wukong| {
             wukong["spec"] = spec.clone()
         });
@@ -148,7 +185,7 @@ impl Cluster {
         let view = (
             self.server.version(),
             self.unserved.clone(),
-            self.unheard.clone(),
+            self.unobserved.clone(),
         );
         if self.observed.replace(view.clone()) == Some(view) {
             return;
@@ -169,6 +206,9 @@ impl Cluster {
         );
         self.fill(&mut world.snapshots, "VolumeSnapshot");
         self.fill(&mut world.data_sources, "DataSource");
+        self.fill(&mut world.vm_snapshots, "VirtualMachineSnapshot");
+        self.fill(&mut world.wukong_snapshots, "WukongSnapshot");
+        self.fill(&mut world.wukong_restores, "WukongRestore");
         world.update_environment();
         let all = self.server.list("Wukong");
         let wukongs: Vec<Wukong> = all
@@ -180,12 +220,12 @@ impl Cluster {
     }
 
     fn fill<F: Fact>(&self, store: &mut Store<F>, kind: &'static str) {
-        if self.unheard.contains(kind) && store.presence() != Presence::Unknown {
+        if self.unobserved.contains(kind) && store.presence() != Presence::Unknown {
             return;
         }
         match self.unserved.get(kind) {
             Some(presence) => drop(store.clear(*presence)),
-            None => drop(store.replace(self.server.list(kind).iter().map(F::project).collect())),
+            None => drop(store.replace(self.server.all(kind).map(F::project).collect())),
         }
     }
 
@@ -204,7 +244,7 @@ impl Cluster {
     pub fn pass(&mut self) -> Decision {
         self.observe();
         let decision = self.decide();
-        self.carry_out(&decision);
+        self.execute(&decision);
         decision
     }
 
@@ -232,11 +272,41 @@ impl Cluster {
     pub fn live(&mut self) -> Decision {
         for _ in 0..PASSES_MAX {
             let decision = self.settle();
-            if !plant::step(&mut self.server) {
+            if !self.step() {
                 return decision;
             }
         }
         panic!("no rest after {PASSES_MAX} rounds: {:#?}", self.done);
+    }
+
+    /// Lets the simulated controllers work until one of them has written; returns whether one has.
+    pub fn step(&mut self) -> bool {
+        self.simulator.step(&mut self.server, self.now)
+    }
+
+    /// Lets the simulated controllers work until none of them has anything to write.
+    pub fn run_controllers(&mut self) {
+        let mut steps = 0..STEPS_MAX;
+        while self.step() {
+            assert!(
+                steps.next().is_some(),
+                "the controllers do not come to rest"
+            );
+        }
+    }
+
+    /// Removes the instance at once, with the finalizers of KubeVirt.
+    pub fn remove_instance(&mut self) {
+        let (server, kind) = (&mut self.server, "VirtualMachineInstance");
+        server.update("virt-controller", kind, "web", |instance| {
+            instance["metadata"]["finalizers"] = json!([]);
+        });
+        server.remove(kind, "web");
+    }
+
+    /// Calls a subresource, as `virtctl` does.
+    pub fn virtctl(&mut self, call: &str) {
+        simulator::call(&mut self.server, call, "web", self.now);
     }
 
     /// The actions since the last call.
@@ -244,10 +314,10 @@ impl Cluster {
         std::mem::take(&mut self.done)
     }
 
-    pub fn carry_out(&mut self, decision: &Decision) {
+    pub fn execute(&mut self, decision: &Decision) {
         self.memory.record_waiting(decision.waiting, self.now);
         if decision.query_at.is_some_and(|at| at <= self.now) {
-            self.done.push("look".into());
+            self.done.push("query".into());
             self.memory.record_queried(self.children.clone(), self.now);
         }
         let mut all_well = true;
@@ -271,7 +341,7 @@ impl Cluster {
                 continue;
             }
             self.done.push(format!("call {call}"));
-            plant::call(&mut self.server, call.as_ref(), "web");
+            self.virtctl(call.as_ref());
             self.memory.called = Some(Called {
                 call: *call,
                 at: self.now,
@@ -279,6 +349,22 @@ impl Cluster {
         }
         for prune in decision.prune.iter().filter(|_| all_well) {
             self.prune(prune);
+        }
+        for report in &decision.reports {
+            let (kind, name) = (report.kind.as_ref(), &report.name);
+            self.done.push(format!("report {kind}/{name}"));
+            let object =
+                self.server
+                    .update_status(FIELD_MANAGER, kind, name, report.status.clone());
+            match report.kind {
+                Reported::WukongSnapshot => {
+                    self.world.wukong_snapshots.insert(Fact::project(&object))
+                }
+                Reported::WukongRestore => {
+                    self.world.wukong_restores.insert(Fact::project(&object))
+                }
+            };
+            self.memory.record_reported(report);
         }
         // What was just done is part of what there is to say.
         if decision.is_settled() && decision.write_status.is_some_and(|at| at <= self.now) {
@@ -305,12 +391,26 @@ impl Cluster {
         if let Some(known) = known {
             self.assert_ours(&known);
         }
+        let applied = self
+            .server
+            .apply(FIELD_MANAGER, &apply.body, simulator::admit);
+        let object = match applied {
+            Ok(object) => object,
+            Err(denial) => {
+                let (hash, message) = (apply.hash.clone(), denial.to_string());
+                self.refused(target, hash, FailureKind::Denied, &message);
+                return false;
+            }
+        };
         self.done.push(format!("apply {target}"));
-        let object = self.server.apply(FIELD_MANAGER, &apply.body);
         self.take_in(target.kind, &object);
         let stored = Meta::project(&object).owned_hash.unwrap();
-        self.memory
-            .record_applied(target.clone(), apply.hash.clone(), stored, self.now);
+        self.memory.record_applied(
+            target.clone(),
+            apply.hash.clone(),
+            stored.to_string(),
+            self.now,
+        );
         true
     }
 
@@ -326,6 +426,7 @@ impl Cluster {
             Kind::DataVolume => self.world.data_volumes.insert(Fact::project(object)),
             Kind::PersistentVolumeClaim => self.world.claims.insert(Fact::project(object)),
             Kind::VirtualMachine => self.world.virtual_machines.insert(Fact::project(object)),
+            Kind::VirtualMachineSnapshot => self.world.vm_snapshots.insert(Fact::project(object)),
         };
     }
 
@@ -448,5 +549,20 @@ impl Cluster {
             meta.name
         );
         assert_eq!(meta.namespace, NAMESPACE);
+    }
+}
+
+/// Creates the Secrets of the user that a spec references.
+fn create_secrets(server: &mut ApiServer, spec: &Value) {
+    let data = json!({"key": "c3NoLWVkMjU1MTk=", "userdata": "I2Nsb3VkLWNvbmZpZw=="});
+    for field in ["sshKeySecret", "userDataSecret"] {
+        let Some(name) = spec[field].as_str() else {
+            continue;
+        };
+        if server.get("Secret", name).is_none() {
+            server.create("kubectl", json!({
+                "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": NAMESPACE}, "data": data,
+            }));
+        }
     }
 }

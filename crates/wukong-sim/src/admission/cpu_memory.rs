@@ -97,7 +97,7 @@ fn huge_pages(vmi: &Field<'_>, causes: &mut Causes) {
     };
     let request = resource(vmi, "requests", "memory");
     // The message names the request even where the guest's memory is meant.
-    let told = if request.is_set() {
+    let reported = if request.is_set() {
         show(&request)
     } else {
         "0".to_owned()
@@ -110,7 +110,7 @@ fn huge_pages(vmi: &Field<'_>, causes: &mut Causes) {
         causes.add(format!(
             "{} '{}' must be equal to or larger than page size {} '{}'",
             request.path(),
-            told,
+            reported,
             size.path(),
             size.text()
         ));
@@ -119,7 +119,7 @@ fn huge_pages(vmi: &Field<'_>, causes: &mut Causes) {
         causes.add(format!(
             "{} '{}' is not a multiple of the page size {} '{}'",
             request.path(),
-            told,
+            reported,
             size.path(),
             size.text()
         ));

@@ -157,7 +157,7 @@ pub fn crash(scenario: &Scenario, dv: &Field<'_>) -> Option<Death> {
 }
 
 /// CDI's own words for the end of an importer: the reason and the message of the condition `Running`.
-pub fn told(death: &Death) -> (&'static str, &str) {
+pub fn reported(death: &Death) -> (&'static str, &str) {
     let small = [
         "no space left on device",
         "is larger than the reported available",

@@ -157,9 +157,9 @@ impl Import<'_> {
         } else {
             "Pending"
         };
-        let told = self.report(Report::new(phase).bound(Condition::no("Pending", &pending)));
+        let reported = self.report(Report::new(phase).bound(Condition::no("Pending", &pending)));
         if self.dv.at("status.phase").text() != phase {
-            return told;
+            return reported;
         }
         if self.can_bind() {
             return Step::of(claim::bind(self.claim));
@@ -226,7 +226,7 @@ impl Import<'_> {
             let words = refused.map_or("", |refusal| refusal.message.as_str());
             let report = Report::new(phase).bound(bound_condition(bound, &message));
             let mut step = self.report(report.running(Condition::no("ErrStartingPod", words)));
-            let told = format!(
+            let reported = format!(
                 "Error starting pod '{}': For more information, request access to cdi-deploy logs from your sysadmin",
                 importer::name(self.claim)
             );
@@ -235,7 +235,7 @@ impl Import<'_> {
                 Kind::Claim,
                 self.claim,
                 "ErrStartingPod",
-                told,
+                reported,
             ));
             return step.or_wait(POD_RETRY - self.moment.waited);
         }
@@ -272,8 +272,8 @@ impl Import<'_> {
         } else if self.scenario.has("image-pull") {
             Some((Condition::no("ImagePullFailed", &image), Doing::Pulls))
         } else if self.scenario.has("importer-unschedulable") {
-            let said = "Importer pod cannot be scheduled";
-            Some((Condition::no("Unschedulable", said), Doing::FindsNoNode))
+            let words = "Importer pod cannot be scheduled";
+            Some((Condition::no("Unschedulable", words), Doing::FindsNoNode))
         } else {
             None
         };
@@ -312,7 +312,7 @@ impl Import<'_> {
                     .running(Condition::no("ChecksumError", &text)),
             );
             step.changes
-                .extend(self.told("ChecksumError", &text, &text));
+                .extend(self.events("ChecksumError", &text, &text));
             return step;
         }
         if self.scenario.has("import-hang") {
@@ -387,7 +387,7 @@ impl Import<'_> {
     fn crash(&self, death: &Death) -> Step {
         let status = self.dv.child("status");
         let restarts = status.child("restartCount").integer();
-        let (reason, words) = failure::told(death);
+        let (reason, words) = failure::reported(death);
         let dead = status.child("conditions").items().any(|item| {
             item.child("type").text() == "Running" && item.child("reason").text() == reason
         });
@@ -400,7 +400,8 @@ impl Import<'_> {
                 &Doing::Died(death, restarts),
                 report.running(Condition::no(reason, words)),
             );
-            step.changes.extend(self.told(reason, words, &death.words));
+            step.changes
+                .extend(self.events(reason, words, &death.words));
             return step;
         }
         let backs_off = importer::back_off(self.world, self.claim, death);
@@ -421,7 +422,7 @@ impl Import<'_> {
     }
 
     /// The events of an import that failed, on the DataVolume and on the claim.
-    fn told(&self, reason: &'static str, words: &str, of_pod: &str) -> [Change; 2] {
+    fn events(&self, reason: &'static str, words: &str, of_pod: &str) -> [Change; 2] {
         [
             Change::warning(BY, Kind::DataVolume, self.dv, reason, words),
             Change::warning(BY, Kind::Claim, self.claim, "ErrImportFailed", of_pod),

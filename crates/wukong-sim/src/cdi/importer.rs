@@ -152,7 +152,7 @@ pub fn show(world: &World, claim: &Field<'_>, doing: &Doing<'_>, moment: &Moment
             patch,
         });
     }
-    let told = match doing {
+    let warning = match doing {
         Doing::Pulls => Some((
             "Failed",
             format!("Failed to pull image \"{IMAGE}\": {}", unpulled()),
@@ -166,7 +166,7 @@ pub fn show(world: &World, claim: &Field<'_>, doing: &Doing<'_>, moment: &Moment
         )),
         Doing::Copies | Doing::Died(..) | Doing::FindsNoNode => None,
     };
-    changes.extend(told.map(|(reason, message)| {
+    changes.extend(warning.map(|(reason, message)| {
         Change::warning(Manager::Kubelet, Kind::Pod, &pod, reason, message)
     }));
     changes
@@ -213,7 +213,7 @@ pub fn back_off(world: &World, claim: &Field<'_>, death: &Death) -> Vec<Change> 
     );
     let mut status = pod.child("status").value().clone();
     put(&mut status, ["containerStatuses"], json!([container]));
-    let told = format!("Back-off restarting failed container importer in pod {identity}");
+    let warning = format!("Back-off restarting failed container importer in pod {identity}");
     Change::status(Manager::Kubelet, Kind::Pod, &pod, &status)
         .into_iter()
         .chain([Change::warning(
@@ -221,7 +221,7 @@ pub fn back_off(world: &World, claim: &Field<'_>, death: &Death) -> Vec<Change> 
             Kind::Pod,
             &pod,
             "BackOff",
-            told,
+            warning,
         )])
         .collect()
 }

@@ -117,8 +117,8 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
     if let Some(message) = quota {
         let problem = Condition::no("ErrExceededQuota", &message);
         let report = Report::new("Pending").bound(problem).ready(problem);
-        let told = Change::warning(BY, Kind::DataVolume, dv, "ErrExceededQuota", &message);
-        return Step::of(report.change(dv, None, moment).into_iter().chain([told]))
+        let warning = Change::warning(BY, Kind::DataVolume, dv, "ErrExceededQuota", &message);
+        return Step::of(report.change(dv, None, moment).into_iter().chain([warning]))
             .or_wait(QUOTA_RETRY);
     }
     let target = match target::resolve(world, dv) {
@@ -127,14 +127,14 @@ fn create_claim(world: &World, dv: &Field<'_>, scenario: &Scenario, moment: &Mom
             let problem = Condition::no("ErrClaimNotValid", &message);
             let report = Report::new("").bound(problem).ready(problem);
             // The event has other words than the condition.
-            let told = match message.split_once("no accessMode specified in StorageProfile ") {
+            let warning = match message.split_once("no accessMode specified in StorageProfile ") {
                 Some((_, profile)) => format!(
                     "Spec is missing accessMode and volumeMode, cannot get access mode from StorageProfile {profile}"
                 ),
                 None => message.clone(),
             };
-            let told = Change::warning(BY, Kind::DataVolume, dv, "ErrClaimNotValid", told);
-            return Step::of(report.change(dv, None, moment).into_iter().chain([told]));
+            let warning = Change::warning(BY, Kind::DataVolume, dv, "ErrClaimNotValid", warning);
+            return Step::of(report.change(dv, None, moment).into_iter().chain([warning]));
         }
     };
     match origin(world, dv) {

@@ -288,11 +288,11 @@ fn no_claim_without_a_class_to_take_it_from() {
         watch(&mut sim, 9).last().unwrap(),
         "Pending - claim=- bound=False:Pending running=False"
     );
-    assert!(sim.was_told("storageclass.storage.k8s.io \"nope\" not found"));
+    assert!(sim.was_reported("storageclass.storage.k8s.io \"nope\" not found"));
 }
 
 #[test]
-fn a_real_quota_is_told_in_its_own_words() {
+fn a_real_quota_is_reported_in_its_own_words() {
     let mut sim = cluster();
     sim.put(Kind::DataVolume, data_volume("standard"));
     let message = "persistentvolumeclaims \"d\" is forbidden: exceeded quota: q, requested: ...";
@@ -339,7 +339,7 @@ fn an_importer_without_its_secret_is_not_made() {
         condition(&sim.object(&dv()), "Running"),
         "False CreateContainerConfigError secret \"login\" not found"
     );
-    assert!(sim.was_told("Failed: Error: secret \"login\" not found"));
+    assert!(sim.was_reported("Failed: Error: secret \"login\" not found"));
     sim.put(
         Kind::Secret,
         json!({"metadata": {"name": "login", "namespace": NS}}),
@@ -362,7 +362,9 @@ fn a_refused_importer_is_an_error_of_its_start() {
         condition(&sim.object(&dv()), "Running"),
         format!("False ErrStartingPod {message}")
     );
-    assert!(sim.was_told("ErrStartingPod: Error starting pod 'importer-d': For more information"));
+    assert!(
+        sim.was_reported("ErrStartingPod: Error starting pod 'importer-d': For more information")
+    );
     sim.refuse = None;
     assert!(watch(&mut sim, 60).last().unwrap().starts_with("Succeeded"));
 }
@@ -394,7 +396,7 @@ fn a_claim_that_was_there_first() {
         watch(&mut sim, 5).last().unwrap(),
         "Pending - claim=Bound bound=True:Bound running=False"
     );
-    assert!(sim.was_told("ErrResourceExists"));
+    assert!(sim.was_reported("ErrResourceExists"));
 
     let mut sim = cluster();
     sim.put(Kind::Claim, foreign());

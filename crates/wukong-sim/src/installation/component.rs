@@ -32,7 +32,7 @@ pub enum Health {
     /// It ends as soon as it is started, with these words.
     Crashes(String),
     /// Its node does not answer.
-    Unheard,
+    Silent,
 }
 
 impl Component<'_> {
@@ -78,7 +78,7 @@ impl Component<'_> {
         let (ready, reason) = match health {
             Health::Runs => ("True", ""),
             Health::Crashes(_) => ("False", "ContainersNotReady"),
-            Health::Unheard => ("False", "NodeNotReady"),
+            Health::Silent => ("False", "NodeNotReady"),
         };
         for kind in ["ContainersReady", "Ready"] {
             conditions.set(kind, ready, reason, "", &moment.now);
@@ -97,8 +97,8 @@ impl Component<'_> {
         let known = known.unwrap_or_else(|| Field::new("", &Value::Null));
         let ready = known.child("ready").is_true();
         let container = json!({"name": self.name, "image": self.image, "imageID": ""});
-        let said = match health {
-            Health::Unheard => return None,
+        let state_text = match health {
+            Health::Silent => return None,
             Health::Runs if ready => return None,
             Health::Runs => json!({
                 "ready": true,
@@ -123,7 +123,7 @@ impl Component<'_> {
                 })
             }
         };
-        let parts = [container, said].map(|part| match part {
+        let parts = [container, state_text].map(|part| match part {
             Value::Object(part) => part,
             _ => Map::new(),
         });

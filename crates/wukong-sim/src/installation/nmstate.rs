@@ -166,7 +166,7 @@ fn enact(
     let begun = *known.at("status.policyGeneration").value() == generation;
     let heals = conditions.status("Failing") == "True" && fails.is_none();
     if !begun || heals {
-        say(
+        report(
             &mut conditions,
             "Progressing",
             "ConfigurationProgressing",
@@ -181,9 +181,9 @@ fn enact(
                 } else {
                     words
                 };
-                say(&mut conditions, "Failing", FAILED, words, moment);
+                report(&mut conditions, "Failing", FAILED, words, moment);
             }
-            None => say(
+            None => report(
                 &mut conditions,
                 "Available",
                 CONFIGURED,
@@ -201,7 +201,7 @@ fn enact(
 }
 
 /// Makes one condition of an enactment true, and the others false.
-fn say(conditions: &mut Conditions, holds: &str, reason: &str, message: &str, moment: &Moment) {
+fn report(conditions: &mut Conditions, holds: &str, reason: &str, message: &str, moment: &Moment) {
     for kind in ["Failing", "Available", "Progressing", "Pending", "Aborted"] {
         let (status, message) = match kind == holds {
             true => ("True", message),
@@ -220,13 +220,13 @@ pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     let nodes = world.list(Kind::Node, "");
     let nodes = nodes.filter(|node| selects(&policy, node)).count();
     let generation = policy.at("metadata.generation").value();
-    let said = |kind: &'static str| {
+    let status_of = |kind: &'static str| {
         enactments(world, POLICY, name)
             .filter(|it| it.at("status.policyGeneration").value() == generation)
             .filter(|it| Conditions::of(&it.child("status")).status(kind) == "True")
             .count()
     };
-    let (failing, available) = (said("Failing"), said("Available"));
+    let (failing, available) = (status_of("Failing"), status_of("Available"));
     let ([is_available, is_degraded, is_progressing, is_ignored], reason, message) = if nodes == 0 {
         (
             ["False", "False", "False", "True"],

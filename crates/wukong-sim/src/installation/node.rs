@@ -137,9 +137,9 @@ pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     let mut changes = Vec::new();
     let (labels, annotations) = metadata(&node, &faults, &moment.now);
     let mut patch = json!({});
-    for (part, said) in [("labels", labels), ("annotations", annotations)] {
-        if is_news(&node.child("metadata").child(part), &said) {
-            put(&mut patch, ["metadata", part], said);
+    for (part, wanted) in [("labels", labels), ("annotations", annotations)] {
+        if is_news(&node.child("metadata").child(part), &wanted) {
+            put(&mut patch, ["metadata", part], wanted);
         }
     }
     if let Some(taints) = taints(&node, &faults) {
@@ -157,7 +157,7 @@ pub fn next(world: &World, name: &str, moment: &Moment) -> Step {
     changes.extend(Change::status(Manager::Kubelet, Kind::Node, &node, &status));
     changes.extend(drivers(world, &node));
     changes.extend(nmstate::on_node(world, &node, &faults.0, moment));
-    changes.extend(look_after(world, name, &faults, moment));
+    changes.extend(handler_pod(world, name, &faults, moment));
     Step::of(changes)
 }
 
@@ -233,8 +233,8 @@ fn taints(node: &Field<'_>, faults: &Faults) -> Option<Value> {
     let taints = node.at("spec.taints");
     let of_state =
         |taint: &Field<'_>| [NOT_READY, UNREACHABLE].contains(&taint.child("key").text());
-    let told = taints.items().any(|taint| of_state(&taint));
-    if told == faults.lost() {
+    let reported = taints.items().any(|taint| of_state(&taint));
+    if reported == faults.lost() {
         return None;
     }
     let mut list: Vec<Value> = taints
@@ -339,7 +339,7 @@ fn drivers(world: &World, node: &Field<'_>) -> Option<Change> {
 }
 
 /// virt-handler's pod.
-fn look_after(world: &World, name: &str, faults: &Faults, moment: &Moment) -> Option<Change> {
+fn handler_pod(world: &World, name: &str, faults: &Faults, moment: &Moment) -> Option<Change> {
     let handler = handler(name);
     world.refs(Kind::KubeVirt).next()?;
     if faults.without_handler() {
@@ -347,7 +347,7 @@ fn look_after(world: &World, name: &str, faults: &Faults, moment: &Moment) -> Op
         return Some(Change::delete(Kind::Pod, &pod));
     }
     let health = match faults.crash() {
-        _ if faults.lost() => Health::Unheard,
+        _ if faults.lost() => Health::Silent,
         Some(words) => Health::Crashes(words),
         None => Health::Runs,
     };

@@ -236,18 +236,18 @@ pub fn next(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment
             }
         }
     }
-    let heard = draft.conditions.status("AgentConnected") == "True";
+    let agent_responds = draft.conditions.status("AgentConnected") == "True";
     put(
         &mut draft.status,
         ["interfaces"],
-        json!(interfaces(world, vmi, heard, &known)),
+        json!(interfaces(world, vmi, agent_responds, &known)),
     );
     put(
         &mut draft.status,
         ["guestOSInfo"],
         if let Some(report) = real.and_then(|guest| guest.agent.as_ref()) {
             report.system.clone()
-        } else if heard {
+        } else if agent_responds {
             json!({"id": "ubuntu", "name": "Ubuntu", "prettyName": "Ubuntu 24.04 LTS", "version": "24.04",
             "kernelRelease": "6.8.0-31-generic", "machine": "x86_64"})
         } else {
@@ -280,7 +280,7 @@ fn interfaces(
     });
     let network_data = network_data(world, vmi);
     let real = world.guest(vmi);
-    let told = real.and_then(|guest| guest.agent.as_ref());
+    let report = real.and_then(|guest| guest.agent.as_ref());
     spec.at("domain.devices.interfaces")
         .items()
         .filter(|nic| nic.child("state").text() != "absent" && known(nic.name()))
@@ -292,7 +292,7 @@ fn interfaces(
                 mac => mac.to_ascii_lowercase().replace('-', ":"),
             };
             let network = spec.child("networks").items().find(|network| network.name() == name);
-            let seen = told.and_then(|told| told.interfaces.iter().find(|seen| seen.mac == mac));
+            let seen = report.and_then(|report| report.interfaces.iter().find(|seen| seen.mac == mac));
             let on_pod = network.is_some_and(|network| network.child("pod").is_set());
             let down = nic.child("state").text() == "down";
             let addresses = if on_pod {
@@ -300,8 +300,15 @@ fn interfaces(
             } else if real.is_some() {
                 seen.map_or_else(Vec::new, |seen| seen.addresses.clone())
             } else if agent && !down {
+                let configured = configured_addresses(vmi, name);
                 let fixed = static_addresses(&network_data, &mac);
-                if fixed.is_empty() { vec![leased(vmi, name)] } else { fixed }
+                if !configured.is_empty() {
+                    configured
+                } else if fixed.is_empty() {
+                    vec![leased(vmi, name)]
+                } else {
+                    fixed
+                }
             } else {
                 Vec::new()
             };
@@ -337,6 +344,19 @@ fn generated_mac(vmi: &Field<'_>, network: &str) -> String {
     )
     .to_be_bytes();
     format!("02:00:{a:02x}:{b:02x}:{c:02x}:{d:02x}")
+}
+
+/// The addresses that the guest has reported of a network. cloud-init does not change them while the guest runs.
+fn configured_addresses(vmi: &Field<'_>, network: &str) -> Vec<String> {
+    let interfaces = vmi.at("status.interfaces");
+    let known = interfaces.items().find(|known| known.name() == network);
+    known.map_or_else(Vec::new, |known| {
+        let addresses = known.child("ipAddresses");
+        addresses
+            .items()
+            .map(|item| item.text().to_owned())
+            .collect()
+    })
 }
 
 fn leased(vmi: &Field<'_>, network: &str) -> String {

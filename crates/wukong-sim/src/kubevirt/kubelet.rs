@@ -59,10 +59,10 @@ pub fn start(
     scenario: &Scenario,
     moment: &Moment,
 ) -> Step {
-    if let Some(told) = obstacle(world, vmi, pod, scenario) {
+    if let Some(warning) = obstacle(world, vmi, pod, scenario) {
         let status = waiting(pod, 0, &json!({"reason": "PodInitializing"}), moment);
         let waits = Change::status(BY, Kind::Pod, pod, &status);
-        return Step::of(waits.into_iter().chain(told));
+        return Step::of(waits.into_iter().chain(warning));
     }
     if scenario.has("launcher-image-pull") {
         return pull(pod, moment);
@@ -158,15 +158,15 @@ fn pull(pod: &Field<'_>, moment: &Moment) -> Step {
         &json!({"reason": reason, "message": message}),
         moment,
     );
-    let told = [
+    let warning = [
         format!("Failed to pull image \"{image}\": {unpulled}"),
         format!("Error: {reason}"),
     ];
-    let told = told.map(|message| Change::warning(BY, Kind::Pod, pod, "Failed", message));
+    let warning = warning.map(|message| Change::warning(BY, Kind::Pod, pod, "Failed", message));
     Step::of(
         Change::status(BY, Kind::Pod, pod, &status)
             .into_iter()
-            .chain(told),
+            .chain(warning),
     )
 }
 

@@ -276,7 +276,7 @@ fn plug_nics(new: &Field<'_>, desired: &mut Value) {
                     && let Some(item) =
                         list(desired, NICS).and_then(|items| items.iter_mut().find(found))
                 {
-                    put(item, ["state"], json!(state));
+                    put(item, ["state"], nic.child("state").value().clone());
                 }
                 let wanted = network
                     .as_ref()

@@ -38,7 +38,7 @@ pub fn step(world: &World, vmi: &Field<'_>, pod: &Field<'_>, moment: &Moment) ->
         return Some(Step::of(draft.change(VIRT)));
     }
     draft.condition("Ready", "False", "", "");
-    let told = Change::warning(BY, Kind::Pod, pod, "NodeNotReady", "Node is not ready");
+    let warning = Change::warning(BY, Kind::Pod, pod, "NodeNotReady", "Node is not ready");
     let shown = pod_status(pod, &[("Ready", "False", "", "")], moment);
     let mut changes: Vec<Change> = draft.change(VIRT).into_iter().chain(shown).collect();
     if changes.is_empty() && moment.waited >= EVICTION {
@@ -51,7 +51,7 @@ pub fn step(world: &World, vmi: &Field<'_>, pod: &Field<'_>, moment: &Moment) ->
         });
         return Some(Step::of(changes));
     }
-    changes.push(told);
+    changes.push(warning);
     let left = EVICTION.saturating_sub(moment.waited);
     Some(Step::of(changes).or_wait(left.max(1)))
 }

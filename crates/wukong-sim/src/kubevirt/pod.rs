@@ -80,8 +80,8 @@ pub fn next(world: &World, namespace: &str, name: &str) -> Step {
     let Some(pod) = world.get(Kind::Pod, namespace, name) else {
         return Step::quiet();
     };
-    let heard = !node::is_lost(world, pod.at("spec.nodeName").text());
-    if is_deleting(&pod) && pod.at("metadata.finalizers").count() == 0 && heard {
+    let node_responds = !node::is_lost(world, pod.at("spec.nodeName").text());
+    if is_deleting(&pod) && pod.at("metadata.finalizers").count() == 0 && node_responds {
         return Step::of([Change::delete(Kind::Pod, &pod)]);
     }
     Step::quiet()

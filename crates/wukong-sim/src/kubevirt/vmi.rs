@@ -127,10 +127,11 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
         Readiness::NeedsConsumer => {
             draft.condition("Provisioning", "True", "", "");
             draft.condition("DataVolumesReady", "False", "NotAllDVsReady", NOT_READY);
-            let told = draft.change(VIRT);
+            let report = draft.change(VIRT);
             match launcher_pod::provisioner(world, vmi) {
                 None => Step::of(
-                    told.into_iter()
+                    report
+                        .into_iter()
                         .chain([launcher_pod::create_provisioner(world, vmi)]),
                 ),
                 Some(pod) => {
@@ -138,7 +139,7 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
                         State::Running => pod::finish_provisioner(world, vmi, &pod),
                         _ => pod::advance(world, vmi, &pod, scenario, moment),
                     };
-                    step.changes.extend(told);
+                    step.changes.extend(report);
                     step
                 }
             }
@@ -161,16 +162,16 @@ fn pending(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Moment)
                 );
             }
             if launcher_pod::launcher(world, vmi).is_none() {
-                let told = draft.change(VIRT);
+                let report = draft.change(VIRT);
                 let event = refusal.map(|refusal| {
                     let message = format!("Error creating pod: {}", refusal.message);
                     Change::warning(VIRT, Kind::Vmi, vmi, "FailedCreate", message)
                 });
-                let told = told.into_iter().chain(event);
+                let report = report.into_iter().chain(event);
                 if unregistered.is_some() || (refusal.is_some() && moment.waited < RETRY) {
-                    return Step::of(told).or_wait(RETRY - moment.waited % RETRY);
+                    return Step::of(report).or_wait(RETRY - moment.waited % RETRY);
                 }
-                return Step::of(told.chain([launcher_pod::create_launcher(world, vmi)]));
+                return Step::of(report.chain([launcher_pod::create_launcher(world, vmi)]));
             }
             draft.phase("Scheduling");
             draft.condition("Ready", "False", "GuestNotRunning", NOT_RUNNING);
@@ -219,9 +220,9 @@ fn scheduling(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Mome
         }
         _ => draft.conditions.remove("Synchronized"),
     }
-    let told = draft.change(VIRT);
+    let report = draft.change(VIRT);
     let mut step = pod::advance(world, vmi, &pod, scenario, moment);
-    step.changes.extend(told);
+    step.changes.extend(report);
     step
 }
 
@@ -242,12 +243,12 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         let words = "failed to configure vmi network: setup failed, err: Critical network error: LinkAdd: operation \
                      not supported";
         draft.phase("Failed");
-        let told = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
+        let report = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
         return Step::of(
             draft
                 .change(HANDLER)
                 .into_iter()
-                .chain([told, guest::crashed(vmi)]),
+                .chain([report, guest::crashed(vmi)]),
         );
     }
     if let Some(disk) = hotplug::locked(world, vmi, scenario.has("write-lock")) {
@@ -257,8 +258,8 @@ fn scheduled(world: &World, vmi: &Field<'_>, scenario: &Scenario, moment: &Momen
         let words = write_lock(&disk, &moment.now);
         guest::booting(world, &mut draft, vmi, scenario);
         draft.condition("Synchronized", "False", UNSYNCED, &words);
-        let told = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
-        return Step::of(draft.change(HANDLER).into_iter().chain([told]));
+        let report = Change::warning(HANDLER, Kind::Vmi, vmi, "SyncFailed", words);
+        return Step::of(draft.change(HANDLER).into_iter().chain([report]));
     }
     if scenario.has("no-user-data") {
         // What virt-launcher answers to virt-handler about a Secret without the keys that it looks for.

@@ -77,7 +77,7 @@ pub fn facts(cluster: &Cluster) -> BTreeSet<String> {
 
 /// The events about the VM's objects.
 pub fn events(cluster: &Cluster) -> BTreeSet<String> {
-    let told = cluster.events().iter().map(|event| {
+    let events = cluster.events().iter().map(|event| {
         let kind = match event.about.kind {
             Kind::Pod if event.about.name.starts_with("importer-") => "Importer",
             Kind::Pod => "Launcher",
@@ -85,7 +85,7 @@ pub fn events(cluster: &Cluster) -> BTreeSet<String> {
         };
         normal(&format!("{kind} {} {}", event.reason, event.message))
     });
-    told.collect()
+    events.collect()
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {

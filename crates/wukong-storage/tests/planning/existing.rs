@@ -1,7 +1,7 @@
 //! Retention, adoption, and existing objects.
 
 use serde_json::Value;
-use wukong_storage::Existing;
+use wukong_storage::{Existing, Made};
 
 use crate::{bytes, object, wukong};
 
@@ -24,6 +24,7 @@ fn planned(disk: &str, cdi: bool, existing: Existing) -> String {
 fn what_is_there_decides() {
     let data_volume = Existing::DataVolume {
         size: bytes("10Gi"),
+        made: Made::default(),
     };
     let claim = |ours| Existing::Claim {
         size: bytes("10Gi"),
@@ -42,7 +43,12 @@ fn what_is_there_decides() {
             "DataVolume 20Gi",
             "DataVolume 20Gi",
         ),
-        (data_volume, BLANK, "DataVolume 10Gi", "DataVolume 10Gi"),
+        (
+            data_volume.clone(),
+            BLANK,
+            "DataVolume 10Gi",
+            "DataVolume 10Gi",
+        ),
         (data_volume, IMPORTED, "DataVolume 10Gi", "DataVolume 10Gi"),
         (
             claim(true),
@@ -53,8 +59,16 @@ fn what_is_there_decides() {
         (claim(false), BLANK, "adopted", "adopted"),
         (claim(false), IMPORTED, "adopted", "adopted"),
     ] {
-        assert_eq!(planned(disk, true, existing), with_cdi, "{existing:?}");
-        assert_eq!(planned(disk, false, existing), without, "{existing:?}");
+        assert_eq!(
+            planned(disk, true, existing.clone()),
+            with_cdi,
+            "{existing:?}"
+        );
+        assert_eq!(
+            planned(disk, false, existing.clone()),
+            without,
+            "{existing:?}"
+        );
     }
 }
 
@@ -73,7 +87,10 @@ fn growing_a_disk_leaves_its_objects_as_they_were_created() {
         let created = object(&wukong(disk), cdi, Existing::Nothing);
         let size = bytes("20Gi");
         let existing = match created["kind"].as_str() {
-            Some("DataVolume") => Existing::DataVolume { size },
+            Some("DataVolume") => Existing::DataVolume {
+                size,
+                made: Made::default(),
+            },
             _ => Existing::Claim { size, ours: true },
         };
         assert_eq!(object(&wukong(larger), cdi, existing), created);

@@ -3,6 +3,7 @@
 
 mod existing;
 mod fields;
+mod generations;
 mod properties;
 mod sources;
 mod upstream;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use wukong_storage::{Context, Existing, Planned, plan};
+use wukong_storage::{Context, Existing, Made, Planned, plan};
 
 use crate::sources::SOURCES;
 use crate::{bytes, json, upstream, wukong};
@@ -44,7 +44,10 @@ fn existing() -> impl Strategy<Value = BTreeMap<String, Existing>> {
     let size = prop::sample::select(&["1Gi", "20Gi", "2T"][..]).prop_map(bytes);
     let one = (size, 0..4).prop_map(|(size, kind)| match kind {
         0 => Existing::Nothing,
-        1 => Existing::DataVolume { size },
+        1 => Existing::DataVolume {
+            size,
+            made: Made::default(),
+        },
         kind => Existing::Claim {
             size,
             ours: kind == 2,
@@ -72,7 +75,7 @@ proptest! {
         for (planned, disk) in planned.iter().zip(&wukong.disks) {
             prop_assert_eq!(planned.disk, disk);
             prop_assert_eq!(&planned.claim, &format!("web.{}", disk.name));
-            let there = existing.get(&disk.name).copied().unwrap_or_default();
+            let there = existing.get(&disk.name).cloned().unwrap_or_default();
             match (&planned.planned, there) {
                 (Planned::DataVolume(_), Existing::Claim { .. }) => prop_assert!(false, "a DataVolume over a claim"),
                 (Planned::Adopted, Existing::Claim { ours, .. }) => prop_assert!(!ours),

@@ -1,6 +1,6 @@
 //! Every source, as a whole object.
 
-use wukong_storage::Existing;
+use wukong_storage::{Existing, Made};
 
 use crate::{object, upstream, wukong};
 
@@ -107,12 +107,15 @@ fn an_existing_claim_is_left_as_it_is() {
     let size = crate::bytes("30Gi");
     for existing in [
         Existing::Nothing,
-        Existing::DataVolume { size },
+        Existing::DataVolume {
+            size,
+            made: Made::default(),
+        },
         Existing::Claim { size, ours: true },
         Existing::Claim { size, ours: false },
     ] {
         for cdi in [true, false] {
-            assert!(object(&wukong, cdi, existing).is_null());
+            assert!(object(&wukong, cdi, existing.clone()).is_null());
         }
     }
     assert_eq!(wukong.claim_name(&wukong.disks[0]), "uploaded");

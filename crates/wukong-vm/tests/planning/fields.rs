@@ -87,6 +87,11 @@ const OURS: &[(&str, &str, &str)] = &[
         "networks: [{name: a, type: bridge, model: e1000e}]",
     ),
     (
+        "networks.linkState",
+        "networks: [{name: a, type: bridge}]",
+        "networks: [{name: a, type: bridge, linkState: Down}]",
+    ),
+    (
         "networks.primary",
         "podNetwork: None, networks: [{name: a, type: bridge}]",
         "podNetwork: None, networks: [{name: a, type: bridge, primary: true}]",

@@ -232,7 +232,7 @@ fn nics_follow_what_can_be_attached() {
 }
 
 #[test]
-fn volumes_name_their_claims_as_told() {
+fn volumes_name_the_given_claims() {
     let wukong = wukong("disks: [{name: root, size: 1Gi}, {name: data, size: 1Gi}]");
     let inputs = Inputs {
         nics: &[],
@@ -284,4 +284,28 @@ fn a_disk_may_be_called_like_the_seed() {
         "web.cloud-init"
     );
     assert_eq!(instance["volumes"][1]["name"], "cloud-init-2");
+}
+
+#[test]
+fn the_vm_notes_the_generations_of_its_disks_beside_the_volumes() {
+    let disks =
+        "disks: [{name: root, size: 1Gi}, {name: data, size: 1Gi}, {name: logs, size: 1Gi}]";
+    let once = wukong(disks);
+    let before = json!(machine(&once));
+    let noted = &before["metadata"]["annotations"]["vm.novasphere.dev/disk-generations"];
+    assert!(noted.is_null(), "a disk that never had another claim");
+    let generations = [("root".to_owned(), 3), ("data".to_owned(), 1)].into();
+    let after = json!(machine(&once.with_generations(&generations)));
+    assert_eq!(
+        after["metadata"]["annotations"]["vm.novasphere.dev/disk-generations"],
+        "data=1,root=3"
+    );
+    let volumes = after["spec"]["template"]["spec"]["volumes"]
+        .as_array()
+        .unwrap();
+    let names: Vec<&str> = volumes
+        .iter()
+        .filter_map(|volume| volume["dataVolume"]["name"].as_str())
+        .collect();
+    assert_eq!(names, ["web.root.r3", "web.data", "web.logs"]);
 }

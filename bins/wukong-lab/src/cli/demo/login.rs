@@ -13,7 +13,7 @@ use crate::{Lab, Progress};
 /// The default user of the lab's image.
 const IMAGE_USER: &str = "debian";
 /// The command that runs inside the guest.
-const LOOK: &str = "echo \"$(id -un) on $(hostname), $(uname -sr), $(nproc) CPUs\"; ip -brief address; lsblk -o NAME,SIZE,SERIAL,MOUNTPOINTS";
+const SHOW: &str = "echo \"$(id -un) on $(hostname), $(uname -sr), $(nproc) CPUs\"; ip -brief address; lsblk -o NAME,SIZE,SERIAL,MOUNTPOINTS";
 
 /// A key pair that lives as long as the lab.
 pub(super) struct Key {
@@ -70,7 +70,7 @@ pub(super) async fn log_in(
         .map_or(IMAGE_USER, |user| &user.name);
     let shown = eventually("the guest lets its user log in", patience, async || {
         guest
-            .ssh(user, &key.path, LOOK)
+            .ssh(user, &key.path, SHOW)
             .await
             .map_err(|error| format!("{error:#}"))
     })

@@ -8,9 +8,9 @@ use super::{Finding, RuleInput};
 use crate::environment::Environment;
 use crate::facts::words::listed;
 use crate::facts::{
-    ConditionFact, DeploymentFact, WebhookConfigurationFact, WebhookFact, all_hold,
+    ConditionFact, DeploymentFact, Presence, Store, Text, WebhookConfigurationFact, WebhookFact,
+    all_hold,
 };
-use crate::store::{Presence, Store};
 
 /// CDI's Deployments without which no disk is filled.
 const CDI: [&str; 2] = ["cdi-deployment", "cdi-apiserver"];
@@ -213,7 +213,7 @@ fn serving<'a>(
 ) -> Option<(String, &'a DeploymentFact)> {
     let (namespace, name) = webhook.service.as_ref()?;
     let service = environment.services.get(namespace, name).present()?;
-    let selects = |labels: &BTreeMap<String, String>| {
+    let selects = |labels: &BTreeMap<Text, Text>| {
         !service.selector.is_empty()
             && service
                 .selector

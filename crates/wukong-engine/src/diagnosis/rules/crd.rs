@@ -2,7 +2,7 @@
 
 use super::{Finding, RuleInput};
 use crate::facts::words::listed;
-use crate::facts::{CRD, CrdFact};
+use crate::facts::{CRD, CrdFact, Text};
 
 /// Checks the stored CRD. Without permission to read it, the dropped fields of a status show an old CRD.
 pub(super) fn up_to_date(input: &RuleInput) -> Finding {
@@ -17,7 +17,7 @@ pub(super) fn up_to_date(input: &RuleInput) -> Finding {
 
 /// Returns the message about a CRD that lacks fields.
 pub(crate) fn outdated(definition: &CrdFact) -> Option<String> {
-    let paths = definition.lacking.iter().map(String::as_str);
+    let paths = definition.lacking.iter().map(Text::as_str);
     (!definition.lacking.is_empty()).then(|| {
         format!(
             "The installed CustomResourceDefinition is of an older release: the API server drops {}",

@@ -1,9 +1,9 @@
 //! Rules about KubeVirt as a whole.
 
 use super::{Finding, RuleInput, control_plane, gap};
-use crate::facts::{DeploymentFact, KubeVirtFact, PodFact};
-use crate::facts::{find_condition, is_true};
-use crate::store::Presence;
+use crate::facts::{
+    DeploymentFact, KubeVirtFact, PodFact, Presence, Text, find_condition, is_true,
+};
 
 /// The binding plugin that planned VMs name for NICs of type `macvlan`.
 const MACVTAP: &str = "macvtap";
@@ -30,7 +30,7 @@ pub(super) fn installed(input: &RuleInput) -> Finding {
         // KubeVirt installs its kinds with its deployment, so the deployment is the cause.
         Some(kubevirt) if !is_available(kubevirt) => Finding::holds(),
         Some(kubevirt) => Finding::found(
-            "The cluster has no kind VirtualMachine, although KubeVirt says that it is deployed",
+            "The cluster has no kind VirtualMachine, although KubeVirt reports that it is deployed",
         )
         .about(subject(kubevirt)),
         None if environment.kubevirts.presence() == Presence::Served => Finding::found(
@@ -69,7 +69,7 @@ pub(super) fn available(input: &RuleInput) -> Finding {
             Some((pod, pod.failure().filter(|_| of_kind)?))
         })
     };
-    let evidence = |(pod, failure): (&PodFact, String)| format!("Pod/{}: {failure}", pod.meta.name);
+    let evidence = |(pod, failure): (&PodFact, Text)| format!("Pod/{}: {failure}", pod.meta.name);
     if let Some((pod, failure)) = failing(false).next() {
         let component = &pod.component;
         return Finding::found(format!(

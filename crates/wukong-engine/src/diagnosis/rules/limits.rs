@@ -25,9 +25,7 @@ fn amount(resource: &str, amount: u64) -> String {
     if resource.ends_with("cpu") {
         format!("{amount}m")
     } else if resource.ends_with("memory") || resource.ends_with("storage") {
-        // In round numbers for people: quotas leave odd byte counts.
-        let mebibytes = amount >> 20;
-        Bytes(mebibytes << 20).to_string()
+        Bytes(amount).rounded().to_string()
     } else {
         amount.to_string()
     }

@@ -15,9 +15,8 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 
 use crate::environment::nodes::Nodes;
 use crate::environment::{Environment, Platform};
-use crate::facts::PodFact;
 use crate::facts::words::{NAMES_MAX, listed};
-use crate::store::{Presence, Store};
+use crate::facts::{PodFact, Presence, Store};
 
 pub(crate) use crd::outdated;
 pub use table::RULES;

@@ -9,9 +9,8 @@ use super::{Finding, RuleInput, gap, grouped, lines};
 use crate::environment::addresses::asks_for_any;
 use crate::environment::bridges::Bridge;
 use crate::environment::demand::Stage;
-use crate::facts::NodeFact;
 use crate::facts::words::listed;
-use crate::store::Presence;
+use crate::facts::{NodeFact, NodeNetworkFact, Presence, Text};
 
 /// Whether secondary networks matter: to a cluster always, to a Wukong when it has some.
 fn concerns(input: &RuleInput) -> bool {
@@ -141,7 +140,7 @@ pub(super) fn one_policy(input: &RuleInput) -> Finding {
         let policy = bridge.rival(environment)?;
         let name = &policy.meta.name;
         let theirs = policy.bridges.iter().map(|theirs| {
-            let ports = listed(theirs.ports.iter().map(String::as_str));
+            let ports = listed(theirs.ports.iter().map(Text::as_str));
             format!("{} over {ports}", theirs.name)
         });
         let theirs: Vec<String> = theirs.collect();
@@ -209,6 +208,11 @@ pub(super) fn bridges(input: &RuleInput) -> Finding {
     }
     if let Some(gap) = gap(states.presence(), "NodeNetworkState") {
         return gap;
+    }
+    let everywhere =
+        |bridge: &&str| states.count(&NodeNetworkFact::with_bridge(bridge)) == states.len();
+    if bridges.keys().all(everywhere) {
+        return Finding::holds();
     }
     let candidates: Vec<&NodeFact> = input
         .nodes

@@ -2,8 +2,8 @@
 
 use super::{Finding, RuleInput, a_vm, gap, grouped, lines};
 use crate::environment::demand::{KVM, Stage, TUN, VHOST_NET, cpu_models, launcher_memory};
+use crate::facts::Presence;
 use crate::facts::words::listed;
-use crate::store::Presence;
 
 /// Reports a stage that stops nodes. `message` gets these nodes with their causes.
 fn stage(
@@ -46,7 +46,7 @@ pub(super) fn placement(input: &RuleInput) -> Finding {
             grouped(causes)
         )
     })
-    .hint(condition_of_nodes(input))
+    .with(|found| found.hint = condition_of_nodes(input))
 }
 
 /// The hint for nodes that are excluded by their own state, not by a rule that a user set.
@@ -73,7 +73,7 @@ fn condition_of_nodes(input: &RuleInput) -> Option<String> {
         let nodes = with(&[word]);
         (!nodes.is_empty()).then(|| {
             format!(
-                "{what} {}; the kubelet then removes the taint by itself",
+                "{what} {}; the kubelet then removes the taint",
                 listed(nodes.iter().copied())
             )
         })
@@ -242,7 +242,7 @@ pub(super) fn cpu_model(input: &RuleInput) -> Finding {
             grouped(causes)
         )
     })
-    .hint(offered_models(input))
+    .with(|found| found.hint = offered_models(input))
 }
 
 /// What to do, with the CPU models that the nodes offer.

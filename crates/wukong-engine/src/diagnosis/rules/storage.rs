@@ -5,8 +5,7 @@ use wukong_api::validated::{Disk, Source};
 use super::{Finding, RuleInput, gap};
 use crate::environment::provisioners::IN_CLUSTER_PROVISIONERS;
 use crate::facts::words::listed;
-use crate::facts::{StorageClassFact, find_condition, is_true};
-use crate::store::{Presence, Seen};
+use crate::facts::{Presence, Seen, StorageClassFact, Text, find_condition, is_true};
 
 /// Names from before CSI, and the drivers that serve them now (KEP-625).
 const MIGRATED: [(&str, &str); 7] = [
@@ -46,7 +45,7 @@ pub(super) fn cdi_installed(input: &RuleInput) -> Finding {
             .mild(true);
     }
     Finding::found(format!(
-        "CDI is not installed, and the disks {} are to be filled by it",
+        "CDI is not installed, and the disks {} need it",
         listed(names)
     ))
 }
@@ -213,16 +212,13 @@ fn unserved(input: &RuleInput, class: &StorageClassFact) -> Option<Finding> {
         return Some(gap);
     }
     let declared = matches!(environment.csi_drivers.get("", driver), Seen::Present(_));
-    let nodes = environment.csi_nodes.in_namespace("");
-    let registered = nodes
-        .filter(|node| node.drivers.iter().any(|known| known == driver))
-        .count();
+    let registered = environment.csi_nodes.has(driver);
     let message = match (declared, registered) {
-        (_, 1..) => return None,
-        (true, _) => format!(
+        (_, true) => return None,
+        (true, false) => format!(
             "StorageClass {name}: its driver {driver} is registered on no node, so no pod can use volumes of this class"
         ),
-        (false, _) => format!(
+        (false, false) => format!(
             "StorageClass {name}: its driver {driver} is not installed (no CSIDriver, no CSINode), so claims of this class stay Pending"
         ),
     };
@@ -283,7 +279,7 @@ pub(super) fn shared_disks(input: &RuleInput) -> Finding {
         let profile = profiles.get("", &class.meta.name).present()?;
         profile.property_sets.first()
     };
-    let shared = |modes: &[String]| modes.iter().any(|mode| mode == "ReadWriteMany");
+    let shared = |modes: &[Text]| modes.iter().any(|mode| mode == "ReadWriteMany");
     let classes = classes(input);
     let class_of = |disk: &Disk| {
         classes
@@ -293,7 +289,7 @@ pub(super) fn shared_disks(input: &RuleInput) -> Finding {
     };
     let mut judged = false;
     for disk in disks(input) {
-        let modes: Vec<String> = if disk.access_modes.is_empty() {
+        let modes: Vec<Text> = if disk.access_modes.is_empty() {
             match class_of(disk).and_then(preferred) {
                 Some(set) => set.access_modes.clone(),
                 None => continue,
@@ -301,7 +297,7 @@ pub(super) fn shared_disks(input: &RuleInput) -> Finding {
         } else {
             disk.access_modes
                 .iter()
-                .map(|mode| format!("{mode:?}"))
+                .map(|mode| format!("{mode:?}").into())
                 .collect()
         };
         judged = true;
@@ -309,7 +305,7 @@ pub(super) fn shared_disks(input: &RuleInput) -> Finding {
             return Finding::found(format!(
                 "disk {} can be used by one node at a time ({}), so the VM cannot move while it runs",
                 disk.name,
-                listed(modes.iter().map(String::as_str))
+                listed(modes.iter().map(Text::as_str))
             ));
         }
     }

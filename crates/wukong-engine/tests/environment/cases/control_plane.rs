@@ -48,7 +48,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "namespace",
         cluster: || Cluster::healthy().with(terminating()),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NamespaceTerminating,
         words: &["Namespace default", "pods. has 1 resource instances"],
@@ -56,7 +56,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "kubevirt-available",
         cluster: || Cluster::healthy().with(deployment("kubevirt", "virt-controller", 0)),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::KubeVirtNotAvailable,
         words: &[
@@ -66,7 +66,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "cdi-runs",
         cluster: || Cluster::healthy().with(deployment("cdi", "cdi-deployment", 0)),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::CDINotAvailable,
         words: &["cdi-deployment", "no minimum availability"],
@@ -74,7 +74,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "webhooks",
         cluster: || with_dead_webhook(Cluster::healthy()),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::ApplyFailed,
         words: &["virtualmachines", "vms.guard.example", "guard/guard-api"],

@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[Case {
             "properties/status/properties/timings",
         ])
     },
-    wish: plain,
+    spec: plain,
     status: Warn,
     reason: Reason::CRDOutdated,
     words: &["drops spec.firmware, spec.networks[].mtu, status.timings"],

@@ -16,7 +16,7 @@ pub const CASES: &[Case] = &[
                 .presence("VirtualMachine", Presence::Missing)
                 .presence("KubeVirt", Presence::Missing)
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::KubeVirtNotInstalled,
         words: &["KubeVirt is not installed"],
@@ -28,7 +28,7 @@ pub const CASES: &[Case] = &[
                 .presence("VirtualMachine", Presence::Missing)
                 .without("KubeVirt", "kubevirt")
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::KubeVirtNotInstalled,
         words: &["operator is installed", "no KubeVirt resource"],
@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
                     "Deploying version v1.9.0",
                 )
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::KubeVirtNotAvailable,
         words: &["phase Deploying", "Deploying version v1.9.0"],
@@ -56,7 +56,7 @@ pub const CASES: &[Case] = &[
                 .unavailable("Deploying", "DeploymentInProgress", "Deploying")
                 .crashing("virt-operator", "tls: bad certificate")
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::KubeVirtNotAvailable,
         words: &["virt-operator", "tls: bad certificate"],
@@ -68,7 +68,7 @@ pub const CASES: &[Case] = &[
                 kubevirt["status"]["observedKubeVirtVersion"] = json!("v1.4.0");
             })
         },
-        wish: || json!({"networks": [{"name": "fast", "type": "macvlan"}]}),
+        spec: || json!({"networks": [{"name": "fast", "type": "macvlan"}]}),
         status: Fail,
         reason: Reason::FeatureGateDisabled,
         words: &["NetworkBindingPlugins"],
@@ -83,7 +83,7 @@ pub const CASES: &[Case] = &[
                     .remove("network");
             })
         },
-        wish: || json!({"networks": [{"name": "fast", "type": "macvlan"}]}),
+        spec: || json!({"networks": [{"name": "fast", "type": "macvlan"}]}),
         status: Fail,
         reason: Reason::BindingNotRegistered,
         words: &["macvtap"],
@@ -91,7 +91,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "emulation",
         cluster: || Cluster::healthy().emulating(),
-        wish: plain,
+        spec: plain,
         status: Warn,
         reason: Reason::EmulationOnly,
         words: &["in software"],

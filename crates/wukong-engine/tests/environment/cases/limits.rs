@@ -15,7 +15,7 @@ pub const CASES: &[Case] = &[
                 quota["status"]["used"]["requests.storage"] = json!("490Gi");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::QuotaExceeded,
         words: &["20Gi of requests.storage", "team", "leaves 10Gi"],
@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
                 quota["status"]["used"]["requests.storage"] = json!("470Gi");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Warn,
         reason: Reason::QuotaExceeded,
         words: &["While they are filled", "40Gi", "leaves 30Gi"],
@@ -40,7 +40,7 @@ pub const CASES: &[Case] = &[
                 quota["spec"]["hard"]["requests.memory"] = json!("10831Mi");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::QuotaExceeded,
         words: &["2344Mi of requests.memory", "leaves 2343Mi"],
@@ -52,7 +52,7 @@ pub const CASES: &[Case] = &[
                 range["spec"]["limits"][0]["max"]["memory"] = json!("2Gi");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::QuotaExceeded,
         words: &["2344Mi", "LimitRange bounds", "allows 2Gi"],

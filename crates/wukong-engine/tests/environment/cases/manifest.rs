@@ -10,7 +10,7 @@ use crate::cluster::Cluster;
 pub const CASES: &[Case] = &[Case {
     rule: "password",
     cluster: Cluster::healthy,
-    wish: || json!({"cloudInitUser": {"name": "ada", "password": "hunter2"}}),
+    spec: || json!({"cloudInitUser": {"name": "ada", "password": "hunter2"}}),
     status: Warn,
     reason: Reason::PlainTextPassword,
     words: &["ada"],

@@ -19,7 +19,7 @@ use crate::cluster::Cluster;
 pub struct Case {
     pub rule: &'static str,
     pub cluster: fn() -> Cluster,
-    pub wish: fn() -> Value,
+    pub spec: fn() -> Value,
     pub status: CheckStatus,
     pub reason: Reason,
     pub words: &'static [&'static str],

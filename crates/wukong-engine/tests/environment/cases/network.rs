@@ -15,11 +15,11 @@ fn over(uplink: &str) -> Value {
 
 /// Another one, on one node only.
 fn on_one_node() -> Value {
-    let mut wish = over("eth1");
-    wish["networks"][0]["name"] = json!("far");
-    wish["networks"][0]["nodeNetwork"]["nodeSelector"] =
+    let mut spec = over("eth1");
+    spec["networks"][0]["name"] = json!("far");
+    spec["networks"][0]["nodeNetwork"]["nodeSelector"] =
         json!({"kubernetes.io/hostname": "worker-1"});
-    wish
+    spec
 }
 
 /// The networks of a Wukong with a NIC on `br-lan`.
@@ -55,8 +55,8 @@ fn carries_its_node(state: &mut Value) {
 }
 
 /// The NNCP for a spec, as this operator stored it, with this status.
-fn stored_policy(wish: Value, status: Value) -> Value {
-    let wukong = Cluster::healthy().making_bridges().wukong(wish);
+fn stored_policy(spec: Value, status: Value) -> Value {
+    let wukong = Cluster::healthy().making_bridges().wukong(spec);
     let policies = wukong_network::node_policies(&wukong);
     let mut policy = serde_json::to_value(&policies[0]).unwrap();
     policy["metadata"]["uid"] = json!("policy");
@@ -95,7 +95,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "multus-installed",
         cluster: || Cluster::healthy().presence("NetworkAttachmentDefinition", Presence::Missing),
-        wish: || with_bridge("br-lan"),
+        spec: || with_bridge("br-lan"),
         status: Warn,
         reason: Reason::MultusNotInstalled,
         words: &["without lan"],
@@ -103,7 +103,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "multus-installed",
         cluster: || Cluster::healthy().presence("NetworkAttachmentDefinition", Presence::Missing),
-        wish: || json!({"networks": [{"name": "lan", "type": "bridge", "onMissingMultus": "Block"}]}),
+        spec: || json!({"networks": [{"name": "lan", "type": "bridge", "onMissingMultus": "Block"}]}),
         status: Fail,
         reason: Reason::MultusNotInstalled,
         words: &["must not start without its networks lan"],
@@ -115,7 +115,7 @@ pub const CASES: &[Case] = &[
                 set["status"]["numberReady"] = json!(0);
             })
         },
-        wish: || with_bridge("br-lan"),
+        spec: || with_bridge("br-lan"),
         status: Fail,
         reason: Reason::MultusUnhealthy,
         words: &["0 of 3 nodes"],
@@ -123,7 +123,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "multus-healthy",
         cluster: || Cluster::healthy().without("DaemonSet", "kube-multus"),
-        wish: || with_bridge("br-lan"),
+        spec: || with_bridge("br-lan"),
         status: Fail,
         reason: Reason::MultusUnhealthy,
         words: &["no Multus DaemonSet"],
@@ -135,7 +135,7 @@ pub const CASES: &[Case] = &[
                 .making_bridges()
                 .presence("NodeNetworkState", Presence::Missing)
         },
-        wish: || over("eth1"),
+        spec: || over("eth1"),
         status: Fail,
         reason: Reason::NMStateNotInstalled,
         words: &["NMState is not installed", "lan"],
@@ -143,7 +143,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "node-network",
         cluster: Cluster::healthy,
-        wish: || over("eth1"),
+        spec: || over("eth1"),
         status: Warn,
         reason: Reason::NotManaged,
         words: &[
@@ -158,7 +158,7 @@ pub const CASES: &[Case] = &[
                 .making_bridges()
                 .with(somebody_s_policy())
         },
-        wish: || over("eth1"),
+        spec: || over("eth1"),
         status: Fail,
         reason: Reason::ApplyConflict,
         words: &[
@@ -176,7 +176,7 @@ pub const CASES: &[Case] = &[
                 carries_its_node,
             )
         },
-        wish: || over("eth0"),
+        spec: || over("eth0"),
         status: Fail,
         reason: Reason::WouldIsolateNode,
         words: &[
@@ -191,7 +191,7 @@ pub const CASES: &[Case] = &[
                 state["status"]["currentState"]["interfaces"] = json!([]);
             })
         },
-        wish: || over("eth1"),
+        spec: || over("eth1"),
         status: Fail,
         reason: Reason::Degraded,
         words: &[
@@ -202,7 +202,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "node-enactment",
         cluster: || failing_on(&["worker-1"]),
-        wish: || over("eth1"),
+        spec: || over("eth1"),
         status: Warn,
         reason: Reason::Degraded,
         words: &["worker-1: no such device eth1"],
@@ -215,7 +215,7 @@ pub const CASES: &[Case] = &[
                 .making_bridges()
                 .with(stored_policy(on_one_node(), available))
         },
-        wish: on_one_node,
+        spec: on_one_node,
         status: Warn,
         reason: Reason::BridgeMissingOnNodes,
         words: &["worker-2: no bridge br-far"],
@@ -223,7 +223,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "bridges",
         cluster: Cluster::healthy,
-        wish: || with_bridge("br-lam"),
+        spec: || with_bridge("br-lam"),
         status: Fail,
         reason: Reason::BridgeMissingOnNodes,
         words: &["network lan", "worker-1, worker-2: no bridge br-lam"],
@@ -235,7 +235,7 @@ pub const CASES: &[Case] = &[
                 state["status"]["currentState"]["interfaces"] = json!([]);
             })
         },
-        wish: || with_bridge("br-lan"),
+        spec: || with_bridge("br-lan"),
         status: Warn,
         reason: Reason::BridgeMissingOnNodes,
         words: &["worker-2: no bridge br-lan"],
@@ -243,7 +243,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "mac-addresses",
         cluster: || Cluster::healthy().with_db(on_lan(json!({"macAddress": "02:00:00:00:00:01"}))),
-        wish: || json!({"networks": on_lan(json!({"macAddress": "02-00-00-00-00-01"}))}),
+        spec: || json!({"networks": on_lan(json!({"macAddress": "02-00-00-00-00-01"}))}),
         status: Fail,
         reason: Reason::MACConflict,
         words: &[
@@ -257,7 +257,7 @@ pub const CASES: &[Case] = &[
         cluster: || {
             Cluster::healthy().with_db(on_lan(json!({"ipConfig": {"address": "10.0.0.5/24"}})))
         },
-        wish: || json!({"networks": on_lan(json!({"ipConfig": {"address": "10.0.0.5/16"}}))}),
+        spec: || json!({"networks": on_lan(json!({"ipConfig": {"address": "10.0.0.5/16"}}))}),
         status: Fail,
         reason: Reason::IPConflict,
         words: &["address 10.0.0.5 on bridge br-lan", "Wukong db"],

@@ -20,7 +20,7 @@ pub const CASES: &[Case] = &[
                     "message": "Kubelet stopped posting node status."});
                 })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &[
@@ -32,7 +32,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "placement",
         cluster: Cluster::healthy,
-        wish: || json!({"highAvailability": {"nodeSelector": {"disk": "nvme"}}}),
+        spec: || json!({"highAvailability": {"nodeSelector": {"disk": "nvme"}}}),
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &["cp-1, worker-1, worker-2: no label disk=nvme"],
@@ -44,7 +44,7 @@ pub const CASES: &[Case] = &[
                 kubevirt["status"]["defaultArchitecture"] = json!("arm64");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &["architecture amd64, not arm64"],
@@ -52,7 +52,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "placement",
         cluster: || Cluster::healthy().without("Node", ""),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &["no nodes"],
@@ -60,7 +60,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "virt-handler",
         cluster: || Cluster::healthy().crashing_handler("panic: failed to open /dev/kvm"),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::VirtHandlerNotReady,
         words: &[
@@ -74,7 +74,7 @@ pub const CASES: &[Case] = &[
         // The label outlives a crash by minutes.
         rule: "virt-handler",
         cluster: || Cluster::healthy().crashing("virt-handler", "too many open files"),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::VirtHandlerNotReady,
         words: &["too many open files"],
@@ -91,7 +91,7 @@ pub const CASES: &[Case] = &[
                         .remove("kubevirt.io/schedulable");
                 })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::VirtHandlerNotReady,
         words: &["worker-1, worker-2: no virt-handler"],
@@ -104,7 +104,7 @@ pub const CASES: &[Case] = &[
                     json!("2026-08-01T09:00:00Z");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::VirtHandlerNotReady,
         words: &["without a sign of life since 2026-08-01T09:00:00Z"],
@@ -112,7 +112,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "kvm-device",
         cluster: || Cluster::healthy().device("kvm", Some("0"), Some("0")),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoVirtualizationDevices,
         words: &["/dev/kvm", "emulation is off", "worker-1, worker-2"],
@@ -120,7 +120,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "kvm-device",
         cluster: || Cluster::healthy().device("kvm", None, None),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoVirtualizationDevices,
         words: &["/dev/kvm", "worker-1, worker-2"],
@@ -133,7 +133,7 @@ pub const CASES: &[Case] = &[
                 .device("kvm", None, None)
                 .emulating()
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoVirtualizationDevices,
         words: &[
@@ -145,7 +145,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "vhost-net-device",
         cluster: || Cluster::healthy().device("vhost-net", Some("0"), Some("0")),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoVirtualizationDevices,
         words: &["vhost_net is not loaded on worker-1, worker-2"],
@@ -160,7 +160,7 @@ pub const CASES: &[Case] = &[
                     cluster.device(device, Some("1k"), Some("0"))
                 })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::DevicePluginUnhealthy,
         words: &["devices.kubevirt.io/kvm", "cannot be allocated"],
@@ -169,7 +169,7 @@ pub const CASES: &[Case] = &[
         // A missing file, as a real node shows it: the kubelet counts the device, and gives none out.
         rule: "kvm-device",
         cluster: || Cluster::healthy().device("kvm", Some("1k"), Some("0")),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoVirtualizationDevices,
         words: &["/dev/kvm"],
@@ -184,7 +184,7 @@ pub const CASES: &[Case] = &[
                     .remove("machine-type.node.kubevirt.io/q35");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::VirtHandlerNotReady,
         words: &["machine-type.node.kubevirt.io/q35=true"],
@@ -196,7 +196,7 @@ pub const CASES: &[Case] = &[
                 kubevirt["spec"]["configuration"]["cpuModel"] = json!("Cascadelake-Server");
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &["cpu-model.node.kubevirt.io/Cascadelake-Server=true"],
@@ -204,7 +204,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "cpu-model",
         cluster: Cluster::healthy,
-        wish: || json!({"cpuModel": "EPYC-Milan"}),
+        spec: || json!({"cpuModel": "EPYC-Milan"}),
         status: Fail,
         reason: Reason::PlacementTooNarrow,
         words: &["offers the CPU model EPYC-Milan"],
@@ -212,7 +212,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "node-memory",
         cluster: Cluster::healthy,
-        wish: || json!({"memory": "40Gi"}),
+        spec: || json!({"memory": "40Gi"}),
         status: Fail,
         reason: Reason::InsufficientMemory,
         words: &["worker-1, worker-2"],
@@ -220,7 +220,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "node-cpu",
         cluster: Cluster::healthy,
-        wish: || json!({"cpu": 80}),
+        spec: || json!({"cpu": 80}),
         status: Fail,
         reason: Reason::InsufficientCPU,
         words: &["requests 8000m", "7800m of CPU"],
@@ -228,7 +228,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "nic-resource",
         cluster: Cluster::healthy,
-        wish: || json!({"networks": [{"name": "fast", "type": "sriov", "resourceName": "intel.com/nics"}]}),
+        spec: || json!({"networks": [{"name": "fast", "type": "sriov", "resourceName": "intel.com/nics"}]}),
         status: Fail,
         reason: Reason::InsufficientDevices,
         words: &["network fast", "intel.com/nics"],
@@ -236,7 +236,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "second-node",
         cluster: || Cluster::healthy().without("Node", "worker-2"),
-        wish: plain,
+        spec: plain,
         status: Warn,
         reason: Reason::SingleNode,
         words: &["worker-1"],

@@ -16,7 +16,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "cdi-installed",
         cluster: || Cluster::healthy().presence("DataVolume", Presence::Missing),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::CDINotInstalled,
         words: &["disks root"],
@@ -29,7 +29,7 @@ pub const CASES: &[Case] = &[
                     {"type": "Available", "status": "False", "reason": "DeployStarted", "message": "Started Deployment"}]});
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::CDINotAvailable,
         words: &["Deploying", "Started Deployment"],
@@ -41,7 +41,7 @@ pub const CASES: &[Case] = &[
                 class["metadata"]["annotations"] = json!({});
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::NoDefaultStorageClass,
         words: &["disks root name none"],
@@ -49,7 +49,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "storage-class",
         cluster: Cluster::healthy,
-        wish: || json!({"disks": [{"name": "root", "size": "20Gi", "storageClassName": "fast"}]}),
+        spec: || json!({"disks": [{"name": "root", "size": "20Gi", "storageClassName": "fast"}]}),
         status: Fail,
         reason: Reason::StorageClassNotFound,
         words: &["no StorageClass fast", "ceph-block, local-path"],
@@ -61,7 +61,7 @@ pub const CASES: &[Case] = &[
                 .without("CSIDriver", "rook")
                 .without("CSINode", "worker")
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::ProvisionerNotReady,
         words: &["ceph-block", "rook-ceph.rbd.csi.ceph.com is not installed"],
@@ -69,7 +69,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "provisioner",
         cluster: || Cluster::healthy().without("CSINode", "worker"),
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::ProvisionerNotReady,
         words: &["registered on no node"],
@@ -77,7 +77,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "provisioner",
         cluster: || Cluster::healthy().without("Pod", "local-path"),
-        wish: on_local_path,
+        spec: on_local_path,
         status: Fail,
         reason: Reason::ProvisionerNotReady,
         words: &["rancher.io/local-path has no pod"],
@@ -85,7 +85,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "provisioner",
         cluster: || Cluster::healthy().crashing("local-path", "forbidden: configmaps"),
-        wish: on_local_path,
+        spec: on_local_path,
         status: Fail,
         reason: Reason::ProvisionerNotReady,
         words: &["forbidden: configmaps"],
@@ -97,7 +97,7 @@ pub const CASES: &[Case] = &[
                 profile["status"]["claimPropertySets"] = json!([]);
             })
         },
-        wish: plain,
+        spec: plain,
         status: Fail,
         reason: Reason::StorageProfileIncomplete,
         words: &["disk root", "ceph-block"],
@@ -105,7 +105,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "shared-disks",
         cluster: Cluster::healthy,
-        wish: on_local_path,
+        spec: on_local_path,
         status: Warn,
         reason: Reason::DisksNotShared,
         words: &["disk root", "ReadWriteOnce"],

@@ -186,10 +186,10 @@ fn the_nodes_decide() {
     let cordon = json!({"spec": {"unschedulable": true}});
     lab.0.edit(&Ref::new(Kind::Node, "", "node-1"), cordon);
     lab.settle();
-    let told = condition(&lab.vm(), "PodScheduled");
+    let reported = condition(&lab.vm(), "PodScheduled");
     assert!(
-        told.contains("1 Insufficient devices.kubevirt.io/kvm, 1 node(s) were unschedulable"),
-        "{told}"
+        reported.contains("1 Insufficient devices.kubevirt.io/kvm, 1 node(s) were unschedulable"),
+        "{reported}"
     );
 
     let devices = json!({"status": {"allocatable": {"devices.kubevirt.io/kvm": "1k"}}});

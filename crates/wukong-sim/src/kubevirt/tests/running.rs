@@ -177,7 +177,7 @@ fn what_a_change_of_a_running_vm_does() {
 }
 
 #[test]
-fn what_is_plugged_waits_for_a_migration_unless_kubevirt_is_told_to_migrate() {
+fn what_is_plugged_waits_for_a_migration_unless_kubevirt_migrates() {
     let mut lab = Lab::running();
     lab.edit_template(json!({"domain": {"cpu": {"sockets": 4}, "memory": {"guest": "4Gi"}}}));
     for _ in 0..100 {
@@ -391,7 +391,7 @@ fn addresses_come_from_network_data_and_dhcp() {
         .edit(&at(Kind::Vm), json!({"spec": {"runStrategy": "Always"}}));
     lab.settle();
     assert_eq!(lab.printable(), "Starting");
-    assert!(lab.0.was_told("secret \"ci\" not found"));
+    assert!(lab.0.was_reported("secret \"ci\" not found"));
 }
 
 #[test]

@@ -36,7 +36,7 @@ pub(super) const KUBEVIRT_AVAILABLE: Rule = Rule {
     after: &["kubevirt-installed"],
     of_manifest: false,
     holds: "KubeVirt is available",
-    hint: "while KubeVirt is being deployed, wait; otherwise see its pods and conditions: kubectl describe kubevirt {kubevirt}",
+    hint: "if KubeVirt is being deployed, wait; otherwise check its pods and conditions: kubectl describe kubevirt {kubevirt}",
     platforms: &[],
     judge: kubevirt::available,
 };
@@ -75,7 +75,7 @@ pub(super) const EMULATION: Rule = Rule {
     after: &["kubevirt-installed"],
     of_manifest: false,
     holds: "Guests run on hardware virtualization",
-    hint: "good for trying things out; for real work use nodes with hardware virtualization, and switch useEmulation off: kubectl edit kubevirt {kubevirt}",
+    hint: "use emulation for trials only; for production, use nodes with hardware virtualization and unset useEmulation: kubectl edit kubevirt {kubevirt}",
     platforms: &[],
     judge: kubevirt::emulation,
 };

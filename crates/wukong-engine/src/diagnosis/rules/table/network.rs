@@ -17,15 +17,15 @@ pub(super) const MULTUS_INSTALLED: Rule = Rule {
     after: &[],
     of_manifest: false,
     holds: "Multus is installed",
-    hint: "install Multus (the thick plugin of a release); NICs that were left out are planned when it is there",
+    hint: "install Multus (the thick plugin of a release); the operator then adds the missing NICs",
     platforms: &[
         (
             K3s,
-            "install Multus with the paths of k3s (chart rke2-multus with config.cni_conf: confDir /var/lib/rancher/k3s/agent/etc/cni/net.d, binDir /var/lib/rancher/k3s/data/cni, kubeconfig in confDir/multus.d): with the usual paths no pod starts any more",
+            "install Multus with the paths of k3s (chart rke2-multus with config.cni_conf: confDir /var/lib/rancher/k3s/agent/etc/cni/net.d, binDir /var/lib/rancher/k3s/data/cni, kubeconfig in confDir/multus.d): with the usual paths, no new pod starts",
         ),
         (
             OpenShift,
-            "Multus is part of OpenShift: see kubectl get network.operator cluster",
+            "Multus is part of OpenShift: check kubectl get network.operator cluster",
         ),
     ],
     judge: network::multus_installed,
@@ -39,7 +39,7 @@ pub(super) const MULTUS_HEALTHY: Rule = Rule {
     after: &["multus-installed"],
     of_manifest: false,
     holds: "Multus runs",
-    hint: "see why its pods do not run: kubectl describe daemonset and kubectl logs of Multus; it often needs more memory than its manifest allows",
+    hint: "check why the Multus pods do not run, with kubectl describe daemonset and kubectl logs; Multus often needs more memory than its manifest allows",
     platforms: &[(K3s, MULTUS_ON_K3S)],
     judge: network::multus_healthy,
 };
@@ -52,7 +52,7 @@ pub(super) const NMSTATE_INSTALLED: Rule = Rule {
     after: &[],
     of_manifest: false,
     holds: "NMState is installed",
-    hint: "install kubernetes-nmstate (operator and NMState resource); or make the bridge yourself and drop nodeNetwork",
+    hint: "install kubernetes-nmstate (operator and NMState resource); or create the bridge yourself and remove nodeNetwork",
     platforms: &[
         (
             OpenShift,
@@ -60,15 +60,15 @@ pub(super) const NMSTATE_INSTALLED: Rule = Rule {
         ),
         (
             DockerDesktop,
-            "NMState needs NetworkManager on the nodes, which Docker Desktop has not: drop nodeNetwork",
+            "NMState needs NetworkManager on the nodes, which Docker Desktop does not have: remove nodeNetwork",
         ),
         (
             Kind,
-            "NMState needs NetworkManager on the nodes, which kind nodes have not: drop nodeNetwork",
+            "NMState needs NetworkManager on the nodes, which kind nodes do not have: remove nodeNetwork",
         ),
         (
             Gke,
-            "NMState needs NetworkManager on the nodes, which GKE's images have not: drop nodeNetwork",
+            "NMState needs NetworkManager on the nodes, which GKE's images do not have: remove nodeNetwork",
         ),
     ],
     judge: network::nmstate_installed,
@@ -82,7 +82,7 @@ pub(super) const NODE_POLICY: Rule = Rule {
     after: &["nmstate-installed"],
     of_manifest: false,
     holds: "No other policy configures these bridges differently",
-    hint: "ask for the bridge as that policy makes it, or for another bridgeName; or, when it is not needed any more, kubectl delete nncp NAME, which changes nothing on the nodes",
+    hint: "set the same bridge settings as that NNCP, or another bridgeName; if the NNCP is no longer needed, delete it, which changes nothing on the nodes: kubectl delete nncp NAME",
     platforms: &[],
     judge: network::one_policy,
 };
@@ -95,7 +95,7 @@ pub(super) const NODE_ISOLATION: Rule = Rule {
     after: &["nmstate-installed"],
     of_manifest: false,
     holds: "No node loses its own address to a bridge",
-    hint: "name a NIC of the nodes as uplink that carries nothing of their own, or leave these nodes out with nodeNetwork.nodeSelector; or make the bridge yourself, with the addresses moved to it, and drop nodeNetwork",
+    hint: "set an uplink that has no address or route of the node, or exclude these nodes with nodeNetwork.nodeSelector; or create the bridge yourself, move the addresses to it, and remove nodeNetwork",
     platforms: &[],
     judge: network::isolation,
 };
@@ -108,7 +108,7 @@ pub(super) const NODE_ENACTMENT: Rule = Rule {
     after: &["nmstate-installed"],
     of_manifest: false,
     holds: "NMState has failed on no node",
-    hint: "see what NMState says: kubectl get nnce; it has put the node's network back as it was, and tries again when the policy or the node changes",
+    hint: "check NMState's error: kubectl get nnce; NMState has restored the node's network, and retries when the NNCP or the node changes",
     platforms: &[],
     judge: network::degraded,
 };
@@ -121,7 +121,7 @@ pub(super) const BRIDGES: Rule = Rule {
     after: &["placement"],
     of_manifest: false,
     holds: "The bridges are on the nodes",
-    hint: "make the bridge on these nodes with the right uplink; or let NMState make it: nodeNetwork: {uplink: ...}; or keep the VM away from them with spec.highAvailability.nodeSelector",
+    hint: "create the bridge on these nodes with the right uplink; or let NMState create it: nodeNetwork: {uplink: ...}; or exclude these nodes with spec.highAvailability.nodeSelector",
     platforms: &[],
     judge: network::bridges,
 };
@@ -134,7 +134,7 @@ pub(super) const NODE_NETWORK: Rule = Rule {
     after: &[],
     of_manifest: true,
     holds: "The operator makes the bridges of nodeNetwork",
-    hint: "have the operator run with --manage-node-networks, see docs/install.md; or make the bridge with its uplink on the nodes yourself, for instance by a NodeNetworkConfigurationPolicy",
+    hint: "start the operator with --manage-node-networks (docs/install.md); or create the bridge with its uplink on the nodes yourself, for example with an NNCP",
     platforms: &[],
     judge: network::not_managed,
 };
@@ -146,8 +146,8 @@ pub(super) const MAC_ADDRESSES: Rule = Rule {
     severity: Severity::Fail,
     after: &[],
     of_manifest: false,
-    holds: "No other Wukong asks for these MACs on these networks",
-    hint: "set another macAddress for one of the two, or remove the field: derived MACs are unique",
+    holds: "No other Wukong has these MACs on these networks",
+    hint: "set another macAddress in one of them, or remove the field: derived MACs are unique",
     platforms: &[],
     judge: network::macs,
 };
@@ -159,8 +159,8 @@ pub(super) const STATIC_ADDRESSES: Rule = Rule {
     severity: Severity::Fail,
     after: &[],
     of_manifest: false,
-    holds: "No other Wukong asks for these addresses on these networks",
-    hint: "give one of the two another address in ipConfig",
+    holds: "No other Wukong has these addresses on these networks",
+    hint: "set another address in ipConfig of one of them",
     platforms: &[],
     judge: network::static_addresses,
 };

@@ -39,15 +39,15 @@ pub(super) const VIRT_HANDLER: Rule = Rule {
     after: &["kubevirt-available", "placement"],
     of_manifest: false,
     holds: "virt-handler runs on nodes that VMs may be placed on",
-    hint: "see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; the label kubevirt.io/schedulable comes by itself once it runs, so do not set it by hand",
+    hint: "check the log of virt-handler: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; do not set the label kubevirt.io/schedulable by hand: virt-handler sets it when it runs",
     platforms: &[
         (
             DockerDesktop,
-            "give Docker Desktop's virtual machine more memory, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; without nested virtualization also switch useEmulation on in the KubeVirt resource",
+            "give Docker Desktop's virtual machine more memory, and check the log of virt-handler: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous; without nested virtualization, also set useEmulation in the KubeVirt resource",
         ),
         (
             Kind,
-            "raise fs.inotify.max_user_watches (524288) and fs.inotify.max_user_instances (512) on the host, and see what virt-handler says: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous",
+            "raise fs.inotify.max_user_watches (524288) and fs.inotify.max_user_instances (512) on the host, and check the log of virt-handler: kubectl logs -n {namespace} -l kubevirt.io=virt-handler --all-containers --previous",
         ),
     ],
     judge: nodes::virt_handler,
@@ -62,7 +62,7 @@ pub(super) const KVM_DEVICE: Rule = Rule {
     of_manifest: false,
     holds: "There is hardware virtualization",
     hint: concat!(
-        "switch on virtualization in the firmware, or nested virtualization in the hypervisor, of the nodes; or let KubeVirt emulate, slowly: ",
+        "enable virtualization in the firmware of the nodes, or nested virtualization in their hypervisor; or let KubeVirt emulate, which is slow: ",
         emulate!()
     ),
     platforms: &[
@@ -76,38 +76,38 @@ pub(super) const KVM_DEVICE: Rule = Rule {
         (
             Kind,
             concat!(
-                "the nodes share the host's kernel: load kvm_intel or kvm_amd on the host, so that /dev/kvm is there, and restart virt-handler; or let KubeVirt emulate: ",
+                "the nodes share the host's kernel: load kvm_intel or kvm_amd on the host, so that /dev/kvm exists, and restart virt-handler; or let KubeVirt emulate: ",
                 emulate!()
             ),
         ),
         (
             K3s,
-            "switch on VT-x or AMD-V in the firmware, or nested virtualization in the hypervisor below, and load kvm_intel or kvm_amd (egrep -c 'vmx|svm' /proc/cpuinfo must not say 0)",
+            "enable VT-x or AMD-V in the firmware, or nested virtualization in the hypervisor below, and load kvm_intel or kvm_amd (egrep -c 'vmx|svm' /proc/cpuinfo must print more than 0)",
         ),
         (
             Minikube,
-            "switch on nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and create the cluster again with minikube start --driver=kvm2",
+            "enable nested virtualization on the host (modprobe kvm_intel nested=1, or kvm_amd), and create the cluster again with minikube start --driver=kvm2",
         ),
         (
             Gke,
-            "make a node pool with --enable-nested-virtualization and a machine type that supports it, such as n2-standard-8, and place the VM there",
+            "create a node pool with --enable-nested-virtualization and a machine type that supports it, such as n2-standard-8, and place the VM there",
         ),
         (
             Eks,
-            "make a node group of bare-metal instances, such as c5.metal, or of C8i, M8i or R8i with nested virtualization switched on in the launch template; others have none",
+            "create a node group of bare-metal instances, such as c5.metal, or of C8i, M8i or R8i with nested virtualization enabled in the launch template; other instances cannot run VMs with KVM",
         ),
         (
             Aks,
-            "make a node pool of a VM size with nested virtualization, such as Standard_D8s_v5",
+            "create a node pool of a VM size with nested virtualization, such as Standard_D8s_v5",
         ),
         (
             OpenShift,
-            "use bare-metal workers, or switch on nested virtualization in the hypervisor below the workers",
+            "use bare-metal workers, or enable nested virtualization in the hypervisor below the workers",
         ),
         (
             BareMetal,
             concat!(
-                "switch on VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd; nodes that are virtual machines need nested virtualization of their hypervisor; or let KubeVirt emulate: ",
+                "enable VT-x or AMD-V in the firmware and load kvm_intel or kvm_amd; nodes that are virtual machines need nested virtualization of their hypervisor; or let KubeVirt emulate: ",
                 emulate!()
             ),
         ),
@@ -123,16 +123,16 @@ pub(super) const TUN_DEVICE: Rule = Rule {
     after: &["kvm-device"],
     of_manifest: false,
     holds: "There is a tun device for NICs",
-    hint: "on the nodes: modprobe tun, and a file in /etc/modules-load.d that names tun to keep it so",
+    hint: "on the nodes, run modprobe tun; to load it at each boot, write tun into a file in /etc/modules-load.d",
     platforms: &[
         (
             DockerDesktop,
-            "restart Docker Desktop; its kernel has tun, so when the device stays away, update Docker Desktop",
+            "restart Docker Desktop; its kernel has tun: if the device is still missing, update Docker Desktop",
         ),
         (Kind, "on the host of the kind nodes: modprobe tun"),
         (
             Minikube,
-            "minikube ssh -- sudo modprobe tun; when the module is unknown, create the cluster again with another driver, such as kvm2",
+            "minikube ssh -- sudo modprobe tun; if the module does not exist, create the cluster again with another driver, such as kvm2",
         ),
         (
             Gke,
@@ -159,7 +159,7 @@ pub(super) const VHOST_NET_DEVICE: Rule = Rule {
     after: &["tun-device"],
     of_manifest: false,
     holds: "There is a vhost-net device for NICs",
-    hint: "on the nodes: modprobe vhost_net, and a file in /etc/modules-load.d that names vhost_net to keep it so",
+    hint: "on the nodes, run modprobe vhost_net; to load it at each boot, write vhost_net into a file in /etc/modules-load.d",
     platforms: &[
         (Kind, "on the host of the kind nodes: modprobe vhost_net"),
         (Minikube, "minikube ssh -- sudo modprobe vhost_net"),
@@ -204,7 +204,7 @@ pub(super) const MACHINE_TYPE: Rule = Rule {
     after: &["device-plugin"],
     of_manifest: false,
     holds: "The nodes have the machine type",
-    hint: "restart virt-handler on these nodes: its node labeller tells the machine types; when the label stays away, correct machineType in spec.configuration.architectureConfiguration: kubectl edit kubevirt {kubevirt}",
+    hint: "restart virt-handler on these nodes: its node labeller sets the labels of the machine types; if the label is still missing, correct machineType in spec.configuration.architectureConfiguration: kubectl edit kubevirt {kubevirt}",
     platforms: &[],
     judge: nodes::machine_type,
 };

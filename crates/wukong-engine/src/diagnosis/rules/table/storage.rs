@@ -16,7 +16,7 @@ pub(super) const CDI_INSTALLED: Rule = Rule {
     after: &[],
     of_manifest: false,
     holds: "CDI is installed",
-    hint: "install CDI (Containerized Data Importer): apply cdi-operator.yaml and cdi-cr.yaml of a release; the disks are then made by themselves",
+    hint: "install CDI (Containerized Data Importer): apply cdi-operator.yaml and cdi-cr.yaml of a release; the operator then creates the disks",
     platforms: &[],
     judge: storage::cdi_installed,
 };
@@ -29,7 +29,7 @@ pub(super) const CDI_AVAILABLE: Rule = Rule {
     after: &["cdi-installed"],
     of_manifest: false,
     holds: "CDI is available",
-    hint: "while CDI is being deployed, wait; otherwise see its pods and conditions: kubectl describe cdi",
+    hint: "if CDI is being deployed, wait; otherwise check its pods and conditions: kubectl describe cdi",
     platforms: &[],
     judge: storage::cdi_available,
 };
@@ -64,7 +64,7 @@ pub(super) const STORAGE_CLASS: Rule = Rule {
     after: &[],
     of_manifest: false,
     holds: "The StorageClasses exist",
-    hint: "make the class, or name one that exists",
+    hint: "create the class, or set an existing one",
     platforms: &[],
     judge: storage::class_exists,
 };
@@ -81,13 +81,16 @@ pub(super) const PROVISIONER: Rule = Rule {
     platforms: &[
         (
             K3s,
-            "see kubectl -n kube-system get pods -l app=local-path-provisioner; k3s installs it unless started with --disable=local-storage",
+            "check the pod: kubectl -n kube-system get pods -l app=local-path-provisioner; k3s installs it unless started with --disable=local-storage",
         ),
-        (Kind, "see kubectl -n local-path-storage get pods"),
+        (
+            Kind,
+            "check the pods: kubectl -n local-path-storage get pods",
+        ),
         (Minikube, "minikube addons enable storage-provisioner"),
         (
             DockerDesktop,
-            "see kubectl -n kube-system get pod storage-provisioner; resetting the cluster in Docker Desktop's settings brings it back",
+            "check the pod: kubectl -n kube-system get pod storage-provisioner; resetting the cluster in Docker Desktop's settings restores it",
         ),
         (
             Gke,
@@ -95,7 +98,7 @@ pub(super) const PROVISIONER: Rule = Rule {
         ),
         (
             Eks,
-            "install the add-on aws-ebs-csi-driver, with an IAM role that may make volumes",
+            "install the add-on aws-ebs-csi-driver, with an IAM role that may create volumes",
         ),
         (
             Aks,
@@ -126,7 +129,7 @@ pub(super) const SHARED_DISKS: Rule = Rule {
     after: &["default-class", "storage-class"],
     of_manifest: false,
     holds: "The disks can be used by two nodes at once",
-    hint: "use a StorageClass with ReadWriteMany, or evictionStrategy: None when a restart on a drained node is fine",
+    hint: "use a StorageClass with ReadWriteMany, or evictionStrategy: None if a node drain may restart the VM",
     platforms: &[],
     judge: storage::shared_disks,
 };

@@ -29,7 +29,7 @@ pub(super) const ROWS: &[Signature] = &[
         platforms: &[],
         permanence: Person,
         source: "k8s.io/apiserver/pkg/admission/plugin/resourcequota/controller.go",
-        doc: "A ResourceQuota of the namespace does not allow another object of this size. KubeVirt and CDI try again by themselves.",
+        doc: "A ResourceQuota of the namespace does not allow another object of this size. KubeVirt and CDI retry.",
     },
     Signature {
         id: "admission-quota-must-specify",

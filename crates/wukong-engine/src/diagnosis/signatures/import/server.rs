@@ -128,7 +128,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::ImportFailed,
         detail: "Server",
         message: "the image server has an error now: {code}",
-        hint: "check the image server, or try again later: CDI repeats the import by itself",
+        hint: "check the image server; CDI retries the import",
         platforms: &[],
         permanence: Transient,
         source: "kubevirt/containerized-data-importer main 2026-08 (1.66) pkg/importer/http-datasource.go:createHTTPReader",

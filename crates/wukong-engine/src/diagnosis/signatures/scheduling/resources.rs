@@ -162,7 +162,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::Unschedulable,
         detail: "",
         message: "have a host port in use that the pod needs",
-        hint: "find the pod that uses the host port: kubectl get pods -A -o wide; a VM of a Wukong uses none by itself",
+        hint: "find the pod that uses the host port: kubectl get pods -A -o wide; a Wukong requests no host port",
         platforms: &[],
         permanence: Person,
         source: "Kubernetes v1.36 pkg/scheduler/framework/plugins",

@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::ClaimLost,
         detail: "",
         message: "claim {pvc} is being deleted",
-        hint: "stop the VM to let the claim go, then create the disk again or restore it",
+        hint: "to keep its data, set persistentVolumeReclaimPolicy: Retain on its PersistentVolume now; then stop the VM to let the claim go, and restore the disk or create it again",
         platforms: &[],
         permanence: Person,
         source: "Kubernetes 1.36 pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go",
