@@ -8,6 +8,7 @@ use wukong_engine::{Decision, Expect, FailureKind, Kind};
 
 use crate::support::api_server::NAMESPACE;
 use crate::support::cluster::Cluster;
+use crate::support::simulator::DEFAULT_CLASS;
 
 const FIELDS: &str = "networks: [{name: lan, type: bridge}], disks: [{name: root, size: 1Gi}]";
 
@@ -166,7 +167,8 @@ fn what_a_backup_restored_is_left_as_it_is_and_the_hint_keeps_the_disks() {
         if kind == "DataVolume" {
             cluster.server.create("velero-server", json!({
                 "apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": claim, "namespace": NAMESPACE, "labels": labels},
-                "spec": {"resources": {"requests": {"storage": "1Gi"}}},
+                "spec": {"storageClassName": DEFAULT_CLASS, "accessModes": ["ReadWriteOnce"], "volumeMode": "Filesystem",
+                         "resources": {"requests": {"storage": "1Gi"}}},
             }));
         }
         cluster.settle();
@@ -191,7 +193,13 @@ fn what_a_backup_restored_is_left_as_it_is_and_the_hint_keeps_the_disks() {
         // The hint is followed.
         cluster.server.delete(kind, &name);
         cluster.live();
-        assert_eq!(cluster.status().phase, Some(Phase::Running), "{kind}");
+        let status = cluster.status();
+        assert_eq!(
+            status.phase,
+            Some(Phase::Running),
+            "{kind}: {:?}",
+            status.blocker
+        );
         if kind == "DataVolume" {
             assert_eq!(cluster.server.get(kind, &name), None);
             assert!(
