@@ -1,5 +1,7 @@
 //! Facts of VirtualMachines and their instances.
 
+use std::num::NonZeroU32;
+
 use serde_json::Value;
 use wukong_api::{Bytes, FIELD_MANAGER, labels};
 
@@ -27,6 +29,10 @@ const CONDITIONS: &[&str] = &[
 const DISKS: &str = "/spec/template/spec/domain/devices/disks";
 const DISKS_FIELD: &str = "/f:spec/f:template/f:spec/f:domain/f:devices/f:disks";
 
+/// Where virt-controller notes from which generation of its VM it created an instance (`kubevirt.io/vm-generation`). It
+/// raises the number when the VM changes outside of its template.
+const VM_GENERATION: &str = "/metadata/annotations/kubevirt.io~1vm-generation";
+
 /// What KubeVirt reports on snapshots of the volumes.
 const SNAPSHOT_STATUSES: &str = "/status/volumeSnapshotStatuses";
 
@@ -35,6 +41,8 @@ const SNAPSHOT_STATUSES: &str = "/status/volumeSnapshotStatuses";
 pub struct VirtualMachineFact {
     /// Identity and owner.
     pub meta: Meta,
+    /// `metadata.generation`: changes with the spec.
+    pub generation: Option<NonZeroU32>,
     /// `spec.runStrategy`.
     pub run_strategy: Option<Text>,
     /// The power state that we asserted last ([`labels::POWER_WISH`]).
@@ -107,6 +115,11 @@ impl Fact for VirtualMachineFact {
         let disks = object.pointer(DISKS).and_then(Value::as_array);
         Self {
             meta: Meta::project(object),
+            generation: object
+                .pointer("/metadata/generation")
+                .and_then(Value::as_u64)
+                .and_then(|generation| u32::try_from(generation).ok())
+                .and_then(NonZeroU32::new),
             run_strategy: optional_text(object, "/spec/runStrategy"),
             power_wish: annotation(labels::POWER_WISH),
             cloud_init_hash: annotation(labels::CLOUD_INIT_HASH),
@@ -166,6 +179,8 @@ fn operation(object: &Value) -> Option<Text> {
 pub struct VirtualMachineInstanceFact {
     /// Identity and owner.
     pub meta: Meta,
+    /// Generation of the VM that it was created from.
+    pub vm_generation: Option<NonZeroU32>,
     /// `status.phase`.
     pub phase: Text,
     /// Node that it runs on.
@@ -220,6 +235,7 @@ impl Fact for VirtualMachineInstanceFact {
             .and_then(Value::as_array);
         Self {
             meta: Meta::project(object),
+            vm_generation: text(object, VM_GENERATION).parse().ok(),
             phase: text(object, "/status/phase"),
             node: optional_text(object, "/status/nodeName").filter(|node| !node.is_empty()),
             migrating: migration.is_some_and(|state| {

@@ -357,6 +357,27 @@ fn an_approved_restart_is_made_once_for_each_change() {
     assert_eq!(restarts(&mut cluster), 0);
 }
 
+/// KubeVirt creates the next instance from the first edit, and the operator observes it only after it has applied the second.
+#[test]
+fn an_edit_during_an_approved_restart_gets_a_restart_of_its_own() {
+    let edited = |firmware| format!("{DISK}, restartApproval: Automatic, firmware: {firmware}");
+    let mut cluster = Cluster::running(&edited("BIOS"));
+    let first = cluster.instance()["metadata"]["uid"].clone();
+    cluster.edit(&edited("UEFI"));
+    cluster.settle();
+    while cluster.instance().is_null() || cluster.instance()["metadata"]["uid"] == first {
+        assert!(cluster.step());
+        if cluster.instance()["metadata"]["uid"] == first {
+            cluster.settle();
+        }
+    }
+    cluster.edit(&edited("UEFISecureBoot"));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 2);
+    is_applied(&cluster, "True", "Applied");
+    assert_eq!(pending(&cluster), [""; 0]);
+}
+
 #[test]
 fn no_approval_restarts_for_what_a_restart_does_not_bring() {
     let base = format!("{DISK}, restartApproval: Automatic");

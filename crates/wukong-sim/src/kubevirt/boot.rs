@@ -120,6 +120,9 @@ pub fn templates_are_ready(world: &World, vm: &Field<'_>) -> bool {
     })
 }
 
+/// The generation of the VM that an instance is of.
+pub const VM_GENERATION: &str = "kubevirt.io/vm-generation";
+
 /// The instance of a VM: its template, completed.
 pub fn instance(vm: &Field<'_>, scenario: &Scenario) -> Value {
     let complete = admission::for_validation(vm.value());
@@ -128,7 +131,7 @@ pub fn instance(vm: &Field<'_>, scenario: &Scenario) -> Value {
     let mut annotations = template.at("metadata.annotations").value().clone();
     put(
         &mut annotations,
-        ["kubevirt.io/vm-generation"],
+        [VM_GENERATION],
         json!(metadata.child("generation").integer().to_string()),
     );
     put(

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::boot::BOOTED_WITH;
+use super::boot::{BOOTED_WITH, VM_GENERATION};
 use super::object::{VIRT, phase};
 use super::settings::Settings;
 use crate::change::{Change, difference};
@@ -76,10 +76,28 @@ pub fn changes(world: &World, vm: &Field<'_>, vmi: &Field<'_>) -> Vec<Change> {
     plug_nics(&new, &mut desired);
     plug_volumes(&new, &mut desired);
     let patch = difference(vmi.child("spec").value(), &desired);
-    patch
-        .map(|patch| Change::merge(VIRT, Kind::Vmi, vmi, json!({"spec": patch})))
+    let plugged = patch.map(|patch| json!({"spec": patch}));
+    plugged
+        .or_else(|| later_generation(vm, vmi))
+        .map(|patch| Change::merge(VIRT, Kind::Vmi, vmi, patch))
         .into_iter()
         .collect()
+}
+
+/// The instance is of the VM's present generation, too, when the VM changed outside of its template.
+fn later_generation(vm: &Field<'_>, vmi: &Field<'_>) -> Option<Value> {
+    let template = vm.at("spec.template");
+    let same = booted_with(vmi)? == *template.child("spec").value()
+        && ["labels", "annotations"].iter().all(|kind| {
+            let seen = vmi.child("metadata").child(kind);
+            let wanted = template.child("metadata").child(kind);
+            let mut wanted = wanted.value().as_object().into_iter().flatten();
+            wanted.all(|(key, value)| seen.child(key).value() == value)
+        });
+    let generation = vm.at("metadata.generation").integer().to_string();
+    let noted = vmi.at("metadata.annotations").child(VM_GENERATION).text();
+    (same && noted != generation)
+        .then(|| json!({"metadata": {"annotations": {VM_GENERATION: generation}}}))
 }
 
 /// Why a hot-pluggable volume of the template cannot be plugged in.

@@ -9,7 +9,7 @@ use wukong_api::validated::Nic;
 
 use super::Comparison;
 use crate::changes::{self, Change, Class};
-use crate::facts::{MachineFact, Text};
+use crate::facts::{MachineFact, Text, VirtualMachineInstanceFact};
 use crate::generations;
 use crate::managed_fields;
 use crate::situation::Situation;
@@ -73,7 +73,8 @@ impl Comparison<'_> {
                 // An instance that is older than the first note may have pending changes, also before KubeVirt reports them.
                 let planned = self.template().and_then(MachineFact::project);
                 let differs = planned.is_some_and(|it| it.placement() != machine.placement());
-                let behind = known.is_none() && (differs || self.kubevirt_wants_restart());
+                let behind = known.is_none() && (differs || self.kubevirt_wants_restart())
+                    || self.is_of_another_generation(instance);
                 let settled = self.is_settled(&self.situation.vm_target()) && !behind;
                 Some(StartedWith {
                     instance: instance.meta.uid.to_string(),
@@ -86,6 +87,14 @@ impl Comparison<'_> {
                 })
             }
         }
+    }
+
+    /// Whether KubeVirt created this instance from another spec of the VM than the present one: an edit that was applied
+    /// while the VM restarted for an earlier edit. Versions of KubeVirt that note no generation leave this open.
+    fn is_of_another_generation(&self, instance: &VirtualMachineInstanceFact) -> bool {
+        let generation = self.situation.vm.and_then(|vm| vm.generation);
+        let pair = generation.zip(instance.vm_generation);
+        pair.is_some_and(|(vm, instance)| vm != instance)
     }
 
     pub(super) fn first_boot(&self) -> Option<FirstBoot> {
