@@ -34,10 +34,11 @@ const CDI_REPEATS: [&str; 5] = [
     "ErrUnableToClone",
     "Error",
 ];
-/// Texts that controllers print about each other's writes. They need no action.
-const HARMLESS: [&str; 2] = [
+/// Texts that controllers print about each other's work. They need no action.
+const HARMLESS: [&str; 3] = [
     "the object has been modified",
     "StorageError: invalid object",
+    "waiting for an external controller to",
 ];
 
 /// Collects the evidence from the pods and events of the Wukong.
@@ -90,7 +91,7 @@ fn counts(situation: &Situation, event: &EventFact) -> bool {
         },
         "PersistentVolumeClaim" => match world.claims.get(namespace, &event.name) {
             Seen::Present(claim) => {
-                let resize = event.reason.contains("Resize") || event.reason.contains("Expand");
+                let resize = is_of_resize(&event.reason) && claim.grows();
                 // CDI fills a claim after it is bound.
                 let filling = event.reason.starts_with("Err") && !is_filled(situation, &event.name);
                 same(&claim.meta.uid) && (claim.phase != "Bound" || resize || filling)
@@ -113,6 +114,12 @@ fn counts(situation: &Situation, event: &EventFact) -> bool {
         "Wukong" => false,
         _ => true,
     }
+}
+
+/// Whether an event of this reason is about the growth of a claim: `VolumeResizeFailed`, `FileSystemResizeFailed`,
+/// `ExternalExpanding`.
+pub(crate) fn is_of_resize(reason: &str) -> bool {
+    reason.contains("Resize") || reason.contains("Expand")
 }
 
 /// Whether the pod has passed the stage that the event is about.

@@ -93,8 +93,9 @@ fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Ca
     let placing = |one: &Evidence| one.source == Source::Scheduler && one.role == Role::Guest;
     let repeated = evidence.iter().any(placing);
     evidence.extend(collect::collect(situation).into_iter().filter(|evidence| {
-        // Of a running VM, only the disks that are being attached can fail.
-        (life != Life::Runs || evidence.role == Role::Attachment)
+        // Of a running VM, only the disks that are being attached or that grow can fail.
+        let grows = evidence.role == Role::Disk && collect::is_of_resize(&evidence.reason);
+        (life != Life::Runs || evidence.role == Role::Attachment || grows)
             && !(repeated && placing(evidence))
     }));
     let mut causes: Vec<Cause> = Vec::new();

@@ -169,6 +169,12 @@ impl Fact for ClaimFact {
 }
 
 impl ClaimFact {
+    /// Whether its volume is still smaller than the claim requests.
+    pub(crate) fn grows(&self) -> bool {
+        let sizes = self.capacity.zip(self.request);
+        self.phase == "Bound" && sizes.is_some_and(|(capacity, request)| capacity < request)
+    }
+
     /// Whether its driver grows it only while no node uses it.
     pub(crate) fn grows_offline_only(&self) -> bool {
         const IN_USE: &[&str] = &[

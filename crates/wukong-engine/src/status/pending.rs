@@ -113,10 +113,9 @@ impl Comparison<'_> {
     fn of_resizes(&self) -> Vec<Change> {
         let change = |seen: &DiskSeen| {
             let claim = seen.claim.filter(|_| size(seen) == Some(seen.disk.size))?;
-            let (capacity, request) = (claim.capacity?, claim.request?);
-            (claim.phase == "Bound" && capacity < request).then(|| Change {
+            claim.grows().then(|| Change {
                 path: format!("spec.disks[{}].size", seen.disk.name),
-                from: Some(capacity.to_string()),
+                from: claim.capacity.map(|capacity| capacity.to_string()),
                 to: Some(seen.disk.size.to_string()),
                 class: match claim.grows_offline_only() {
                     true => Class::PowerOff,
