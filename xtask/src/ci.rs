@@ -127,7 +127,8 @@ const PROGRAMS: [(&str, &str); 3] = [
 /// rather than have them built once more with fewer features of their dependencies. Property tests draw the same inputs in
 /// every run of CI, so that a change is judged by what it changes; `cargo test` draws new ones.
 fn tests() -> anyhow::Result<()> {
-    cargo(&["build", "--workspace", "--bins", "--locked"])?;
+    // With the tests, so that dependencies have the same features and are built once.
+    cargo(&["build", "--workspace", "--bins", "--tests", "--locked"])?;
     let target: PathBuf = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| generated::root().join("target"), Into::into);
     let built = |name| target.join(format!("debug/{name}{}", std::env::consts::EXE_SUFFIX));
