@@ -53,6 +53,8 @@ async fn a_hundred_vms_cost_their_children_and_three_writes_each_and_nothing_aft
         ("A2", "writes after a restart", 0.0),
         ("A2", "other requests after a restart", 0.0),
     ] {
-        assert!(value(goal, figure) <= most, "{}", run.table(None));
+        let measured = value(goal, figure);
+        let table = run.table(None);
+        assert!(measured <= most, "{table}\n{figure}: {measured} > {most}");
     }
 }
