@@ -12,8 +12,8 @@ use crate::cluster::{ClusterArgs, with_cluster};
 use crate::exit::{self, Exit};
 use crate::protection::{clone, restore, snapshot};
 use crate::{
-    bundle, complete, console, doctor, explain_reason, ip, list, output, plan, port_forward,
-    preflight, render, ssh, status, ui,
+    bundle, complete, console, doctor, explain_reason, expose, ip, list, output, plan,
+    port_forward, preflight, render, ssh, status, ui, vnc,
 };
 
 /// Plan, run and diagnose the virtual machines of Wukong manifests.
@@ -41,6 +41,8 @@ enum Command {
     Console(console::Args),
     Ssh(ssh::Args),
     PortForward(port_forward::Args),
+    Vnc(vnc::Args),
+    Expose(expose::Args),
     /// Start a VM: set powerState: Running in its Wukong
     Start(ActionArgs),
     /// Shut down a VM: set powerState: Stopped in its Wukong
@@ -108,6 +110,8 @@ impl Command {
             Self::Console(args) => with_cluster(console::run(args, cluster)),
             Self::Ssh(args) => with_cluster(ssh::run(args, cluster)),
             Self::PortForward(args) => with_cluster(port_forward::run(args, cluster)),
+            Self::Vnc(args) => with_cluster(vnc::run(args, cluster)),
+            Self::Expose(args) => with_cluster(expose::run(args, cluster)),
             Self::Completion { shell } => completion(*shell),
             Self::Complete { words } => complete::run(Cli::command(), words),
         }

@@ -11,6 +11,7 @@ mod console;
 mod doctor;
 mod exit;
 mod explain_reason;
+mod expose;
 mod guest;
 mod ip;
 mod items;
@@ -33,5 +34,6 @@ mod subresource;
 mod survey;
 mod text;
 mod ui;
+mod vnc;
 
 pub use cli::main;

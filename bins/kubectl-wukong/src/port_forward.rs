@@ -2,21 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
+use futures::future;
 use futures::future::try_join_all;
-use futures::{StreamExt, future};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::io::ReaderStream;
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
-use crate::guest::{input, running, tunnel};
-use crate::{output, text};
-
-/// How long a guest may take to answer after the client has sent everything.
-const LINGER: Duration = Duration::from_secs(10);
+use crate::guest::{input, running, stream, tunnel};
+use crate::output;
 
 /// Forward local ports to a VM, until interrupted.
 ///
@@ -136,36 +131,25 @@ async fn serve(listener: TcpListener, cluster: &Cluster, name: &str, remote: u16
 }
 
 async fn join_tcp(
-    mut connection: TcpStream,
+    connection: TcpStream,
     cluster: &Cluster,
     name: &str,
     port: u16,
 ) -> anyhow::Result<()> {
-    let tunnel = open(cluster, name, port).await?;
-    let (read, write) = connection.split();
-    // A broken local connection ends the stream like a closed one.
-    let input = ReaderStream::new(read).scan((), |(), bytes| future::ready(bytes.ok()));
-    tunnel.join(input, write, LINGER).await?;
-    Ok(())
+    stream::join(open(cluster, name, port).await?, connection).await
 }
 
 async fn join_stdio(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<()> {
     let tunnel = open(cluster, name, port).await?;
     tunnel
-        .join(input::stdin(), tokio::io::stdout(), LINGER)
+        .join(input::stdin(), tokio::io::stdout(), stream::LINGER)
         .await?;
     Ok(())
 }
 
 async fn open(cluster: &Cluster, name: &str, port: u16) -> anyhow::Result<tunnel::Tunnel> {
     let call = format!("portforward/{port}/tcp");
-    match tunnel::open(cluster, name, &call).await? {
-        Ok(tunnel) => Ok(tunnel),
-        Err(refused) => bail!(
-            "cannot connect to port {port} of {name}: {}",
-            text::plain(&refused.to_string())
-        ),
-    }
+    stream::open(cluster, name, &call, &format!("port {port}")).await
 }
 
 #[cfg(test)]

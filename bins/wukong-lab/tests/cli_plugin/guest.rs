@@ -1,4 +1,4 @@
-//! `console`, `ssh` and `port-forward`, through the real API server to a simulated guest.
+//! `console`, `vnc`, `ssh`, `port-forward` and `expose`, through the real API server to a simulated guest.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
@@ -172,6 +172,78 @@ async fn ports_of_a_guest_are_forwarded() {
     let end = timeout(DEADLINE, refused.read_to_end(&mut nothing)).await;
     assert!(end.is_ok() && nothing.is_empty());
     read_until(forward.stderr.as_mut().unwrap(), "connection refused").await;
+}
+
+#[tokio::test]
+async fn a_viewer_gets_the_screen_of_a_guest() {
+    let space = cluster().await.space("screen").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let mut vnc = command(&space, &["vnc", "web", "--proxy-only"]).await;
+    let mut vnc = vnc.stdout(Stdio::piped()).spawn().unwrap();
+    let mut printed = BufReader::new(vnc.stdout.take().unwrap()).lines();
+    let line = timeout(DEADLINE, printed.next_line()).await.unwrap();
+    let line = line.unwrap().unwrap();
+    let (address, target) = line.split_once(" -> ").unwrap();
+    assert_eq!(target, "screen of web");
+    // One viewer after the other.
+    for _ in 0..2 {
+        let mut viewer = TcpStream::connect(address).await.unwrap();
+        let mut greeting = [0; 4];
+        let read = timeout(DEADLINE, viewer.read_exact(&mut greeting)).await;
+        read.unwrap().unwrap();
+        assert_eq!(&greeting, b"RFB ");
+    }
+    for (viewer, why) in [
+        ("false", "the viewer failed"),
+        ("/no/viewer", "there is no program /no/viewer"),
+    ] {
+        let (code, _, err) = run(&space, &["vnc", "web", "--viewer", viewer]).await;
+        assert!(code == 1 && err.contains(why), "{code}: {err}");
+    }
+}
+
+#[tokio::test]
+async fn ports_of_a_vm_get_a_service_that_selects_its_pod() {
+    let space = cluster().await.space("expose").await;
+    space
+        .apply(&wukong("web", json!({"disks": [root()]})))
+        .await;
+    space.running("web").await;
+    let ports = ["expose", "web", "80:8080", "53/udp", "--type", "NodePort"];
+    let (code, out, err) = run(&space, &ports).await;
+    assert!(
+        code == 0 && out.contains("-> web:8080"),
+        "{code}: {out} {err}"
+    );
+    let service = space.get("Service", "web").await;
+    let selector = service["spec"]["selector"].as_object().unwrap();
+    let pods = space.list("Pod").await;
+    let selected = pods.iter().filter(|pod| {
+        let labels = &pod["metadata"]["labels"];
+        selector.iter().all(|(key, value)| labels[key] == *value)
+    });
+    let names: Vec<_> = selected
+        .map(|pod| pod["metadata"]["name"].as_str())
+        .collect();
+    assert!(
+        names.len() == 1 && names[0].unwrap().starts_with("virt-launcher-web-"),
+        "{names:?}"
+    );
+    let (code, _, err) = run(&space, &["expose", "web", "22"]).await;
+    assert!(code == 1 && err.contains("--name"), "{code}: {err}");
+    let apart = wukong(
+        "apart",
+        json!({"disks": [root()], "podNetwork": "None", "networks": [{"name": "lan", "type": "bridge"}]}),
+    );
+    space.apply(&apart).await;
+    let (code, _, err) = run(&space, &["expose", "apart", "22"]).await;
+    assert!(
+        code == 1 && err.contains("spec.podNetwork: None"),
+        "{code}: {err}"
+    );
 }
 
 #[tokio::test]

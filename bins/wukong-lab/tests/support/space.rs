@@ -318,6 +318,7 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
         ),
         "NodeNetworkState" => ("nmstate.io", "v1beta1", "nodenetworkstates", false),
         "Pod" => ("", "v1", "pods", true),
+        "Service" => ("", "v1", "services", true),
         "ResourceQuota" => ("", "v1", "resourcequotas", true),
         "Event" => ("events.k8s.io", "v1", "events", true),
         "Lease" => ("coordination.k8s.io", "v1", "leases", true),
