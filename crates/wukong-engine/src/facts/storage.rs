@@ -10,7 +10,7 @@ use wukong_storage::data_volume::DataVolumeSpec;
 use super::generation::GenerationFact;
 use super::json::{text, typed};
 use super::text::Text;
-use super::{ConditionFact, Fact, Meta, bounded, conditions, optional_text};
+use super::{ConditionFact, Fact, Meta, bounded, conditions, is_true, optional_text};
 use crate::managed_fields;
 
 /// A DataVolume.
@@ -173,6 +173,11 @@ impl ClaimFact {
     pub(crate) fn grows(&self) -> bool {
         let sizes = self.capacity.zip(self.request);
         self.phase == "Bound" && sizes.is_some_and(|(capacity, request)| capacity < request)
+    }
+
+    /// Whether only its file system has still to grow, which the kubelet does where a pod uses it.
+    pub(crate) fn waits_for_a_pod_to_grow(&self) -> bool {
+        self.grows() && is_true(&self.conditions, "FileSystemResizePending")
     }
 
     /// Whether its driver grows it only while no node uses it.

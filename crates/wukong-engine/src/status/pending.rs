@@ -109,11 +109,13 @@ impl Comparison<'_> {
             .is_some_and(|instance| instance.phase == "Running")
     }
 
-    /// Claims with a larger request that have not grown yet.
+    /// Claims with a larger request that have not grown yet. The next start of a VM brings it the rest of the growth, as
+    /// it brings all other changes.
     fn of_resizes(&self) -> Vec<Change> {
         let change = |seen: &DiskSeen| {
             let claim = seen.claim.filter(|_| size(seen) == Some(seen.disk.size))?;
-            claim.grows().then(|| Change {
+            let at_start = self.instance.is_none() && claim.waits_for_a_pod_to_grow();
+            (claim.grows() && !at_start).then(|| Change {
                 path: format!("spec.disks[{}].size", seen.disk.name),
                 from: claim.capacity.map(|capacity| capacity.to_string()),
                 to: Some(seen.disk.size.to_string()),

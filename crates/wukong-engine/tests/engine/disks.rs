@@ -1,6 +1,7 @@
 //! Disks: adoption, growth, what cannot change, and what is missing.
 
 use serde_json::{Value, json};
+use wukong_api::WukongStatus;
 use wukong_api::status::Phase;
 use wukong_engine::{FailureKind, Presence};
 
@@ -73,6 +74,34 @@ fn growth_waits_for_the_import() {
     cluster.live();
     assert_eq!(request(&cluster, "web.data"), CLAIM_30);
     assert_eq!(cluster.status().blocker, None);
+}
+
+/// The kubelet grows a file system where a pod uses it.
+#[test]
+fn a_stopped_vm_is_stopped_while_a_disk_waits_for_its_start_to_grow() {
+    const DISK: &str = "disks: [{name: data, size: 30Gi}]";
+    let mut cluster = Cluster::running(&format!("{DATA}, powerState: Stopped"));
+    assert_eq!(cluster.status().phase, Some(Phase::Stopped));
+    cluster.edit(&format!("{DISK}, powerState: Stopped"));
+    cluster.live();
+    let status = cluster.status();
+    assert_eq!((status.phase, status.blocker), (Some(Phase::Stopped), None));
+    assert_eq!(status.pending_changes, []);
+    let message = |status: &WukongStatus| {
+        let mut conditions = status.conditions.iter();
+        let bound = conditions.find(|it| it.type_ == "VolumesBound").unwrap();
+        bound.message.clone()
+    };
+    let waiting = message(&cluster.status());
+    assert!(waiting.contains("at the next start"), "{waiting}");
+    cluster.edit(DISK);
+    cluster.live();
+    let status = cluster.status();
+    assert_eq!(
+        (status.phase, status.blocker.clone()),
+        (Some(Phase::Running), None)
+    );
+    assert!(!message(&status).contains("at the next start"));
 }
 
 #[test]

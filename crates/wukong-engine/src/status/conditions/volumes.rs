@@ -338,6 +338,19 @@ fn plain_claim(situation: &Situation, name: &str, claim: &ClaimFact) -> Conditio
         .words([words]);
     }
     match (claim.capacity, claim.request) {
+        (Some(capacity), Some(request))
+            if situation.instance.is_none() && claim.waits_for_a_pod_to_grow() =>
+        {
+            Condition::ok(
+                TYPE,
+                Reason::Bound,
+                format!(
+                    "disk {name} has its volume, which grows from {} to {} at the next start of the VM",
+                    capacity.rounded(),
+                    request.rounded()
+                ),
+            )
+        }
         (Some(capacity), Some(request)) if capacity < request => Condition::progressing(
             TYPE,
             Reason::Resizing,
