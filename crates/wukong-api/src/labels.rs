@@ -41,12 +41,25 @@ pub const RESTORE: &str = "vm.novasphere.dev/restore";
 /// write changes it together with the volumes, so all disks of a VM change their generation at once or not at all.
 pub const DISK_GENERATIONS: &str = "vm.novasphere.dev/disk-generations";
 
+/// Label on a WukongSnapshot: name of the WukongSnapshotSchedule that created it.
+pub const SCHEDULE: &str = "vm.novasphere.dev/schedule";
+/// Label on a WukongSnapshot: uid of that schedule. Another schedule of the same name does not delete the snapshot.
+pub const SCHEDULE_UID: &str = "vm.novasphere.dev/schedule-uid";
+
 /// The labels of every child of a Wukong.
 pub fn of_child(wukong: &str) -> BTreeMap<String, String> {
     BTreeMap::from([
         (MANAGED_BY.to_owned(), MANAGER.to_owned()),
         (WUKONG.to_owned(), wukong.to_owned()),
     ])
+}
+
+/// The labels of a snapshot that a schedule creates.
+pub fn of_scheduled(wukong: &str, schedule: &str, uid: &str) -> BTreeMap<String, String> {
+    let mut labels = of_child(wukong);
+    labels.insert(SCHEDULE.to_owned(), schedule.to_owned());
+    labels.insert(SCHEDULE_UID.to_owned(), uid.to_owned());
+    labels
 }
 
 /// The labels of a disk's objects.

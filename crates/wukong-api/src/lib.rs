@@ -19,7 +19,7 @@ pub use bytes::Bytes;
 pub use conditions::{ConditionType, Reason};
 pub use mac::Mac;
 pub use policy::WukongPolicy;
-pub use protection::{WukongRestore, WukongSnapshot};
+pub use protection::{WukongRestore, WukongSnapshot, WukongSnapshotSchedule};
 pub use spec::{Wukong, WukongSpec};
 pub use status::WukongStatus;
 pub use validate::{InvalidWukong, OperatorSettings, Problem};

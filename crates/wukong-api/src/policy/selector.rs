@@ -47,7 +47,8 @@ impl Namespace {
 }
 
 impl LabelCondition {
-    fn holds(&self, label: Option<&str>) -> bool {
+    /// Whether the value of the label, if it is there, meets the condition.
+    pub(crate) fn holds(&self, label: Option<&str>) -> bool {
         let listed = label.is_some_and(|label| self.values.iter().any(|value| value == label));
         match self.operator {
             LabelOperator::In => listed,
