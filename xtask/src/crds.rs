@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
-use wukong_api::{Wukong, WukongPolicy, WukongRestore, WukongSnapshot};
+use wukong_api::{Wukong, WukongPolicy, WukongRestore, WukongSnapshot, WukongSnapshotSchedule};
 
 use crate::{generated, reference, typescript};
 
@@ -27,6 +27,7 @@ pub fn run(args: &Args) -> anyhow::Result<()> {
     let crds = [
         Wukong::crd(),
         WukongSnapshot::crd(),
+        WukongSnapshotSchedule::crd(),
         WukongRestore::crd(),
         WukongPolicy::crd(),
     ];

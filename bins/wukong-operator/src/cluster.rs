@@ -1,4 +1,6 @@
-//! Cache of the cluster, and the Wukongs to reconcile when it changes.
+//! Cache of the cluster, and the Wukongs and schedules to reconcile when it changes.
+
+mod schedules;
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -63,6 +65,8 @@ impl<F: Fact> Part<F> {
 pub struct Cluster {
     /// Wukongs to reconcile.
     pub queue: Queue,
+    /// WukongSnapshotSchedules to reconcile.
+    pub schedules: Queue,
     world: RwLock<World>,
     wukongs: RwLock<Wukongs>,
     /// When blocked Wukongs were queued last, or will be next: by namespace, and under the empty name for changes of the cluster.
@@ -90,17 +94,24 @@ impl Cluster {
         for entry in self.wukongs.read().iter() {
             *entry.remembered.lock() = Remembered::default();
         }
-        self.queue.clear();
+        self.clear();
         self.enqueue_all();
     }
 
-    /// Queues every Wukong, and those that snapshots and restores name although they do not exist.
+    /// Empties the queues.
+    pub fn clear(&self) {
+        self.queue.clear();
+        self.schedules.clear();
+    }
+
+    /// Queues every schedule and every Wukong, and those that snapshots and restores name although they do not exist.
     fn enqueue_all(&self) {
         let named = named_wukongs(&self.world.read());
         let keys = self.wukongs.read().keys();
         for key in keys.into_iter().chain(named.into_iter().map(Key::from)) {
             self.queue.add(key);
         }
+        self.enqueue_schedules();
     }
 
     /// Replaces the facts of a kind by a complete list.
@@ -183,15 +194,18 @@ impl Cluster {
         for key in changed.into_iter().chain(others.into_iter().map(Key::from)) {
             self.queue.add(key);
         }
+        self.enqueue_schedules();
     }
 
     /// Records a Wukong that was added or changed.
     pub fn wukong_updated(&self, wukong: StoredWukong) {
         let key = Key::new(&*wukong.namespace, &*wukong.name);
+        let before = self.wukong(&key);
         if !self.wukongs.write().insert(wukong) {
             return;
         }
         let entry = self.wukong(&key);
+        self.enqueue_schedules_of_vm(before.as_ref(), entry.as_ref());
         let addresses = &mut self.world.write().environment.addresses;
         let readable = entry
             .filter(|entry| entry.wukong.has_addresses)
@@ -208,7 +222,9 @@ impl Cluster {
     /// Records that a Wukong was deleted.
     pub fn wukong_deleted(&self, wukong: &StoredWukong) {
         let (namespace, name) = (&wukong.namespace, &wukong.name);
+        let before = self.wukong(&Key::new(&**namespace, &**name));
         self.wukongs.write().remove(wukong);
+        self.enqueue_schedules_of_vm(before.as_ref(), None);
         // Another Wukong of this name may exist already.
         if self.wukong(&Key::new(&**namespace, &**name)).is_some() {
             return;
@@ -235,6 +251,7 @@ impl Cluster {
             Kind::VirtualMachineSnapshot => {
                 self.put(by, |world| &mut world.vm_snapshots, object);
             }
+            Kind::WukongSnapshot => self.put(by, |world| &mut world.wukong_snapshots, object),
         }
     }
 
@@ -245,14 +262,20 @@ impl Cluster {
                 self.put(by, |world| &mut world.wukong_snapshots, object);
             }
             Reported::WukongRestore => self.put(by, |world| &mut world.wukong_restores, object),
+            Reported::WukongSnapshotSchedule => {
+                self.put(by, |world| &mut world.snapshot_schedules, object);
+            }
         }
     }
 
     /// Records that a child of the Wukong `by` was deleted, before its watch event arrives.
     pub fn pruned(&self, by: &Key, kind: Kind, name: &str, uid: &str) {
         match kind {
-            // The operator never deletes these.
-            Kind::Secret | Kind::NodeNetworkConfigurationPolicy | Kind::VirtualMachineSnapshot => {}
+            // No decision about a Wukong deletes these.
+            Kind::Secret
+            | Kind::NodeNetworkConfigurationPolicy
+            | Kind::VirtualMachineSnapshot
+            | Kind::WukongSnapshot => {}
             Kind::NetworkAttachmentDefinition => {
                 self.take(by, |world| &mut world.nads, name, uid);
             }
@@ -284,6 +307,7 @@ impl Cluster {
     }
 
     fn enqueue_others(&self, by: &Key, object: &Meta) {
+        self.enqueue_schedules_of_snapshot(&object.namespace, &object.name);
         let wukongs = self.wukongs.read();
         let mut others = match object.namespace.as_str() {
             "" => wukongs.with_node_networks().collect(),
@@ -306,6 +330,7 @@ impl Cluster {
     fn enqueue_for_kind(&self, wakes: Wakes) {
         match wakes {
             Wakes::Affected | Wakes::Named => self.enqueue_all(),
+            Wakes::Itself => self.enqueue_schedules(),
             Wakes::NodeNetworks => {
                 for key in self.wukongs.read().with_node_networks() {
                     self.queue.add(key);
@@ -322,12 +347,17 @@ impl Cluster {
     fn enqueue_for<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
         let wukongs = self.wukongs.read();
         let (mut keys, mut begun) = (BTreeSet::new(), BTreeSet::new());
+        let mut named = Vec::new();
         for object in objects {
             match wakes {
                 Wakes::Affected if object.namespace.is_empty() => keys.extend(wukongs.keys()),
                 Wakes::Affected => begun.extend(wukongs.affected(object)),
                 Wakes::NodeNetworks => keys.extend(wukongs.with_node_networks()),
+                Wakes::Itself => self
+                    .schedules
+                    .add(Key::new(&*object.namespace, &*object.name)),
                 Wakes::Named => {
+                    named.push(object);
                     let named = object.wukong.iter();
                     keys.extend(named.map(|name| Key::new(&*object.namespace, &**name)));
                 }
@@ -338,11 +368,15 @@ impl Cluster {
                 }
             }
         }
+        drop(wukongs);
         for key in begun {
             self.queue.add_begun(key);
         }
         for key in keys {
             self.queue.add(key);
+        }
+        for object in named {
+            self.enqueue_schedules_of_snapshot(&object.namespace, &object.name);
         }
     }
 }

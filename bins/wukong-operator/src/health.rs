@@ -15,6 +15,7 @@ use axum::routing::get;
 use tokio::net::TcpListener;
 use tracing::info;
 use wukong_api::Reason;
+use wukong_engine::facts::WukongSnapshotScheduleFact;
 
 use crate::cluster::Cluster;
 use crate::leader::Leadership;
@@ -63,7 +64,9 @@ fn router(health: Health) -> Router {
 }
 
 async fn healthz(State(health): State<Health>) -> (StatusCode, String) {
-    let longest = health.cluster.queue.longest_run();
+    let cluster = &health.cluster;
+    let longest = cluster.queue.longest_run();
+    let longest = longest.max(cluster.schedules.longest_run());
     if longest < STUCK {
         (StatusCode::OK, "ok\n".into())
     } else {
@@ -115,7 +118,20 @@ fn now(cluster: &Cluster, leads: bool) -> Now {
             *now.blocked.entry(reason).or_default() += 1;
         }
     }
+    for schedule in cluster.world().snapshot_schedules.iter() {
+        *now.schedules.entry(state(schedule)).or_default() += 1;
+    }
     now
+}
+
+/// The state of a schedule, and its reason.
+fn state(schedule: &WukongSnapshotScheduleFact) -> (&'static str, Option<Reason>) {
+    let suspended = schedule.spec.as_ref().and_then(|spec| spec.suspend);
+    match &schedule.status.blocker {
+        Some(blocker) => ("failing", Reason::from_str(&blocker.reason).ok()),
+        None if suspended == Some(true) => ("suspended", Some(Reason::ScheduleSuspended)),
+        None => ("active", Some(Reason::ScheduleActive)),
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod reconcile;
 pub mod references;
 pub mod remembered;
 pub mod run;
+pub mod schedules;
 pub mod settings;
 pub mod stored_wukong;
 pub mod watch;

@@ -41,6 +41,7 @@ pub struct Metrics {
     leader: Gauge,
     wukongs: Family<Phase, Gauge>,
     blocked: Family<Blocked, Gauge>,
+    schedules: Family<Scheduled, Gauge>,
 }
 
 /// Description of a metric, as in docs/metrics.md.
@@ -69,6 +70,8 @@ pub struct Now {
     pub phases: BTreeMap<String, usize>,
     /// Number of Wukongs with a blocker, by its reason; `None`: a reason that this version does not define.
     pub blocked: HashMap<Option<Reason>, usize>,
+    /// Number of schedules by their state, and the reason of it; `None`: a reason that this version does not define.
+    pub schedules: HashMap<(&'static str, Option<Reason>), usize>,
 }
 
 /// Result of one reconcile.
@@ -116,6 +119,12 @@ struct Phase {
 struct Blocked {
     reason: &'static str,
     state: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct Scheduled {
+    state: &'static str,
+    reason: &'static str,
 }
 
 /// A registry under construction, with the descriptions of its metrics.
@@ -172,6 +181,7 @@ impl Default for Metrics {
             leader: Gauge::default(),
             wukongs: Family::default(),
             blocked: Family::default(),
+            schedules: Family::default(),
         };
         let mut builder = Builder {
             registry: Registry::with_prefix(PREFIX),
@@ -254,6 +264,12 @@ impl Default for Metrics {
             &["reason", "state"],
             "Wukongs with a blocker, by its reason, on every replica. `state` is `waiting` (usually resolves without action) or `error` (needs action)",
             metrics.blocked.clone(),
+        );
+        builder.register(
+            "snapshot_schedules",
+            &["state", "reason"],
+            "WukongSnapshotSchedules, on every replica. `state` is `active`, `suspended` (by its spec), or `failing` (its last snapshots failed or were skipped, or it takes none). `reason` is the reason of the condition that determines the state",
+            metrics.schedules.clone(),
         );
         builder.register(
             "build",
@@ -352,6 +368,13 @@ impl Metrics {
                 .get_or_create(&Blocked { reason, state })
                 .set(count(number));
         }
+        self.schedules.clear();
+        for ((state, reason), number) in now.schedules {
+            let reason = reason.map_or(UNKNOWN, Into::into);
+            self.schedules
+                .get_or_create(&Scheduled { state, reason })
+                .set(count(number));
+        }
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = encode(&mut text, &self.registry);
@@ -387,6 +410,7 @@ mod tests {
                 (Some(Reason::ImportFailed), 2),
                 (Some(Reason::Importing), 1),
             ]),
+            schedules: HashMap::from([(("failing", Some(Reason::RunFailed)), 2)]),
         }
     }
 
@@ -408,12 +432,17 @@ mod tests {
             "wukong_vms{phase=\"Running\"} 3",
             "wukong_vms_blocked{reason=\"ImportFailed\",state=\"error\"} 2",
             "wukong_vms_blocked{reason=\"Importing\",state=\"waiting\"} 1",
+            "wukong_snapshot_schedules{state=\"failing\",reason=\"RunFailed\"} 2",
             "wukong_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         let later = metrics.render(Now::default());
-        for gone in ["wukong_vms{", "wukong_vms_blocked{"] {
+        for gone in [
+            "wukong_vms{",
+            "wukong_vms_blocked{",
+            "wukong_snapshot_schedules{",
+        ] {
             assert!(!later.contains(gone), "{gone} is left over");
         }
     }

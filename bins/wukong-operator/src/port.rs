@@ -9,7 +9,7 @@ use wukong_engine::{Apply, Call, Event, Expand, Presence, Prune, StatusReport, S
 
 use crate::write_error::WriteError;
 
-/// Identifies the Wukong for which a write happens.
+/// Identifies the Wukong, or the schedule, for which a write happens.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Subject {
     /// Namespace of the Wukong and of its objects. Node networks are cluster-scoped.
@@ -96,7 +96,7 @@ pub trait Port: Send + Sync {
         status: &WukongStatus,
     ) -> Result<Value, WriteError>;
 
-    /// Replaces the status of a snapshot or restore of the subject and returns the object.
+    /// Replaces the status of a schedule, or of a snapshot or restore of the subject, and returns the object.
     async fn write_report(
         &self,
         subject: &Subject,

@@ -21,6 +21,7 @@ use crate::metrics::Metrics;
 use crate::port::Port;
 use crate::publisher::Publisher;
 use crate::reconcile::Reconciler;
+use crate::schedules::Schedules;
 use crate::settings::Settings;
 use crate::watch::{Waiting, Watches};
 use crate::workers::Workers;
@@ -114,36 +115,59 @@ pub async fn operate(
     let port: Arc<dyn Port> = Arc::clone(&applier) as Arc<dyn Port>;
     let (publisher, publish) = Publisher::new(Arc::clone(&port), metrics.clone());
     serving.spawn(publish);
-    let reconciler = Arc::new(Reconciler::new(
-        Arc::clone(&cluster),
-        port,
-        publisher,
-        settings.operator_settings(),
-        metrics,
-    ));
+    let schedules = Schedules::new(Arc::clone(&cluster), Arc::clone(&port), metrics.clone());
+    let reconcilers = Reconcilers {
+        wukongs: Arc::new(Reconciler::new(
+            Arc::clone(&cluster),
+            port,
+            publisher,
+            settings.operator_settings(),
+            metrics,
+        )),
+        schedules: Arc::new(schedules),
+    };
 
     let concurrency = usize::from(settings.concurrency);
     let waiting = watches.waiting();
-    let mut workers = Workers::default();
+    let mut crews = Crews::default();
     tokio::select! {
-        () = terms(&mut workers, &cluster, &reconciler, leadership, waiting, concurrency) => {}
+        () = terms(&mut crews, &cluster, &reconcilers, leadership, waiting, concurrency) => {}
         () = watches.ended() => bail!("a watch ended unexpectedly"),
         outcome = stop => outcome?,
     }
     info!("stopping");
     // Writes under way end, and no other begins. Then another replica may start.
     applier.close();
-    workers.finish(DEADLINE).await;
+    tokio::join!(
+        crews.wukongs.finish(DEADLINE),
+        crews.schedules.finish(DEADLINE)
+    );
     resign.cancel();
     while background.join_next().await.is_some() {}
     Ok(())
 }
 
-/// Reconciles Wukongs while this replica is the leader. Never returns.
+/// Number of concurrent reconciles of schedules.
+const SCHEDULES: usize = 4;
+
+/// What reconciles each kind.
+struct Reconcilers {
+    wukongs: Arc<Reconciler>,
+    schedules: Arc<Schedules>,
+}
+
+/// The workers of each kind.
+#[derive(Default)]
+struct Crews {
+    wukongs: Workers,
+    schedules: Workers,
+}
+
+/// Reconciles Wukongs and schedules while this replica is the leader. Never returns.
 async fn terms(
-    workers: &mut Workers,
+    crews: &mut Crews,
     cluster: &Arc<Cluster>,
-    reconciler: &Arc<Reconciler>,
+    reconcilers: &Reconcilers,
     mut leadership: Leadership,
     mut waiting: Waiting,
     concurrency: usize,
@@ -163,16 +187,23 @@ async fn terms(
         }
         cluster.reset();
         let reconcile = |key| {
-            let reconciler = Arc::clone(reconciler);
+            let reconciler = Arc::clone(&reconcilers.wukongs);
             async move { reconciler.reconcile(&key).await }
         };
+        let schedule = |key| {
+            let schedules = Arc::clone(&reconcilers.schedules);
+            async move { schedules.reconcile(&key).await }
+        };
+        let Crews { wukongs, schedules } = &mut *crews;
         tokio::select! {
-            () = workers.work(cluster, concurrency, reconcile) => {}
+            () = wukongs.work(cluster, |cluster| &cluster.queue, concurrency, reconcile) => {}
+            () = schedules.work(cluster, |cluster| &cluster.schedules, SCHEDULES, schedule) => {}
             () = leadership.lost() => {}
         }
-        workers.stop().await;
+        wukongs.stop().await;
+        schedules.stop().await;
         warn!("no longer the leader: all workers have stopped");
-        cluster.queue.clear();
+        cluster.clear();
     }
 }
 

@@ -3,6 +3,9 @@
 //! A Wukong with its status is about 5 KiB as JSON and 12 KiB as a struct, and most of it is needed only for a decision about
 //! this Wukong. So the cache keeps what all Wukongs are searched for, and the rest as compressed JSON.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use wukong_api::status::Phase;
@@ -25,6 +28,12 @@ pub struct StoredWukong {
     pub uid: Text,
     /// Resource version, as a number (KEP-5504).
     pub version: u64,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// Its labels.
+    pub labels: BTreeMap<Text, Text>,
+    /// Whether its deletion was requested.
+    pub deleting: bool,
     /// Names of the objects that the spec refers to, without those that contain the name of the Wukong.
     pub references: Box<[Text]>,
     /// Whether a network has `nodeNetwork`.
@@ -125,6 +134,15 @@ impl Project for StoredWukong {
             own("/metadata/name").into(),
             own("/metadata/uid").into(),
         );
+        let created = own("/metadata/creationTimestamp").parse().ok();
+        let labels = object
+            .pointer("/metadata/labels")
+            .and_then(Value::as_object);
+        let labels = labels.into_iter().flatten().filter_map(|(key, value)| {
+            Some((Text::from(key.as_str()), Text::from(value.as_str()?)))
+        });
+        let labels = labels.collect();
+        let deleting = object.pointer("/metadata/deletionTimestamp").is_some();
         let version = own("/metadata/resourceVersion").parse().unwrap_or_default();
         if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
             for unused in ["managedFields", "annotations", "resourceVersion"] {
@@ -176,6 +194,9 @@ impl Project for StoredWukong {
             name,
             uid,
             version,
+            created,
+            labels,
+            deleting,
             references,
             has_node_networks,
             has_addresses,

@@ -9,18 +9,19 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::cluster::Cluster;
-use crate::queue::Key;
+use crate::queue::{Key, Queue};
 
-/// Tasks that reconcile Wukongs, one Wukong each.
+/// Tasks that reconcile Wukongs or schedules, one each.
 #[derive(Debug, Default)]
 pub struct Workers(JoinSet<()>);
 
 impl Workers {
-    /// Reconciles the keys of the queue, `concurrency` at once. Never returns. `reconcile` returns the pause before the next
+    /// Reconciles the keys of a queue of the cluster, `concurrency` at once. Never returns. `reconcile` returns the pause before the next
     /// reconcile.
     pub async fn work<F>(
         &mut self,
         cluster: &Arc<Cluster>,
+        queue: fn(&Cluster) -> &Queue,
         concurrency: usize,
         reconcile: impl Fn(Key) -> F,
     ) where
@@ -33,11 +34,11 @@ impl Workers {
                 return;
             };
             while self.0.try_join_next().is_some() {}
-            let key = cluster.queue.next().await;
+            let key = queue(cluster).next().await;
             let (cluster, reconcile) = (Arc::clone(cluster), reconcile(key.clone()));
             self.0.spawn(async move {
                 let pause = reconcile.await;
-                cluster.queue.done(&key, pause);
+                queue(&cluster).done(&key, pause);
                 drop(worker);
             });
         }
@@ -86,7 +87,7 @@ mod tests {
         let mut workers = Workers::default();
         let started = tokio::time::Instant::now();
         let second = Duration::from_secs(1);
-        let work = workers.work(&cluster, 2, reconcile);
+        let work = workers.work(&cluster, |cluster| &cluster.queue, 2, reconcile);
         assert!(timeout(second, work).await.is_err(), "work never ends");
         workers.finish(10 * second).await;
         assert_eq!(started.elapsed(), 11 * second);
@@ -113,7 +114,7 @@ mod tests {
         };
         let mut workers = Workers::default();
         tokio::select! {
-            () = workers.work(&cluster, 1, reconcile) => unreachable!(),
+            () = workers.work(&cluster, |cluster| &cluster.queue, 1, reconcile) => unreachable!(),
             _ = begun.recv() => {}
         }
         let mut stopped = pin!(workers.stop());

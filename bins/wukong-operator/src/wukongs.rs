@@ -26,6 +26,8 @@ pub struct Wukongs {
     namespaces: HashMap<Text, Namespace>,
     /// Wukongs with a blocker or without a phase.
     blocked: BTreeSet<Key>,
+    /// Whether there was a complete list.
+    listed: bool,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +44,13 @@ impl Wukongs {
             .get(key.namespace.as_str())?
             .entries
             .get(key.name.as_str())
+    }
+
+    /// Returns the Wukongs of a namespace; `None` before the first complete list.
+    pub fn of_namespace(&self, namespace: &str) -> Option<impl Iterator<Item = &Entry>> {
+        let known = self.namespaces.get(namespace);
+        self.listed
+            .then(|| known.into_iter().flat_map(|known| known.entries.values()))
     }
 
     /// Returns all Wukongs.
@@ -151,6 +160,7 @@ impl Wukongs {
 
     /// Replaces all Wukongs by a complete list. Returns those that changed.
     pub fn replace(&mut self, list: Vec<StoredWukong>) -> Vec<Key> {
+        self.listed = true;
         let listed: BTreeSet<Key> = list
             .iter()
             .map(|wukong| Key::new(&*wukong.namespace, &*wukong.name))

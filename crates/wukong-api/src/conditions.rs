@@ -54,6 +54,10 @@ pub enum ConditionType {
     SnapshotTaken,
     /// Disks can be restored from a snapshot.
     SnapshotReady,
+    /// A schedule takes snapshots.
+    ScheduleActive,
+    /// The newest snapshots of a schedule have succeeded.
+    LastRunSucceeded,
     /// The claims of a restore have their content.
     DisksPrepared,
     /// The VM is off for a restore.
@@ -200,4 +204,10 @@ pub enum Reason {
     NoSnapshotClass,
     SnapshotIncomplete,
     VMRunning,
+    ScheduleActive,
+    ScheduleSuspended,
+    TooManyFailures,
+    RunSucceeded,
+    RunFailed,
+    SlotSkipped,
 }

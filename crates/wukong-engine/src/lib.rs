@@ -32,10 +32,13 @@ pub use decision::{Apply, Decision, Event, Expand, Expect, Prune};
 pub use facts::{Presence, Seen, Store};
 pub use observed::{Applied, Failure, FailureKind, Memory, Observed, Queried, Waiting};
 pub use power::DesiredPower;
-pub use protection::{decide_orphans, named_wukongs};
+pub use protection::{
+    ObservedSchedule, ScheduleDecision, decide_orphans, decide_schedule, named_wukongs,
+};
 pub use status_report::{Reported, StatusReport};
 pub use target::{Kind, Target};
 pub use world::World;
+pub use wukong_protection::schedule::Vm as ScheduledVm;
 
 /// The example in the README of the repository compiles and holds.
 #[cfg(doctest)]

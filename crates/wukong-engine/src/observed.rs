@@ -203,6 +203,12 @@ impl Memory {
         self.reported.insert(key, report.hash());
     }
 
+    /// Whether a status differs from the one that was written last.
+    pub(crate) fn is_new(&self, report: &StatusReport) -> bool {
+        let last = self.reported.get(&(report.kind, report.name.clone()));
+        last != Some(&report.hash())
+    }
+
     /// Records that a target was grown or pruned.
     pub fn record_done(&mut self, target: &Target) {
         self.failures.remove(target);

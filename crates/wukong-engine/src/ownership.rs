@@ -93,6 +93,7 @@ pub(crate) fn meta<'a>(
         Kind::PersistentVolumeClaim => of(&world.claims, namespace, name),
         Kind::VirtualMachine => of(&world.virtual_machines, namespace, name),
         Kind::VirtualMachineSnapshot => of(&world.vm_snapshots, namespace, name),
+        Kind::WukongSnapshot => of(&world.wukong_snapshots, namespace, name),
     }
 }
 
@@ -106,6 +107,7 @@ pub(crate) fn is_watched(kind: Kind, world: &World) -> bool {
         Kind::PersistentVolumeClaim => world.claims.presence(),
         Kind::VirtualMachine => world.virtual_machines.presence(),
         Kind::VirtualMachineSnapshot => world.vm_snapshots.presence(),
+        Kind::WukongSnapshot => world.wukong_snapshots.presence(),
     };
     presence == Presence::Served
 }

@@ -1,16 +1,18 @@
-//! Statuses of snapshots and restores that are to be written.
+//! Statuses of snapshots, restores and schedules that are to be written.
 
 use serde_json::Value;
 
 use crate::managed_fields;
 
-/// A kind with a status that a decision about a Wukong writes.
+/// A kind with a status that a decision about a Wukong or a schedule writes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, strum::AsRefStr)]
 pub enum Reported {
     /// A snapshot.
     WukongSnapshot,
     /// A restore.
     WukongRestore,
+    /// A schedule of snapshots.
+    WukongSnapshotSchedule,
 }
 
 /// A status to write.

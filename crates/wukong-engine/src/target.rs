@@ -4,6 +4,7 @@ use std::fmt;
 
 use kube::Resource;
 use kube::core::ApiResource;
+use wukong_api::WukongSnapshot;
 use wukong_network::nad::NetworkAttachmentDefinition;
 use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_protection::vm_snapshot::VirtualMachineSnapshot;
@@ -29,11 +30,13 @@ pub enum Kind {
     VirtualMachine,
     /// A snapshot of the virtual machine.
     VirtualMachineSnapshot,
+    /// A snapshot that a schedule takes.
+    WukongSnapshot,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Secret,
         Self::NetworkAttachmentDefinition,
         Self::NodeNetworkConfigurationPolicy,
@@ -41,6 +44,7 @@ impl Kind {
         Self::PersistentVolumeClaim,
         Self::VirtualMachine,
         Self::VirtualMachineSnapshot,
+        Self::WukongSnapshot,
     ];
 
     /// Whether an object of this kind is a part of a disk.
@@ -67,6 +71,7 @@ impl Kind {
             Self::PersistentVolumeClaim => of::<PersistentVolumeClaim>(),
             Self::VirtualMachine => of::<VirtualMachine>(),
             Self::VirtualMachineSnapshot => of::<VirtualMachineSnapshot>(),
+            Self::WukongSnapshot => of::<WukongSnapshot>(),
         }
     }
 }

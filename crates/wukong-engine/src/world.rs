@@ -4,7 +4,7 @@ use crate::environment::Environment;
 use crate::facts::{
     ClaimFact, DataVolumeFact, MigrationFact, ObjectFact, OperationFact, SnapshotFact, Store,
     VirtualMachineFact, VirtualMachineInstanceFact, VolumeFact, WukongRestoreFact,
-    WukongSnapshotFact,
+    WukongSnapshotFact, WukongSnapshotScheduleFact,
 };
 
 /// The cache: one store for each kind.
@@ -28,6 +28,8 @@ pub struct World {
     pub vm_snapshots: Store<OperationFact>,
     /// WukongSnapshots.
     pub wukong_snapshots: Store<WukongSnapshotFact>,
+    /// WukongSnapshotSchedules.
+    pub snapshot_schedules: Store<WukongSnapshotScheduleFact>,
     /// WukongRestores.
     pub wukong_restores: Store<WukongRestoreFact>,
     /// PersistentVolumes of claims. Known only to who reads one cluster once, like the two kinds below.

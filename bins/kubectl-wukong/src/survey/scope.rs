@@ -66,8 +66,8 @@ fn scope(row: &Watched) -> Option<Scope> {
     if row.plural == WUKONGS {
         return None;
     }
-    // Those of one Wukong are read with its children.
-    if row.wakes == Wakes::Named {
+    // Those of one Wukong are read with its children, and no rule needs the schedules.
+    if matches!(row.wakes, Wakes::Named | Wakes::Itself) {
         return None;
     }
     if row.namespaced && row.wakes == Wakes::Affected {

@@ -248,6 +248,7 @@ async fn what_is_granted_is_what_is_used() {
     protection::snapshot(&space, "before").await;
     let disk = json!({"snapshotName": "before", "disks": ["root"]});
     protection::restore(&space, "undo", disk).await;
+    protection::schedule(&space).await;
 
     // The pods and events of a VM that does not start show the cause.
     let waits = json!({"userDataSecret": "missing"});

@@ -166,6 +166,13 @@ async fn people_with_the_cluster_s_view_edit_and_admin_roles_have_wukongs_in_the
             "wukongsnapshots",
             &everybody[1..],
         ),
+        ("get list watch", "wukongsnapshotschedules", &everybody[..]),
+        (
+            "create update patch delete",
+            "wukongsnapshotschedules",
+            &everybody[1..],
+        ),
+        ("update patch", "wukongsnapshotschedules/status", &[]),
         ("get list watch", "wukongrestores", &everybody[..]),
         (
             "create update patch delete",

@@ -285,6 +285,12 @@ pub fn resource(kind: &str) -> (ApiResource, bool) {
     let (group, version, plural, namespaced) = match kind {
         "Wukong" => ("vm.novasphere.dev", "v1alpha1", "wukongs", true),
         "WukongSnapshot" => ("vm.novasphere.dev", "v1alpha1", "wukongsnapshots", true),
+        "WukongSnapshotSchedule" => (
+            "vm.novasphere.dev",
+            "v1alpha1",
+            "wukongsnapshotschedules",
+            true,
+        ),
         "WukongRestore" => ("vm.novasphere.dev", "v1alpha1", "wukongrestores", true),
         "VirtualMachineSnapshot" => (
             "snapshot.kubevirt.io",

@@ -20,7 +20,10 @@ use http::{Method, StatusCode};
 use kube::Client;
 use kube::core::{DynamicObject, Resource};
 use serde_json::{Value, json};
-use wukong_api::{FIELD_MANAGER, Wukong, WukongRestore, WukongSnapshot, WukongStatus, labels};
+use wukong_api::{
+    FIELD_MANAGER, Wukong, WukongRestore, WukongSnapshot, WukongSnapshotSchedule, WukongStatus,
+    labels,
+};
 use wukong_engine::facts::PodFact;
 use wukong_engine::{
     Apply, Call, Event, Expand, Expect, Kind, Prune, Reported, StatusReport, Store, Target,
@@ -104,6 +107,23 @@ impl Applier {
             },
             _ => error,
         })
+    }
+
+    /// Creates an object that never changes afterwards. In contrast to an apply, it needs no permission to patch.
+    async fn create_once(&self, subject: &Subject, apply: &Apply) -> Result<Value, WriteError> {
+        let collection = collection(subject, &apply.target);
+        let exchange = Exchange {
+            verb: "create",
+            kind: apply.target.kind.as_ref(),
+            method: Method::POST,
+            path: format!(
+                "{collection}?fieldManager={FIELD_MANAGER}&fieldValidation=Strict&{TIMEOUT}"
+            ),
+            content_type: JSON,
+            accept: JSON,
+            body: &apply.body,
+        };
+        self.http.exchange(exchange).await?.success()
     }
 
     /// Changes a Secret that a Wukong controls, without reading it. Labels and annotations of others stay.
@@ -231,11 +251,14 @@ fn patch_of_controlled(apply: &Apply, controller: &str, place: usize, labelled: 
 /// Timeout for the API server: shorter than ours, so that it rarely writes after we have given up.
 const TIMEOUT: &str = "timeout=9s";
 
-fn path(subject: &Subject, target: &Target) -> String {
+fn collection(subject: &Subject, target: &Target) -> String {
     let resource = target.kind.api_resource();
     let namespace = target.kind.is_namespaced().then_some(&*subject.namespace);
-    let collection = DynamicObject::url_path(&resource, namespace);
-    format!("{collection}/{}", target.name)
+    DynamicObject::url_path(&resource, namespace)
+}
+
+fn path(subject: &Subject, target: &Target) -> String {
+    format!("{}/{}", collection(subject, target), target.name)
 }
 
 #[async_trait]
@@ -252,6 +275,9 @@ impl Port for Applier {
                 let preconditions: Vec<_> =
                     [("uid", uid.as_str())].into_iter().chain(version).collect();
                 self.server_side_apply(subject, apply, &preconditions).await
+            }
+            Expect::Absent if apply.target.kind == Kind::WukongSnapshot => {
+                self.create_once(subject, apply).await
             }
             Expect::Absent => self.create(subject, apply).await,
             Expect::AbsentOrControlledBy(uid) => match self.create(subject, apply).await {
@@ -353,6 +379,7 @@ impl Port for Applier {
         let collection = match report.kind {
             Reported::WukongSnapshot => WukongSnapshot::url_path(&(), namespace),
             Reported::WukongRestore => WukongRestore::url_path(&(), namespace),
+            Reported::WukongSnapshotSchedule => WukongSnapshotSchedule::url_path(&(), namespace),
         };
         let path = format!("{collection}/{}", report.name);
         self.replace_status(report.kind.as_ref(), &path, &report.uid, &report.status)

@@ -397,10 +397,11 @@ async fn a_status_is_replaced_as_a_whole_and_only_of_this_wukong() {
 }
 
 #[tokio::test]
-async fn the_status_of_a_snapshot_or_restore_replaces_that_of_the_same_object() {
+async fn the_status_of_a_snapshot_schedule_or_restore_replaces_that_of_the_same_object() {
     for (kind, plural) in [
         (Reported::WukongSnapshot, "wukongsnapshots"),
         (Reported::WukongRestore, "wukongrestores"),
+        (Reported::WukongSnapshotSchedule, "wukongsnapshotschedules"),
     ] {
         let (applier, mut server) = applier();
         let report = StatusReport {
@@ -429,6 +430,27 @@ async fn the_status_of_a_snapshot_or_restore_replaces_that_of_the_same_object() 
             ])
         );
     }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_created_and_never_patched() {
+    let (applier, mut server) = applier();
+    let (apply, subject) = (apply(Kind::WukongSnapshot, Expect::Absent), subject());
+    let (result, seen) = tokio::join!(
+        applier.apply(&subject, &apply),
+        answer(&mut server, 201, json!({"metadata": {"name": "web"}}))
+    );
+    result.unwrap();
+    assert_eq!(
+        seen.line,
+        "POST /apis/vm.novasphere.dev/v1alpha1/namespaces/shop/wukongsnapshots?fieldManager=wukong-operator&fieldValidation=Strict&timeout=9s"
+    );
+    let taken = json!({"kind": "Status", "reason": "AlreadyExists", "code": 409, "message": "already exists"});
+    let (result, _) = tokio::join!(
+        applier.apply(&subject, &apply),
+        answer(&mut server, 409, taken)
+    );
+    assert_eq!(result.unwrap_err().cause, Cause::NameTaken);
 }
 
 #[tokio::test]

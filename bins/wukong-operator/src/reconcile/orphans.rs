@@ -27,6 +27,8 @@ impl Reconciler {
             memory.reported.retain(|(kind, object), _| match kind {
                 Reported::WukongSnapshot => snapshot(object).is_some(),
                 Reported::WukongRestore => restore(object).is_some(),
+                // It names no Wukong.
+                Reported::WukongSnapshotSchedule => false,
             });
             decide_orphans(namespace, name, &world, &memory, Timestamp::now())
         };

@@ -217,6 +217,7 @@ impl<'a> Situation<'a> {
             Kind::DataVolume => world.data_volumes.presence() == Presence::Served,
             Kind::VirtualMachine => world.virtual_machines.presence() == Presence::Served,
             Kind::VirtualMachineSnapshot => world.vm_snapshots.presence() == Presence::Served,
+            Kind::WukongSnapshot => world.wukong_snapshots.presence() == Presence::Served,
         };
         let free = if body.target.kind.is_of_disk() {
             self.disks
@@ -331,7 +332,8 @@ impl<'a> Situation<'a> {
                 | Kind::DataVolume
                 | Kind::PersistentVolumeClaim
                 | Kind::VirtualMachine
-                | Kind::VirtualMachineSnapshot => false,
+                | Kind::VirtualMachineSnapshot
+                | Kind::WukongSnapshot => false,
             };
             needed && !applying.iter().any(|apply| apply.target == body.target)
         });

@@ -115,6 +115,18 @@ fn rows(visitor: &mut impl Visitor) {
             &W::custom(
                 wukong_api::GROUP,
                 "v1alpha1",
+                "WukongSnapshotSchedule",
+                "wukongsnapshotschedules",
+            )
+            .wakes(Wakes::Itself)
+        },
+        |world| &mut world.snapshot_schedules,
+    );
+    visitor.kind(
+        const {
+            &W::custom(
+                wukong_api::GROUP,
+                "v1alpha1",
                 "WukongRestore",
                 "wukongrestores",
             )

@@ -65,6 +65,8 @@ pub enum Wakes {
     NodeNetworks,
     /// The one that the object names, which may not exist.
     Named,
+    /// None: the object is a schedule, which is reconciled itself.
+    Itself,
 }
 
 /// A role of the operator.

@@ -2,11 +2,13 @@
 
 use serde::Deserialize;
 use serde_json::Value;
+use wukong_api::labels;
 use wukong_api::protection::{
     RestorePhase, SnapshotPhase, WukongRestoreSpec, WukongRestoreStatus, WukongSnapshotSpec,
     WukongSnapshotStatus,
 };
 
+use super::json::text_map;
 use super::text::Text;
 use super::{Fact, Meta};
 
@@ -15,6 +17,8 @@ use super::{Fact, Meta};
 pub struct WukongSnapshotFact {
     /// Who it is; as its Wukong counts the one that the spec names.
     pub meta: Meta,
+    /// Uid of the schedule that created it.
+    pub schedule: Option<Text>,
     /// The result of one that has ended.
     pub ended: Option<SnapshotPhase>,
     /// One that has not ended, with its last status.
@@ -41,6 +45,7 @@ impl Fact for WukongSnapshotFact {
         });
         Self {
             meta: meta(object, spec.as_ref().map(|spec| spec.wukong_name.as_str())),
+            schedule: text_map(object, "/metadata/labels").remove(labels::SCHEDULE_UID),
             ended,
             open: spec
                 .filter(|_| ended.is_none())
@@ -52,9 +57,11 @@ impl Fact for WukongSnapshotFact {
         &self.meta
     }
 
-    /// The Wukong.
+    /// The Wukong, and the schedule.
     fn index_keys(&self) -> Vec<Text> {
-        key_of(&self.meta)
+        let mut keys = key_of(&self.meta);
+        keys.extend(self.schedule.iter().map(|uid| schedule_key(uid)));
+        keys
     }
 }
 
@@ -82,7 +89,7 @@ impl Fact for WukongRestoreFact {
     }
 }
 
-fn part<T: for<'a> Deserialize<'a>>(object: &Value, field: &str) -> Option<T> {
+pub(super) fn part<T: for<'a> Deserialize<'a>>(object: &Value, field: &str) -> Option<T> {
     T::deserialize(object.get(field)?).ok()
 }
 
@@ -98,6 +105,11 @@ fn key_of(meta: &Meta) -> Vec<Text> {
     wukong
         .map(|name| wukong_key(&meta.namespace, name))
         .collect()
+}
+
+/// The index key of the snapshots of a schedule. No namespace has a dot.
+pub(crate) fn schedule_key(uid: &str) -> Text {
+    format!("schedule./{uid}").into()
 }
 
 /// The index key of the snapshots and restores of a Wukong.

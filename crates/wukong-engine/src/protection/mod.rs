@@ -1,10 +1,11 @@
-//! Snapshots of a Wukong, and restores from them.
+//! Snapshots of a Wukong, their schedules, and restores from them.
 //!
 //! A restore changes the objects of its Wukong, so the decision about the Wukong executes it (`restoring.rs`). This module decides
 //! what else is written for snapshots and restores: the VirtualMachineSnapshots, and the status of both kinds.
 
 mod report;
 mod restores;
+mod schedules;
 mod snapshots;
 mod subject;
 
@@ -16,6 +17,7 @@ use crate::observed::{Memory, Observed};
 use crate::restoring::Restoring;
 use crate::status_report::StatusReport;
 use crate::world::World;
+pub use schedules::{ObservedSchedule, ScheduleDecision, decide_schedule};
 use subject::Subject;
 
 /// Adds the writes for the snapshots and restores of a Wukong to the decision about it.
@@ -52,14 +54,9 @@ pub(crate) fn add(
         let current = restoring.filter(|it| it.fact.meta.uid == restore.meta.uid);
         reports.extend(restores::report(&found, restore, current, restoring));
     }
-    reports.retain(|report| is_new(report, observed.memory));
+    reports.retain(|report| observed.memory.is_new(report));
     decision.reports = reports;
     decision
-}
-
-fn is_new(report: &StatusReport, memory: &Memory) -> bool {
-    let last = memory.reported.get(&(report.kind, report.name.clone()));
-    last != Some(&report.hash())
 }
 
 /// Returns the statuses of the snapshots and restores of a Wukong that does not exist.
@@ -84,7 +81,7 @@ pub fn decide_orphans(
         .restores()
         .filter_map(|restore| restores::report(&found, restore, None, None));
     let mut reports: Vec<StatusReport> = snapshots.chain(restores).collect();
-    reports.retain(|report| is_new(report, memory));
+    reports.retain(|report| memory.is_new(report));
     reports
 }
 

@@ -1,8 +1,8 @@
 //! Reasons for problems of the manifest, its references and its objects.
 
 use wukong_api::ConditionType::{
-    ConfigurationApplied, Created, DependenciesResolved, NetworksConfigured, NodeNetworkReady,
-    Ready, SnapshotReady, SnapshotTaken, SourceResolved, SpecValid,
+    ConfigurationApplied, Created, DependenciesResolved, LastRunSucceeded, NetworksConfigured,
+    NodeNetworkReady, Ready, SnapshotReady, SnapshotTaken, SourceResolved, SpecValid,
 };
 use wukong_api::{ConditionType, Reason};
 
@@ -61,7 +61,12 @@ pub(super) const DOCS: &[ReasonDoc] = &[
     ReasonDoc {
         reason: Reason::NameConflict,
         severity: Error,
-        conditions: &[SpecValid, ConfigurationApplied, SourceResolved],
+        conditions: &[
+            SpecValid,
+            ConfigurationApplied,
+            SourceResolved,
+            LastRunSucceeded,
+        ],
         meaning: "An object that does not belong to this Wukong has a name that this Wukong needs. The operator never changes or adopts such an object.",
         fix: "Delete the object that the message names if it is not needed, or give the Wukong another name.",
         platforms: &[],
@@ -133,7 +138,7 @@ pub(super) const DOCS: &[ReasonDoc] = &[
     ReasonDoc {
         reason: Reason::ApplyFailed,
         severity: Waiting,
-        conditions: &[Created, SnapshotTaken],
+        conditions: &[Created, SnapshotTaken, LastRunSucceeded],
         meaning: "The API server did not accept an object: it was unreachable or overloaded, an admission webhook did not answer, or another client changed the object at the same time.",
         fix: "Wait: the operator retries with back-off. If this stays, check the API server and the webhooks of KubeVirt and CDI.",
         platforms: &[],

@@ -1,6 +1,9 @@
 //! Reasons of snapshots and restores.
 
-use wukong_api::ConditionType::{PoweredOff, Ready, SnapshotTaken, Snapshottable, SourceResolved};
+use wukong_api::ConditionType::{
+    LastRunSucceeded, PoweredOff, Ready, ScheduleActive, SnapshotTaken, Snapshottable,
+    SourceResolved,
+};
 use wukong_api::Reason;
 
 use super::doc::ReasonDoc;
@@ -37,6 +40,54 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         conditions: &[PoweredOff, Ready],
         meaning: "The claims of the restore are complete. The VM runs, and its disks change only while it is off.",
         fix: "Stop the VM: `kubectl wukong stop NAME`. The restore then continues. Start the VM after the restore. A restore with `stop: true` stops and starts the VM itself.",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::ScheduleActive,
+        severity: Ok,
+        conditions: &[ScheduleActive],
+        meaning: "The WukongSnapshotSchedule takes snapshots. `status.nextSlot` is the time of the next one.",
+        fix: "",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::ScheduleSuspended,
+        severity: Ok,
+        conditions: &[ScheduleActive],
+        meaning: "The WukongSnapshotSchedule takes and deletes no snapshots, because its spec has `suspend: true`.",
+        fix: "",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::TooManyFailures,
+        severity: Error,
+        conditions: &[ScheduleActive, LastRunSucceeded, Ready],
+        meaning: "The WukongSnapshotSchedule takes no more snapshots of a VM, because `maxFailures` of them failed in a row. A schedule of which all VMs have this state deletes none either. The message names the VMs.",
+        fix: "Read the error of the failed snapshot: `kubectl describe wukongsnapshot NAME`. Fix its cause. Then resume the schedule: `kubectl wukong snapshot schedule resume NAME`. Any other change of its spec resumes it, too.",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::RunSucceeded,
+        severity: Ok,
+        conditions: &[LastRunSucceeded],
+        meaning: "The newest snapshots of the WukongSnapshotSchedule that have ended are successes.",
+        fix: "",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::RunFailed,
+        severity: Error,
+        conditions: &[LastRunSucceeded, Ready],
+        meaning: "The newest snapshot of a WukongSnapshotSchedule failed. The message names it. The schedule takes the next one at its next slot, until `maxFailures` have failed in a row.",
+        fix: "Read the error of the snapshot: `kubectl describe wukongsnapshot NAME`. Fix its cause. The next success ends this state.",
+        platforms: &[],
+    },
+    ReasonDoc {
+        reason: Reason::SlotSkipped,
+        severity: Error,
+        conditions: &[LastRunSucceeded, Ready],
+        meaning: "The WukongSnapshotSchedule took no snapshot at its last slot. The message has the cause: the snapshot before it has not ended, its Wukong did not exist, or the operator did not run until `startingDeadlineSeconds` after the slot.",
+        fix: "If the snapshot before it does not end, read its status: `kubectl describe wukongsnapshot NAME`. If snapshots take longer than the time between two slots, choose a longer time. The next slot that is not skipped ends this state.",
         platforms: &[],
     },
 ];

@@ -68,6 +68,7 @@ impl Scenario {
             vm_restores: self.store("VirtualMachineRestore"),
             migrations: self.store("VirtualMachineInstanceMigration"),
             wukong_snapshots: self.store("WukongSnapshot"),
+            snapshot_schedules: self.store("WukongSnapshotSchedule"),
             wukong_restores: self.store("WukongRestore"),
             environment: self.cluster.environment(),
         };

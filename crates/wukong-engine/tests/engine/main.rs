@@ -17,6 +17,7 @@ mod pending;
 mod power;
 mod reasons;
 mod restores;
+mod schedules;
 mod secrets;
 mod snapshots;
 mod states;

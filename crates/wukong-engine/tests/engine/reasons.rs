@@ -286,8 +286,9 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.server.update_status("virt-controller", "VirtualMachine", "web", status);
             cluster
         }
-        // Reasons of snapshots and restores: see their tests.
-        R::SnapshotIncomplete | R::VMRunning => return None,
+        // Reasons of snapshots, schedules and restores: see their tests.
+        R::SnapshotIncomplete | R::VMRunning | R::ScheduleActive | R::ScheduleSuspended | R::TooManyFailures
+        | R::RunSucceeded | R::RunFailed | R::SlotSkipped => return None,
         // Only a reader that is not the operator gives it.
         R::OperatorNotReady | R::OperationFailed | R::MigrationPending => return None,
 
@@ -300,8 +301,17 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
     })
 }
 
-/// Reasons that only snapshots and restores have: see `snapshots.rs` and `restores.rs`.
-const OF_PROTECTION: [Reason; 2] = [Reason::SnapshotIncomplete, Reason::VMRunning];
+/// Reasons that only snapshots, schedules and restores have: see `snapshots.rs`, `schedules.rs` and `restores.rs`.
+const OF_PROTECTION: [Reason; 8] = [
+    Reason::SnapshotIncomplete,
+    Reason::VMRunning,
+    Reason::ScheduleActive,
+    Reason::ScheduleSuspended,
+    Reason::TooManyFailures,
+    Reason::RunSucceeded,
+    Reason::RunFailed,
+    Reason::SlotSkipped,
+];
 
 /// Reasons that only a reader of the whole cluster gives: see `environment/reasons.rs` and `cases/surroundings`.
 const OF_A_READER: [Reason; 3] = [

@@ -363,6 +363,9 @@ impl Cluster {
                 Reported::WukongRestore => {
                     self.world.wukong_restores.insert(Fact::project(&object))
                 }
+                Reported::WukongSnapshotSchedule => {
+                    unreachable!("a decision about a Wukong writes no schedule")
+                }
             };
             self.memory.record_reported(report);
         }
@@ -427,6 +430,7 @@ impl Cluster {
             Kind::PersistentVolumeClaim => self.world.claims.insert(Fact::project(object)),
             Kind::VirtualMachine => self.world.virtual_machines.insert(Fact::project(object)),
             Kind::VirtualMachineSnapshot => self.world.vm_snapshots.insert(Fact::project(object)),
+            Kind::WukongSnapshot => self.world.wukong_snapshots.insert(Fact::project(object)),
         };
     }
 
