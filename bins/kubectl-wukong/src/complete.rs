@@ -7,18 +7,22 @@ use std::time::Duration;
 use clap::FromArgMatches;
 use clap_complete::engine::{self, ArgValueCandidates, CompletionCandidate};
 use kube::api::ApiResource;
-use wukong_api::Wukong;
+use wukong_api::{Wukong, WukongSnapshotSchedule};
 
 use crate::cluster::{self, ClusterArgs, with_cluster};
 use crate::exit::Exit;
 use crate::items::{self, Selection};
 use crate::output;
 
-/// How long the API server may take to list the Wukongs. Then their names are not completed.
+/// How long the API server may take to list the objects. Then their names are not completed.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Arguments that take the name of a Wukong.
+/// Arguments of a command that take the name of a Wukong.
 const NAMES: [&str; 2] = ["name", "target"];
+/// Argument of any command that takes the name of a Wukong.
+const WUKONG: &str = "wukong";
+/// Argument of any command that takes the name of a WukongSnapshotSchedule.
+const SCHEDULE: &str = "schedule";
 
 /// Prints the completions of the last word, one per line with its help after a tab, then cobra's directive.
 pub fn run(command: clap::Command, words: &[OsString]) -> anyhow::Result<Exit> {
@@ -28,7 +32,7 @@ pub fn run(command: clap::Command, words: &[OsString]) -> anyhow::Result<Exit> {
         line.push(OsString::new());
     }
     let cluster = cluster_args(&command, &line);
-    let mut command = with_names(command, cluster);
+    let mut command = with_names(command, &cluster);
     let last = line.len() - 1;
     let is_option = |word: &OsStr| word.as_encoded_bytes().starts_with(b"-");
     // As in kubectl, options are completed once a dash is typed.
@@ -50,27 +54,47 @@ fn cluster_args(command: &clap::Command, line: &[OsString]) -> ClusterArgs {
         .unwrap_or_default()
 }
 
-/// Completes the names of Wukongs wherever a command takes one.
-fn with_names(command: clap::Command, cluster: ClusterArgs) -> clap::Command {
-    let names = ArgValueCandidates::new(move || names(&cluster).unwrap_or_default());
-    command.mut_subcommands(|sub| {
+/// Completes the names of Wukongs and schedules wherever a command takes one.
+fn with_names(command: clap::Command, cluster: &ClusterArgs) -> clap::Command {
+    let wukongs = candidates(cluster, ApiResource::erase::<Wukong>(&()));
+    let schedules = candidates(cluster, ApiResource::erase::<WukongSnapshotSchedule>(&()));
+    let named = command.mut_subcommands(|sub| {
         sub.mut_args(|arg| match NAMES.contains(&arg.get_id().as_str()) {
-            true => arg.add(names.clone()),
+            true => arg.add(wukongs.clone()),
             false => arg,
         })
-    })
+    });
+    with_named(named, &wukongs, &schedules)
 }
 
-/// Lists the names of the Wukongs in the namespace.
-fn names(cluster: &ClusterArgs) -> anyhow::Result<Vec<CompletionCandidate>> {
+/// Completes the arguments that have the same meaning in all commands, nested ones included.
+fn with_named(
+    command: clap::Command,
+    wukongs: &ArgValueCandidates,
+    schedules: &ArgValueCandidates,
+) -> clap::Command {
+    let command = command.mut_args(|arg| match arg.get_id().as_str() {
+        WUKONG => arg.add(wukongs.clone()),
+        SCHEDULE => arg.add(schedules.clone()),
+        _ => arg,
+    });
+    command.mut_subcommands(|sub| with_named(sub, wukongs, schedules))
+}
+
+fn candidates(cluster: &ClusterArgs, kind: ApiResource) -> ArgValueCandidates {
+    let cluster = cluster.clone();
+    ArgValueCandidates::new(move || names(&cluster, &kind).unwrap_or_default())
+}
+
+/// Lists the names of the objects of a kind in the namespace.
+fn names(cluster: &ClusterArgs, kind: &ApiResource) -> anyhow::Result<Vec<CompletionCandidate>> {
     with_cluster(async {
         let cluster = cluster.connect().await?;
-        let kind = ApiResource::erase::<Wukong>(&());
         let here = Selection {
             namespace: Some(cluster.namespace),
             ..Selection::default()
         };
-        let names = items::names(&cluster.client, &kind, &here, |_| true);
+        let names = items::names(&cluster.client, kind, &here, |_| true);
         let names = tokio::time::timeout(TIMEOUT, names).await?;
         let names = names.map_err(cluster::readable)?.into_iter();
         Ok(names

@@ -92,14 +92,26 @@ fn api_server() -> (String, std::thread::JoinHandle<String>) {
 }
 
 #[test]
-fn names_of_wukongs_in_the_namespace_of_the_line() {
-    for (words, names) in [
+fn names_of_objects_in_the_namespace_of_the_line() {
+    let resume = ["-n", "lab", "snapshot", "schedule", "resume", ""];
+    let create = [
+        "-n", "lab", "snapshot", "schedule", "create", "x", "--wukong", "",
+    ];
+    for (words, names, plural) in [
         (
             ["-n", "lab", "status", ""].as_slice(),
             ["db", "web"].as_slice(),
+            "wukongs",
         ),
-        (&["doctor", "-n", "lab", "w"], &["web"]),
-        (&["--namespace=lab", "ssh", "d"], &["db"]),
+        (&["doctor", "-n", "lab", "w"], &["web"], "wukongs"),
+        (&["--namespace=lab", "ssh", "d"], &["db"], "wukongs"),
+        (
+            &["-n", "lab", "snapshot", "create", "d"],
+            &["db"],
+            "wukongs",
+        ),
+        (&create, &["db", "web"], "wukongs"),
+        (&resume, &["db", "web"], "wukongsnapshotschedules"),
     ] {
         let (address, server) = api_server();
         let dir = tempfile::tempdir().unwrap();
@@ -112,7 +124,8 @@ fn names_of_wukongs_in_the_namespace_of_the_line() {
         std::fs::write(&config, text).unwrap();
         assert_eq!(complete(&config, words).0, names, "{words:?}");
         let request = server.join().unwrap();
-        assert!(request.contains("/namespaces/lab/wukongs"), "{request}");
+        let path = format!("/namespaces/lab/{plural}?");
+        assert!(request.contains(&path), "{request}");
     }
 }
 

@@ -4,6 +4,7 @@ mod await_end;
 pub mod clone;
 mod question;
 pub mod restore;
+pub mod schedule;
 pub mod snapshot;
 
 use anyhow::{Context, bail};

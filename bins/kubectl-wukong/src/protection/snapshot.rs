@@ -1,4 +1,4 @@
-//! `snapshot create`, `snapshot list`, `snapshot delete`.
+//! `snapshot create`, `snapshot list`, `snapshot delete`, and `snapshot schedule`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use wukong_api::WukongSnapshot;
 use wukong_api::protection::{SnapshotPhase, WukongSnapshotStatus};
 
 use super::await_end::{await_end, blocker};
-use super::{create, snapshots, timed_name};
+use super::{create, schedule, snapshots, timed_name};
 use crate::cluster::{self, Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::output;
@@ -23,7 +23,8 @@ use crate::text::{self, NONE};
 Examples:
   kubectl wukong snapshot create web --wait
   kubectl wukong snapshot list web
-  kubectl wukong snapshot delete web-20261130120000")]
+  kubectl wukong snapshot delete web-20261130120000
+  kubectl wukong snapshot schedule list")]
 pub struct Args {
     #[command(subcommand)]
     command: Command,
@@ -62,6 +63,7 @@ enum Command {
         /// Name of the snapshot
         name: String,
     },
+    Schedule(schedule::Args),
 }
 
 pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
@@ -109,6 +111,7 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
             output::print(&table(of_wukong.collect(), Timestamp::now()))?;
             Ok(Exit::Done)
         }
+        Command::Schedule(args) => schedule::run(args, &cluster).await,
         Command::Delete { name } => {
             api.delete(name, &DeleteParams::default())
                 .await
