@@ -30,7 +30,7 @@ fn without_helms_bookkeeping(mut objects: Objects) -> Objects {
             metadata.insert("annotations".into(), annotations);
         }
     }
-    assert_eq!(kinds, 4);
+    assert_eq!(kinds, 5);
     objects
 }
 
