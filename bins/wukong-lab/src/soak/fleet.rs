@@ -207,7 +207,7 @@ impl Fleet {
             };
             let settled = at(status, "/observedGeneration") == at(&wukong, "/metadata/generation")
                 && at(status, "/phase") == phase
-                && at(status, "/pendingChanges").is_null()
+                && waits_at_most_for_a_migration(at(status, "/pendingChanges"))
                 && at(status, "/blocker").is_null();
             if !settled {
                 lagging.push(format!(
@@ -293,4 +293,11 @@ async fn retried(request: impl AsyncFn() -> kube::Result<()>) -> Result<()> {
 fn is_final(status: &Status) -> bool {
     let starting = status.message.contains("failed to configure policy");
     (400..500).contains(&status.code) && status.code != 429 && !starting
+}
+
+/// Whether all pending changes are those that a user brings by a live migration: a VM that was created without Multus gets its NIC
+/// on the way.
+fn waits_at_most_for_a_migration(pending: &Value) -> bool {
+    let mut changes = pending.as_array().into_iter().flatten();
+    changes.all(|change| at(change, "/effect") == "hot-plug")
 }
