@@ -1,14 +1,15 @@
 //! Cache of the cluster, and the Wukongs and schedules to reconcile when it changes.
 
 mod schedules;
+#[cfg(test)]
+mod tests;
+mod waking;
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::Duration;
+use std::collections::HashMap;
 
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use serde_json::Value;
 use tokio::time::Instant;
-use wukong_api::Reason;
 use wukong_engine::catalogue::{Objects, StoreOf, Wakes, Watched};
 use wukong_engine::facts::{Fact, Meta};
 use wukong_engine::{Kind, Presence, Reported, World, named_wukongs};
@@ -18,10 +19,6 @@ use crate::queue::{Key, Queue};
 use crate::remembered::Remembered;
 use crate::stored_wukong::StoredWukong;
 use crate::wukongs::{Entry, Wukongs};
-
-/// Least time between two times at which changes of the cluster, or of the quotas of a namespace, queue the Wukongs that they
-/// block. A quota changes with every pod and claim of its namespace.
-const WAKE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The facts of one kind in the world.
 #[derive(Debug)]
@@ -260,6 +257,10 @@ impl Cluster {
         match kind {
             Reported::WukongSnapshot => {
                 self.put(by, |world| &mut world.wukong_snapshots, object);
+                let Meta {
+                    namespace, name, ..
+                } = Meta::project(object);
+                self.enqueue_schedules_of_snapshot(&namespace, &name);
             }
             Reported::WukongRestore => self.put(by, |world| &mut world.wukong_restores, object),
             Reported::WukongSnapshotSchedule => {
@@ -307,7 +308,6 @@ impl Cluster {
     }
 
     fn enqueue_others(&self, by: &Key, object: &Meta) {
-        self.enqueue_schedules_of_snapshot(&object.namespace, &object.name);
         let wukongs = self.wukongs.read();
         let mut others = match object.namespace.as_str() {
             "" => wukongs.with_node_networks().collect(),
@@ -324,294 +324,5 @@ impl Cluster {
         self.wukongs
             .write()
             .status_written(StoredWukong::project(wukong));
-    }
-
-    /// Queues Wukongs because a kind appeared or disappeared.
-    fn enqueue_for_kind(&self, wakes: Wakes) {
-        match wakes {
-            Wakes::Affected | Wakes::Named => self.enqueue_all(),
-            Wakes::Itself => self.enqueue_schedules(),
-            Wakes::NodeNetworks => {
-                for key in self.wukongs.read().with_node_networks() {
-                    self.queue.add(key);
-                }
-            }
-            Wakes::Blocked | Wakes::BlockedByQuota => {
-                for key in self.wukongs.read().blocked() {
-                    self.queue.add(key.clone());
-                }
-            }
-        }
-    }
-
-    fn enqueue_for<'a>(&self, wakes: Wakes, objects: impl IntoIterator<Item = &'a Meta>) {
-        let wukongs = self.wukongs.read();
-        let (mut keys, mut begun) = (BTreeSet::new(), BTreeSet::new());
-        let mut named = Vec::new();
-        for object in objects {
-            match wakes {
-                Wakes::Affected if object.namespace.is_empty() => keys.extend(wukongs.keys()),
-                Wakes::Affected => begun.extend(wukongs.affected(object)),
-                Wakes::NodeNetworks => keys.extend(wukongs.with_node_networks()),
-                Wakes::Itself => self
-                    .schedules
-                    .add(Key::new(&*object.namespace, &*object.name)),
-                Wakes::Named => {
-                    named.push(object);
-                    let named = object.wukong.iter();
-                    keys.extend(named.map(|name| Key::new(&*object.namespace, &**name)));
-                }
-                Wakes::Blocked => self.wake("", wukongs.blocked().cloned()),
-                Wakes::BlockedByQuota => {
-                    let blocked = wukongs.blocked_in(&object.namespace, Reason::QuotaExceeded);
-                    self.wake(&object.namespace, blocked);
-                }
-            }
-        }
-        drop(wukongs);
-        for key in begun {
-            self.queue.add_begun(key);
-        }
-        for key in keys {
-            self.queue.add(key);
-        }
-        for object in named {
-            self.enqueue_schedules_of_snapshot(&object.namespace, &object.name);
-        }
-    }
-}
-
-impl Cluster {
-    /// Queues Wukongs that are blocked, now or when the interval of the scope is over.
-    fn wake(&self, scope: &str, blocked: impl Iterator<Item = Key>) {
-        let mut blocked = blocked.peekable();
-        if blocked.peek().is_none() {
-            return;
-        }
-        let now = Instant::now();
-        let mut woken = self.woken.lock();
-        woken.retain(|_, last| *last + WAKE_INTERVAL > now);
-        let at = match woken.get(scope) {
-            Some(last) if *last > now => *last,
-            Some(last) => *last + WAKE_INTERVAL,
-            None => now,
-        };
-        woken.insert(scope.to_owned(), at);
-        for key in blocked {
-            match at > now {
-                true => self.queue.add_by(key, at),
-                false => self.queue.add(key),
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures::FutureExt;
-    use serde_json::json;
-    use wukong_engine::facts::{ClaimFact, QuotaFact, StorageClassFact, WukongSnapshotFact};
-
-    use super::*;
-
-    fn wukong(name: &str) -> StoredWukong {
-        StoredWukong::project(json!({
-            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
-            "spec": {"cpu": 1, "memory": "1Gi"},
-        }))
-    }
-
-    fn claim(name: &str, version: &str, phase: &str) -> ClaimFact {
-        Fact::project(&json!({
-            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version},
-            "status": {"phase": phase},
-        }))
-    }
-
-    /// Takes all queued Wukongs and returns their names.
-    fn ready(cluster: &Cluster) -> Vec<String> {
-        let next = || {
-            let key = cluster.queue.next().now_or_never()?;
-            cluster.queue.done(&key, None);
-            Some(key.name)
-        };
-        let mut names: Vec<_> = std::iter::from_fn(next).collect();
-        names.sort();
-        names
-    }
-
-    const CLAIMS: Part<ClaimFact> = Part::of_wukongs(|world| &mut world.claims);
-    const CLASSES: Part<StorageClassFact> =
-        Part::of_wukongs(|world| &mut world.environment.storage_classes);
-
-    #[tokio::test]
-    async fn a_change_queues_only_the_affected_wukongs() {
-        let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
-        assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.listed(CLAIMS, vec![claim("a.root", "1", "Pending")]);
-        assert_eq!(ready(&cluster), ["a", "b"], "the kind is now observed");
-        cluster.updated(CLAIMS, claim("a.root", "1", "Pending"));
-        assert!(ready(&cluster).is_empty());
-        cluster.updated(CLAIMS, claim("a.root", "2", "Bound"));
-        assert_eq!(ready(&cluster), ["a"]);
-        cluster.listed(
-            CLAIMS,
-            vec![claim("a.root", "2", "Bound"), claim("b.root", "3", "Bound")],
-        );
-        assert_eq!(
-            ready(&cluster),
-            ["b"],
-            "a new list queues only what changed"
-        );
-        cluster.deleted(CLAIMS, &claim("b.root", "4", "Bound"));
-        assert_eq!(ready(&cluster), ["b"]);
-    }
-
-    #[tokio::test]
-    async fn an_own_write_queues_other_affected_wukongs_once() {
-        let cluster = Cluster::default();
-        let copy = StoredWukong::project(json!({
-            "metadata": {"name": "copy", "namespace": "shop", "uid": "copy", "resourceVersion": "1"},
-            "spec": {"cpu": 1, "memory": "1Gi",
-                "disks": [{"name": "root", "size": "1Gi", "source": {"pvc": {"name": "a.root"}}}]},
-        }));
-        cluster.wukongs_listed(vec![wukong("a"), wukong("b"), copy]);
-        cluster.listed(CLAIMS, Vec::new());
-        ready(&cluster);
-        let (a, claim) = (Key::new("shop", "a"), Kind::PersistentVolumeClaim);
-        let answer = json!({"metadata": {"name": "a.root", "namespace": "shop", "uid": "a.root", "resourceVersion": "5"}});
-        cluster.written(&a, claim, &answer);
-        assert_eq!(ready(&cluster), ["copy"], "it waits for this claim");
-        cluster.written(&a, claim, &answer);
-        cluster.updated(CLAIMS, Fact::project(&answer));
-        assert!(ready(&cluster).is_empty());
-        cluster.pruned(&a, claim, "a.root", "a.root");
-        assert_eq!(ready(&cluster), ["copy"]);
-        cluster.deleted(CLAIMS, &Fact::project(&answer));
-        assert!(ready(&cluster).is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_snapshot_queues_the_wukong_that_it_names_although_there_is_none() {
-        let snapshots = Part {
-            store: |world| &mut world.wukong_snapshots,
-            objects: Objects::All,
-            wakes: Wakes::Named,
-        };
-        let snapshot = |wukong: &str, version: &str| {
-            <WukongSnapshotFact as Fact>::project(&json!({
-                "metadata": {"name": "before", "namespace": "shop", "uid": "s", "resourceVersion": version},
-                "spec": {"wukongName": wukong},
-            }))
-        };
-        let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
-        ready(&cluster);
-        cluster.listed(snapshots, vec![snapshot("gone", "1")]);
-        assert_eq!(
-            ready(&cluster),
-            ["a", "b", "gone"],
-            "the kind is now observed"
-        );
-        cluster.updated(snapshots, snapshot("a", "2"));
-        assert_eq!(ready(&cluster), ["a", "gone"]);
-        cluster.reset();
-        assert_eq!(ready(&cluster), ["a", "b"]);
-    }
-
-    #[tokio::test]
-    async fn storage_classes_and_new_or_removed_kinds_queue_every_wukong() {
-        let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![wukong("a"), wukong("b")]);
-        cluster.listed(CLASSES, Vec::new());
-        ready(&cluster);
-        cluster.updated(
-            CLASSES,
-            Fact::project(&json!({"metadata": {"name": "fast", "uid": "1"}})),
-        );
-        assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.unavailable(CLASSES, Presence::Forbidden);
-        assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.unavailable(CLASSES, Presence::Forbidden);
-        assert!(ready(&cluster).is_empty());
-    }
-
-    fn blocked(name: &str, reason: &str) -> StoredWukong {
-        StoredWukong::project(json!({
-            "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "1"},
-            "spec": {"cpu": 1, "memory": "1Gi"},
-            "status": {"phase": "Error", "blocker": {
-                "condition": "EnvironmentReady", "reason": reason, "message": "", "since": "2026-01-01T00:00:00Z"}},
-        }))
-    }
-
-    fn quota(used: u32) -> QuotaFact {
-        Fact::project(&json!({
-            "metadata": {"name": "team", "namespace": "shop", "uid": "q", "resourceVersion": used.to_string()},
-            "status": {"hard": {"pods": "99"}, "used": {"pods": used.to_string()}},
-            "spec": {"hard": {"pods": "99"}},
-        }))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_quota_queues_those_that_it_blocks_once_in_five_seconds() {
-        let quotas = Part {
-            store: |world| &mut world.environment.quotas,
-            objects: Objects::All,
-            wakes: Wakes::BlockedByQuota,
-        };
-        let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![
-            wukong("new"),
-            blocked("full", "QuotaExceeded"),
-            blocked("broken", "ImportFailed"),
-        ]);
-        cluster.listed(quotas, vec![quota(1)]);
-        ready(&cluster);
-        let mut woken = Vec::new();
-        for used in 2..=51 {
-            cluster.updated(quotas, quota(used));
-            woken.extend(ready(&cluster));
-            tokio::time::advance(Duration::from_millis(200)).await;
-        }
-        assert_eq!(woken, ["full", "full"], "50 changes in 10 seconds");
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(ready(&cluster), ["full"], "the last change counts, too");
-        cluster.updated(quotas, quota(60));
-        assert!(ready(&cluster).is_empty(), "the interval is not over");
-    }
-
-    #[tokio::test]
-    async fn a_wukong_that_waits_for_an_address_is_queued_when_it_is_released() {
-        let fixed = |name: &str, version: &str, made: u8, mac: u8| {
-            StoredWukong::project(json!({
-                "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": version,
-                             "creationTimestamp": format!("2026-01-01T00:00:0{made}Z")},
-                "spec": {"cpu": 1, "memory": "1Gi",
-                    "networks": [{"name": "lan", "type": "bridge", "macAddress": format!("02:00:00:00:00:0{mac}")}]},
-            }))
-        };
-        let cluster = Cluster::default();
-        cluster.wukongs_listed(vec![
-            fixed("a", "1", 1, 1),
-            fixed("b", "1", 2, 1),
-            wukong("c"),
-        ]);
-        ready(&cluster);
-        cluster.wukong_updated(fixed("b", "2", 2, 2));
-        assert_eq!(ready(&cluster), ["b"], "the older one is not affected");
-        cluster.wukong_updated(fixed("b", "3", 2, 1));
-        ready(&cluster);
-        cluster.wukong_updated(fixed("a", "4", 1, 3));
-        assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.wukong_updated(fixed("a", "5", 1, 1));
-        ready(&cluster);
-        cluster.wukong_deleted(&fixed("a", "6", 1, 1));
-        assert_eq!(ready(&cluster), ["b"]);
-        cluster.wukongs_listed(vec![fixed("a", "7", 1, 1), fixed("b", "3", 2, 1)]);
-        assert_eq!(ready(&cluster), ["a", "b"]);
-        cluster.wukongs_listed(vec![fixed("b", "3", 2, 1)]);
-        assert_eq!(ready(&cluster), ["b"]);
     }
 }
