@@ -113,7 +113,10 @@ fn no_turn(found: &Subject, turn: Option<&Restoring>) -> Condition {
         format!("The spec of Wukong {name} is not valid"),
     )
     .about(format!("Wukong/{name}"))
-    .hint(format!("fix the spec: kubectl wukong status {name}"))
+    .hint(format!(
+        "fix the spec: kubectl wukong status {name} -n {}",
+        found.namespace
+    ))
 }
 
 fn steps(found: &Subject, plan: &Plan, spec: &WukongRestoreSpec) -> Vec<Condition> {
@@ -136,7 +139,8 @@ fn steps(found: &Subject, plan: &Plan, spec: &WukongRestoreSpec) -> Vec<Conditio
         )
         .about(instance)
         .hint(format!(
-            "kubectl wukong stop {name}, and start it after the restore"
+            "kubectl wukong stop {name} -n {}, and start it after the restore",
+            found.namespace
         )),
         Step::Stop | Step::WaitForStop => {
             Condition::progressing(OFF, Reason::Stopping, "The VM is going off for the restore")

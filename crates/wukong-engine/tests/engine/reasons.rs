@@ -401,6 +401,14 @@ pub fn keeps_the_rules(status: &WukongStatus) {
     assert_eq!(ready.type_, "Ready");
     match &status.blocker {
         Some(blocker) => {
+            for command in blocker
+                .hint
+                .iter()
+                .flat_map(|hint| hint.split("kubectl wukong ").skip(1))
+            {
+                let of_the_cluster = command.starts_with("preflight");
+                assert!(of_the_cluster || command.contains(" -n "), "{blocker:?}");
+            }
             assert_eq!(
                 (&blocker.reason, &blocker.message),
                 (&ready.reason, &ready.message)

@@ -161,7 +161,7 @@ fn active(
 
 /// The condition of VMs of which no more snapshots are taken.
 fn left_out(observed: &ObservedSchedule, type_: ConditionType, plan: &Plan) -> Condition {
-    let (name, vms) = (&observed.schedule.meta.name, listed(&plan.left_out));
+    let (meta, vms) = (&observed.schedule.meta, listed(&plan.left_out));
     let failures = plan.failures;
     Condition::bad(
         type_,
@@ -169,17 +169,25 @@ fn left_out(observed: &ObservedSchedule, type_: ConditionType, plan: &Plan) -> C
         format!("The schedule takes no more snapshots of {vms}: {failures} in a row failed"),
     )
     .hint(format!(
-        "fix the cause ({}), then: kubectl wukong snapshot schedule resume {name}",
-        about_failed(plan)
+        "fix the cause ({}), then: kubectl wukong snapshot schedule resume {} -n {}",
+        about_failed(observed, plan),
+        meta.name,
+        meta.namespace
     ))
 }
 
 /// A command that shows the cause of the first failure.
-fn about_failed(plan: &Plan) -> String {
+fn about_failed(observed: &ObservedSchedule, plan: &Plan) -> String {
+    let namespace = &observed.schedule.meta.namespace;
     match plan.failed.first() {
-        Some(name) => format!("kubectl describe wukongsnapshot {name}"),
-        None => "kubectl wukong snapshot list".into(),
+        Some(name) => format!("kubectl describe wukongsnapshot {name} -n {namespace}"),
+        None => list(observed),
     }
+}
+
+fn list(observed: &ObservedSchedule) -> String {
+    let namespace = &observed.schedule.meta.namespace;
+    format!("kubectl wukong snapshot list -n {namespace}")
 }
 
 /// How the newest snapshots ended; nothing before the first ones.
@@ -218,7 +226,7 @@ fn last_run(
                 format!("These snapshots failed: {}", listed(&plan.failed)),
             )
             .about(format!("WukongSnapshot/{first}"))
-            .hint(about_failed(plan)),
+            .hint(about_failed(observed, plan)),
         );
     }
     let newest = skipped.filter(|skipped| plan.last_slot == Some(skipped.slot.0));
@@ -229,7 +237,7 @@ fn last_run(
                 Reason::SlotSkipped,
                 format!("The slot {} was skipped: {message}", slot.0),
             )
-            .hint("kubectl wukong snapshot list"),
+            .hint(list(observed)),
         );
     }
     plan.last_success.map(|slot| {

@@ -8,7 +8,7 @@ use wukong_api::{ConditionType, Reason};
 use crate::changes::{Change, Class, NO_AUTOMATIC_MIGRATION, RunningVm};
 use crate::diagnosis::condition::Condition;
 use crate::facts::{
-    VirtualMachineFact, VirtualMachineInstanceFact, bounded, find_condition, is_true,
+    Meta, VirtualMachineFact, VirtualMachineInstanceFact, bounded, find_condition, is_true,
 };
 
 /// Whether the guest answers, and has the addresses that the manifest gives it.
@@ -66,7 +66,9 @@ pub(crate) fn configuration(
     refusal: Option<&Condition>,
 ) -> Condition {
     const TYPE: ConditionType = ConditionType::ConfigurationApplied;
-    let name = &vm.meta.name;
+    let Meta {
+        name, namespace, ..
+    } = &vm.meta;
     let object = format!("VirtualMachine/{name}");
     let bad = |reason, message: String, hint: String| {
         Condition::bad(TYPE, reason, message)
@@ -108,7 +110,7 @@ pub(crate) fn configuration(
         return bad(
             Reason::RestartRequired,
             format!("The VM runs with an earlier configuration: {what}"),
-            format!("kubectl wukong restart {name}, or restartApproval: Automatic"),
+            format!("kubectl wukong restart {name} -n {namespace}, or restartApproval: Automatic"),
         );
     }
     let power_off = of(&[Class::PowerOff]);
@@ -120,7 +122,7 @@ pub(crate) fn configuration(
                 listed(&power_off)
             ),
             format!(
-                "kubectl wukong stop {name} --wait; when the claim has grown: kubectl wukong start {name}"
+                "kubectl wukong stop {name} -n {namespace} --wait; when the claim has grown: kubectl wukong start {name} -n {namespace}"
             ),
         );
     }
@@ -134,7 +136,7 @@ pub(crate) fn configuration(
                 Reason::MigrationRequired,
                 message,
                 format!(
-                    "virtctl migrate {name}, or kubectl wukong restart {name}: KubeVirt starts no migration by itself, because {NO_AUTOMATIC_MIGRATION}"
+                    "kubectl wukong migrate {name} -n {namespace}, or kubectl wukong restart {name} -n {namespace}: KubeVirt starts no migration by itself, because {NO_AUTOMATIC_MIGRATION}"
                 ),
             ),
             _ => Condition::progressing(TYPE, Reason::MigrationRequired, message).about(object),

@@ -18,7 +18,7 @@ pub(super) const ROWS: &[Signature] = &[
         reason: Reason::PodNotStarted,
         detail: "",
         message: "Longhorn volume {volume} is attached to {node} without a block device",
-        hint: "stop the VM, so that Longhorn detaches the volume, and start it again: kubectl wukong stop {name}; check the engine of the volume: kubectl -n longhorn-system describe volumes.longhorn.io {volume}",
+        hint: "stop the VM, so that Longhorn detaches the volume, and start it again: kubectl wukong stop {name} -n {namespace}; check the engine of the volume: kubectl -n longhorn-system describe volumes.longhorn.io {volume}",
         platforms: &[],
         permanence: Person,
         source: "longhorn-manager csi/node_server.go; longhorn#1678, #1680, #1712",
