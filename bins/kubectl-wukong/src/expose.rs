@@ -8,13 +8,14 @@ use clap::ValueEnum;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use wukong_api::spec::PodNetwork;
 use wukong_api::{Wukong, labels};
 
-use crate::action::FIELD_MANAGER;
+use crate::action;
 use crate::cluster::{self, ClusterArgs};
 use crate::exit::Exit;
+use crate::guest::port;
 use crate::output;
 
 /// The label of virt-launcher pods, and its value. The pods that fill disks do not have it.
@@ -103,14 +104,10 @@ impl FromStr for Port {
                 _ => return Err(format!("{protocol:?} is neither tcp nor udp")),
             },
         };
-        let number = |text: &str| match text.parse::<u16>() {
-            Ok(0) | Err(_) => Err(format!("{text:?} is not a port number from 1 to 65535")),
-            Ok(port) => Ok(port),
-        };
         let (port, target) = ports.split_once(':').unwrap_or((ports, ports));
         Ok(Self {
-            port: number(port)?,
-            target: number(target)?,
+            port: port::number(port)?,
+            target: port::number(target)?,
             protocol,
         })
     }
@@ -126,11 +123,7 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let api: Api<Service> = Api::namespaced(cluster.client.clone(), &cluster.namespace);
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
-    };
-    match api.create(&params, &service).await {
+    match api.create(&action::creation(), &service).await {
         Ok(made) => output::print(&report(&made, args))?,
         Err(kube::Error::Api(status)) if status.code == 409 => bail!(
             "Service {} exists already; choose another name with --name",

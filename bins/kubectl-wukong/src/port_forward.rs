@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::cluster::{Cluster, ClusterArgs};
 use crate::exit::Exit;
-use crate::guest::{input, running, stream, tunnel};
+use crate::guest::{input, port, running, stream, tunnel};
 use crate::output;
 
 /// Forward local ports to a VM, until interrupted.
@@ -69,14 +69,10 @@ impl FromStr for Ports {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| match text.parse::<u16>() {
-            Ok(0) | Err(_) => Err(format!("{text:?} is not a port number from 1 to 65535")),
-            Ok(port) => Ok(port),
-        };
         let (local, remote) = match text.split_once(':') {
-            None => (number(text)?, number(text)?),
-            Some(("", remote)) => (0, number(remote)?),
-            Some((local, remote)) => (number(local)?, number(remote)?),
+            None => (port::number(text)?, port::number(text)?),
+            Some(("", remote)) => (0, port::number(remote)?),
+            Some((local, remote)) => (port::number(local)?, port::number(remote)?),
         };
         Ok(Self { local, remote })
     }

@@ -15,7 +15,7 @@ use crate::output;
 
 pub use goal::{Goal, Reached, reach};
 pub use move_now::{migrate, restart};
-pub use power::{DesiredPower, FIELD_MANAGER, power_managers, request, set};
+pub use power::{DesiredPower, FIELD_MANAGER, creation, power_managers, request, set};
 
 /// Arguments of an action on a VM.
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::FieldsV1;
-use kube::api::{DynamicObject, Patch, PatchParams, ValidationDirective};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams, ValidationDirective};
 use kube::core::ApiResource;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -19,6 +19,14 @@ use crate::subresource::{self, On, Outcome};
 
 /// Field manager of this plugin.
 pub const FIELD_MANAGER: &str = "kubectl-wukong";
+
+/// The parameters of a creation.
+pub fn creation() -> PostParams {
+    PostParams {
+        field_manager: Some(FIELD_MANAGER.into()),
+        ..PostParams::default()
+    }
+}
 
 /// The power action of the user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use jiff::SignedDuration;
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::DynamicObject;
 use kube::core::{ApiResource, GroupVersionKind, ObjectMeta};
 use wukong_api::protection::WukongSnapshotStatus;
 use wukong_api::spec::{Disk, DiskSource, NamedSource, Quantity};
@@ -16,7 +16,7 @@ use super::await_end::await_end;
 use super::question::confirmed;
 use super::snapshot::{self, ended};
 use super::{ready_snapshot, snapshots, timed_name};
-use crate::action::FIELD_MANAGER;
+use crate::action;
 use crate::cluster::{self, Cluster, ClusterArgs};
 use crate::exit::Exit;
 use crate::output;
@@ -107,13 +107,9 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let object: DynamicObject = serde_json::from_value(manifest)?;
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
-    };
     cluster
         .wukongs(false)
-        .create(&params, &object)
+        .create(&action::creation(), &object)
         .await
         .map_err(cluster::readable)?;
     output::print(&format!("{}: created\n", args.name))?;

@@ -9,13 +9,13 @@ pub mod snapshot;
 
 use anyhow::{Context, bail};
 use kube::Api;
-use kube::api::{DynamicObject, PostParams};
+use kube::api::DynamicObject;
 use kube::core::ApiResource;
 use serde_json::{Value, json};
 use wukong_api::protection::WukongSnapshotStatus;
 use wukong_api::{WukongRestore, WukongSnapshot};
 
-use crate::action::FIELD_MANAGER;
+use crate::action;
 use crate::cluster::{self, Cluster};
 use await_end::blocker;
 
@@ -37,11 +37,7 @@ where
     K: kube::Resource<DynamicType = ()>,
 {
     let object = DynamicObject::new(name, &ApiResource::erase::<K>(&()));
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
-    };
-    api.create(&params, &object.data(json!({"spec": spec})))
+    api.create(&action::creation(), &object.data(json!({"spec": spec})))
         .await?;
     Ok(())
 }

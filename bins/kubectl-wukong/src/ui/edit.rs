@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
-use kube::api::{DeleteParams, DynamicObject, PostParams};
+use kube::api::{DeleteParams, DynamicObject};
 use kube::core::ApiResource;
 use kube::{Api, ResourceExt};
 use serde::Deserialize;
@@ -16,7 +16,7 @@ use wukong_api::{OperatorSettings, Wukong};
 use super::app::{App, Source, Vm, is_name};
 use super::problem::Problem;
 use super::secrets;
-use crate::action::FIELD_MANAGER;
+use crate::action;
 use crate::cluster::{self, Cluster};
 use crate::manifest::{self, Defaults, Manifest};
 use crate::output;
@@ -197,10 +197,7 @@ pub async fn apply(
             first.unwrap_or_else(|| "the manifest is invalid".into()),
         )
     })?;
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.into()),
-        ..PostParams::default()
-    };
+    let params = action::creation();
     let api: Api<DynamicObject> = Api::namespaced_with(
         cluster.client.clone(),
         &target.namespace,
