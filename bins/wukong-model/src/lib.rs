@@ -12,6 +12,7 @@ mod end;
 mod memory;
 pub mod mistake;
 mod model;
+pub mod parsers;
 pub mod paths;
 mod pool;
 mod request;

@@ -6,31 +6,10 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use fastrand::Rng;
-use serde_json::{Value, json};
-use wukong_api::{Bytes, Mac, OperatorSettings, ValidatedWukong, Wukong};
-use wukong_apiserver::server::NAMESPACE;
-use wukong_engine::diagnosis::evidence::Source;
-use wukong_engine::diagnosis::{matching, scheduler};
-use wukong_engine::facts::bounded;
+use serde_json::Value;
 
-const SOURCES: [Source; 16] = [
-    Source::Importer,
-    Source::DataVolume,
-    Source::Claim,
-    Source::Snapshot,
-    Source::Event,
-    Source::PodWaiting,
-    Source::PodTerminated,
-    Source::PodStatus,
-    Source::Scheduler,
-    Source::Synchronized,
-    Source::Instance,
-    Source::VmFailure,
-    Source::RejectedWrite,
-    Source::Migration,
-    Source::NodeNetwork,
-    Source::Component,
-];
+use crate::parsers::PARSERS;
+
 /// Words that mean something to a parser.
 const WORDS: [&str; 20] = [
     "0/",
@@ -54,9 +33,6 @@ const WORDS: [&str; 20] = [
     "é",
     "\n",
 ];
-/// Longest text of another program that is kept, in characters.
-const BOUND: usize = 1024;
-
 /// The recorded texts: the examples of the signatures' cases.
 static RECORDED: LazyLock<Vec<String>> = LazyLock::new(|| {
     let cases = concat!(
@@ -124,40 +100,5 @@ fn changed(random: &mut Rng, text: &str) -> String {
 
 /// Gives a text to every parser.
 fn parse(text: &str) -> Result<(), String> {
-    let _ = scheduler::parse(text);
-    for source in SOURCES {
-        for reason in ["", "FailedScheduling", "FailedMount", "SyncFailed"] {
-            let _ = matching::matching(source, reason, text);
-        }
-    }
-    let short = bounded(text);
-    let length = short.chars().count();
-    if length > BOUND || short.chars().any(char::is_control) {
-        return Err(format!("{length} characters, or control characters"));
-    }
-    if let Some(bytes) = Bytes::parse(text)
-        && Bytes::parse(&bytes.to_string()) != Some(bytes)
-    {
-        return Err(format!("{bytes} is not what it is written as"));
-    }
-    if let Some(mac) = Mac::parse(text)
-        && Mac::parse(&mac.to_string()) != Some(mac)
-    {
-        return Err(format!("{mac} is not what it is written as"));
-    }
-    let spec = json!({
-        "cpu": 1, "memory": text, "osImage": text,
-        "networks": [{
-            "name": "lan", "type": "bridge", "bridgeName": text, "macAddress": text,
-            "ipConfig": {"address": text, "gateway": text, "dnsServers": [text], "routes": [{"to": text, "via": text}]},
-        }],
-    });
-    let stored = json!({
-        "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "Wukong", "spec": spec,
-        "metadata": {"name": "web", "namespace": NAMESPACE, "uid": "wukong.web.0"},
-    });
-    if let Ok(wukong) = serde_json::from_value::<Wukong>(stored) {
-        let _ = ValidatedWukong::validate(&wukong, &OperatorSettings::default());
-    }
-    Ok(())
+    PARSERS.iter().try_for_each(|(_, parse)| parse(text))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use wukong_model::mistake::Mistake;
+use wukong_model::parsers::PARSERS;
 use wukong_model::search::{Limits, search};
 use wukong_model::{paths, shapes, texts, world};
 
@@ -59,6 +60,18 @@ fn histories_of_generated_edits_end_where_a_fresh_start_ends() {
 fn generated_objects_break_nothing() {
     for seed in 0..500 {
         shapes::check(seed).unwrap_or_else(|complaint| panic!("seed {seed}: {complaint}"));
+    }
+}
+
+/// `fuzz/fuzz_targets` has a program for each parser, in a workspace of its own.
+#[test]
+fn every_parser_has_a_fuzz_target() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz");
+    let manifest = std::fs::read_to_string(format!("{root}/Cargo.toml")).unwrap();
+    for (name, _) in PARSERS {
+        let target = std::fs::read_to_string(format!("{root}/fuzz_targets/{name}.rs")).unwrap();
+        assert!(target.contains(&format!("parsers::{name}(")), "{name}");
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
     }
 }
 
