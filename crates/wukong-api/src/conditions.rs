@@ -151,6 +151,7 @@ pub enum Reason {
     RestartRequired,
     PowerOffRequired,
     MigrationRequired,
+    PluggingDisks,
     ShrinkRefused,
     FirstBootOnly,
     Ready,

@@ -220,8 +220,8 @@ pub struct PendingChange {
     /// Value in the spec. Absent for secrets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub desired: Option<String>,
-    /// How the change takes effect: `in place`, `hot-plug`, `needs restart`, `power off`, `first boot only`, `refused`
-    /// or `destroys data`.
+    /// How the change takes effect: `in place`, `hot-plug`, `hot-unplug`, `needs restart`, `power off`, `first boot only`,
+    /// `refused` or `destroys data`.
     pub effect: String,
 }
 

@@ -3,7 +3,7 @@
 //! The classes are what a real KubeVirt did with a running VM, for both rollout strategies (`vmRolloutStrategy`). Under
 //! `LiveUpdate`, its default, sockets, memory, node selector, tolerations and affinity reach the running VM; under
 //! `Stage` they wait for a restart; NICs are judged alike under both. Everything else in the VM's template sets
-//! `RestartRequired`. What cloud-init does, it does on the first boot only. A DataVolume is immutable.
+//! `RestartRequired`, but for disks that KubeVirt plugs into the running guest. What cloud-init does, it does on the first boot only. A DataVolume is immutable.
 //!
 //! Nothing in a Wukong makes KubeVirt want another VirtualMachine, so no change recreates it.
 
@@ -13,6 +13,7 @@ mod disks;
 mod first_boot;
 mod guest;
 mod nics;
+mod plugging;
 mod running_vm;
 mod show;
 
@@ -22,6 +23,7 @@ pub(crate) use disks::gone as disk_gone;
 pub(crate) use first_boot::FIRST_BOOT;
 pub use first_boot::{FirstBootField, first_boot};
 pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
+pub use plugging::DiskPlugging;
 pub(crate) use running_vm::NO_AUTOMATIC_MIGRATION;
 pub use running_vm::{Rollout, RunningVm};
 
@@ -42,7 +44,7 @@ const MEMORY_STEP: u64 = 2 << 20;
 ///
 /// Both are the same Wukong: they have the same identity but for the group. The class is that for a running VM; a VM that
 /// is stopped gets everything but what is refused, or for the first boot only, with its next start.
-pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, vm: RunningVm) -> Vec<Change> {
+pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, vm: &RunningVm) -> Vec<Change> {
     let mut changes = Changes {
         list: Vec::new(),
         vm,
@@ -57,17 +59,16 @@ pub fn classify(old: &ValidatedWukong, new: &ValidatedWukong, vm: RunningVm) -> 
     changes.list
 }
 
-impl Changes {
-    /// While a restart is required, KubeVirt plugs nothing but NICs into the running guest.
+impl Changes<'_> {
+    /// While a restart is required, KubeVirt plugs nothing but NICs and disks into the running guest.
     fn hold_up(&mut self) {
         let restarts =
             |change: &Change| matches!(change.class, Class::NeedsRestart | Class::DestroysData);
         if !self.list.iter().any(restarts) {
             return;
         }
-        let plugged = |change: &&mut Change| {
-            change.class == Class::HotPlug && !change.path.starts_with("spec.networks")
-        };
+        let plugged =
+            |change: &&mut Change| change.class == Class::HotPlug && !change.is_of_device();
         for change in self.list.iter_mut().filter(plugged) {
             change.class = Class::NeedsRestart;
             change.why = HELD_UP.to_owned();
@@ -315,6 +316,5 @@ impl Changes {
 
 const AMD64_ONLY: &str = "KubeVirt plugs CPUs and memory into amd64 guests only";
 const POD_METADATA: &str = "the VirtualMachine has them at once, its pod with the next start";
-const HELD_UP: &str =
-    "KubeVirt plugs nothing but NICs into a guest that has to be restarted for another change";
+const HELD_UP: &str = "KubeVirt plugs nothing but NICs and disks into a guest that has to be restarted for another change";
 const STAGED: &str = "KubeVirt stages changes (vmRolloutStrategy: Stage): the running VM keeps what it was started with";

@@ -1,6 +1,6 @@
 //! Composes the results of the planners into all objects that a VM needs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
 use kube::Resource;
@@ -30,6 +30,8 @@ pub struct Surroundings<'a> {
     pub cdi: bool,
     /// What exists already, by disk.
     pub existing: BTreeMap<String, Existing>,
+    /// Names of the disks that KubeVirt plugs into the running guest.
+    pub hot_plugged: BTreeSet<String>,
     /// The run strategy of the VM.
     pub run_strategy: RunStrategy,
     /// The power state to note on the VM.
@@ -45,6 +47,7 @@ impl<'a> Surroundings<'a> {
             nics: wukong.nics.iter().collect(),
             cdi: true,
             existing: BTreeMap::new(),
+            hot_plugged: BTreeSet::new(),
             run_strategy: wukong.desired_run_strategy(),
             power_wish: crate::power::DesiredPower::of(wukong).first_annotation(),
             left_secret: None,
@@ -116,6 +119,7 @@ pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> Desired
             &Inputs {
                 nics: &surroundings.nics,
                 volumes: &volumes,
+                hot_plugged: &surroundings.hot_plugged,
                 run_strategy: surroundings.run_strategy,
                 power_wish: &surroundings.power_wish,
                 cloud_init_hash: &cloud_init_hash,

@@ -12,6 +12,7 @@ pub mod diagnosis;
 pub mod environment;
 pub mod facts;
 mod generations;
+mod hot_plug;
 pub mod managed_fields;
 mod observed;
 mod ownership;

@@ -79,7 +79,8 @@ impl RelatedNames {
                 .get(&namespace, &name)
                 .present()
                 .into_iter()
-                .flat_map(|instance| &instance.detached)
+                .flat_map(|instance| &instance.plugged)
+                .filter(|volume| !volume.is_attached())
                 .map(|volume| volume.pod.to_string())
                 .filter(|pod| !pod.is_empty())
                 .collect(),

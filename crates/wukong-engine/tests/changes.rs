@@ -13,7 +13,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use wukong_api::spec::Architecture;
 use wukong_api::{OperatorSettings, ValidatedWukong, Wukong};
-use wukong_engine::changes::{Change, Class, Rollout, RunningVm, classify, first_boot};
+use wukong_engine::changes::{
+    Change, Class, DiskPlugging, Rollout, RunningVm, classify, first_boot,
+};
 use wukong_engine::desired::{Surroundings, compose};
 use wukong_engine::facts::MachineFact;
 
@@ -206,7 +208,7 @@ fn changes(old: &Value, new: &Value, rollout: Rollout) -> Vec<Change> {
         rollout,
         ..RunningVm::default()
     };
-    classify(&wukong(old).unwrap(), &wukong(new).unwrap(), vm)
+    classify(&wukong(old).unwrap(), &wukong(new).unwrap(), &vm)
 }
 
 /// The fields of the schema that hold values.
@@ -408,7 +410,7 @@ fn what_a_live_migration_brings_depends_on_the_vm_and_on_kubevirt() {
     let brought = |pointer: &str, value: &Value, vm: RunningVm| {
         let mut new = old.clone();
         set(&mut new, pointer, value);
-        let found = classify(&wukong(&old).unwrap(), &wukong(&new).unwrap(), vm);
+        let found = classify(&wukong(&old).unwrap(), &wukong(&new).unwrap(), &vm);
         found.into_iter().next().unwrap()
     };
     let edits = [
@@ -442,6 +444,91 @@ fn what_a_live_migration_brings_depends_on_the_vm_and_on_kubevirt() {
         let change = brought(pointer, value, arm64);
         assert_eq!(change.class, Class::NeedsRestart, "{pointer}");
     }
+}
+
+/// The rules of KubeVirt's declarative hot-plug.
+#[test]
+fn a_disk_is_plugged_in_where_kubevirt_can() {
+    let old = base();
+    let added = |fields: Value, disks: DiskPlugging| {
+        let mut new = old.clone();
+        let mut disk = json!({"name": "extra", "size": "1Gi"});
+        let fields = fields.as_object().unwrap().clone();
+        disk.as_object_mut().unwrap().extend(fields);
+        new["disks"].as_array_mut().unwrap().push(disk);
+        let vm = RunningVm {
+            disks,
+            ..RunningVm::default()
+        };
+        let found = classify(&wukong(&old).unwrap(), &wukong(&new).unwrap(), &vm);
+        (found[0].class, found[0].why.clone())
+    };
+    let plugs = DiskPlugging {
+        by_spec: Some(true),
+        ..DiskPlugging::default()
+    };
+    for fields in [
+        json!({}),
+        json!({"bus": "scsi"}),
+        json!({"kind": "lun", "bus": "scsi"}),
+        json!({"source": {"http": {"url": "https://a.example/x"}}}),
+    ] {
+        assert_eq!(
+            added(fields.clone(), plugs.clone()).0,
+            Class::HotPlug,
+            "{fields}"
+        );
+    }
+    for (fields, why) in [
+        (json!({"bus": "sata"}), "virtio or scsi"),
+        (json!({"kind": "cdrom", "bus": "sata"}), "CD-ROM"),
+    ] {
+        let (class, text) = added(fields, plugs.clone());
+        assert_eq!(class, Class::NeedsRestart);
+        assert!(text.contains(why), "{text}");
+    }
+    // Without CDI, KubeVirt never makes the image of an empty disk that it plugs in.
+    let without_cdi = DiskPlugging {
+        without_cdi: true,
+        ..plugs
+    };
+    assert_eq!(added(json!({}), without_cdi.clone()).0, Class::NeedsRestart);
+    let block = json!({"volumeMode": "Block"});
+    assert_eq!(added(block, without_cdi).0, Class::HotPlug);
+    for by_spec in [Some(false), None] {
+        let unable = DiskPlugging {
+            by_spec,
+            ..DiskPlugging::default()
+        };
+        assert_eq!(added(json!({}), unable).0, Class::NeedsRestart);
+    }
+}
+
+#[test]
+fn only_a_disk_that_was_plugged_in_is_pulled_out() {
+    let old = base();
+    let mut new = old.clone();
+    new["disks"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|disk| disk["name"] == "root");
+    let vm = RunningVm {
+        disks: DiskPlugging {
+            by_spec: Some(true),
+            plugged: BTreeSet::from(["more".to_owned()]),
+            without_cdi: false,
+        },
+        ..RunningVm::default()
+    };
+    let found = classify(&wukong(&old).unwrap(), &wukong(&new).unwrap(), &vm);
+    let classes: Vec<_> = found.iter().map(|c| (c.path.as_str(), c.class)).collect();
+    assert_eq!(
+        classes,
+        [
+            ("spec.disks[data]", Class::NeedsRestart),
+            ("spec.disks[more]", Class::HotUnplug)
+        ]
+    );
 }
 
 #[test]
@@ -523,7 +610,7 @@ proptest! {
             return Err(TestCaseError::reject("edits that contradict each other"));
         };
         let rollout = if staged { Rollout::Stage } else { Rollout::LiveUpdate };
-        let found = classify(&old, &new, RunningVm { rollout, ..RunningVm::default() });
+        let found = classify(&old, &new, &RunningVm { rollout, ..RunningVm::default() });
         prop_assert_eq!(found.is_empty(), rendered(&old) == rendered(&new), "{:?}", found);
         let shown = format!("{found:?}");
         prop_assert!(!shown.contains("hunter2"));

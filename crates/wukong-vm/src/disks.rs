@@ -1,6 +1,6 @@
 //! Disks and their volumes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wukong_api::spec::{DiskBus, DiskKind, UserDataFormat};
 use wukong_api::validated::{self, Source};
@@ -20,21 +20,29 @@ pub enum VolumeSource {
 }
 
 /// Every disk with its volume: the disks of the Wukong in their order (or the image that it boots from when it has
-/// none), then the cloud-init seed.
+/// none), then the cloud-init seed. Those of `hot_plugged` are marked for KubeVirt.
 pub(crate) fn disks(
     wukong: &ValidatedWukong,
     sources: &BTreeMap<String, VolumeSource>,
+    hot_plugged: &BTreeSet<String>,
 ) -> Vec<(Disk, Volume)> {
-    let orders = boot_orders(&wukong.disks);
+    let orders = boot_orders(&wukong.disks, hot_plugged);
     let claims = wukong.disks.iter().zip(orders).map(|(disk, boot_order)| {
         let claim = wukong.claim_name(disk);
         let source = match disk.source {
             Source::Existing(_) => VolumeSource::Claim,
             _ => sources.get(&disk.name).copied().unwrap_or_default(),
         };
+        let hotpluggable = hot_plugged.contains(&disk.name).then_some(true);
         let content = match source {
-            VolumeSource::DataVolume => VolumeContent::DataVolume { name: claim },
-            VolumeSource::Claim => VolumeContent::PersistentVolumeClaim { claim_name: claim },
+            VolumeSource::DataVolume => VolumeContent::DataVolume {
+                name: claim,
+                hotpluggable,
+            },
+            VolumeSource::Claim => VolumeContent::PersistentVolumeClaim {
+                claim_name: claim,
+                hotpluggable,
+            },
         };
         (device(disk, boot_order), volume(&disk.name, content))
     });
@@ -53,8 +61,8 @@ pub(crate) fn disks(
 
 /// The place of each disk in the boot order: the boot disk first, then the others that can hold a system, in their
 /// order. KubeVirt does not try a disk without a place once another has one. An empty data disk gets none: there is
-/// nothing on it to boot.
-fn boot_orders(disks: &[validated::Disk]) -> Vec<Option<u32>> {
+/// nothing on it to boot. A hot-plugged disk gets none either: the others keep the places that they booted with.
+fn boot_orders(disks: &[validated::Disk], hot_plugged: &BTreeSet<String>) -> Vec<Option<u32>> {
     let mut next = 1..;
     let boot: Vec<_> = disks
         .iter()
@@ -62,7 +70,7 @@ fn boot_orders(disks: &[validated::Disk]) -> Vec<Option<u32>> {
         .collect();
     let order = |(disk, boot): (&validated::Disk, Option<u32>)| {
         boot.or_else(|| {
-            (disk.source != Source::Blank)
+            (disk.source != Source::Blank && !hot_plugged.contains(&disk.name))
                 .then(|| next.next())
                 .flatten()
         })

@@ -1,6 +1,6 @@
 //! The VirtualMachine as a whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kube::core::ObjectMeta;
 use wukong_api::owner::owner_reference;
@@ -24,6 +24,8 @@ pub struct Inputs<'a> {
     pub nics: &'a [&'a Nic],
     /// How the volumes name their claims, by disk name; by DataVolume where a disk is absent.
     pub volumes: &'a BTreeMap<String, VolumeSource>,
+    /// Names of the disks that KubeVirt plugs into the running guest.
+    pub hot_plugged: &'a BTreeSet<String>,
     /// The run strategy.
     pub run_strategy: RunStrategy,
     /// Power state that this object enforces: value of the annotation [`labels::POWER_WISH`].
@@ -98,7 +100,9 @@ fn with(
 }
 
 fn instance(wukong: &ValidatedWukong, inputs: &Inputs) -> InstanceSpec {
-    let (disks, volumes) = disks(wukong, inputs.volumes).into_iter().unzip();
+    let (disks, volumes) = disks(wukong, inputs.volumes, inputs.hot_plugged)
+        .into_iter()
+        .unzip();
     let (interfaces, networks): (Vec<_>, _) = nics(wukong, inputs.nics).into_iter().unzip();
     let placement = &wukong.placement;
     let machine = &wukong.machine;

@@ -352,11 +352,17 @@ pub enum VolumeContent {
     DataVolume {
         /// Name of the DataVolume and its claim.
         name: String,
+        /// Whether KubeVirt plugs it into the running guest, and out of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hotpluggable: Option<bool>,
     },
     /// A claim.
     PersistentVolumeClaim {
         /// Name of the claim.
         claim_name: String,
+        /// Whether KubeVirt plugs it into the running guest, and out of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hotpluggable: Option<bool>,
     },
     /// The disk inside a container image; nothing that is written to it stays.
     ContainerDisk {

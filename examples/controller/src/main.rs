@@ -2,7 +2,7 @@
 //!
 //! It applies what the planners say, at every event: what is so already the API server does not store again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -73,6 +73,7 @@ async fn reconcile(wukong: Arc<Wukong>, client: Arc<Client>) -> Result<Action, E
     let inputs = Inputs {
         nics: &[],
         volumes: &BTreeMap::new(),
+        hot_plugged: &BTreeSet::new(),
         run_strategy: wukong.desired_run_strategy(),
         power_wish: "",
         cloud_init_hash: "",

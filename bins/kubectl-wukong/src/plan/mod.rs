@@ -27,6 +27,7 @@ use planned::{Conflict, Listed};
 ///
 ///   in place         takes effect while the guest runs
 ///   hot-plug         is plugged into the running guest
+///   hot-unplug       is pulled out of the running guest, which must not use it
 ///   needs restart    takes effect at the next start of the VM
 ///   power off        takes effect after a stop: a restart is not enough
 ///   first boot only  cloud-init applies it at the first boot: no change here
@@ -93,7 +94,7 @@ pub async fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
         let conflicts = conflicts(&addresses, &manifest);
         plans.push(Plan {
             conflicts,
-            ..plan(manifest, stored, vm, &settings)?
+            ..plan(manifest, stored, &vm, &settings)?
         });
     }
     output::print(&match args.output {
@@ -130,7 +131,7 @@ pub async fn of_edit(
     let vm = RunningVm::new(kubevirt.as_ref(), instance.as_ref());
     Ok(Plan {
         conflicts,
-        ..plan(manifest, stored, vm, settings)?
+        ..plan(manifest, stored, &vm, settings)?
     })
 }
 
@@ -151,7 +152,7 @@ fn exit(plans: &[Plan]) -> Exit {
 fn plan(
     manifest: Manifest,
     stored: Option<Wukong>,
-    vm: RunningVm,
+    vm: &RunningVm,
     settings: &OperatorSettings,
 ) -> anyhow::Result<Plan> {
     let identity = &manifest.validated.identity;

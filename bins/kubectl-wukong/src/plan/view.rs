@@ -85,7 +85,7 @@ fn value(change: &Listed) -> String {
 fn style(class: Class) -> Style {
     match class {
         Class::InPlace | Class::HotPlug => AnsiColor::Green.on_default(),
-        Class::NeedsRestart | Class::PowerOff | Class::FirstBootOnly => {
+        Class::HotUnplug | Class::NeedsRestart | Class::PowerOff | Class::FirstBootOnly => {
             AnsiColor::Yellow.on_default()
         }
         Class::Refused | Class::DestroysData => AnsiColor::Red.on_default().bold(),

@@ -150,8 +150,9 @@ impl Survey {
             ..Selection::default()
         };
         let instances = self.facts::<VirtualMachineInstanceFact>(INSTANCES, any);
-        let attachments = instances.iter().flat_map(|instance| &instance.detached);
-        let attachments = attachments.filter(|volume| !volume.pod.is_empty());
+        let attachments = instances.iter().flat_map(|instance| &instance.plugged);
+        let attachments =
+            attachments.filter(|volume| !volume.is_attached() && !volume.pod.is_empty());
         let mut of_vm: Vec<Wanted> = attachments
             .map(|volume| Wanted::One(Some(here.to_owned()), volume.pod.to_string()))
             .collect();

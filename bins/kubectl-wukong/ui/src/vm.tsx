@@ -290,6 +290,7 @@ export function Effect({ name }: { name: string }) {
   const tones: Record<string, string> = {
     in_place: "good",
     hot_plug: "good",
+    hot_unplug: "wait",
     needs_restart: "wait",
     power_off: "wait",
     first_boot_only: "wait",

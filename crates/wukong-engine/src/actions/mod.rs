@@ -31,6 +31,7 @@ impl<'a> Situation<'a> {
                 nics: self.nics.clone().unwrap_or_default(),
                 cdi: self.observed.world.data_volumes.presence() != Presence::Missing,
                 existing: ownership::existing(&self.disks),
+                hot_plugged: self.hot_plugged(),
                 run_strategy: power.run_strategy,
                 power_wish: power.annotation.clone(),
                 left_secret: self.left_secret(),

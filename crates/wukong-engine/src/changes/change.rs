@@ -22,13 +22,20 @@ pub struct Change {
     pub why: String,
 }
 
-/// Collects changes.
-pub(super) struct Changes {
-    pub(super) list: Vec<Change>,
-    pub(super) vm: RunningVm,
+impl Change {
+    /// Whether a NIC or a disk comes or goes, or changes.
+    pub(crate) fn is_of_device(&self) -> bool {
+        self.path.starts_with("spec.networks[") || self.path.starts_with("spec.disks[")
+    }
 }
 
-impl Changes {
+/// Collects changes.
+pub(super) struct Changes<'a> {
+    pub(super) list: Vec<Change>,
+    pub(super) vm: &'a RunningVm,
+}
+
+impl Changes<'_> {
     /// Notes the change of a field, when it did change.
     pub(super) fn field<T: PartialEq + Show>(
         &mut self,

@@ -8,9 +8,12 @@ pub enum Class {
     /// It takes effect while the guest runs, and the guest's devices stay as they are.
     #[strum(serialize = "in place")]
     InPlace,
-    /// The running guest gets or loses a device.
+    /// The running guest gets a device.
     #[strum(serialize = "hot-plug")]
     HotPlug,
+    /// The running guest loses a device: a file system that is mounted from it fails.
+    #[strum(serialize = "hot-unplug")]
+    HotUnplug,
     /// It takes effect with the next start of the VM.
     #[strum(serialize = "needs restart")]
     NeedsRestart,

@@ -6,6 +6,7 @@ use wukong_api::validated::{Disk, Source};
 
 use super::change::{Change, Changes, RESTART};
 use super::class::Class;
+use super::plugging::DiskPlugging;
 use super::show::{list, reordered, written};
 
 const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under another name, or delete its DataVolume to create it again, without its data";
@@ -17,7 +18,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
             Some(other) => one(disk, other, changes),
             None => changes.list.push(Change {
                 from: Some(summary(disk)),
-                ..gone(&disk.name)
+                ..gone(&disk.name, &changes.vm.disks)
             }),
         }
     }
@@ -26,16 +27,14 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
         .iter()
         .filter(|disk| old.disk(&disk.name).is_none())
     {
-        changes.add(
-            &path(disk, ""),
-            None,
-            Some(summary(disk)),
-            Class::NeedsRestart,
-            "it is made at once, and attached with the next start",
-        );
+        let (class, why) = changes.vm.disks.added(disk);
+        changes.add(&path(disk, ""), None, Some(summary(disk)), class, &why);
     }
+    // A disk that was plugged in is the last one in the guest, wherever the spec has it.
+    let plugged = &changes.vm.disks.plugged;
     let names = |wukong: &'_ ValidatedWukong| -> Vec<String> {
-        wukong.disks.iter().map(|disk| disk.name.clone()).collect()
+        let names = wukong.disks.iter().map(|disk| disk.name.clone());
+        names.filter(|name| !plugged.contains(name)).collect()
     };
     let (before, after) = (names(old), names(new));
     let [a, b] =
@@ -47,13 +46,14 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
 }
 
 /// A disk that the spec no longer has.
-pub(crate) fn gone(name: &str) -> Change {
+pub(crate) fn gone(name: &str, plugging: &DiskPlugging) -> Change {
+    let (class, why) = plugging.removed(name);
     Change {
         path: format!("spec.disks[{name}]"),
         from: None,
         to: None,
-        class: Class::NeedsRestart,
-        why: "it is detached with the next start; its claim and its data stay".into(),
+        class,
+        why: why.into(),
     }
 }
 
@@ -139,12 +139,22 @@ fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
 /// Between an existing claim and another one, or one that the operator makes: the volume is exchanged.
 fn claim(old: &Disk, new: &Disk, changes: &mut Changes) {
     if old.source != new.source {
+        let (class, why) = match changes.vm.disks.pulls(&old.name) {
+            true => (
+                Class::HotUnplug,
+                "KubeVirt pulls the disk out of the running guest and plugs in the other claim; the former one keeps its data",
+            ),
+            false => (
+                Class::NeedsRestart,
+                "the VM gets the other claim with its next start; the former one keeps its data",
+            ),
+        };
         changes.add(
             &path(old, "claim"),
             Some(summary(old)),
             Some(summary(new)),
-            Class::NeedsRestart,
-            "the VM gets the other claim with its next start; the former one keeps its data",
+            class,
+            why,
         );
     }
     device(old, new, changes);

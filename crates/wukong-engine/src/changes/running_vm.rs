@@ -3,6 +3,7 @@
 use wukong_api::spec::Architecture;
 
 use super::class::Class;
+use super::plugging::DiskPlugging;
 use crate::facts::{KubeVirtFact, VirtualMachineInstanceFact, find_condition};
 
 /// How KubeVirt brings changes of a VirtualMachine to the running VM (`vmRolloutStrategy`).
@@ -19,7 +20,7 @@ pub enum Rollout {
 ///
 /// KubeVirt plugs CPUs, memory and NICs into a guest by a live migration (`pkg/virt-controller/watch/vm` and
 /// `pkg/virt-controller/watch/workload-updater` of KubeVirt).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RunningVm {
     /// KubeVirt's `vmRolloutStrategy`.
     pub rollout: Rollout,
@@ -29,6 +30,8 @@ pub struct RunningVm {
     pub migratable: Option<bool>,
     /// Architecture of the guest; `None`: unknown.
     pub architecture: Option<Architecture>,
+    /// How it gets and loses disks.
+    pub disks: DiskPlugging,
 }
 
 impl RunningVm {
@@ -51,6 +54,15 @@ impl RunningVm {
             architecture: instance
                 .and_then(|instance| instance.machine.as_ref())
                 .and_then(|machine| machine.architecture),
+            disks: DiskPlugging {
+                by_spec: kubevirt.and_then(KubeVirtFact::plugs_disks),
+                plugged: instance
+                    .into_iter()
+                    .flat_map(|instance| &instance.plugged)
+                    .map(|volume| volume.name.to_string())
+                    .collect(),
+                without_cdi: false,
+            },
         }
     }
 

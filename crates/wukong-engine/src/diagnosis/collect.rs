@@ -179,7 +179,7 @@ fn disk_of(situation: &Situation, object: &str) -> Option<usize> {
             let mut instance = situation
                 .instance
                 .into_iter()
-                .flat_map(|instance| &instance.detached);
+                .flat_map(|instance| &instance.plugged);
             let attached = instance.find(|volume| volume.pod == object)?;
             let mut disks = situation.disks.iter();
             disks.position(|seen| seen.disk.name == attached.name)

@@ -101,4 +101,19 @@ impl KubeVirtFact {
             .split(['.', '-']);
         Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
     }
+
+    /// Whether it plugs disks that a VirtualMachine gets into the running guest. `None`: its version is unknown.
+    ///
+    /// The gate `DeclarativeHotplugVolumes` exists since 1.6 and is on since 1.9. The older gate `HotplugVolumes` switches that
+    /// off (`handleDeclarativeVolumeHotplug` in `pkg/virt-controller/watch/vm`).
+    pub fn plugs_disks(&self) -> Option<bool> {
+        const GATE: &str = "DeclarativeHotplugVolumes";
+        let has = |gates: &[Text], name: &str| gates.iter().any(|gate| gate == name);
+        let disabled = has(&self.disabled_feature_gates, GATE);
+        if has(&self.feature_gates, "HotplugVolumes") || disabled {
+            return Some(false);
+        }
+        let version = self.minor_version()?;
+        Some(version >= (1, 9) || (version >= (1, 6) && has(&self.feature_gates, GATE)))
+    }
 }

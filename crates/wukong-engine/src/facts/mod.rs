@@ -59,7 +59,7 @@ pub use storage::{ClaimFact, DataVolumeFact, SnapshotFact, StorageClassFact};
 pub use store::{Presence, Seen, Store};
 pub use text::Text;
 pub use virtual_machine::{
-    DetachedVolume, InterfaceFact, VirtualMachineFact, VirtualMachineInstanceFact,
+    InterfaceFact, PluggedVolume, VirtualMachineFact, VirtualMachineInstanceFact,
 };
 pub use volume::{NodeTerm, VolumeFact};
 

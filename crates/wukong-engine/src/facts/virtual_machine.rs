@@ -73,6 +73,7 @@ pub struct VirtualMachineFact {
 /// What is special about the volumes of a VM.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Volumes {
+    hotpluggable: Box<[Text]>,
     generations: Box<[(Text, u32)]>,
     not_snapshottable: Box<[(Text, Text)]>,
 }
@@ -83,6 +84,13 @@ impl VirtualMachineFact {
         self.volumes
             .as_ref()
             .map_or(&[], |volumes| &volumes.generations)
+    }
+
+    /// Names of its disks that KubeVirt plugs into the running guest.
+    pub fn hotpluggable(&self) -> &[Text] {
+        self.volumes
+            .as_ref()
+            .map_or(&[], |volumes| &volumes.hotpluggable)
     }
 
     /// Volumes of claims of which KubeVirt cannot take a snapshot, each with its reason.
@@ -96,6 +104,7 @@ impl VirtualMachineFact {
 impl Volumes {
     fn project(object: &Value) -> Option<Box<Self>> {
         let volumes = Self {
+            hotpluggable: hotpluggable(object, "/spec/template/spec/volumes").collect(),
             generations: generation::in_use(object),
             not_snapshottable: not_snapshottable(object),
         };
@@ -150,6 +159,19 @@ impl Fact for VirtualMachineFact {
     }
 }
 
+/// The names of the volumes that are marked as hot-pluggable.
+fn hotpluggable<'a>(object: &'a Value, volumes: &'a str) -> impl Iterator<Item = Text> + 'a {
+    let marked = |volume: &Value| {
+        ["dataVolume", "persistentVolumeClaim"].iter().any(|kind| {
+            let mark = volume.get(kind).and_then(|kind| kind.get("hotpluggable"));
+            mark == Some(&Value::Bool(true))
+        })
+    };
+    list(object, volumes)
+        .filter(move |volume| marked(volume))
+        .map(|volume| text(volume, "/name"))
+}
+
 /// The volumes of claims that a snapshot would leave out. (Of other volumes, such as the cloud-init data, KubeVirt never takes one.)
 fn not_snapshottable(object: &Value) -> Box<[(Text, Text)]> {
     const NEVER: &str = "Snapshot is not supported for this volumeSource type";
@@ -191,25 +213,32 @@ pub struct VirtualMachineInstanceFact {
     pub machine: Option<MachineFact>,
     /// Why its last migration failed.
     pub migration_failure: Option<Text>,
-    /// Volumes that are plugged in while it runs, and are not attached.
-    pub detached: Box<[DetachedVolume]>,
+    /// Volumes that are plugged into the running guest, or out of it.
+    pub plugged: Box<[PluggedVolume]>,
     /// Its NICs as they are.
     pub interfaces: Box<[InterfaceFact]>,
     /// Its conditions.
     pub conditions: Box<[ConditionFact]>,
 }
 
-/// A volume that KubeVirt is attaching to a running guest.
+/// A volume that KubeVirt plugs into a running guest, or out of it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct DetachedVolume {
+pub struct PluggedVolume {
     /// Name of the volume, which is the name of the disk.
     pub name: Text,
-    /// KubeVirt's phase, such as `AttachedToNode`.
+    /// KubeVirt's phase, such as `AttachedToNode`; `Ready`: the guest has it.
     pub phase: Text,
     /// KubeVirt's reason and message.
     pub message: Text,
     /// Name of the attachment pod.
     pub pod: Text,
+}
+
+impl PluggedVolume {
+    /// Whether the guest has it.
+    pub fn is_attached(&self) -> bool {
+        self.phase == "Ready"
+    }
 }
 
 /// A NIC of a running guest.
@@ -244,8 +273,8 @@ impl Fact for VirtualMachineInstanceFact {
                     && state.get("failed").and_then(Value::as_bool) != Some(true)
             }),
             migration_failure: migration_failure(object),
-            detached: list(object, "/status/volumeStatus")
-                .filter_map(detached)
+            plugged: list(object, "/status/volumeStatus")
+                .filter_map(plugged)
                 .collect(),
             machine: machine(object),
             interfaces: interfaces.into_iter().flatten().map(interface).collect(),
@@ -264,18 +293,17 @@ fn migration_failure(object: &Value) -> Option<Text> {
     failed.then(|| bounded(&text(state, "/failureReason")))
 }
 
-fn detached(volume: &Value) -> Option<DetachedVolume> {
+fn plugged(volume: &Value) -> Option<PluggedVolume> {
     let hot_plugged = volume.get("hotplugVolume")?;
-    let phase = text(volume, "/phase");
-    (phase != "Ready").then(|| DetachedVolume {
+    Some(PluggedVolume {
         name: text(volume, "/name"),
-        phase,
+        phase: text(volume, "/phase"),
         message: bounded(&text(volume, "/message")),
         pod: text(hot_plugged, "/attachPodName"),
     })
 }
 
-/// The virtual hardware of the guest, without the CPUs, memory and NICs that KubeVirt has still to plug in.
+/// The virtual hardware of the guest, without the CPUs, memory, disks and NICs that KubeVirt has still to plug in.
 fn machine(object: &Value) -> Option<MachineFact> {
     let mut machine = MachineFact::project(object)?;
     let plugging = conditions(object, &["HotVCPUChange", "HotMemoryChange"]);
@@ -294,7 +322,22 @@ fn machine(object: &Value) -> Option<MachineFact> {
     let reported: Vec<Text> = list(object, "/status/interfaces")
         .map(|interface| text(interface, "/name"))
         .collect();
-    if text(object, "/status/phase") == "Running" && !reported.is_empty() {
+    let runs = text(object, "/status/phase") == "Running";
+    let attached = |name: &str| {
+        list(object, "/status/volumeStatus").any(|volume| {
+            text(volume, "/name") == name && plugged(volume).is_none_or(|it| it.is_attached())
+        })
+    };
+    let waiting: Vec<Text> = hotpluggable(object, "/spec/volumes")
+        .filter(|name| runs && !attached(name))
+        .collect();
+    if !waiting.is_empty() {
+        let all = machine.disks.into_iter();
+        machine.disks = all
+            .filter(|disk| !waiting.iter().any(|name| *name == disk.name))
+            .collect();
+    }
+    if runs && !reported.is_empty() {
         let all = machine.nics.into_iter();
         machine.nics = all
             .filter(|nic| reported.iter().any(|name| *name == nic.name))

@@ -41,15 +41,12 @@ pub(crate) struct Pending {
 impl Pending {
     pub(crate) fn of(situation: &Situation, bodies: &Bodies, unsettled: &[&Body]) -> Self {
         let before = situation.observed.wukong.status.as_ref();
-        let instance = situation.instance.filter(|instance| {
-            !matches!(instance.phase.as_str(), "Succeeded" | "Failed") && !instance.meta.deleting
-        });
-        let kubevirt = situation.observed.world.environment.kubevirt();
+        let instance = situation.living_instance();
         let comparison = Comparison {
             situation,
             before,
             instance,
-            vm: RunningVm::new(kubevirt, instance),
+            vm: situation.running_vm(),
             bodies,
             unsettled,
         };
@@ -62,9 +59,9 @@ impl Pending {
         Self {
             restart: comparison.restart(&changes, started_with.as_ref()),
             changes,
-            vm: comparison.vm,
             started_with,
             first_boot,
+            vm: comparison.vm,
         }
     }
 
@@ -161,8 +158,17 @@ impl Comparison<'_> {
     }
 
     /// Whether KubeVirt sets no `RestartRequired` when this field of a running VM changes: metadata of the template,
-    /// the content of networks, and CPUs of a VM that cannot migrate.
+    /// the content of networks, CPUs of a VM that cannot migrate, and settings of a disk that is marked as hot-pluggable.
     fn kubevirt_ignores(&self, path: &str) -> bool {
+        let disk = path.strip_prefix("spec.disks[");
+        if let Some((disk, _)) = disk.and_then(|rest| rest.split_once(']')) {
+            let marked = self
+                .situation
+                .vm
+                .into_iter()
+                .flat_map(|vm| vm.hotpluggable());
+            return marked.into_iter().any(|name| name == disk);
+        }
         match path {
             "spec.highAvailability.group" | "spec.labels" | "spec.annotations" => true,
             "spec.cpu" => self.vm.migratable == Some(false),

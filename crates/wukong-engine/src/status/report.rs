@@ -115,7 +115,7 @@ impl<'a> Report<'a> {
                 let configuration = guest::configuration(
                     vm,
                     &self.lacking.changes,
-                    self.lacking.vm,
+                    &self.lacking.vm,
                     self.refusal.as_ref(),
                 );
                 let unsynchronized = operation::held(self.situation, vm)

@@ -276,7 +276,7 @@ fn objects(cluster: &Cluster) -> BTreeMap<String, Value> {
                 .for_each(|labels| drop(labels.remove("team")));
             let kept = json!({
                 "labels": labels, "annotations": metadata["annotations"], "owners": metadata["ownerReferences"],
-                "spec": object["spec"], "data": object["data"],
+                "spec": without_marks(&object["spec"]), "data": object["data"],
             });
             objects.insert(
                 format!("{kind}/{}", metadata["name"].as_str().unwrap()),
@@ -297,6 +297,30 @@ fn objects(cluster: &Cluster) -> BTreeMap<String, Value> {
         objects.insert(name, kept);
     }
     objects
+}
+
+/// The spec of a VM as if no disk had come while its guest ran: such a disk keeps its mark, and has no place in the boot
+/// order.
+fn without_marks(spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    let volumes = spec.pointer_mut("/template/spec/volumes");
+    for volume in volumes.and_then(Value::as_array_mut).into_iter().flatten() {
+        for kind in ["dataVolume", "persistentVolumeClaim"] {
+            if let Some(kind) = volume.get_mut(kind).and_then(Value::as_object_mut) {
+                kind.remove("hotpluggable");
+            }
+        }
+    }
+    let disks = spec.pointer_mut("/template/spec/domain/devices/disks");
+    for disk in disks.and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(disk) = disk
+            .as_object_mut()
+            .filter(|disk| disk.get("bootOrder") != Some(&json!(1)))
+        {
+            disk.remove("bootOrder");
+        }
+    }
+    spec
 }
 
 /// Whether the guest runs.

@@ -9,6 +9,7 @@ mod drift;
 mod environment;
 mod examples;
 mod hostile_facts;
+mod hot_plug;
 mod life;
 mod networks;
 mod node_networks;

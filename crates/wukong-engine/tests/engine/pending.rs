@@ -77,7 +77,7 @@ fn what_the_running_vm_lacks_is_listed_until_it_is_restarted() {
         (
             BASE.replace(
                 "data, size: 1Gi}",
-                "data, size: 1Gi}, {name: more, size: 1Gi}",
+                "data, size: 1Gi}, {name: more, size: 1Gi, bus: sata}",
             ),
             &["spec.disks[more]: - -> 1Gi blank: needs restart"],
         ),

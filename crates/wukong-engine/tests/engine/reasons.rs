@@ -195,6 +195,12 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.settle();
             cluster
         }
+        R::PluggingDisks => {
+            let mut cluster = edited(IMAGE, &IMAGE.replace(']', ", {name: data, size: 1Gi}]"))
+                .within(&environment::Cluster::healthy());
+            cluster.settle();
+            cluster
+        }
         R::FirstBootOnly => {
             let login = |shell: &str| format!("{IMAGE}, cloudInitUser: {{name: me, shell: {shell}}}");
             let mut cluster = edited(&login("/bin/sh"), &login("/bin/zsh"));

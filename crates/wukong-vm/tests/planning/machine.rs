@@ -1,6 +1,6 @@
 //! What the VirtualMachine looks like.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use wukong_api::spec::RunStrategy;
@@ -237,6 +237,7 @@ fn volumes_name_the_given_claims() {
     let inputs = Inputs {
         nics: &[],
         volumes: &BTreeMap::from([("data".to_owned(), VolumeSource::Claim)]),
+        hot_plugged: &BTreeSet::new(),
         run_strategy: RunStrategy::Manual,
         power_wish: "Stopped",
         cloud_init_hash: "77",
@@ -258,6 +259,32 @@ fn volumes_name_the_given_claims() {
         // word-list: allow
         json!({"vm.novasphere.dev/power-wish": "Stopped", "vm.novasphere.dev/cloud-init-hash": "77"})
     );
+}
+
+/// The disks that the guest booted with keep their places in the boot order.
+#[test]
+fn a_disk_that_is_plugged_in_has_a_mark_and_no_place_in_the_boot_order() {
+    let image = "image: 'https://a.example/x.img'";
+    let wukong = wukong(&format!(
+        "disks: [{{name: new, size: 1Gi, {image}}}, {{name: root, size: 1Gi, {image}, boot: true}}, {{name: old, size: 1Gi, {image}}}]"
+    ));
+    let inputs = Inputs {
+        nics: &[],
+        volumes: &BTreeMap::new(),
+        hot_plugged: &BTreeSet::from(["new".to_owned()]),
+        run_strategy: RunStrategy::Manual,
+        power_wish: "",
+        cloud_init_hash: "",
+    };
+    let machine = json!(virtual_machine(&wukong, &inputs));
+    let instance = &machine["spec"]["template"]["spec"];
+    assert_eq!(
+        instance["volumes"][0],
+        json!({"name": "new", "dataVolume": {"name": "web.new", "hotpluggable": true}})
+    );
+    let disks = instance["domain"]["devices"]["disks"].as_array().unwrap();
+    let orders: Vec<_> = disks.iter().map(|disk| &disk["bootOrder"]).collect();
+    assert_eq!(orders, [&json!(null), &json!(1), &json!(2), &json!(null)]);
 }
 
 #[test]

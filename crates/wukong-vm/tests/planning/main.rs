@@ -8,7 +8,7 @@ mod machine;
 #[path = "../support/schema.rs"]
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use wukong_api::validated::Nic;
@@ -46,6 +46,7 @@ fn machine_with_nics(wukong: &ValidatedWukong, nics: &[&Nic]) -> VirtualMachine 
     let inputs = Inputs {
         nics,
         volumes: &BTreeMap::new(),
+        hot_plugged: &BTreeSet::new(),
         run_strategy: wukong.desired_run_strategy(),
         power_wish: "Always",
         cloud_init_hash: "5f3a",

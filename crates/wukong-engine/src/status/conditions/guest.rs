@@ -62,7 +62,7 @@ pub(crate) fn ready(instance: &VirtualMachineInstanceFact, nics: &[&Nic]) -> Con
 pub(crate) fn configuration(
     vm: &VirtualMachineFact,
     pending: &[Change],
-    running: RunningVm,
+    running: &RunningVm,
     refusal: Option<&Condition>,
 ) -> Condition {
     const TYPE: ConditionType = ConditionType::ConfigurationApplied;
@@ -97,7 +97,9 @@ pub(crate) fn configuration(
     }
     let restart = of(&[Class::NeedsRestart, Class::DestroysData]);
     let first_boot = of(&[Class::FirstBootOnly]);
-    let migration = of(&[Class::HotPlug]);
+    let (disks, migration): (Vec<_>, Vec<_>) = of(&[Class::HotPlug, Class::HotUnplug])
+        .into_iter()
+        .partition(|change| change.path.starts_with("spec.disks["));
     let required = find_condition(&vm.conditions, "RestartRequired")
         .filter(|required| required.status == "True");
     // KubeVirt requires a restart also after a change of the cloud-init data, which a restart does not apply.
@@ -141,6 +143,13 @@ pub(crate) fn configuration(
             ),
             _ => Condition::progressing(TYPE, Reason::MigrationRequired, message).about(object),
         };
+    }
+    if !disks.is_empty() {
+        let message = format!(
+            "KubeVirt applies this to the running VM: {}",
+            listed(&disks)
+        );
+        return Condition::progressing(TYPE, Reason::PluggingDisks, message).about(object);
     }
     if !first_boot.is_empty() {
         return bad(

@@ -148,9 +148,9 @@ fn attachment(situation: &Situation, name: &str) -> Option<Condition> {
         .instance
         .filter(|instance| instance.phase == "Running")?;
     let volume = instance
-        .detached
+        .plugged
         .iter()
-        .find(|volume| volume.name == name)?;
+        .find(|volume| volume.name == name && !volume.is_attached())?;
     let object = format!("VirtualMachineInstance/{}", instance.meta.name);
     let evidence = |source, state: String, text: &str| Evidence {
         state,

@@ -1,6 +1,6 @@
 //! The pending changes that an instance shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use litemap::LiteMap;
 use wukong_api::spec::{Architecture, DiskKind, Firmware, LinkState, NetworkType, NicModel};
@@ -38,7 +38,7 @@ impl Comparison<'_> {
         if let Some(machine) = machine {
             overwrite(&mut running, machine);
         }
-        let mut changes = changes::classify(&running, wukong, self.vm);
+        let mut changes = changes::classify(&running, wukong, &self.vm);
         changes.extend(machine.into_iter().flat_map(|machine| self.gone(machine)));
         for change in &mut changes {
             self.hold_up(change);
@@ -55,11 +55,15 @@ impl Comparison<'_> {
         let wukong = self.situation.wukong;
         let vm = self.situation.vm.filter(|vm| vm.disks_by_hand);
         let by_hand = |name: &str| vm.is_some_and(|vm| vm.disks.iter().any(|disk| disk == name));
-        let disks = machine
-            .disks
-            .iter()
-            .filter(|disk| wukong.disk(&disk.name).is_none() && !by_hand(&disk.name))
-            .map(|disk| changes::disk_gone(&disk.name));
+        let attached = machine.disks.iter().map(|disk| disk.name.as_str());
+        let plugged = self.vm.disks.plugged.iter().map(String::as_str);
+        let disks: BTreeSet<&str> = attached
+            .chain(plugged)
+            .filter(|name| wukong.disk(name).is_none() && !by_hand(name))
+            .collect();
+        let disks = disks
+            .into_iter()
+            .map(|name| changes::disk_gone(name, &self.vm.disks));
         let nics = machine
             .nics
             .iter()
@@ -76,9 +80,7 @@ impl Comparison<'_> {
     /// While KubeVirt requires a restart, only NICs and volumes reach the running VM.
     fn hold_up(&self, change: &mut Change) {
         let live = matches!(change.class, Class::InPlace | Class::HotPlug);
-        let of_nic = change.path.starts_with("spec.networks");
-        let of_claim = change.path.ends_with("].size");
-        if live && self.kubevirt_wants_restart() && !of_nic && !of_claim {
+        if live && self.kubevirt_wants_restart() && !change.is_of_device() {
             change.class = Class::NeedsRestart;
         }
     }
