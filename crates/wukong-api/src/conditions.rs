@@ -151,7 +151,7 @@ pub enum Reason {
     RestartRequired,
     PowerOffRequired,
     MigrationRequired,
-    PluggingDisks,
+    PluggingDevices,
     ShrinkRefused,
     FirstBootOnly,
     Ready,

@@ -22,7 +22,7 @@ pub use class::Class;
 pub(crate) use disks::gone as disk_gone;
 pub(crate) use first_boot::FIRST_BOOT;
 pub use first_boot::{FirstBootField, first_boot};
-pub(crate) use nics::{ATTACHED, gone as nic_gone, summary as network};
+pub(crate) use nics::{ATTACHED, gone as nic_gone, pulls, summary as network};
 pub use plugging::DiskPlugging;
 pub(crate) use running_vm::NO_AUTOMATIC_MIGRATION;
 pub use running_vm::{Rollout, RunningVm};

@@ -15,7 +15,7 @@ use wukong_network::nad::NetworkAttachmentDefinition;
 use wukong_network::nmstate::NodeNetworkConfigurationPolicy;
 use wukong_storage::data_volume::DataVolume;
 use wukong_storage::{Context, Existing, Planned};
-use wukong_vm::virtual_machine::VirtualMachine;
+use wukong_vm::virtual_machine::{Interface, Network, VirtualMachine};
 use wukong_vm::{Inputs, VolumeSource};
 
 use crate::managed_fields;
@@ -26,6 +26,8 @@ use crate::target::{Kind, Target};
 pub struct Surroundings<'a> {
     /// The secondary NICs that the VM gets.
     pub nics: Vec<&'a Nic>,
+    /// NICs that the running guest loses, with their networks.
+    pub leaving: Vec<(Interface, Network)>,
     /// Whether CDI is installed.
     pub cdi: bool,
     /// What exists already, by disk.
@@ -45,6 +47,7 @@ impl<'a> Surroundings<'a> {
     pub fn fresh(wukong: &'a ValidatedWukong) -> Self {
         Self {
             nics: wukong.nics.iter().collect(),
+            leaving: Vec::new(),
             cdi: true,
             existing: BTreeMap::new(),
             hot_plugged: BTreeSet::new(),
@@ -118,6 +121,7 @@ pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> Desired
             wukong,
             &Inputs {
                 nics: &surroundings.nics,
+                leaving: &surroundings.leaving,
                 volumes: &volumes,
                 hot_plugged: &surroundings.hot_plugged,
                 run_strategy: surroundings.run_strategy,

@@ -1,10 +1,11 @@
-//! The disks of a VM that KubeVirt plugs into its running guest.
+//! The disks that KubeVirt plugs into the running guest of a VM, and the NICs that it pulls out of it.
 
 use std::collections::BTreeSet;
 
 use wukong_api::validated::Disk;
+use wukong_vm::virtual_machine::{Interface, InterfaceState, Network, NetworkSource};
 
-use crate::changes::RunningVm;
+use crate::changes::{self, RunningVm};
 use crate::facts::{Presence, VirtualMachineInstanceFact};
 use crate::situation::Situation;
 
@@ -39,5 +40,41 @@ impl<'a> Situation<'a> {
         };
         let disks = self.wukong.disks.iter().filter(is_plugged);
         disks.map(|disk| disk.name.clone()).collect()
+    }
+
+    /// The NICs that the running guest has and the spec no longer has, as absent ones. KubeVirt requires a restart when a NIC of
+    /// the instance is gone from the VM, so the VM names it until the instance has lost it.
+    pub(crate) fn leaving_nics(&self) -> Vec<(Interface, Network)> {
+        let instance = self.living_instance();
+        let Some(machine) = instance
+            .filter(|instance| instance.phase == "Running")
+            .and_then(|instance| instance.machine.as_ref())
+        else {
+            return Vec::new();
+        };
+        let leaving = |nic: &&Interface| {
+            let known = self.wukong.nics.iter().any(|known| known.name == nic.name);
+            !known && changes::pulls(machine, nic)
+        };
+        let absent = |nic: &Interface| {
+            let network = Network {
+                name: nic.name.clone(),
+                source: NetworkSource::Multus {
+                    network_name: machine.networks.get(&nic.name)?.clone(),
+                    default: None,
+                },
+            };
+            let nic = Interface {
+                state: Some(InterfaceState::Absent),
+                ..nic.clone()
+            };
+            Some((nic, network))
+        };
+        machine
+            .nics
+            .iter()
+            .filter(leaving)
+            .filter_map(absent)
+            .collect()
     }
 }

@@ -504,6 +504,37 @@ fn a_disk_is_plugged_in_where_kubevirt_can() {
     }
 }
 
+/// KubeVirt pulls neither SR-IOV NICs nor the primary network out of a guest.
+#[test]
+fn only_a_bridge_nic_is_pulled_out() {
+    let class = |old: &Value, new: &Value| {
+        let found = changes(old, new, Rollout::LiveUpdate);
+        found
+            .into_iter()
+            .find(|change| change.path.contains("networks["))
+            .unwrap()
+            .class
+    };
+    let without = |old: &Value, name: &str| {
+        let mut new = old.clone();
+        new["networks"]
+            .as_array_mut()
+            .unwrap()
+            .retain(|nic| nic["name"] != name);
+        new
+    };
+    let old = base();
+    assert_eq!(class(&old, &without(&old, "lan")), Class::HotUnplug);
+    assert_eq!(class(&old, &without(&old, "fast")), Class::NeedsRestart);
+    let mut primary = old.clone();
+    set(&mut primary, "/podNetwork", &json!("None"));
+    primary["networks"] = json!([{"name": "lan", "type": "bridge", "primary": true}, {"name": "more", "type": "bridge"}]);
+    assert_eq!(
+        class(&primary, &without(&primary, "lan")),
+        Class::NeedsRestart
+    );
+}
+
 #[test]
 fn only_a_disk_that_was_plugged_in_is_pulled_out() {
     let old = base();

@@ -13,8 +13,8 @@ use crate::group;
 use crate::nics::nics;
 use crate::virtual_machine::{
     AccessCredential, Bootloader, Cpu, Devices, Domain, Feature, Features, Firmware, Hugepages,
-    InstanceSpec, KeySource, Memory, PropagationMethod, Rng, SshPublicKey, Template,
-    TemplateMetadata, VirtualMachine, VirtualMachineSpec,
+    InstanceSpec, Interface, KeySource, Memory, Network, PropagationMethod, Rng, SshPublicKey,
+    Template, TemplateMetadata, VirtualMachine, VirtualMachineSpec,
 };
 
 /// Inputs of the plan besides the Wukong.
@@ -22,6 +22,8 @@ use crate::virtual_machine::{
 pub struct Inputs<'a> {
     /// Secondary NICs that the VM gets, in order.
     pub nics: &'a [&'a Nic],
+    /// NICs that the running guest loses, with their networks.
+    pub leaving: &'a [(Interface, Network)],
     /// How the volumes name their claims, by disk name; by DataVolume where a disk is absent.
     pub volumes: &'a BTreeMap<String, VolumeSource>,
     /// Names of the disks that KubeVirt plugs into the running guest.
@@ -103,7 +105,10 @@ fn instance(wukong: &ValidatedWukong, inputs: &Inputs) -> InstanceSpec {
     let (disks, volumes) = disks(wukong, inputs.volumes, inputs.hot_plugged)
         .into_iter()
         .unzip();
-    let (interfaces, networks): (Vec<_>, _) = nics(wukong, inputs.nics).into_iter().unzip();
+    let (interfaces, networks): (Vec<_>, _) = nics(wukong, inputs.nics)
+        .into_iter()
+        .chain(inputs.leaving.iter().cloned())
+        .unzip();
     let placement = &wukong.placement;
     let machine = &wukong.machine;
     InstanceSpec {

@@ -72,6 +72,7 @@ async fn reconcile(wukong: Arc<Wukong>, client: Arc<Client>) -> Result<Action, E
     // With CDI, each volume names the DataVolume of its disk.
     let inputs = Inputs {
         nics: &[],
+        leaving: &[],
         volumes: &BTreeMap::new(),
         hot_plugged: &BTreeSet::new(),
         run_strategy: wukong.desired_run_strategy(),

@@ -147,6 +147,14 @@ impl NetworkType {
         }
     }
 
+    /// Whether a bridge inside the pod ties the NIC to its network.
+    pub const fn is_bridge(self) -> bool {
+        match self {
+            Self::Bridge | Self::Ovs => true,
+            Self::Macvlan | Self::Sriov => false,
+        }
+    }
+
     /// Whether KubeVirt attaches the NIC by the network binding plugin `macvtap`.
     pub const fn is_macvtap(self) -> bool {
         match self {

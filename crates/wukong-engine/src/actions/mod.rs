@@ -29,6 +29,7 @@ impl<'a> Situation<'a> {
             self.wukong,
             &Surroundings {
                 nics: self.nics.clone().unwrap_or_default(),
+                leaving: self.leaving_nics(),
                 cdi: self.observed.world.data_volumes.presence() != Presence::Missing,
                 existing: ownership::existing(&self.disks),
                 hot_plugged: self.hot_plugged(),

@@ -1,12 +1,14 @@
 //! Changes of NICs.
 
-use wukong_api::ValidatedWukong;
 use wukong_api::spec::NicModel;
 use wukong_api::validated::{GuestIp, GuestRoute, Nic, NodeNetwork};
+use wukong_api::{ValidatedWukong, names};
+use wukong_vm::virtual_machine::{Binding, Interface};
 
 use super::change::{Change, Changes, RESTART};
 use super::class::Class;
 use super::show::{list, reordered, written};
+use crate::facts::MachineFact;
 
 const FIRST_BOOT: &str = "cloud-init configures addresses on the first boot: change them in the guest, too, or create the boot disk again";
 pub(crate) const ATTACHED: &str =
@@ -19,7 +21,7 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
             Some(other) => one((old, nic), (new, other), changes),
             None => changes.list.push(Change {
                 from: Some(summary(nic)),
-                ..gone(&nic.name)
+                ..gone(&nic.name, nic.kind.is_bridge() && !nic.primary)
             }),
         }
     }
@@ -56,15 +58,29 @@ pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mu
     }
 }
 
-/// A NIC that the spec no longer has.
-pub(crate) fn gone(name: &str) -> Change {
+/// A NIC that the spec no longer has. `pulled`: the running guest loses it.
+pub(crate) fn gone(name: &str, pulled: bool) -> Change {
+    let (class, why) = match pulled {
+        true => (
+            Class::HotUnplug,
+            "KubeVirt pulls it out of the running guest; the pod of the VM has the network until the next migration or start",
+        ),
+        false => (Class::NeedsRestart, "it is unplugged with the next start"),
+    };
     Change {
         path: format!("spec.networks[{name}]"),
         from: None,
         to: None,
-        class: Class::NeedsRestart,
-        why: "it is unplugged with the next start".into(),
+        class,
+        why: why.into(),
     }
+}
+
+/// Whether KubeVirt pulls this NIC of a running guest out of it (`pkg/network/admitter` of KubeVirt: bridge NICs only, and not
+/// the first network of the pod).
+pub(crate) fn pulls(machine: &MachineFact, nic: &Interface) -> bool {
+    let is_primary = machine.primary.as_ref() == Some(&nic.name) || nic.name == names::POD_NETWORK;
+    nic.binding == Binding::Bridge {} && !is_primary
 }
 
 fn pod_network(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {

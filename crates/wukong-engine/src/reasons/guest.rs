@@ -252,10 +252,10 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         platforms: &[],
     },
     ReasonDoc {
-        reason: Reason::PluggingDisks,
+        reason: Reason::PluggingDevices,
         severity: Waiting,
         conditions: &[ConfigurationApplied],
-        meaning: "KubeVirt attaches a disk to the running VM, or detaches one. `status.pendingChanges` lists the disks.",
+        meaning: "KubeVirt attaches a disk to the running VM, or detaches a disk or a NIC. `status.pendingChanges` lists them.",
         fix: "Wait: it takes seconds. If a disk stays in the list, `VolumesReady` names what KubeVirt waits for. A guest that still uses a disk can keep it: unmount its file systems in the guest.",
         platforms: &[],
     },

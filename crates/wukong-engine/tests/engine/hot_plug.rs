@@ -69,7 +69,7 @@ fn a_disk_comes_and_goes_while_the_guest_runs() {
         "{:?}",
         effects(&cluster)
     );
-    assert_eq!(applied(&cluster), "PluggingDisks");
+    assert_eq!(applied(&cluster), "PluggingDevices");
     cluster.live();
     assert_eq!(marked(&cluster), ["data"]);
     assert_eq!(attached(&cluster), ["root", "data"]);
@@ -145,6 +145,61 @@ fn a_disk_that_cannot_be_plugged_in_waits_for_a_restart() {
         assert!(effects(&cluster).contains(&data), "{:?}", effects(&cluster));
         assert_eq!(applied(&cluster), "RestartRequired");
     }
+}
+
+/// The names of the NICs in the template of the VM, with the state of their link.
+fn nics(object: &Value) -> Vec<(String, Value)> {
+    let nics = object["domain"]["devices"]["interfaces"].as_array();
+    let nics = nics.into_iter().flatten();
+    nics.map(|nic| {
+        (
+            nic["name"].as_str().unwrap().to_owned(),
+            nic["state"].clone(),
+        )
+    })
+    .collect()
+}
+
+const TWO_NICS: &str = "networks: [{name: lan, type: bridge}, {name: more, type: bridge}]";
+const ONE_NIC: &str = "networks: [{name: lan, type: bridge}]";
+
+#[test]
+fn a_nic_leaves_the_guest_while_it_runs() {
+    let mut cluster = running(TWO_NICS);
+    let guest = cluster.instance()["metadata"]["uid"].clone();
+    cluster.edit(ONE_NIC);
+    cluster.settle();
+    let more = ("spec.networks[more]".to_owned(), "hot-unplug".to_owned());
+    assert_eq!(effects(&cluster), [more]);
+    assert_eq!(applied(&cluster), "PluggingDevices");
+    let vm = cluster.vm();
+    let absent = ("more".to_owned(), json!("absent"));
+    assert!(nics(&vm["spec"]["template"]["spec"]).contains(&absent));
+    // Its network stays as long as the instance names it.
+    let nad = |cluster: &Cluster| {
+        let nads = cluster.server.list("NetworkAttachmentDefinition");
+        nads.iter()
+            .any(|nad| nad["metadata"]["name"].as_str().unwrap().contains("more"))
+    };
+    assert!(nad(&cluster));
+
+    cluster.live();
+    let vm = cluster.vm();
+    let names = |object: &Value| {
+        nics(object)
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        names(&vm["spec"]["template"]["spec"]),
+        ["pod-network", "lan"]
+    );
+    assert_eq!(names(&cluster.instance()["spec"]), ["pod-network", "lan"]);
+    assert_eq!(effects(&cluster), []);
+    assert_eq!(applied(&cluster), "Applied");
+    assert!(!nad(&cluster));
+    assert_eq!(cluster.instance()["metadata"]["uid"], guest, "no restart");
 }
 
 /// A VM that is created, or stopped, gets an ordinary disk.

@@ -98,12 +98,11 @@ fn a_vm_waits_for_a_definition_that_somebody_else_makes() {
 fn a_definition_goes_when_neither_the_vm_nor_its_guest_names_it() {
     let mut cluster = Cluster::running(LAN);
     cluster.edit("cpu: 2");
-    cluster.live();
-    // The guest keeps its NIC until it restarts, and the pod of a migration needs the definition.
+    cluster.settle();
+    // The instance names it until the guest has lost its NIC, and the pod of a migration needs the definition.
     let pruned = format!("prune {NAD}/{}", lan());
     assert!(!cluster.done().contains(&pruned));
     assert_eq!(cluster.server.list(NAD).len(), 1);
-    cluster.virtctl("restart");
     cluster.live();
     assert!(cluster.done().contains(&pruned));
     assert_eq!(cluster.server.list(NAD), [Value::Null; 0]);

@@ -82,10 +82,6 @@ fn what_the_running_vm_lacks_is_listed_until_it_is_restarted() {
             &["spec.disks[more]: - -> 1Gi blank: needs restart"],
         ),
         (
-            BASE.replace("networks: [{name: lan, type: bridge}]", "networks: []"),
-            &["spec.networks[lan]: attached -> -: needs restart"],
-        ),
-        (
             BASE.to_owned() + ", highAvailability: {topologySpread: true, evictionStrategy: None}",
             &[
                 "spec.highAvailability.topologySpread: false -> true: needs restart",

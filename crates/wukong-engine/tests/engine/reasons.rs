@@ -195,7 +195,7 @@ fn cluster_with(reason: Reason) -> Option<Cluster> {
             cluster.settle();
             cluster
         }
-        R::PluggingDisks => {
+        R::PluggingDevices => {
             let mut cluster = edited(IMAGE, &IMAGE.replace(']', ", {name: data, size: 1Gi}]"))
                 .within(&environment::Cluster::healthy());
             cluster.settle();

@@ -236,6 +236,7 @@ fn volumes_name_the_given_claims() {
     let wukong = wukong("disks: [{name: root, size: 1Gi}, {name: data, size: 1Gi}]");
     let inputs = Inputs {
         nics: &[],
+        leaving: &[],
         volumes: &BTreeMap::from([("data".to_owned(), VolumeSource::Claim)]),
         hot_plugged: &BTreeSet::new(),
         run_strategy: RunStrategy::Manual,
@@ -270,6 +271,7 @@ fn a_disk_that_is_plugged_in_has_a_mark_and_no_place_in_the_boot_order() {
     ));
     let inputs = Inputs {
         nics: &[],
+        leaving: &[],
         volumes: &BTreeMap::new(),
         hot_plugged: &BTreeSet::from(["new".to_owned()]),
         run_strategy: RunStrategy::Manual,

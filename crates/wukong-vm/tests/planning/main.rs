@@ -45,6 +45,7 @@ fn machine(wukong: &ValidatedWukong) -> VirtualMachine {
 fn machine_with_nics(wukong: &ValidatedWukong, nics: &[&Nic]) -> VirtualMachine {
     let inputs = Inputs {
         nics,
+        leaving: &[],
         volumes: &BTreeMap::new(),
         hot_plugged: &BTreeSet::new(),
         run_strategy: wukong.desired_run_strategy(),

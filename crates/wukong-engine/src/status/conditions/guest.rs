@@ -97,9 +97,11 @@ pub(crate) fn configuration(
     }
     let restart = of(&[Class::NeedsRestart, Class::DestroysData]);
     let first_boot = of(&[Class::FirstBootOnly]);
-    let (disks, migration): (Vec<_>, Vec<_>) = of(&[Class::HotPlug, Class::HotUnplug])
+    let (plugged, migration): (Vec<_>, Vec<_>) = of(&[Class::HotPlug, Class::HotUnplug])
         .into_iter()
-        .partition(|change| change.path.starts_with("spec.disks["));
+        .partition(|change| {
+            change.class == Class::HotUnplug || change.path.starts_with("spec.disks[")
+        });
     let required = find_condition(&vm.conditions, "RestartRequired")
         .filter(|required| required.status == "True");
     // KubeVirt requires a restart also after a change of the cloud-init data, which a restart does not apply.
@@ -144,12 +146,12 @@ pub(crate) fn configuration(
             _ => Condition::progressing(TYPE, Reason::MigrationRequired, message).about(object),
         };
     }
-    if !disks.is_empty() {
+    if !plugged.is_empty() {
         let message = format!(
             "KubeVirt applies this to the running VM: {}",
-            listed(&disks)
+            listed(&plugged)
         );
-        return Condition::progressing(TYPE, Reason::PluggingDisks, message).about(object);
+        return Condition::progressing(TYPE, Reason::PluggingDevices, message).about(object);
     }
     if !first_boot.is_empty() {
         return bad(

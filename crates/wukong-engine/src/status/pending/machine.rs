@@ -69,12 +69,22 @@ impl Comparison<'_> {
             .iter()
             .filter(|nic| nic.name != names::POD_NETWORK)
             .filter(|nic| !wukong.nics.iter().any(|known| known.name == nic.name))
-            .map(|nic| changes::nic_gone(&nic.name));
+            .filter(|nic| nic.state != Some(InterfaceState::Absent) || self.guest_has(&nic.name))
+            .map(|nic| changes::nic_gone(&nic.name, changes::pulls(machine, nic)));
         let attached = |gone| Change {
             from: Some("attached".into()),
             ..gone
         };
         disks.chain(nics).map(attached).collect()
+    }
+
+    /// Whether the guest has the NIC, and not only its pod.
+    fn guest_has(&self, nic: &str) -> bool {
+        let mut interfaces = self.instance.into_iter().flat_map(|it| &it.interfaces);
+        interfaces.any(|seen| {
+            let source = seen.source.as_deref().unwrap_or_default();
+            seen.name == nic && source.contains("domain")
+        })
     }
 
     /// While KubeVirt requires a restart, only NICs and volumes reach the running VM.
