@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use wukong_api::{ConditionType, Reason};
 
 use super::evidence::{Evidence, Role, Source};
+use super::fallback;
 use super::matching;
 use super::signature::{self, Permanence, Place};
 use crate::environment::Platform;
-use crate::facts::words::innermost;
 
 /// Why a condition does not hold.
 #[derive(Clone, Debug)]
@@ -73,13 +73,17 @@ impl Cause {
         if let Some(found) = matching::find(evidence, place, platform) {
             let row = found.signature;
             let (condition, reason) = placed(evidence.role, row.condition, row.reason);
+            let hint = match fallback::is_general(row.id) {
+                true => fallback::with_advice(&evidence.text, found.hint),
+                false => found.hint,
+            };
             return Some(Self {
                 condition,
                 reason,
                 state: state(evidence, condition),
                 detail: row.detail,
                 message: found.message,
-                hint: found.hint,
+                hint,
                 rank: rank(evidence, false, row.permanence),
                 evidence: evidence.clone(),
             });
@@ -88,15 +92,16 @@ impl Cause {
         let (condition, reason) = placed(evidence.role, condition, reason);
         let text = match evidence.text.as_str() {
             "" => evidence.state.clone(),
-            text => innermost(text).to_owned(),
+            text => fallback::words(text),
         };
+        let hint = signature::filled(hint, None, evidence, place);
         Some(Self {
             condition,
             reason,
             state: state(evidence, condition),
             detail: "",
             message: text,
-            hint: signature::filled(hint, None, evidence, place),
+            hint: fallback::with_advice(&evidence.text, hint),
             rank: rank(evidence, true, Permanence::Transient),
             evidence: evidence.clone(),
         })
@@ -154,36 +159,60 @@ fn state(evidence: &Evidence, condition: ConditionType) -> String {
             Source::Synchronized => "KubeVirt cannot start the guest".into(),
             Source::Migration => "The migration failed".into(),
             Source::Instance => "The guest does not run".into(),
-            _ => match &evidence.node {
-                Some(node) => format!("The pod of the VM cannot start on {node}"),
-                None => "The pod of the VM cannot start".into(),
-            },
+            _ => {
+                let node = evidence.node.as_ref();
+                let node = node.map_or_else(String::new, |node| format!(" on {node}"));
+                let disk = evidence.disk.as_ref();
+                let disk = disk.map_or_else(String::new, |disk| format!(": disk {disk}"));
+                format!("The pod of the VM cannot start{node}{disk}")
+            }
         },
     }
 }
+
+/// Events that report a failure of a pod in a stage, each with the next command.
+const STAGES: [(&str, &str); 12] = [
+    ("FailedMount", MOUNT),
+    ("FailedMapVolume", MOUNT),
+    ("FailedUnMount", MOUNT),
+    ("FailedAttachVolume", ATTACH),
+    ("FailedCreatePodSandBox", SANDBOX),
+    ("FailedCreatePodSandbox", SANDBOX),
+    ("NetworkNotReady", SANDBOX),
+    ("FailedCreatePodContainer", RUNTIME),
+    ("FailedPrepareDynamicResources", RUNTIME),
+    ("FailedKillPod", RUNTIME),
+    ("FailedPostStartHook", POD),
+    ("Failed", POD),
+];
+/// States of a container that its runtime cannot start.
+const NOT_STARTED: [&str; 5] = [
+    "StartError",
+    "ContainerCannotRun",
+    "RunContainerError",
+    "CreateContainerError",
+    "ContainerStatusUnknown",
+];
+
+const POD: &str = "kubectl describe pod {pod} -n {namespace}";
+const MOUNT: &str = "read the log of {driver} on {node}: kubectl get pods -A -o wide --field-selector spec.nodeName={node}; kubectl describe pod {pod} -n {namespace}";
+const ATTACH: &str =
+    "read the log of the controller of {driver}; kubectl describe volumeattachment";
+const SANDBOX: &str = "read the log of the network plugin and of the container runtime on {node}: kubectl get pods -A -o wide --field-selector spec.nodeName={node}; journalctl -u kubelet on {node}";
+const RUNTIME: &str = "read the log of the container runtime and of the kubelet on {node} (journalctl -u kubelet); kubectl describe pod {pod} -n {namespace}";
+const LOG: &str = "kubectl logs {pod} -n {namespace} --all-containers --previous";
+const VOLUME: &str = "kubectl describe datavolume {claim} -n {namespace}";
+const CLAIM: &str =
+    "kubectl describe {object} -n {namespace}; then read the log of the provisioner of {driver}";
+const GUEST: &str = "kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers; kubectl describe vmi {name} -n {namespace}";
 
 /// Condition, reason and next command for a text that no signature knows.
 fn unknown(evidence: &Evidence) -> Option<(ConditionType, Reason, &'static str)> {
     use ConditionType::{
         Created, LiveMigratable, NodeNetworkReady, Running, Scheduled, VolumesBound,
     };
-    const POD: &str = "kubectl describe pod {pod} -n {namespace}";
-    const LOG: &str = "kubectl logs {pod} -n {namespace} --all-containers --previous";
-    const VOLUME: &str = "kubectl describe datavolume {claim} -n {namespace}";
-    const CLAIM: &str =
-        "kubectl describe {object} -n {namespace}; then read the log of the driver's provisioner";
-    const GUEST: &str = "kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers; kubectl describe vmi {name} -n {namespace}";
-    let events = [
-        "FailedMount",
-        "FailedAttachVolume",
-        "FailedMapVolume",
-        "FailedCreatePodSandBox",
-        "FailedCreatePodSandbox",
-        "NetworkNotReady",
-        "Failed",
-        "FailedKillPod",
-        "FailedPostStartHook",
-    ];
+    let reason = evidence.reason.as_str();
+    let stage = STAGES.iter().find(|(known, _)| *known == reason);
     Some(match evidence.source {
         Source::Importer if evidence.pod().is_some() => (VolumesBound, Reason::ImportFailed, LOG),
         Source::Importer => (VolumesBound, Reason::ImportFailed, VOLUME),
@@ -194,15 +223,15 @@ fn unknown(evidence: &Evidence) -> Option<(ConditionType, Reason, &'static str)>
             Reason::SnapshotNotReady,
             "kubectl describe {object} -n {namespace}",
         ),
-        Source::Event if evidence.reason == "ProvisioningFailed" => {
+        Source::Event if reason == "ProvisioningFailed" => {
             (VolumesBound, Reason::ProvisionerNotReady, CLAIM)
         }
-        Source::Event if events.contains(&evidence.reason.as_str()) => {
-            (Running, Reason::PodNotStarted, POD)
-        }
-        Source::Event => return None,
-        Source::PodWaiting if evidence.reason.contains("ImagePull") => {
+        Source::Event => (Running, Reason::PodNotStarted, stage?.1),
+        Source::PodWaiting if reason.contains("ImagePull") => {
             (VolumesBound, Reason::ImagePullFailed, POD)
+        }
+        Source::PodWaiting | Source::PodTerminated if NOT_STARTED.contains(&reason) => {
+            (Running, Reason::PodNotStarted, RUNTIME)
         }
         Source::PodWaiting | Source::PodStatus => (Running, Reason::PodNotStarted, POD),
         Source::PodTerminated => (Running, Reason::PodNotStarted, LOG),

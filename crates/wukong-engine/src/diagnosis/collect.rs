@@ -9,6 +9,7 @@ use crate::facts::words::unwrapped;
 use crate::facts::{
     ContainerFact, EventFact, Fact, PodFact, Presence, Seen, Terminated, find_condition,
 };
+use crate::ownership::DiskSeen;
 use crate::situation::Situation;
 
 /// States of a container that is still being created.
@@ -164,7 +165,7 @@ pub(crate) fn has_worker(situation: &Situation, disk: &str) -> Option<bool> {
 
 /// Index of the disk that an object works for: its name has the name or the uid of the disk's claim.
 fn disk_of(situation: &Situation, object: &str) -> Option<usize> {
-    let works_for = |seen: &crate::ownership::DiskSeen| {
+    let works_for = |seen: &DiskSeen| {
         let uid = seen.claim.map(|claim| claim.meta.uid.as_str());
         object.contains(&seen.claim_name)
             || uid.is_some_and(|uid| !uid.is_empty() && object.contains(uid))
@@ -195,6 +196,7 @@ pub(crate) fn about(situation: &Situation, source: Source, role: Role, object: S
         role,
         disk: disk.map(|seen| seen.disk.name.clone()),
         claim: disk.map(|seen| seen.claim_name.clone()),
+        driver: disk.and_then(|seen| driver(situation, seen)),
         node: match role {
             Role::Guest => situation
                 .instance
@@ -209,6 +211,25 @@ pub(crate) fn about(situation: &Situation, source: Source, role: Role, object: S
         since: None,
         last: None,
     }
+}
+
+/// The driver that makes the volume of a disk.
+fn driver(situation: &Situation, seen: &DiskSeen) -> Option<String> {
+    let classes = &situation.observed.world.environment.storage_classes;
+    let class = classes.get("", seen.claim?.class.as_deref()?).present()?;
+    let driver = class.provisioner.to_string();
+    Some(format!("driver {driver}")).filter(|_| !class.provisioner.is_empty())
+}
+
+/// The disk with the volume that the text of an event names.
+fn disk_of_volume<'a>(situation: &'a Situation, text: &str) -> Option<&'a DiskSeen<'a>> {
+    let (_, rest) = text.split_once("olume \"")?;
+    let (volume, _) = rest.split_once('"')?;
+    let holds = |seen: &&DiskSeen| {
+        let claim = seen.claim.and_then(|claim| claim.volume.as_deref());
+        claim == Some(volume)
+    };
+    situation.disks.iter().find(holds)
 }
 
 fn of_event(situation: &Situation, event: &EventFact) -> Evidence {
@@ -230,7 +251,14 @@ fn of_event(situation: &Situation, event: &EventFact) -> Evidence {
         .pods
         .get(&situation.wukong.identity.namespace, &event.name)
         .present();
-    let evidence = about(situation, source, role, object);
+    let mut evidence = about(situation, source, role, object);
+    if evidence.disk.is_none()
+        && let Some(seen) = disk_of_volume(situation, &event.message)
+    {
+        evidence.disk = Some(seen.disk.name.clone());
+        evidence.claim = Some(seen.claim_name.clone());
+        evidence.driver = driver(situation, seen);
+    }
     Evidence {
         state: format!("event {}", event.reason),
         reason: event.reason.to_string(),

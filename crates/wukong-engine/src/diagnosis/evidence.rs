@@ -70,6 +70,8 @@ pub(crate) struct Evidence {
     pub disk: Option<String>,
     /// The claim of that disk.
     pub claim: Option<String>,
+    /// The driver that makes the volume of that claim.
+    pub driver: Option<String>,
     /// The node that it is about.
     pub node: Option<String>,
     /// Since when.
@@ -90,6 +92,7 @@ impl Evidence {
             text: answer,
             disk: None,
             claim: None,
+            driver: None,
             node: None,
             since,
             last: since,
@@ -107,6 +110,7 @@ impl Evidence {
             text: words.to_owned(),
             disk: None,
             claim: None,
+            driver: None,
             node: None,
             since: None,
             last: None,

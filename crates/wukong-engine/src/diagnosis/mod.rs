@@ -19,6 +19,8 @@ mod collect;
 pub(crate) mod condition;
 pub mod evidence;
 mod explain;
+mod fallback;
+mod labels;
 pub(crate) mod life;
 pub mod matching;
 pub mod migration;

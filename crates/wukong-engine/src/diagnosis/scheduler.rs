@@ -8,14 +8,13 @@ use wukong_api::{ConditionType, Reason};
 
 use super::cause::{Cause, rank};
 use super::evidence::{Evidence, Role};
+use super::labels;
 use super::matching::{self, Match};
 use super::signature::{Permanence, Place};
 use super::volume_nodes;
 use crate::environment::Platform;
-use crate::environment::demand::{CPU_MODEL, Stage, cpu_models};
+use crate::environment::demand::Stage;
 use crate::environment::nodes::Nodes;
-use crate::facts::PodFact;
-use crate::facts::words::listed;
 use crate::situation::Situation;
 
 /// A message such as `0/3 nodes are available: 1 Insufficient memory, 2 node(s) had untolerated taint {a: b}. ...`.
@@ -42,9 +41,11 @@ pub struct Phrase {
 const OF_PLACEMENT: [&str; 4] = [
     "untolerated taint",
     "didn't tolerate",
-    "node affinity/selector",
+    SELECTOR,
     "were unschedulable",
 ];
+/// The phrase about the node selector and the node affinity of the pod.
+const SELECTOR: &str = "node affinity/selector";
 const OF_DEVICES: &str = "Insufficient devices.kubevirt.io/";
 /// A taint that keeps VMs off on purpose: another phrase is blamed as long as there is one.
 const CONTROL_PLANE: [&str; 2] = [
@@ -194,7 +195,7 @@ pub(crate) fn cause(
                 evidence.disk.as_deref().unwrap_or("?")
             )
         }
-        Role::Guest | Role::Write => of_guest(situation, &known, blamed, &mut cause),
+        Role::Guest | Role::Write => of_guest(situation, &known, &mut cause),
     }
     Some(cause.placed())
 }
@@ -248,13 +249,18 @@ fn of_importer(cause: &mut Cause, blamed: Option<&Known>) {
 }
 
 /// Adds the facts of nodes, claims and the pod. A field of the Wukong is named only if it is set.
-fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, cause: &mut Cause) {
+fn of_guest(situation: &Situation, known: &[Known], cause: &mut Cause) {
     let wukong = situation.wukong;
     let environment = &situation.observed.world.environment;
-    let Some(blamed) = blamed else { return };
-    if blamed.has(&["node affinity/selector"])
-        && let Some((message, hint)) = missing_label(situation)
+    // A label that no node has excludes every node, so it is the cause next to any other phrase.
+    let selects = known.iter().find(|known| known.has(&[SELECTOR]));
+    if let Some(selects) = selects
+        && let Some((message, hint)) = labels::missing(situation, selects.phrase.nodes)
     {
+        if let Some(found) = &selects.found {
+            cause.condition = found.signature.condition;
+            cause.reason = found.signature.reason;
+        }
         cause.message = format!("{}; {message}", cause.message);
         cause.hint = hint;
         return;
@@ -310,57 +316,4 @@ fn of_guest(situation: &Situation, known: &[Known], blamed: Option<&Known>, caus
             wukong.identity.namespace, wukong.identity.name
         );
     }
-}
-
-/// The label that the pod of the VM requires and that no node has, and the hint.
-fn missing_label(situation: &Situation) -> Option<(String, String)> {
-    let environment = &situation.observed.world.environment;
-    let children = &situation.observed.memory.queried.children;
-    let namespace = &situation.wukong.identity.namespace;
-    let mut pods = children.pods.in_namespace(namespace);
-    let launcher = pods.find(|pod| pod.meta.name.starts_with("virt-launcher-"))?;
-    let missing = |pod: &PodFact| {
-        pod.node_selector.iter().find_map(|(key, value)| {
-            let has = environment
-                .nodes
-                .iter()
-                .any(|node| node.matches(key, value));
-            (!has).then(|| (key.clone(), value.clone()))
-        })
-    };
-    let (key, value) = missing(launcher)?;
-    let (name, kubevirt) = environment.kubevirt_name();
-    let edit = format!("kubectl edit kubevirt {name} -n {kubevirt}");
-    let message = format!("no node has the label {key}={value}");
-    if let Some(model) = key.strip_prefix(CPU_MODEL) {
-        let models = cpu_models(environment);
-        let offered = match models.is_empty() {
-            true => String::new(),
-            false => format!(" ({})", listed(models.into_iter())),
-        };
-        return Some((
-            format!("no node offers the CPU model {model} (label {key})"),
-            format!(
-                "set spec.configuration.cpuModel of the KubeVirt resource to a CPU model that the nodes offer{offered}: {edit}"
-            ),
-        ));
-    }
-    if situation.wukong.placement.node_selector.contains_key(&*key) {
-        return Some((
-            message,
-            format!(
-                "correct spec.highAvailability.nodeSelector, or label a node: kubectl label node NODE {key}={value}"
-            ),
-        ));
-    }
-    let hint = if key.contains("kubevirt.io") {
-        format!(
-            "KubeVirt asks for this label and its node labeller writes it: check virt-handler on the nodes (kubectl get pods -n {kubevirt} -l kubevirt.io=virt-handler -o wide) and the configuration of KubeVirt ({edit})"
-        )
-    } else {
-        format!(
-            "a default of the cluster adds this label to pods: check the namespace's annotation scheduler.alpha.kubernetes.io/node-selector and mutating webhooks, or label a node: kubectl label node NODE {key}={value}"
-        )
-    };
-    Some((message, hint))
 }

@@ -4,6 +4,7 @@ use regex_lite::Captures;
 use wukong_api::{ConditionType, Reason};
 
 use super::evidence::{Evidence, Role, Source};
+use super::fallback;
 use crate::environment::{Environment, Platform};
 
 /// A text that a program prints when something fails, and its meaning.
@@ -91,7 +92,7 @@ impl<'a> Place<'a> {
 const OPEN: [&str; 6] = ["node", "disk", "claim", "pod", "host", "driver"];
 
 /// Placeholders that are known everywhere, for the test of the table.
-pub const PLACES: [&str; 9] = [
+pub const PLACES: [&str; 11] = [
     "namespace",
     "name",
     "kubevirt",
@@ -101,6 +102,8 @@ pub const PLACES: [&str; 9] = [
     "claim",
     "pod",
     "node",
+    "driver",
+    "words",
 ];
 
 /// The template with its placeholders replaced.
@@ -120,6 +123,7 @@ pub(crate) fn filled(
             continue;
         };
         match word(name, captures, evidence, place) {
+            None if name == "words" => out.push_str(&fallback::words(&evidence.text)),
             Some(word) => out.push_str(word.trim()),
             None if OPEN.contains(&name) => leave_open(&mut out, name, evidence, place),
             // A capture of a part of the text that is not always there.
@@ -163,6 +167,7 @@ fn word<'a>(
         "claim" => evidence.claim.as_deref(),
         "pod" => evidence.pod(),
         "node" => evidence.node.as_deref(),
+        "driver" => evidence.driver.as_deref(),
         _ => None,
     });
     known.filter(|word| !word.is_empty())

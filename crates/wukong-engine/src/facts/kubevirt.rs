@@ -16,7 +16,7 @@ pub struct KubeVirtFact {
     pub meta: Meta,
     /// `status.phase`: `Deploying`, `Deployed`, `Deleting`, ...
     pub phase: Text,
-    /// Its conditions `Available`, `Progressing` and `Degraded`.
+    /// Its conditions `Available`, `Progressing`, `Degraded` and `Synchronized`.
     pub conditions: Box<[ConditionFact]>,
     /// Whether guests run without hardware virtualization.
     pub use_emulation: bool,
@@ -57,7 +57,10 @@ impl Fact for KubeVirtFact {
         Self {
             meta: Meta::project(object),
             phase: text(object, "/status/phase"),
-            conditions: conditions(object, &["Available", "Progressing", "Degraded"]),
+            conditions: conditions(
+                object,
+                &["Available", "Progressing", "Degraded", "Synchronized"],
+            ),
             use_emulation: flag(object, &format!("{developer}/useEmulation")),
             feature_gates: texts(object, &format!("{developer}/featureGates")),
             disabled_feature_gates: texts(object, &format!("{developer}/disabledFeatureGates")),

@@ -81,6 +81,12 @@ pub(super) fn available(input: &RuleInput) -> Finding {
     if let Some(deployment) = down {
         return not_running(deployment);
     }
+    if let Some(refused) = refused(kubevirt) {
+        return Finding::found(format!(
+            "KubeVirt is not available: virt-operator cannot deploy it, {refused}"
+        ))
+        .about(subject(kubevirt));
+    }
     // KubeVirt waits for virt-handler before its phase is `Deployed`.
     if kubevirt.phase == "Deploying" && failing(true).next().is_some() {
         return Finding::Consequence("virt-handler");
@@ -100,6 +106,15 @@ pub(super) fn available(input: &RuleInput) -> Finding {
         "KubeVirt is not available; it is {phase} ({reported})"
     ))
     .about(subject(kubevirt))
+}
+
+/// What virt-operator cannot write (`UpdateConditionsFailedError` in its `pkg/virt-operator/util`), without the object that
+/// it prints before the error.
+fn refused(kubevirt: &KubeVirtFact) -> Option<&str> {
+    let condition = find_condition(&kubevirt.conditions, "Synchronized")?;
+    let message = Some(condition.message.as_str()).filter(|message| !message.is_empty())?;
+    let words = message.rsplit("}: ").next().unwrap_or(message);
+    (condition.status == "False").then_some(words)
 }
 
 fn not_running(deployment: &DeploymentFact) -> Finding {

@@ -98,6 +98,7 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
                 text: error.to_string(),
                 disk: Some(disk.clone()),
                 claim: Some(seen.claim_name.clone()),
+                driver: None,
                 node: None,
                 since: None,
                 last: None,

@@ -121,6 +121,36 @@ pub(crate) fn is_under_way(volume: &DataVolumeFact) -> bool {
         .any(|start| volume.phase.starts_with(start))
 }
 
+/// Reports a copy that waits for a VolumeSnapshot that is not its own: CDI up to 1.56 names its snapshot like the DataVolume,
+/// and takes one that exists for its own without reading its source (`smart-clone-controller.go`).
+pub(crate) fn foreign_snapshot(
+    situation: &Situation,
+    name: &str,
+    volume: &DataVolumeFact,
+) -> Option<Condition> {
+    if volume.phase != "SnapshotForSmartCloneInProgress" {
+        return None;
+    }
+    let (namespace, snapshot) = (&volume.meta.namespace, &volume.meta.name);
+    let snapshots = &situation.observed.world.snapshots;
+    let found = snapshots.get(namespace, snapshot).present()?;
+    let of_volume = found
+        .meta
+        .controller
+        .as_ref()
+        .is_some_and(|controller| controller.kind == "DataVolume");
+    (!of_volume).then(|| {
+        Condition::bad(
+            ConditionType::VolumesBound,
+            Reason::ImportFailed,
+            format!("disk {name}: CDI cannot make the snapshot for its copy, because another VolumeSnapshot has the name {snapshot}"),
+        )
+        .hint(format!(
+            "delete the other VolumeSnapshot if it is not needed (kubectl delete volumesnapshot {snapshot} -n {namespace}), or update CDI to 1.57 or later, which uses names of its own"
+        ))
+    })
+}
+
 /// Phases in which CDI creates the pod that fills the disk, if there is none.
 const NEEDS_POD: [&str; 2] = ["PVCBound", "ImportScheduled"];
 

@@ -1,5 +1,6 @@
 //! The conditions, one file each, in causal order.
 
+mod attachment;
 pub(crate) mod created;
 pub(crate) mod deleting;
 pub(crate) mod dependencies;

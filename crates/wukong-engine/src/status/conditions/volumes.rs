@@ -4,12 +4,13 @@ use wukong_api::spec::VolumeMode;
 use wukong_api::validated::Source as DiskSource;
 use wukong_api::{ConditionType, Reason};
 
+use super::attachment::attachment;
 use super::created::rejected;
 use super::import;
 use crate::diagnosis::about;
 use crate::diagnosis::condition::{Condition, Status};
 use crate::diagnosis::evidence::{Evidence, Role, Source};
-use crate::facts::{ClaimFact, DataVolumeFact, Presence, find_condition};
+use crate::facts::{ClaimFact, DataVolumeFact, Presence};
 use crate::ownership::DiskSeen;
 use crate::situation::Situation;
 
@@ -139,55 +140,6 @@ fn failed_volume(situation: &Situation, disk: &str, claim: &ClaimFact) -> Option
     Some(condition)
 }
 
-/// First words of KubeVirt's message about a volume that waits for nothing but its pod.
-const IN_ORDER: &str = "Created hotplug attachment pod";
-
-/// A disk that KubeVirt is to attach to the running VM, and that is not attached.
-fn attachment(situation: &Situation, name: &str) -> Option<Condition> {
-    let instance = situation
-        .instance
-        .filter(|instance| instance.phase == "Running")?;
-    let volume = instance
-        .plugged
-        .iter()
-        .find(|volume| volume.name == name && !volume.is_attached())?;
-    let object = format!("VirtualMachineInstance/{}", instance.meta.name);
-    let evidence = |source, state: String, text: &str| Evidence {
-        state,
-        text: text.to_owned(),
-        disk: Some(name.to_owned()),
-        ..about(situation, source, Role::Attachment, object.clone())
-    };
-    let of_volume = Some(&volume.message)
-        .filter(|message| !message.is_empty() && !message.starts_with(IN_ORDER))
-        .map(|message| {
-            let state = format!("volume {name}: {}", volume.phase);
-            evidence(Source::Instance, state, message)
-        });
-    // What virt-handler cannot do for the pod that it has.
-    let refused = find_condition(&instance.conditions, "Synchronized")
-        .filter(|refused| refused.status == "False" && refused.message.contains("hotplug volume"))
-        .map(|refused| {
-            let state = format!("Synchronized=False {}", refused.reason);
-            evidence(Source::Synchronized, state, &refused.message)
-        });
-    let mut condition = Condition::progressing(
-        TYPE,
-        Reason::DiskNotAttached,
-        format!(
-            "disk {name} is not attached to the running VM: {}",
-            volume.phase
-        ),
-    )
-    .about(object)
-    .hint(format!(
-        "kubectl describe pod {} -n {}",
-        volume.pod, situation.wukong.identity.namespace
-    ));
-    condition.words.extend(of_volume.into_iter().chain(refused));
-    Some(condition)
-}
-
 fn data_volume(
     situation: &Situation,
     name: &str,
@@ -224,7 +176,9 @@ fn data_volume(
         .about(object)
         .hint("give the disk accessModes, or complete the StorageProfile of its class");
     }
-    if let Some(condition) = larger_source(situation, name, volume) {
+    if let Some(condition) = larger_source(situation, name, volume)
+        .or_else(|| import::foreign_snapshot(situation, name, volume))
+    {
         return condition.about(object);
     }
     if import::fails(volume) {

@@ -1,5 +1,6 @@
 //! Signatures of network errors.
 
+mod agents;
 mod cluster;
 mod ipam;
 mod multus;
@@ -8,5 +9,10 @@ mod plugins;
 use crate::diagnosis::signature::Signature;
 
 /// The rows by family; of two that match, the first is meant.
-pub(super) const FAMILIES: &[&[Signature]] =
-    &[multus::ROWS, ipam::ROWS, plugins::ROWS, cluster::ROWS];
+pub(super) const FAMILIES: &[&[Signature]] = &[
+    multus::ROWS,
+    ipam::ROWS,
+    agents::ROWS,
+    plugins::ROWS,
+    cluster::ROWS,
+];

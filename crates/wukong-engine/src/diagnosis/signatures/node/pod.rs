@@ -145,7 +145,7 @@ pub(super) const ROWS: &[Signature] = &[
         condition: Running,
         reason: Reason::PodNotStarted,
         detail: "",
-        message: "the kubelet of {node} cannot give the pod a device",
+        message: "the kubelet of {node} cannot give the pod a device: {words}",
         hint: "restart the device plugin on {node} (virt-handler for devices of KubeVirt), then the VM",
         platforms: &[],
         permanence: Transient,

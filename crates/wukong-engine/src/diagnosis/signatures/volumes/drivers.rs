@@ -9,6 +9,22 @@ use crate::diagnosis::signature::Signature;
 
 pub(super) const ROWS: &[Signature] = &[
     Signature {
+        id: "volumes-longhorn-migratable",
+        sources: &[Source::Event],
+        reasons: &["FailedAttachVolume"],
+        needle: "migration attaching",
+        pattern: r"unable to attach volume (?<volume>\S+) to (?<target>\S+?): (?<why>[^,\]]*migration attaching[^,\]]*)",
+        condition: Running,
+        reason: Reason::PodNotStarted,
+        detail: "",
+        message: "Longhorn cannot attach volume {volume} to {target} next to its first node: {why}",
+        hint: "stop the pod or VM that still has volume {volume} on another node, or wait until the volume is healthy: kubectl get volumes.longhorn.io {volume} -n longhorn-system",
+        platforms: &[],
+        permanence: Person,
+        source: "longhorn-manager manager/volume.go; harvester 2951",
+        doc: "A migratable volume is attached to a second node only while it is healthy on the first.",
+    },
+    Signature {
         id: "volumes-longhorn-no-frontend",
         sources: &[Source::Event],
         reasons: &[],

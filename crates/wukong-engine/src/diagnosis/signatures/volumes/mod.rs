@@ -2,6 +2,7 @@
 
 mod attach;
 mod claim;
+mod clouds;
 mod drivers;
 mod general;
 mod mount;
@@ -19,6 +20,7 @@ pub(super) const FAMILIES: &[&[Signature]] = &[
     resize::ROWS,
     drivers::ROWS,
     attach::ROWS,
+    clouds::ROWS,
     claim::ROWS,
     provision::ROWS,
     mount::ROWS,
