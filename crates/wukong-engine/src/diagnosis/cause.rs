@@ -73,16 +73,19 @@ impl Cause {
         if let Some(found) = matching::find(evidence, place, platform) {
             let row = found.signature;
             let (condition, reason) = placed(evidence.role, row.condition, row.reason);
-            let hint = match fallback::is_general(row.id) {
-                true => fallback::with_advice(&evidence.text, found.hint),
-                false => found.hint,
+            let (message, hint) = match fallback::is_general(row.id) {
+                true => (
+                    fallback::tidy(&found.message),
+                    fallback::with_advice(&evidence.text, found.hint),
+                ),
+                false => (found.message, found.hint),
             };
             return Some(Self {
                 condition,
                 reason,
                 state: state(evidence, condition),
                 detail: row.detail,
-                message: found.message,
+                message,
                 hint,
                 rank: rank(evidence, false, row.permanence),
                 evidence: evidence.clone(),

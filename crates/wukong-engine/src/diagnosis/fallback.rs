@@ -40,12 +40,15 @@ static ENVELOPES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"^(?:\[?(?:{}) ?[:=] *)+", parts.join("|"))).ok()
 });
 
-/// What follows the words of a program, and is about its cleaning up.
-const AFTER: [&str; 3] = [
+/// What follows the words of a program: its cleaning up, and objects in the notation of Go.
+const AFTER: [&str; 4] = [
+    " fault: \"(*types.",
+    ": (*types.",
     ", failed to clean up sandbox container",
     " dmesg(1) may have more information",
-    ": unknown",
 ];
+/// What runtimes add to the end of each error.
+const END: &str = ": unknown";
 
 /// The words of a text without its envelopes, on one line.
 pub(super) fn words(text: &str) -> String {
@@ -54,14 +57,20 @@ pub(super) fn words(text: &str) -> String {
         .as_ref()
         .and_then(|envelopes| envelopes.find(inner))
         .map_or(0, |found| found.end());
-    let mut words = inner.get(start..).unwrap_or(inner).trim();
+    let words = inner.get(start..).unwrap_or(inner).trim();
+    let words = if words.is_empty() { inner } else { words };
+    tidy(words)
+}
+
+/// A text on one line, of bounded length, without what follows the words of a program.
+pub(super) fn tidy(text: &str) -> String {
+    let mut words = text.trim().trim_end_matches(END);
     for after in AFTER {
         words = match words.split_once(after) {
             Some((before, _)) if !before.is_empty() => before.trim_end(),
             _ => words,
         };
     }
-    let words = if words.is_empty() { inner } else { words };
     let line: Vec<&str> = words.split_whitespace().collect();
     shorten(&line.join(" "), WORDS_MAX)
 }
