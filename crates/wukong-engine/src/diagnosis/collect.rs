@@ -17,7 +17,7 @@ const CREATING: [&str; 2] = ["ContainerCreating", "PodInitializing"];
 /// Events about a stage that a pod leaves behind once it has a node.
 const UNPLACED: [&str; 1] = ["FailedScheduling"];
 /// Events about a stage that a pod leaves behind once one of its containers was made.
-const NOT_CREATED: [&str; 8] = [
+const NOT_CREATED: [&str; 17] = [
     "FailedCreatePodSandBox",
     "FailedCreatePodSandbox",
     "FailedMount",
@@ -26,6 +26,16 @@ const NOT_CREATED: [&str; 8] = [
     "NetworkNotReady",
     "FailedCreatePodContainer",
     "FailedPrepareDynamicResources",
+    // Of the controllers of Kube-OVN and OVN-Kubernetes.
+    "AcquireAddressFailed",
+    "CreateOVNPortFailed",
+    "GetVlanInfoFailed",
+    "PodNetworkAllocationFailed",
+    "PodNetworkUpdateFailed",
+    "ErrorAddingResource",
+    "ErrorUpdatingResource",
+    "ErrorReconcilingPod",
+    "ErrorAddingLogicalPort",
 ];
 /// Reasons of CDI's events that repeat the last words of a pod.
 const CDI_REPEATS: [&str; 5] = [

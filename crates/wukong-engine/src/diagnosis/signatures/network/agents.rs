@@ -4,7 +4,7 @@ use wukong_api::ConditionType::{EnvironmentReady, Running};
 use wukong_api::Reason;
 
 use crate::diagnosis::evidence::Source;
-use crate::diagnosis::signature::Permanence::{Person, Transient};
+use crate::diagnosis::signature::Permanence::{Consequence, Person, Transient};
 use crate::diagnosis::signature::Signature;
 
 pub(super) const ROWS: &[Signature] = &[
@@ -30,13 +30,13 @@ pub(super) const ROWS: &[Signature] = &[
         reasons: &["FailedCreatePodSandBox", "FailedCreatePodSandbox"],
         needle: "kube-ovn-controller logs",
         pattern: r"(?<what>no address allocated to|route is not ready for) pod \S+ provider (?<provider>\S+),",
-        condition: Running,
-        reason: Reason::PodNotStarted,
+        condition: EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
         detail: "",
         message: "Kube-OVN: {what} the pod of the VM (provider {provider})",
         hint: "read why in the log of its controller: kubectl logs -n kube-system -l app=kube-ovn-controller --tail=200; the subnet is full, or the annotations ovn.kubernetes.io of the pod ask for an address that another pod has",
         platforms: &[],
-        permanence: Person,
+        permanence: Consequence,
         source: "kube-ovn pkg/daemon/handler.go; kube-ovn 1557, 5125",
         doc: "kube-ovn-controller allocates the address, and kube-ovn-cni waits for it on the node.",
     },

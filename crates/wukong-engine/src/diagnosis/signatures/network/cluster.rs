@@ -4,10 +4,54 @@ use wukong_api::ConditionType::{EnvironmentReady, Running};
 use wukong_api::Reason;
 
 use crate::diagnosis::evidence::Source;
-use crate::diagnosis::signature::Permanence::Person;
+use crate::diagnosis::signature::Permanence::{Consequence, Person};
 use crate::diagnosis::signature::Signature;
 
 pub(super) const ROWS: &[Signature] = &[
+    Signature {
+        id: "network-kube-ovn-event",
+        sources: &[Source::Event],
+        reasons: &[
+            "AcquireAddressFailed",
+            "CreateOVNPortFailed",
+            "GetVlanInfoFailed",
+            "PodNetworkAllocationFailed",
+            "PodNetworkUpdateFailed",
+        ],
+        needle: "error=",
+        pattern: r"stage=(?<stage>\S+) error=(?<why>.+)",
+        condition: EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
+        detail: "",
+        message: "Kube-OVN cannot give the pod its network ({stage}): {why}",
+        hint: "correct what Kube-OVN names: the subnet (kubectl get subnets.kubeovn.io), an address that another pod has (kubectl get ips.kubeovn.io), or the annotations ovn.kubernetes.io of the pod; log: kubectl logs -n kube-system -l app=kube-ovn-controller --tail=200",
+        platforms: &[],
+        permanence: Person,
+        source: "kube-ovn pkg/controller/pod.go",
+        doc: "kube-ovn-controller writes these events about the pod; the plugin on the node only says that there is no address.",
+    },
+    Signature {
+        id: "network-ovn-event",
+        sources: &[Source::Event],
+        reasons: &[
+            "ErrorAddingResource",
+            "ErrorUpdatingResource",
+            "ErrorReconcilingPod",
+            "ErrorAddingLogicalPort",
+            "RetryFailed",
+        ],
+        needle: " ",
+        pattern: "",
+        condition: EnvironmentReady,
+        reason: Reason::MultusUnhealthy,
+        detail: "",
+        message: "OVN-Kubernetes cannot add the pod to its network: {words}",
+        hint: "correct what OVN-Kubernetes names: the network of the NetworkAttachmentDefinition or UserDefinedNetwork, its subnets and excludeSubnets; log: kubectl get pods -A -l app=ovnkube-node -o wide, container ovnkube-controller on {node}",
+        platforms: &[],
+        permanence: Person,
+        source: "ovn-kubernetes go-controller/pkg/retry, go-controller/pkg/ovn",
+        doc: "ovnkube-controller writes these events about the pod; the plugin on the node only says that it waits for annotations.",
+    },
     Signature {
         id: "network-ovn-annotations",
         sources: &[Source::Event],
@@ -20,7 +64,7 @@ pub(super) const ROWS: &[Signature] = &[
         message: "OVN-Kubernetes has not annotated the pod for a secondary network",
         hint: "check that OVN-Kubernetes serves the secondary network: its NetworkAttachmentDefinition, the pods of ovnkube on {node}, and the log of ovnkube-control-plane",
         platforms: &[],
-        permanence: Person,
+        permanence: Consequence,
         source: "OVN-Kubernetes 1.1",
         doc: "OVN-Kubernetes assigns addresses and ports of a secondary network in an annotation of the pod, and the plugin waits for it in vain.",
     },
@@ -36,7 +80,7 @@ pub(super) const ROWS: &[Signature] = &[
         message: "OVN-Kubernetes has not annotated the pod: {words}",
         hint: "check the pods of ovnkube on {node} and the log of ovnkube-control-plane",
         platforms: &[],
-        permanence: Person,
+        permanence: Consequence,
         source: "OVN-Kubernetes 1.1",
         doc: "OVN-Kubernetes assigns the network of a pod in an annotation, and the plugin waits for it in vain.",
     },
