@@ -5,7 +5,7 @@ use std::io::Write;
 use clap::ArgAction;
 use serde_json::Value;
 use wukong_api::ValidatedWukong;
-use wukong_api::validated::Nic;
+use wukong_api::validated::{Disk, Nic, Source};
 use wukong_engine::Kind;
 use wukong_engine::desired::{Body, Surroundings, compose};
 
@@ -96,6 +96,14 @@ pub fn run(args: &Args, cluster: &ClusterArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The WukongSnapshot that a disk is a copy of.
+fn snapshot(disk: &Disk) -> Option<&str> {
+    match &disk.source {
+        Source::WukongSnapshot { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
 /// The objects of one Wukong in the order in which they are applied.
 struct Rendered {
     objects: Vec<Value>,
@@ -134,6 +142,11 @@ impl Rendered {
             notes.push(format!(
                 "an operator without --manage-node-networks creates no bridges on nodes: nodeNetwork of {} is omitted",
                 names(&unmanaged)
+            ));
+        }
+        if let Some(name) = wukong.disks.iter().find_map(snapshot) {
+            notes.push(format!(
+                "the operator writes the VolumeSnapshots of WukongSnapshot {name} into the DataVolumes: only the cluster has their names"
             ));
         }
         if !cdi && !desired.data_volumes.is_empty() {

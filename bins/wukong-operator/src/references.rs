@@ -28,7 +28,8 @@ fn sources(wukong: &Wukong) -> impl Iterator<Item = String> {
         .disks
         .iter()
         .filter_map(|disk| disk.claim.clone());
-    copied.chain(used)
+    let restored = wukong.spec.restore_from_snapshot.clone();
+    copied.chain(used).chain(restored)
 }
 
 fn nads(wukong: &Wukong) -> impl Iterator<Item = String> {

@@ -37,6 +37,9 @@ pub const GENERATION: &str = "vm.novasphere.dev/generation";
 pub const ACTIVATION: &str = "vm.novasphere.dev/activation";
 /// Annotation on the DataVolume of a generation: the WukongRestore that made it.
 pub const RESTORE: &str = "vm.novasphere.dev/restore";
+/// Annotation on a DataVolume: the WukongSnapshot that it is a copy of by `spec.restoreFromSnapshot`. The snapshot may be gone
+/// when the copy is complete.
+pub const SNAPSHOT: &str = "vm.novasphere.dev/snapshot";
 /// Annotation on the VirtualMachine: the generation of each disk that ever had more than one, such as `data=1,root=3`. One
 /// write changes it together with the volumes, so all disks of a VM change their generation at once or not at all.
 pub const DISK_GENERATIONS: &str = "vm.novasphere.dev/disk-generations";

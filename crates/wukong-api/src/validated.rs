@@ -229,6 +229,14 @@ pub enum Source {
     Claim(String),
     /// A copy of a VolumeSnapshot.
     Snapshot(String),
+    /// A copy of the disk of the same name in a WukongSnapshot.
+    WukongSnapshot {
+        /// Name of the WukongSnapshot.
+        name: String,
+        /// VolumeSnapshot of the disk; `None` until it can be copied. The spec does not say it: see
+        /// [`ValidatedWukong::with_volume_snapshots`].
+        volume: Option<String>,
+    },
     /// A copy of what a DataSource points to.
     DataSource {
         /// Name of the DataSource.
@@ -405,6 +413,17 @@ impl ValidatedWukong {
         for disk in &mut self.disks {
             let generation = generations.get(&disk.name).copied();
             disk.generation = generation.filter(|_| !matches!(disk.source, Source::Existing(_)));
+        }
+        self
+    }
+
+    /// The same Wukong with these VolumeSnapshots of the disks that are copies of a WukongSnapshot, by disk.
+    #[must_use]
+    pub fn with_volume_snapshots(mut self, volumes: &BTreeMap<String, String>) -> Self {
+        for disk in &mut self.disks {
+            if let Source::WukongSnapshot { volume, .. } = &mut disk.source {
+                *volume = volumes.get(&disk.name).cloned();
+            }
         }
         self
     }

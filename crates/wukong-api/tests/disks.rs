@@ -533,3 +533,41 @@ fn a_shared_disk_needs_a_claim_that_many_nodes_can_mount() {
         ],
     );
 }
+
+/// A snapshot fills the disks that name no content of their own.
+#[test]
+fn a_snapshot_fills_new_disks_and_nothing_else() {
+    let path = "spec.restoreFromSnapshot";
+    let none = format!(
+        "{path}: fills no disk: add a disk of the snapshot to disks, without source and claim"
+    );
+    for disks in [
+        "osImage: 'ubuntu:24.04'",
+        "disks: [{name: a, claim: kept}, {name: b, size: 1Gi, source: {blank: {}}}]",
+    ] {
+        check(&format!("restoreFromSnapshot: before, {disks}"), &[&none]);
+    }
+    check(
+        "restoreFromSnapshot: Before_1, disks: [{name: a, size: 1Gi}]",
+        &[
+            "spec.restoreFromSnapshot: \"Before_1\" is not a DNS label: use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends",
+        ],
+    );
+    let disks = disks(
+        "restoreFromSnapshot: before, osImage: 'ubuntu:24.04', disks: [{name: root, size: 1Gi, boot: true}, {name: data, size: 1Gi}, \
+         {name: tools, size: 1Gi, image: 'https://a.example/x'}, {name: empty, size: 1Gi, source: {blank: {}}}]",
+    );
+    let snapshot = Source::WukongSnapshot {
+        name: "before".into(),
+        volume: None,
+    };
+    let sources: Vec<&Source> = disks.iter().map(|disk| &disk.source).collect();
+    assert_eq!(sources, [&snapshot, &snapshot, &snapshot, &Source::Blank]);
+    let policies: Vec<ReclaimPolicy> = disks.iter().map(|disk| disk.reclaim_policy).collect();
+    let (delete, retain) = (ReclaimPolicy::Delete, ReclaimPolicy::Retain);
+    assert_eq!(
+        policies,
+        [delete, retain, delete, retain],
+        "as without the snapshot"
+    );
+}

@@ -38,6 +38,11 @@ fn each_combination_is_named_with_its_field() {
             &[],
         ),
         (
+            "restoreFromSnapshot: before, osImage: 'ubuntu:24.04', disks: [{name: a, size: 1Gi, image: 'ubuntu:24.04'}, \
+             {name: b, size: 1Gi, source: {http: {url: 'https://a.example/x'}}}]",
+            &["spec.osImage", "spec.disks[0].image"],
+        ),
+        (
             "startStrategy: {runStrategy: RerunOnFailure, autoStart: false}",
             &["spec.startStrategy.autoStart"],
         ),

@@ -15,6 +15,7 @@ use crate::diagnosis::condition::Condition;
 use crate::facts;
 use crate::facts::Seen;
 use crate::generations;
+use crate::initial;
 use crate::observed::Observed;
 use crate::protection;
 use crate::restoring::Restoring;
@@ -34,6 +35,7 @@ pub fn decide(observed: &Observed) -> Decision {
         Ok(wukong) => {
             let generations = generations::in_use(&wukong, observed.world);
             let wukong = wukong.with_generations(&generations);
+            let wukong = initial::with_volume_snapshots(wukong, observed.world);
             let restoring = Restoring::of(&wukong, observed);
             let next = match restoring.as_ref().and_then(Restoring::switch) {
                 Some(switch) => {

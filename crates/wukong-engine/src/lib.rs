@@ -13,6 +13,7 @@ pub mod environment;
 pub mod facts;
 mod generations;
 mod hot_plug;
+mod initial;
 pub mod managed_fields;
 mod observed;
 mod ownership;
@@ -24,6 +25,7 @@ mod restoring;
 mod situation;
 mod status;
 mod status_report;
+mod taken;
 mod target;
 pub mod world;
 

@@ -141,7 +141,7 @@ pub(crate) struct DiskSeen<'a> {
 pub(crate) enum DiskState {
     /// It can be applied.
     Free,
-    /// A fact is still unknown, or an old object is being deleted.
+    /// A fact is still unknown, an old object is being deleted, or the WukongSnapshot with its content is not ready.
     Wait,
     /// A foreign object has the name.
     Taken {
@@ -237,7 +237,10 @@ fn disk_seen<'a>(
                 ),
             )
         }
-        (Seen::Absent, Seen::Absent) => (Existing::Nothing, DiskState::Free),
+        (Seen::Absent, Seen::Absent) => match disk.source {
+            Source::WukongSnapshot { volume: None, .. } => (Existing::Nothing, DiskState::Wait),
+            _ => (Existing::Nothing, DiskState::Free),
+        },
     };
     DiskSeen {
         disk,

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use wukong_api::protection::{SnapshotPhase, WukongRestoreSpec};
+use wukong_api::protection::WukongRestoreSpec;
 use wukong_api::validated::{Disk, Source};
 use wukong_api::{Reason, ValidatedWukong, names};
 use wukong_protection::restore::{self, Content, Power, Step};
@@ -13,11 +13,12 @@ use wukong_protection::snapshot::volume_snapshot;
 
 use crate::desired::Body;
 use crate::facts::{
-    DataVolumeFact, GenerationFact, OperationFact, Seen, VirtualMachineFact, WukongRestoreFact,
-    wukong_key,
+    DataVolumeFact, GenerationFact, Seen, VirtualMachineFact, WukongRestoreFact,
+    WukongSnapshotFact, wukong_key,
 };
 use crate::generations;
 use crate::observed::Observed;
+use crate::taken::{Problem, Taken};
 use crate::target::Kind;
 use crate::world::World;
 
@@ -53,54 +54,6 @@ pub(crate) struct Planned {
     pub disk: restore::Disk,
     /// What CDI says of the claim.
     pub phase: String,
-}
-
-/// Why a restore cannot begin.
-#[derive(Clone, Debug)]
-pub(crate) struct Problem {
-    pub reason: Reason,
-    pub message: String,
-    /// The object that it is about.
-    pub object: Option<String>,
-    pub hint: Option<String>,
-    /// Whether it may pass without another restore.
-    pub waits: bool,
-}
-
-impl Problem {
-    fn bad(reason: Reason, message: String) -> Self {
-        Self {
-            reason,
-            message,
-            object: None,
-            hint: None,
-            waits: false,
-        }
-    }
-
-    fn waiting(reason: Reason, message: String) -> Self {
-        Self {
-            waits: true,
-            ..Self::bad(reason, message)
-        }
-    }
-
-    fn unseen(kind: &str) -> Self {
-        let message = format!("The operator does not observe {kind}");
-        Self::waiting(Reason::NotObserved, message).hint(format!(
-            "let its role watch {kind}, or wait for the initial list"
-        ))
-    }
-
-    fn about(mut self, object: String) -> Self {
-        self.object = Some(object);
-        self
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
 }
 
 impl<'a> Restoring<'a> {
@@ -245,19 +198,25 @@ fn from_snapshot<'a>(
     snapshot: &str,
     world: &World,
 ) -> Result<Vec<Target<'a>>, Problem> {
-    let taken = taken(wukong, snapshot, world)?;
-    let namespace = &wukong.identity.namespace;
+    let from = Taken {
+        namespace: &wukong.identity.namespace,
+        name: snapshot,
+        another: "create another restore with",
+        world,
+    };
+    let of = from.snapshot()?;
+    if let Some(problem) = of_another(of, wukong) {
+        return Err(problem);
+    }
+    let taken = from.complete(of)?;
     let (with, without): (Vec<&Disk>, Vec<&Disk>) = disks(wukong, spec)
         .into_iter()
         .partition(|disk| taken.has_volume(&disk.name));
     let named = !spec.disks.is_empty();
     if let Some(disk) = without.first().filter(|_| named || with.is_empty()) {
-        return Err(Problem::bad(
-            Reason::SnapshotIncomplete,
-            format!("disk {} is not in snapshot {snapshot}", disk.name),
-        )
-        .about(format!("WukongSnapshot/{snapshot}"))
-        .hint("create another restore that names only disks of the snapshot"));
+        return Err(from
+            .lacks(&disk.name)
+            .hint("create another restore that names only disks of the snapshot"));
     }
     let target = |disk: &'a Disk| {
         let source = volume_snapshot(&taken.meta.uid, &disk.name);
@@ -267,7 +226,7 @@ fn from_snapshot<'a>(
             }
             Some(made) => made.number,
             None => {
-                ready(&source, namespace, world)?;
+                from.ready(taken, &disk.name)?;
                 let existing = generations::numbers(wukong, &disk.name, world);
                 let first = restore::new_number(&existing, disk.generation.unwrap_or(1));
                 (first..u32::MAX)
@@ -289,82 +248,17 @@ fn is_free(wukong: &ValidatedWukong, disk: &str, number: u32, world: &World) -> 
     volume.is_none() && world.claims.get(namespace, &name).present().is_none()
 }
 
-/// The snapshot with this name, if it is of this Wukong and complete.
-fn taken<'a>(
-    wukong: &ValidatedWukong,
-    name: &str,
-    world: &'a World,
-) -> Result<&'a OperationFact, Problem> {
-    let namespace = &wukong.identity.namespace;
-    let object = format!("WukongSnapshot/{name}");
-    let snapshot = match world.wukong_snapshots.get(namespace, name) {
-        Seen::Present(snapshot) => snapshot,
-        Seen::Unknown => {
-            return Err(Problem::unseen("WukongSnapshots"));
-        }
-        Seen::Absent => {
-            return Err(Problem::waiting(
-                Reason::SourceNotFound,
-                format!("WukongSnapshot {name} does not exist"),
-            )
-            .about(object)
-            .hint("create another restore with the name of an existing snapshot"));
-        }
-    };
-    if snapshot.meta.wukong.as_deref() != Some(&wukong.identity.name) {
-        let other = snapshot.meta.wukong.as_deref().unwrap_or_default();
-        return Err(Problem::bad(
-            Reason::InvalidSpec,
-            format!("WukongSnapshot {name} is a snapshot of Wukong {other}"),
-        )
-        .about(object)
-        .hint("create another restore with a snapshot of this Wukong"));
+/// The problem of a snapshot of another Wukong.
+fn of_another(snapshot: &WukongSnapshotFact, wukong: &ValidatedWukong) -> Option<Problem> {
+    if snapshot.meta.wukong.as_deref() == Some(&wukong.identity.name) {
+        return None;
     }
-    if snapshot.ended == Some(SnapshotPhase::Failed) {
-        return Err(Problem::bad(
-            Reason::OperationFailed,
-            format!("WukongSnapshot {name} failed"),
-        )
-        .about(object)
-        .hint("create another restore with a snapshot that succeeded"));
-    }
-    let taken = world.vm_snapshots.get(namespace, name).present();
-    let taken = taken.filter(|taken| taken.meta.is_controlled_by(&snapshot.meta.uid));
-    let taken = taken.filter(|taken| taken.phase == "Succeeded" && taken.ready);
-    taken.filter(|_| snapshot.ended.is_some()).ok_or_else(|| {
-        Problem::waiting(
-            Reason::SnapshotNotReady,
-            format!("WukongSnapshot {name} is not ready"),
-        )
-        .about(object)
-        .hint(format!(
-            "kubectl describe wukongsnapshot {name} -n {namespace}"
-        ))
-    })
-}
-
-/// Whether the VolumeSnapshot of a disk is there.
-fn ready(name: &str, namespace: &str, world: &World) -> Result<(), Problem> {
-    let object = format!("VolumeSnapshot/{name}");
-    match world.snapshots.get(namespace, name) {
-        Seen::Present(snapshot) if snapshot.ready == Some(true) => Ok(()),
-        Seen::Present(snapshot) => {
-            let error = snapshot.error.as_deref();
-            let error = error.map_or_else(String::new, |error| format!(": {error}"));
-            Err(Problem::waiting(
-                Reason::SnapshotNotReady,
-                format!("{object} is not ready{error}"),
-            )
-            .about(object))
-        }
-        Seen::Unknown => Err(Problem::unseen("VolumeSnapshots")),
-        Seen::Absent => Err(Problem::waiting(
-            Reason::SourceNotFound,
-            format!("{object} does not exist any more"),
-        )
-        .about(object)
-        .hint("create another restore with another snapshot")),
-    }
+    let name = &snapshot.meta.name;
+    let other = snapshot.meta.wukong.as_deref().unwrap_or_default();
+    let message = format!("WukongSnapshot {name} is a snapshot of Wukong {other}");
+    let problem = Problem::bad(Reason::InvalidSpec, message);
+    let problem = problem.about(format!("WukongSnapshot/{name}"));
+    Some(problem.hint("create another restore with a snapshot of this Wukong"))
 }
 
 /// The generation that this restore has made of a disk: the DataVolume names it, and has this source.

@@ -169,6 +169,7 @@ fn edits() -> Vec<Edit> {
         ("startStrategy.autoStart", vec![("/startStrategy", json!({"autoStart": false}))]),
         ("powerState", vec![("/powerState", json!("Paused"))]),
         ("restartApproval", vec![("/restartApproval", json!("Automatic"))]),
+        ("restoreFromSnapshot", vec![("/restoreFromSnapshot", json!("before"))]),
         ("firmware", vec![("/firmware", json!("UEFI"))]),
         ("terminationGracePeriodSeconds", vec![("/terminationGracePeriodSeconds", json!(30))]),
     ]

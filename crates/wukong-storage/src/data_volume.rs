@@ -188,7 +188,8 @@ impl Content {
     }
 
     /// The content for a source. `namespace` is that of the DataVolume, where every object lies that names no other.
-    /// An existing claim has no DataVolume: for it this is an empty disk.
+    /// An existing claim has no DataVolume: for it this is an empty disk. A VolumeSnapshot that is not known yet has a name that
+    /// no object can have.
     pub fn of(source: &validated::Source, namespace: &str) -> Self {
         use validated::Source as Requested;
 
@@ -235,6 +236,9 @@ impl Content {
             },
             Requested::Claim(name) => Source::Pvc(object(&name)),
             Requested::Snapshot(name) => Source::Snapshot(object(&name)),
+            Requested::WukongSnapshot { name, volume } => Source::Snapshot(object(
+                &volume.unwrap_or_else(|| format!("<disk of WukongSnapshot {name}>")),
+            )),
             Requested::DataSource {
                 name,
                 namespace: theirs,

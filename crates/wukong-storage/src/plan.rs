@@ -135,6 +135,7 @@ fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes, made: &Made) 
     let mut annotations = BTreeMap::from([(labels::GUEST_SIZE.to_owned(), size.to_string())]);
     let optional = [
         (labels::RESTORE, made.restore.clone()),
+        (labels::SNAPSHOT, initial_snapshot(disk, made)),
         (
             labels::ACTIVATION,
             made.activation.map(|number| number.to_string()),
@@ -158,6 +159,14 @@ fn data_volume(wukong: &ValidatedWukong, disk: &Disk, size: Bytes, made: &Made) 
                 volume_mode: disk.volume_mode,
             },
         },
+    }
+}
+
+/// The WukongSnapshot that the first generation of a disk is a copy of.
+fn initial_snapshot(disk: &Disk, made: &Made) -> Option<String> {
+    match (&disk.source, &made.source) {
+        (Source::WukongSnapshot { name, .. }, None) => Some(name.clone()),
+        _ => None,
     }
 }
 

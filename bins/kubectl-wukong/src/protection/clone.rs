@@ -11,6 +11,7 @@ use kube::core::{ApiResource, GroupVersionKind, ObjectMeta};
 use wukong_api::protection::WukongSnapshotStatus;
 use wukong_api::spec::{Disk, DiskSource, NamedSource, Quantity};
 use wukong_api::{ValidatedWukong, Wukong};
+use wukong_protection::snapshot::volume_snapshot;
 
 use super::await_end::await_end;
 use super::question::confirmed;
@@ -162,6 +163,7 @@ fn clone(
         .map_err(|error| anyhow!("the Wukong to clone is not valid: {error}"))?;
     let mut spec = source.spec.clone();
     spec.running = None;
+    spec.restore_from_snapshot = None;
     if !spec.disks.is_empty() {
         spec.os_image = None;
     }
@@ -224,7 +226,7 @@ fn copied(disk: &mut Disk, taken: Option<&Taken>) -> anyhow::Result<()> {
     disk.serial = None;
     disk.source = Some(DiskSource {
         snapshot: Some(NamedSource {
-            name: format!("vmsnapshot-{}-volume-{}", taken.uid, disk.name),
+            name: volume_snapshot(&taken.uid, &disk.name),
         }),
         ..DiskSource::default()
     });

@@ -47,6 +47,12 @@ pub(super) fn is_about(wukong: &Wukong, object: &Value, pointer: &str) -> bool {
     identity(wukong) == (namespace(object), vm.unwrap_or_default())
 }
 
+/// Whether an object is the snapshot that the disks of the Wukong are copies of.
+pub(super) fn is_restored(wukong: &Wukong, object: &Value) -> bool {
+    let snapshot = wukong.spec.restore_from_snapshot.as_deref();
+    snapshot == Some(name(object)) && identity(wukong).0 == namespace(object)
+}
+
 /// Whether an event is about an object of the Wukong.
 pub(super) fn is_of(event: &Value, related: &RelatedNames) -> bool {
     let object = event.pointer("/involvedObject/name");

@@ -6,11 +6,12 @@ use futures::stream::{self, StreamExt};
 use serde_json::Value;
 use wukong_api::{Wukong, names};
 use wukong_engine::environment::is_provisioner;
-use wukong_engine::facts::{Presence, VirtualMachineInstanceFact, bounded};
+use wukong_engine::facts::{OperationFact, Presence, VirtualMachineInstanceFact, bounded};
 use wukong_engine::related::{Children, RelatedNames};
+use wukong_protection::snapshot::volume_snapshot;
 
 use super::Survey;
-use super::about::{any, identity, is_about, is_of, name, namespace};
+use super::about::{any, identity, is_about, is_of, is_restored, name, namespace};
 use super::read::{AT_ONCE, Part, Wanted, by_name, read};
 use super::scope::{
     CLAIMS, DATA_SOURCES, DATA_VOLUMES, EVENTS, INSTANCES, MACHINES, MIGRATIONS, NADS, PODS,
@@ -66,15 +67,23 @@ impl Survey {
         let (_, name) = identity(wukong);
         let migrations = here(Some(format!("kubevirt.io/vmi-name={name}")));
         let about = |pointer: &'static str| move |object: &Value| is_about(wukong, object, pointer);
+        let of_snapshot = |pointer: &'static str| {
+            move |object: &Value| is_about(wukong, object, pointer) || is_restored(wukong, object)
+        };
         let (migrations, snapshots, restores, ours, our_restores) = futures::join!(
             read(cluster, MIGRATIONS, migrations, any),
-            read(cluster, SNAPSHOTS, here(None), about("/spec/source/name")),
+            read(
+                cluster,
+                SNAPSHOTS,
+                here(None),
+                of_snapshot("/spec/source/name")
+            ),
             read(cluster, RESTORES, here(None), about("/spec/target/name")),
             read(
                 cluster,
                 WUKONG_SNAPSHOTS,
                 here(None),
-                about("/spec/wukongName")
+                of_snapshot("/spec/wukongName")
             ),
             read(
                 cluster,
@@ -86,7 +95,23 @@ impl Survey {
         for part in [migrations?, snapshots?, restores?, ours?, our_restores?] {
             self.put(part);
         }
-        Ok(())
+        self.read_names(cluster, self.restored(wukong)).await
+    }
+
+    /// Returns the names of the VolumeSnapshots that the disks are copies of.
+    fn restored(&self, wukong: &Wukong) -> Names {
+        let mut names = Names::new();
+        let snapshots = self.facts::<OperationFact>(SNAPSHOTS, |it| is_restored(wukong, it));
+        for snapshot in snapshots {
+            let disks = wukong.spec.disks.iter();
+            let volumes = disks.map(|disk| volume_snapshot(&snapshot.meta.uid, &disk.name));
+            let here = identity(wukong).0;
+            names
+                .entry(VOLUME_SNAPSHOTS)
+                .or_default()
+                .extend(volumes.map(|name| (here.to_owned(), name)));
+        }
+        names
     }
 
     /// Reads objects by name. Of a kind that does not exist, none is requested.

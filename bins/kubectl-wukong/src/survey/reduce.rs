@@ -10,7 +10,7 @@ use wukong_engine::facts::concerns_vms;
 use wukong_engine::related::RelatedNames;
 
 use super::Survey;
-use super::about::{identity, is_about, is_of, name, namespace};
+use super::about::{identity, is_about, is_of, is_restored, name, namespace};
 use super::named::claims;
 use super::scope::{
     DATA_SOURCES, DATA_VOLUMES, DEPLOYMENTS, ENACTMENTS, EVENTS, INSTANCES, MACHINES, MIGRATIONS,
@@ -77,6 +77,7 @@ impl<'a> Reduction<'a> {
             }
             DEPLOYMENTS => is_of_control_plane(object) || self.serves(object),
             MIGRATIONS => is_about(self.wukong, object, "/spec/vmiName"),
+            SNAPSHOTS | WUKONG_SNAPSHOTS if is_restored(self.wukong, object) => true,
             SNAPSHOTS => is_about(self.wukong, object, "/spec/source/name"),
             RESTORES => is_about(self.wukong, object, "/spec/target/name"),
             WUKONG_SNAPSHOTS | WUKONG_RESTORES => is_about(self.wukong, object, "/spec/wukongName"),

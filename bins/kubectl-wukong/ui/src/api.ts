@@ -141,6 +141,7 @@ export interface WukongSpec {
   podNetworkIpFamily?: "IPv4" | "IPv6" | "DualStack";
   powerState?: "Running" | "Stopped" | "Paused";
   restartApproval?: "Manual" | "Automatic";
+  restoreFromSnapshot?: string;
   running?: boolean;
   sshKeySecret?: string;
   startStrategy?: {

@@ -110,8 +110,16 @@ async fn a_snapshot_queues_the_wukong_that_it_names_although_there_is_none() {
     );
     cluster.updated(snapshots, snapshot("a", "2"));
     assert_eq!(ready(&cluster), ["a", "gone"]);
+    // A new Wukong waits for the snapshot of another one.
+    cluster.wukong_updated(StoredWukong::project(json!({
+        "metadata": {"name": "new", "namespace": "shop", "uid": "new", "resourceVersion": "1"},
+        "spec": {"cpu": 1, "memory": "1Gi", "restoreFromSnapshot": "before", "disks": [{"name": "root", "size": "1Gi"}]},
+    })));
+    ready(&cluster);
+    cluster.updated(snapshots, snapshot("b", "3"));
+    assert_eq!(ready(&cluster), ["a", "b", "new"]);
     cluster.reset();
-    assert_eq!(ready(&cluster), ["a", "b"]);
+    assert_eq!(ready(&cluster), ["a", "b", "new"]);
 }
 
 #[tokio::test]

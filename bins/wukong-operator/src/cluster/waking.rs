@@ -52,6 +52,8 @@ impl Cluster {
                     .add(Key::new(&*object.namespace, &*object.name)),
                 Wakes::Named => {
                     named.push(object);
+                    // A new Wukong may wait for a snapshot of another one.
+                    begun.extend(wukongs.affected(object));
                     let named = object.wukong.iter();
                     keys.extend(named.map(|name| Key::new(&*object.namespace, &**name)));
                 }

@@ -126,6 +126,14 @@ pub struct WukongSpec {
     #[schemars(length(min = 1, max = 2048))]
     pub os_image: Option<String>,
 
+    /// Name of a WukongSnapshot of the same namespace, of this or another Wukong, with the initial content of the disks.
+    /// Each disk without `source` and `claim` is a copy of the disk of the same name in the snapshot, instead of its `image`
+    /// or `osImage`, and is at least as large as it was then. It fills new disks only: once the disks exist, another value is
+    /// refused. To bring a snapshot back into an existing VM, create a WukongRestore.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63))]
+    pub restore_from_snapshot: Option<String>,
+
     /// Name of a Secret of the same namespace with OpenSSH public keys as values, at most 51 characters. cloud-init
     /// gives the keys to the login user on the first boot. Excludes `userDataFormat: Ignition`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

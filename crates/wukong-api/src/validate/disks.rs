@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problem::Problems;
 use super::settings::OperatorSettings;
-use super::{compute, image, text};
+use super::{compute, image, initial, text};
 use crate::Bytes;
 use crate::names;
 use crate::spec::{self, Architecture, DiskBus, DiskKind, ReclaimPolicy, VolumeMode, WukongSpec};
@@ -50,6 +50,9 @@ pub(super) fn check(
                 if let Some(claim) = &requested.claim {
                     return existing_claim(&path, requested, claim, spec, identity, problems);
                 }
+                if let Some(source) = initial::source(spec, requested) {
+                    return Some(source);
+                }
                 let source = source(
                     &path,
                     requested,
@@ -69,6 +72,14 @@ pub(super) fn check(
             };
             let mut disk = disk(&path, requested, spec.architecture, from, problems);
             disk.boot = index == boot;
+            // The snapshot does not change the default: what would be empty without it keeps its data.
+            let imageless = requested.image.is_none() && os_image.is_none();
+            if imageless
+                && requested.reclaim_policy.is_none()
+                && initial::source(spec, requested).is_some()
+            {
+                disk.reclaim_policy = ReclaimPolicy::Retain;
+            }
             disk
         })
         .collect();

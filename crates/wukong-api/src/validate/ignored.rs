@@ -2,6 +2,7 @@
 //!
 //! Manifests with such fields exist and work, so they are accepted, and the fields are named.
 
+use super::initial;
 use super::problem::Problem;
 use crate::spec::{Network, NetworkType, RunStrategy, Wukong, WukongSpec};
 
@@ -11,6 +12,7 @@ impl Wukong {
         let networks = self.spec.networks.iter().enumerate();
         networks
             .flat_map(|(index, network)| of_network(&format!("spec.networks[{index}]"), network))
+            .chain(of_snapshot(&self.spec))
             .chain(of_start(&self.spec))
             .collect()
     }
@@ -53,6 +55,23 @@ fn of_network(path: &str, network: &Network) -> Vec<Problem> {
             message: why.to_owned(),
         })
         .collect()
+}
+
+/// Images of disks that `restoreFromSnapshot` fills.
+fn of_snapshot(spec: &WukongSpec) -> Vec<Problem> {
+    if spec.restore_from_snapshot.is_none() {
+        return Vec::new();
+    }
+    let disks = spec.disks.iter().enumerate();
+    let images = disks
+        .filter(|(_, disk)| initial::is_filled(disk) && disk.image.is_some())
+        .map(|(index, _)| format!("spec.disks[{index}].image"));
+    let os_image = spec.os_image.iter().map(|_| "spec.osImage".to_owned());
+    let ignored = |path| Problem {
+        path,
+        message: "has no effect beside restoreFromSnapshot, which fills the disk".into(),
+    };
+    os_image.chain(images).map(ignored).collect()
 }
 
 fn of_start(spec: &WukongSpec) -> Option<Problem> {

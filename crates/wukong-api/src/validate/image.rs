@@ -104,6 +104,7 @@ fn location(source: &Source) -> Option<&str> {
         Source::Blank
         | Source::Claim(_)
         | Source::Snapshot(_)
+        | Source::WukongSnapshot { .. }
         | Source::DataSource { .. }
         | Source::Existing(_) => None,
     }

@@ -5,6 +5,7 @@ mod disks;
 mod guest_ip;
 mod ignored;
 mod image;
+mod initial;
 mod login;
 mod metadata;
 mod networks;
@@ -62,6 +63,7 @@ impl ValidatedWukong {
         metadata::check(spec, &mut problems);
         let machine = compute::machine(spec, memory, &mut problems);
         let disks = disks::check(spec, &identity, settings, made, &mut problems);
+        initial::check(spec, &mut problems);
         let ephemeral_image = disks::ephemeral_image(spec, settings, &mut problems);
         let (pod_nic, nics) = networks::check(spec, &identity, settings, &mut problems);
         let (pod_ip_family, pod_dns_servers) = networks::pod_network(spec, &mut problems);

@@ -11,6 +11,7 @@ use crate::decision::{Apply, Decision, Expand, Expect, Prune};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose};
 use crate::environment::bridges::Bridge;
 use crate::facts::{Presence, Seen, Text};
+use crate::initial;
 use crate::observed::{Applied, FailureKind};
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::power::Power;
@@ -45,7 +46,9 @@ impl<'a> Situation<'a> {
             .copied()
             .filter(|body| !self.is_settled(body))
             .collect();
+        self.wake_for_snapshots();
         let refusal = spec::immutable(&self.disks, &bodies.data_volumes)
+            .or_else(|| spec::below_snapshot(self.wukong, &self.disks, self.observed.world))
             .or_else(|| spec::name_conflict(self.wukong, &self.disks, &all, self.observed.world));
 
         let mut decision = Decision {
@@ -93,6 +96,16 @@ impl<'a> Situation<'a> {
         };
         let (findings, reported) = report.findings();
         finish(self.observed, findings, reported, decision)
+    }
+
+    /// Wakes for the VolumeSnapshots of new disks.
+    fn wake_for_snapshots(&mut self) {
+        let (world, now) = (self.observed.world, self.observed.now);
+        let disks = self.wukong.disks.iter();
+        let problems = disks.filter_map(|disk| initial::problem(self.wukong, disk, world));
+        if let Some(at) = problems.filter_map(|it| initial::again(&it, now)).min() {
+            self.wake(at);
+        }
     }
 
     /// The writes for the VM's power. During a restore that stopped it, the VM stays off. A write that changes the disks must not

@@ -13,6 +13,7 @@ const IMMUTABLE: &str = "a disk keeps what it was made with: add a disk under an
 
 pub(super) fn compare(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
     ephemeral(old, new, changes);
+    snapshot(old, new, changes);
     for disk in &old.disks {
         match new.disk(&disk.name) {
             Some(other) => one(disk, other, changes),
@@ -78,6 +79,33 @@ fn ephemeral(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes
     );
 }
 
+/// The WukongSnapshot that a disk is a copy of.
+fn restored(disk: &Disk) -> Option<&String> {
+    match &disk.source {
+        Source::WukongSnapshot { name, .. } => Some(name),
+        _ => None,
+    }
+}
+
+/// The snapshot of the disks that both have.
+fn snapshot(old: &ValidatedWukong, new: &ValidatedWukong, changes: &mut Changes) {
+    let both = old.disks.iter().filter_map(|disk| {
+        Some((
+            restored(disk).cloned(),
+            restored(new.disk(&disk.name)?).cloned(),
+        ))
+    });
+    if let Some((from, to)) = both.into_iter().find(|(from, to)| from != to) {
+        changes.add(
+            "spec.restoreFromSnapshot",
+            from,
+            to,
+            Class::Refused,
+            "it fills new disks only, and a disk keeps what it was made with: kubectl wukong restore brings a snapshot back into a VM",
+        );
+    }
+}
+
 fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
     let at = |field: &str| path(old, field);
     if let (Source::Existing(_), _) | (_, Source::Existing(_)) = (&old.source, &new.source) {
@@ -94,7 +122,8 @@ fn one(old: &Disk, new: &Disk, changes: &mut Changes) {
         ),
     };
     changes.field(&at("size"), &old.size, &new.size, class, why);
-    if old.source != new.source {
+    let of_snapshot = [old, new].iter().any(|disk| restored(disk).is_some());
+    if old.source != new.source && !of_snapshot {
         changes.add(
             &at("source"),
             Some(source(&old.source)),
@@ -273,6 +302,7 @@ fn source(source: &Source) -> String {
         Source::Gcs { url, secret } => with(url, [secret, &None]),
         Source::Claim(name) => format!("claim {name}"),
         Source::Snapshot(name) => format!("snapshot {name}"),
+        Source::WukongSnapshot { name, .. } => format!("WukongSnapshot {name}"),
         Source::DataSource { name, namespace } => match namespace {
             Some(namespace) => format!("DataSource {namespace}/{name}"),
             None => format!("DataSource {name}"),

@@ -5,6 +5,7 @@ use wukong_api::{ConditionType, Reason, Wukong};
 
 use super::evidence::Evidence;
 use crate::facts::Presence;
+use crate::taken::Problem;
 
 /// A condition of the status.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,6 +94,19 @@ impl Condition {
 
     pub(crate) fn bad(type_: ConditionType, reason: Reason, message: impl Into<String>) -> Self {
         Self::new(type_, Status::False, reason, message)
+    }
+
+    /// A problem of the snapshot that disks are copies of.
+    pub(crate) fn of_problem(type_: ConditionType, problem: &Problem) -> Self {
+        let condition = match problem.waits {
+            true => Self::progressing(type_, problem.reason, &problem.message),
+            false => Self::bad(type_, problem.reason, &problem.message),
+        };
+        Self {
+            object: problem.object.clone(),
+            hint: problem.hint.clone(),
+            ..condition
+        }
     }
 
     /// A state that the operator does not know, because it observes no objects of that kind.

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use wukong_api::labels;
 use wukong_api::protection::{
-    RestorePhase, SnapshotPhase, WukongRestoreSpec, WukongRestoreStatus, WukongSnapshotSpec,
-    WukongSnapshotStatus,
+    RestorePhase, SnapshotPhase, SnapshotVolume, WukongRestoreSpec, WukongRestoreStatus,
+    WukongSnapshotSpec, WukongSnapshotStatus,
 };
+use wukong_api::{Bytes, labels};
 
 use super::json::text_map;
 use super::text::Text;
@@ -21,6 +21,8 @@ pub struct WukongSnapshotFact {
     pub schedule: Option<Text>,
     /// The result of one that has ended.
     pub ended: Option<SnapshotPhase>,
+    /// Sizes of its disks, as the guest sees them.
+    pub sizes: Box<[(Text, Bytes)]>,
     /// One that has not ended, with its last status.
     pub open: Option<Box<(WukongSnapshotSpec, WukongSnapshotStatus)>>,
 }
@@ -43,8 +45,13 @@ impl Fact for WukongSnapshotFact {
             SnapshotPhase::Succeeded => status.ready_to_use,
             SnapshotPhase::Pending | SnapshotPhase::Creating => false,
         });
+        let size = |volume: &SnapshotVolume| {
+            let size = volume.size.as_deref().and_then(Bytes::parse)?;
+            Some((volume.name.as_str().into(), size))
+        };
         Self {
             meta: meta(object, spec.as_ref().map(|spec| spec.wukong_name.as_str())),
+            sizes: status.volumes.iter().filter_map(size).collect(),
             schedule: text_map(object, "/metadata/labels").remove(labels::SCHEDULE_UID),
             ended,
             open: spec

@@ -8,7 +8,7 @@ use wukong_api::{Bytes, FIELD_MANAGER, labels};
 use wukong_storage::data_volume::DataVolumeSpec;
 
 use super::generation::GenerationFact;
-use super::json::{text, typed};
+use super::json::{printable, text, typed};
 use super::text::Text;
 use super::{ConditionFact, Fact, Meta, bounded, conditions, is_true, optional_text};
 use crate::managed_fields;
@@ -28,6 +28,8 @@ pub struct DataVolumeFact {
     pub size: Option<Bytes>,
     /// The source that it was made from.
     pub source: Option<Source>,
+    /// The WukongSnapshot that it is a copy of ([`labels::SNAPSHOT`]). Boxed: almost all DataVolumes have none.
+    pub snapshot: Option<Box<Text>>,
     /// StorageClass in its spec; `None`: the default class.
     pub class: Option<Text>,
     /// Access modes in its spec; empty: those of the StorageProfile.
@@ -64,6 +66,9 @@ impl Fact for DataVolumeFact {
                 .unwrap_or_default(),
             size: quantity(object, "/spec/storage/resources/requests/storage"),
             source,
+            snapshot: object
+                .pointer("/metadata/annotations")
+                .and_then(|all| Some(Box::new(printable(all.get(labels::SNAPSHOT)?.as_str()?)))),
             class: storage.storage_class_name.map(Into::into),
             access_modes: storage.access_modes,
             volume_mode: storage.volume_mode,

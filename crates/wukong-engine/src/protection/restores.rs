@@ -9,7 +9,7 @@ use super::report::{is_true, reported};
 use super::subject::Subject;
 use crate::diagnosis::condition::Condition;
 use crate::facts::{Presence, WukongRestoreFact};
-use crate::restoring::{Plan, Problem, Restoring};
+use crate::restoring::{Plan, Restoring};
 use crate::status_report::{Reported, StatusReport};
 
 const RESOLVED: ConditionType = ConditionType::SourceResolved;
@@ -34,7 +34,7 @@ pub(super) fn report(
             if !problem.waits {
                 phase = RestorePhase::Failed;
             }
-            conditions.push(problem_condition(problem));
+            conditions.push(Condition::of_problem(RESOLVED, problem));
         }
         Some(Ok(plan)) => {
             conditions = steps(found, plan, spec);
@@ -70,18 +70,6 @@ pub(super) fn report(
         uid: restore.meta.uid.to_string(),
         status: serde_json::to_value(&status).unwrap_or_default(),
     })
-}
-
-fn problem_condition(problem: &Problem) -> Condition {
-    let condition = match problem.waits {
-        true => Condition::progressing(RESOLVED, problem.reason, &problem.message),
-        false => Condition::bad(RESOLVED, problem.reason, &problem.message),
-    };
-    Condition {
-        object: problem.object.clone(),
-        hint: problem.hint.clone(),
-        ..condition
-    }
 }
 
 fn phase_of(step: Step) -> RestorePhase {

@@ -10,6 +10,7 @@ mod environment;
 mod examples;
 mod hostile_facts;
 mod hot_plug;
+mod initial;
 mod life;
 mod networks;
 mod node_networks;

@@ -332,6 +332,11 @@ const FIELDS: &[Field] = &[
         &["-", "Running", "Paused"],
     ),
     ("restartApproval", "", &["Manual", "Automatic"]),
+    (
+        "restoreFromSnapshot",
+        "disks: [{name: root, size: 1Gi}]",
+        &["-", "before", "after"],
+    ),
     ("firmware", "", &["-", "BIOS", "UEFI", "UEFISecureBoot"]),
     ("terminationGracePeriodSeconds", "", &["-", "0", "1"]),
 ];

@@ -152,7 +152,7 @@ fn the_facts_of_a_vm_are_compact() {
         ("Meta", size_of::<Meta>(), 248),
         ("ConditionFact", size_of::<ConditionFact>(), 88),
         ("ObjectFact", size_of::<ObjectFact>(), 248),
-        ("DataVolumeFact", size_of::<DataVolumeFact>(), 496),
+        ("DataVolumeFact", size_of::<DataVolumeFact>(), 504),
         ("ClaimFact", size_of::<ClaimFact>(), 456),
         ("VirtualMachineFact", size_of::<VirtualMachineFact>(), 408),
         (

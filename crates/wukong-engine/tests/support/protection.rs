@@ -17,6 +17,34 @@ impl Cluster {
         self.create_of("WukongRestore", name, json!({"wukongName": "web"}), more);
     }
 
+    /// A complete snapshot of another Wukong, with the sizes of its disks.
+    pub fn taken(&mut self, name: &str, disks: &[(&str, &str)]) {
+        let uid = format!("w-{name}");
+        let metadata =
+            |name: &str, uid: &str| json!({"name": name, "namespace": NAMESPACE, "uid": uid});
+        let volumes: Vec<Value> = disks
+            .iter()
+            .map(|(disk, size)| json!({"name": disk, "included": true, "size": size}))
+            .collect();
+        let included: Vec<&str> = disks.iter().map(|(disk, _)| *disk).collect();
+        let mut taken = metadata(name, &format!("u-{name}"));
+        taken["ownerReferences"] = json!([{"apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "WukongSnapshot",
+            "name": name, "uid": uid, "controller": true}]);
+        self.server.create("kubectl", json!({
+            "apiVersion": "vm.novasphere.dev/v1alpha1", "kind": "WukongSnapshot", "metadata": metadata(name, &uid),
+            "spec": {"wukongName": "other"}, "status": {"phase": "Succeeded", "readyToUse": true, "volumes": volumes}}));
+        self.server.create("kubectl", json!({
+            "apiVersion": "snapshot.kubevirt.io/v1beta1", "kind": "VirtualMachineSnapshot", "metadata": taken,
+            "spec": {"source": {"kind": "VirtualMachine", "name": "other"}},
+            "status": {"phase": "Succeeded", "readyToUse": true, "snapshotVolumes": {"includedVolumes": included}}}));
+        for (disk, _) in disks {
+            let volume = format!("vmsnapshot-u-{name}-volume-{disk}");
+            self.server.create("kubectl", json!({
+                "apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshot", "metadata": metadata(&volume, &volume),
+                "status": {"readyToUse": true}}));
+        }
+    }
+
     fn create_of(&mut self, kind: &str, name: &str, mut spec: Value, more: Value) {
         let fields = spec.as_object_mut().unwrap();
         fields.extend(more.as_object().unwrap().clone());

@@ -243,6 +243,7 @@ const OTHERS: &[&str] = &[
     "podNetworkDnsServers",
     "podNetworkIpFamily",
     "restartApproval",
+    "restoreFromSnapshot",
     "running",
 ];
 

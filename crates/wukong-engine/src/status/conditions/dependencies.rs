@@ -6,6 +6,7 @@ use wukong_api::{ConditionType, Reason, ValidatedWukong};
 use crate::diagnosis::condition::Condition;
 use crate::diagnosis::evidence::{self, Evidence, Role};
 use crate::facts::Seen;
+use crate::initial;
 use crate::observed::Observed;
 use crate::ownership::DiskSeen;
 
@@ -82,7 +83,12 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
     }
     let mut namespace = &wukong.identity.namespace;
     let world = observed.world;
-    if let Source::Snapshot(name) = &seen.disk.source
+    if seen.data_volume.is_none()
+        && let Some(problem) = initial::problem(wukong, seen.disk, world)
+    {
+        return Some(Condition::of_problem(TYPE, &problem));
+    }
+    if let Some(name) = volume_snapshot(&seen.disk.source)
         && let Seen::Present(snapshot) = world.snapshots.get(namespace, name)
         && snapshot.ready != Some(true)
     {
@@ -129,7 +135,11 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
             name,
             matches!(world.claims.get(namespace, name), Seen::Absent),
         ),
-        Source::Snapshot(name) => (
+        Source::WukongSnapshot { volume: None, .. } => return None,
+        Source::Snapshot(name)
+        | Source::WukongSnapshot {
+            volume: Some(name), ..
+        } => (
             "VolumeSnapshot",
             name,
             matches!(world.snapshots.get(namespace, name), Seen::Absent),
@@ -180,6 +190,15 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
         .about(format!("{kind}/{name}"))
         .hint("create it; the copy then starts without further action")
     })
+}
+
+/// The VolumeSnapshot that a disk is a copy of.
+fn volume_snapshot(source: &Source) -> Option<&String> {
+    match source {
+        Source::Snapshot(name) => Some(name),
+        Source::WukongSnapshot { volume, .. } => volume.as_ref(),
+        _ => None,
+    }
 }
 
 /// Reports a missing NAD that the operator does not make. The operator creates the VM only when the NAD exists: without

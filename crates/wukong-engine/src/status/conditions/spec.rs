@@ -1,9 +1,13 @@
 //! `SpecValid`: whether the operator can apply the spec.
 
+use wukong_api::validated::Source;
 use wukong_api::{Bytes, ConditionType, InvalidWukong, Reason, ValidatedWukong, Wukong};
+use wukong_storage::Existing;
 
 use crate::desired::Body;
 use crate::diagnosis::condition::Condition;
+use crate::facts::{DataVolumeFact, Text};
+use crate::initial;
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::target::Target;
 use crate::world::World;
@@ -53,7 +57,10 @@ fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<
         .object
         .get("spec")
         .map(crate::managed_fields::hash)?;
-    (planned_hash != volume.spec_hash).then(|| {
+    if planned_hash == volume.spec_hash {
+        return None;
+    }
+    Some(other_snapshot(seen, volume).unwrap_or_else(|| {
         let name = &volume.meta.name;
         Condition::bad(
             TYPE,
@@ -62,6 +69,58 @@ fn other_source(index: usize, seen: &DiskSeen, data_volumes: &[Body]) -> Option<
         )
         .about(format!("DataVolume/{name}"))
         .hint(format!("undo the change, or add a disk with another name; to create this one again without its data: kubectl delete datavolume {name} -n {}", volume.meta.namespace))
+    }))
+}
+
+/// Reports a disk that exists and is a copy of another WukongSnapshot than in the spec, or of none.
+fn other_snapshot(seen: &DiskSeen, volume: &DataVolumeFact) -> Option<Condition> {
+    let wanted = match &seen.disk.source {
+        Source::WukongSnapshot { name, .. } => Some(name.as_str()),
+        _ => None,
+    };
+    let made = volume.snapshot.as_deref().map(Text::as_str);
+    if wanted == made {
+        return None;
+    }
+    let origin = made.map_or("no WukongSnapshot".to_owned(), |made| {
+        format!("WukongSnapshot {made}")
+    });
+    let message = format!(
+        "spec.restoreFromSnapshot: disk {} exists and is a copy of {origin}: the field fills new disks only",
+        seen.disk.name
+    );
+    let undo = made.map_or("remove restoreFromSnapshot".to_owned(), |made| {
+        format!("write restoreFromSnapshot: {made} again")
+    });
+    let wukong = volume.meta.wukong.as_deref().unwrap_or("NAME");
+    Some(
+        Condition::bad(TYPE, Reason::ImmutableFieldChanged, message)
+            .about(format!("DataVolume/{}", volume.meta.name))
+            .hint(format!(
+                "{undo}; to bring a snapshot back into this VM: kubectl wukong restore {wukong} --snapshot {} -n {}",
+                wanted.unwrap_or("SNAPSHOT"),
+                volume.meta.namespace
+            )),
+    )
+}
+
+/// Reports a new disk that is smaller than in its WukongSnapshot.
+pub(crate) fn below_snapshot(
+    wukong: &ValidatedWukong,
+    disks: &[DiskSeen],
+    world: &World,
+) -> Option<Condition> {
+    disks.iter().enumerate().find_map(|(index, seen)| {
+        let disk = seen.disk;
+        let size = initial::size(wukong, disk, world)?;
+        let is_new = seen.existing == Existing::Nothing && seen.claim.is_none();
+        (is_new && disk.size < size).then(|| {
+            let message = format!(
+                "spec.disks[{index}].size: {} is less than the {size} that disk {} has in the snapshot",
+                disk.size, disk.name
+            );
+            Condition::bad(TYPE, Reason::InvalidSpec, message).hint(format!("write size: {size} or more"))
+        })
     })
 }
 
