@@ -13,6 +13,7 @@ pub mod environment;
 pub mod facts;
 mod generations;
 mod hot_plug;
+mod held;
 mod initial;
 pub mod managed_fields;
 mod observed;

@@ -11,6 +11,7 @@ use wukong_api::spec::{PowerState, RunStrategy};
 
 use crate::call::Call;
 use crate::facts::{VirtualMachineFact, VirtualMachineInstanceFact, is_true};
+use crate::held::{self, Held};
 
 /// Value of the annotation while a power state waits for a call.
 const PENDING: &str = "pending";
@@ -115,6 +116,9 @@ impl DesiredPower {
             .as_deref()
             .and_then(|name| name.parse().ok());
         let observed = observed.unwrap_or(self.run_strategy);
+        if let Some(resumed) = Held::of(vm).and_then(|held| self.resumed(held, vm, instance)) {
+            return resumed;
+        }
         if self.is_applied(vm) {
             return Power {
                 run_strategy: observed,
@@ -146,6 +150,34 @@ impl DesiredPower {
                 _ => None,
             },
         }
+    }
+
+    /// The writes for a VM that a restore has stopped and that ran otherwise than the spec makes it run: a user had started or
+    /// stopped it. `None`: the power state in the spec brings it back, or the spec has changed since.
+    fn resumed(
+        &self,
+        held: Held,
+        vm: &VirtualMachineFact,
+        instance: Option<&VirtualMachineInstanceFact>,
+    ) -> Option<Power> {
+        let before = held.run_strategy;
+        let manual = before == RunStrategy::Manual;
+        let by_spec = before == self.run_strategy && !manual;
+        if held.applied != self.annotation() || by_spec || self.pauses() {
+            return None;
+        }
+        let switched = vm.run_strategy.as_deref() == Some(before.as_ref());
+        let runs = switched && instance.is_some_and(|instance| !instance.meta.deleting);
+        let is_off = instance.is_none() && vm.printable_status == "Stopped" && !vm.changing_state;
+        Some(Power {
+            run_strategy: before,
+            repeats_observed: false,
+            annotation: match manual && !runs {
+                true => held::note(vm),
+                false => self.annotation(),
+            },
+            call: (manual && switched && is_off).then_some(Call::Start),
+        })
     }
 
     /// What this power state still needs, besides the run strategy.

@@ -22,10 +22,6 @@ use crate::taken::{Problem, Taken};
 use crate::target::Kind;
 use crate::world::World;
 
-/// Value of the power annotation of a VM that is off for a restore. No power state of a spec has it, so the operator applies the
-/// one of the spec after the restore.
-pub(crate) const HELD_OFF: &str = "restore";
-
 /// The restore that has its turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Restoring<'a> {

@@ -11,11 +11,11 @@ use crate::decision::{Apply, Decision, Expand, Expect, Prune};
 use crate::desired::{Bodies, Body, DesiredSet, Surroundings, compose};
 use crate::environment::bridges::Bridge;
 use crate::facts::{Presence, Seen, Text};
+use crate::held::{self, Held};
 use crate::initial;
 use crate::observed::{Applied, FailureKind};
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::power::Power;
-use crate::restoring::HELD_OFF;
 use crate::situation::Situation;
 use crate::status::Report;
 use crate::status::conditions::{dependencies, spec, volumes};
@@ -115,14 +115,13 @@ impl<'a> Situation<'a> {
         let Some(restoring) = &self.restoring else {
             return power;
         };
-        let held = self
-            .vm
-            .is_some_and(|vm| vm.power_wish.as_deref() == Some(HELD_OFF));
+        let held = self.vm.is_some_and(|vm| Held::of(vm).is_some());
+        let note = || self.vm.map(held::note).unwrap_or_default();
         match restoring.step() {
             Some(Step::Stop | Step::WaitForStop) if restoring.spec.stop == Some(true) => Power {
                 run_strategy: RunStrategy::Halted,
                 repeats_observed: false,
-                annotation: HELD_OFF.into(),
+                annotation: note(),
                 call: None,
             },
             Some(Step::Switch) if held => Power {
@@ -130,7 +129,7 @@ impl<'a> Situation<'a> {
                 repeats_observed: true,
                 annotation: match restoring.spec.start {
                     Some(false) => self.power.annotation(),
-                    _ => HELD_OFF.into(),
+                    _ => note(),
                 },
                 call: None,
             },

@@ -440,3 +440,86 @@ fn a_wukong_that_is_created_again_uses_the_last_generation_of_its_retained_disks
         Some("web.data.r2")
     );
 }
+
+/// A VM that runs by the choice of a user runs again after a restore that stopped it.
+#[test]
+fn a_vm_runs_after_the_restore_as_before() {
+    let cases = [
+        ("restartApproval: Manual", ""),
+        ("startStrategy: {runStrategy: RerunOnFailure}", ""),
+        ("startStrategy: {runStrategy: Manual}", ""),
+        (
+            "startStrategy: {runStrategy: Manual, autoStart: false}",
+            "start",
+        ),
+        ("startStrategy: {autoStart: false}", "start"),
+        ("powerState: Stopped", "start"),
+    ];
+    for (fields, call) in cases {
+        let mut cluster = Cluster::running(&format!("{DISKS}, {fields}"));
+        if !call.is_empty() {
+            assert!(!runs(&cluster), "{fields}");
+            cluster.virtctl(call);
+            cluster.live();
+        }
+        assert!(runs(&cluster), "{fields}");
+        cluster.snapshot("before", json!({}));
+        cluster.live();
+        let before = cluster.vm();
+        let mut crashed = cluster.clone();
+        let undo = json!({"snapshotName": "before", "stop": true});
+        cluster.restore("undo", undo.clone());
+        cluster.live();
+        assert_eq!(cluster.claims_in_use(), NEW, "{fields}");
+        assert!(runs(&cluster), "{fields}: {:#?}", cluster.vm());
+        let vm = cluster.vm();
+        assert_eq!(vm["spec"]["runStrategy"], before["spec"]["runStrategy"]);
+        let noted = |vm: &Value| vm["metadata"]["annotations"][labels::POWER_WISH].clone();
+        assert_eq!(noted(&vm), noted(&before), "{fields}");
+
+        if fields != "startStrategy: {runStrategy: Manual, autoStart: false}" {
+            continue;
+        }
+        // The operator stops after each write, and a user deletes the restore.
+        crashed.restore("undo", undo);
+        while crashed.claims_in_use() == OLD {
+            crashed.observe();
+            let decision = crashed.decide();
+            match first_write(&decision) {
+                Some(one) => crashed.execute(&one),
+                None => assert!(crashed.step(), "{fields}"),
+            }
+            crashed.restart_operator();
+            let mut given_up = crashed.clone();
+            given_up.server.remove("WukongRestore", "undo");
+            given_up.live();
+            assert!(runs(&given_up), "{fields}: {:#?}", given_up.vm());
+        }
+        crashed.live();
+        assert!(runs(&crashed), "{fields}");
+    }
+}
+
+#[test]
+fn a_vm_that_a_user_stopped_or_that_is_to_stop_stays_off_after_the_restore() {
+    let mut cluster = with_snapshot(DISKS);
+    cluster.virtctl("stop");
+    cluster.live();
+    cluster.restore("undo", json!({"snapshotName": "before", "stop": true}));
+    cluster.live();
+    assert_eq!(cluster.claims_in_use(), NEW);
+    assert!(!runs(&cluster));
+
+    // The user changes the power state while the VM is off for the restore.
+    let fields = format!("{DISKS}, startStrategy: {{runStrategy: Manual}}");
+    let mut cluster = with_snapshot(&fields);
+    cluster.restore("undo", json!({"snapshotName": "before", "stop": true}));
+    while cluster.vm()["spec"]["runStrategy"] != "Halted" {
+        cluster.pass();
+        cluster.step();
+    }
+    cluster.edit(&format!("{fields}, powerState: Stopped"));
+    cluster.live();
+    assert_eq!(cluster.claims_in_use(), NEW);
+    assert!(!runs(&cluster));
+}

@@ -11,9 +11,9 @@ use crate::facts::{
     ConditionFact, Presence, Seen, VirtualMachineFact, VirtualMachineInstanceFact, find_condition,
     is_true,
 };
+use crate::held::Held;
 use crate::observed::Observed;
 use crate::power::DesiredPower;
-use crate::restoring::HELD_OFF;
 use crate::status;
 
 const SCHEDULED: ConditionType = ConditionType::Scheduled;
@@ -413,7 +413,7 @@ fn halted(vm: &VirtualMachineFact, object: String, power: Option<&DesiredPower>)
     let Some(power) = power else {
         return as_asked();
     };
-    if power.runs() && vm.power_wish.as_deref() == Some(HELD_OFF) {
+    if Held::of(vm).is_some_and(|held| held.ran() || power.runs()) {
         return Condition::progressing(
             RUNNING,
             Reason::OperationInProgress,
