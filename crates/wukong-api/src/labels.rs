@@ -43,6 +43,9 @@ pub const SNAPSHOT: &str = "vm.novasphere.dev/snapshot";
 /// Annotation on the VirtualMachine: the generation of each disk that ever had more than one, such as `data=1,root=3`. One
 /// write changes it together with the volumes, so all disks of a VM change their generation at once or not at all.
 pub const DISK_GENERATIONS: &str = "vm.novasphere.dev/disk-generations";
+/// Annotation on the VirtualMachine: names of the WukongRestores that changed its disks, such as `undo,redo`, the newest last. The
+/// write that changes the disks adds the name, so a restore of the same name does not run again.
+pub const RESTORES: &str = "vm.novasphere.dev/restores";
 
 /// Label on a WukongSnapshot: name of the WukongSnapshotSchedule that created it.
 pub const SCHEDULE: &str = "vm.novasphere.dev/schedule";

@@ -40,6 +40,8 @@ pub struct Surroundings<'a> {
     pub power_wish: String,
     /// The hash, noted on the VM, of a Secret of ours that the spec no longer requires and that still holds its data.
     pub left_secret: Option<String>,
+    /// The restores to note on the VM.
+    pub restores: String,
 }
 
 impl<'a> Surroundings<'a> {
@@ -54,6 +56,7 @@ impl<'a> Surroundings<'a> {
             run_strategy: wukong.desired_run_strategy(),
             power_wish: crate::power::DesiredPower::of(wukong).first_annotation(),
             left_secret: None,
+            restores: String::new(),
         }
     }
 }
@@ -127,6 +130,7 @@ pub fn compose(wukong: &ValidatedWukong, surroundings: &Surroundings) -> Desired
                 run_strategy: surroundings.run_strategy,
                 power_wish: &surroundings.power_wish,
                 cloud_init_hash: &cloud_init_hash,
+                restores: &surroundings.restores,
             },
         ),
     }

@@ -13,7 +13,7 @@ use wukong_protection::snapshot::volume_snapshot;
 
 use crate::desired::Body;
 use crate::facts::{
-    DataVolumeFact, GenerationFact, Seen, VirtualMachineFact, WukongRestoreFact,
+    DataVolumeFact, GenerationFact, Seen, Text, VirtualMachineFact, WukongRestoreFact,
     WukongSnapshotFact, wukong_key,
 };
 use crate::generations;
@@ -21,6 +21,23 @@ use crate::observed::Observed;
 use crate::taken::{Problem, Taken};
 use crate::target::Kind;
 use crate::world::World;
+
+/// Most restores that a VirtualMachine notes.
+const NOTED_MAX: usize = 32;
+
+/// The restores that the VirtualMachine notes, with the one that changes its disks now.
+pub(crate) fn noted(vm: Option<&VirtualMachineFact>, restoring: Option<&Restoring>) -> String {
+    let before = vm.into_iter().flat_map(VirtualMachineFact::restores);
+    let now = restoring.filter(|it| it.step() == Some(Step::Switch));
+    let now = now.map(|restoring| &restoring.fact.meta.name);
+    let names: Vec<&str> = before.chain(now).map(Text::as_str).collect();
+    let first = names.len().saturating_sub(NOTED_MAX);
+    names
+        .into_iter()
+        .skip(first)
+        .collect::<Vec<&str>>()
+        .join(",")
+}
 
 /// The restore that has its turn.
 #[derive(Clone, Debug)]
@@ -136,6 +153,13 @@ fn plan(
         .collect();
     let of_plan: Vec<restore::Disk> = disks.iter().map(|planned| planned.disk.clone()).collect();
     let step = restore::next(&of_plan, power(wukong, world), spec.stop == Some(true));
+    let mut noted = vm(wukong, world)
+        .present()
+        .into_iter()
+        .flat_map(VirtualMachineFact::restores);
+    if step != Step::Done && noted.any(|name| *name == fact.meta.name) {
+        return Err(has_run_before(fact));
+    }
     Ok(Plan { disks, step })
 }
 
@@ -218,7 +242,7 @@ fn from_snapshot<'a>(
         let source = volume_snapshot(&taken.meta.uid, &disk.name);
         let target = match made(wukong, disk, fact, &source, world) {
             Some(made) if made.activation > 0 && disk.generation != Some(made.number) => {
-                return Err(has_run_before(fact, made.number));
+                return Err(has_run_before(fact));
             }
             Some(made) => made.number,
             None => {
@@ -277,14 +301,11 @@ fn made<'a>(
         .max_by_key(|generation| generation.number)
 }
 
-/// A restore that was deleted and created again: the guest has written to its claims since.
-fn has_run_before(restore: &WukongRestoreFact, generation: u32) -> Problem {
+/// A restore that was deleted and created again: the guest has written to the claims since.
+fn has_run_before(restore: &WukongRestoreFact) -> Problem {
     let name = &restore.meta.name;
-    Problem::bad(
-        Reason::InvalidSpec,
-        format!("a restore of the name {name} has run before, and made generation {generation}"),
-    )
-    .hint("create a restore with another name")
+    let message = format!("a restore of the name {name} has changed the disks of this VM before");
+    Problem::bad(Reason::InvalidSpec, message).hint("create a restore with another name")
 }
 
 fn planned(

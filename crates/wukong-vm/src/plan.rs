@@ -34,6 +34,8 @@ pub struct Inputs<'a> {
     pub power_wish: &'a str,
     /// Hash of the cloud-init Secret that goes with this object: value of the annotation [`labels::CLOUD_INIT_HASH`].
     pub cloud_init_hash: &'a str,
+    /// Names of the restores that changed its disks: value of the annotation [`labels::RESTORES`].
+    pub restores: &'a str,
 }
 
 /// The VirtualMachine of a Wukong, complete: what we send to the API server, and no more.
@@ -69,6 +71,9 @@ fn own_annotations(wukong: &ValidatedWukong, inputs: &Inputs) -> BTreeMap<String
             inputs.cloud_init_hash.to_owned(),
         ),
     ]);
+    if !inputs.restores.is_empty() {
+        annotations.insert(labels::RESTORES.to_owned(), inputs.restores.to_owned());
+    }
     let mut generations: Vec<String> = wukong
         .disks
         .iter()

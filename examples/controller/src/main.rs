@@ -78,6 +78,7 @@ async fn reconcile(wukong: Arc<Wukong>, client: Arc<Client>) -> Result<Action, E
         run_strategy: wukong.desired_run_strategy(),
         power_wish: "",
         cloud_init_hash: "",
+        restores: "",
     };
     apply(&client, &wukong_vm::virtual_machine(&wukong, &inputs)).await?;
     Ok(Action::await_change())

@@ -16,6 +16,7 @@ use crate::initial;
 use crate::observed::{Applied, FailureKind};
 use crate::ownership::{self, DiskSeen, DiskState, Owner};
 use crate::power::Power;
+use crate::restoring;
 use crate::situation::Situation;
 use crate::status::Report;
 use crate::status::conditions::{dependencies, spec, volumes};
@@ -37,6 +38,7 @@ impl<'a> Situation<'a> {
                 run_strategy: power.run_strategy,
                 power_wish: power.annotation.clone(),
                 left_secret: self.left_secret(),
+                restores: restoring::noted(self.vm, self.restoring.as_ref()),
             },
         );
         let bodies = Bodies::of(&set);

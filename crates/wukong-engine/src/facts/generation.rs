@@ -56,14 +56,29 @@ impl GenerationFact {
 
 /// Reads the generations that a VirtualMachine uses ([`labels::DISK_GENERATIONS`]).
 pub(super) fn in_use(object: &Value) -> Box<[(Text, u32)]> {
-    let noted = object
-        .pointer("/metadata/annotations")
-        .and_then(|all| all.get(labels::DISK_GENERATIONS))
-        .and_then(Value::as_str)
-        .unwrap_or_default();
     let entry = |entry: &str| {
         let (disk, number) = entry.split_once('=')?;
         Some((disk.into(), number.parse().ok()?))
     };
-    noted.split(',').filter_map(entry).collect()
+    let noted = noted(object, labels::DISK_GENERATIONS);
+    noted.filter_map(entry).collect()
+}
+
+/// Reads the restores that changed the disks of a VirtualMachine ([`labels::RESTORES`]).
+pub(super) fn restores(object: &Value) -> Box<[Text]> {
+    let noted = noted(object, labels::RESTORES);
+    noted
+        .filter(|name| !name.is_empty())
+        .map(printable)
+        .collect()
+}
+
+/// The entries of an annotation.
+fn noted<'a>(object: &'a Value, key: &str) -> impl Iterator<Item = &'a str> {
+    object
+        .pointer("/metadata/annotations")
+        .and_then(|all| all.get(key))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .split(',')
 }

@@ -75,6 +75,7 @@ pub struct VirtualMachineFact {
 struct Volumes {
     hotpluggable: Box<[Text]>,
     generations: Box<[(Text, u32)]>,
+    restores: Box<[Text]>,
     not_snapshottable: Box<[(Text, Text)]>,
 }
 
@@ -93,6 +94,13 @@ impl VirtualMachineFact {
             .map_or(&[], |volumes| &volumes.hotpluggable)
     }
 
+    /// Names of the restores that changed its disks ([`labels::RESTORES`]).
+    pub fn restores(&self) -> &[Text] {
+        self.volumes
+            .as_ref()
+            .map_or(&[], |volumes| &volumes.restores)
+    }
+
     /// Volumes of claims of which KubeVirt cannot take a snapshot, each with its reason.
     pub fn not_snapshottable(&self) -> &[(Text, Text)] {
         self.volumes
@@ -106,6 +114,7 @@ impl Volumes {
         let volumes = Self {
             hotpluggable: hotpluggable(object, "/spec/template/spec/volumes").collect(),
             generations: generation::in_use(object),
+            restores: generation::restores(object),
             not_snapshottable: not_snapshottable(object),
         };
         (volumes != Self::default()).then(|| Box::new(volumes))

@@ -241,6 +241,58 @@ fn a_restore_that_is_created_again_does_nothing() {
     assert_eq!(cluster.claims_in_use(), OLD);
 }
 
+/// The way back runs once, too: the VM does not change between two generations as often as a tool creates its manifests again.
+#[test]
+fn a_way_back_that_is_created_again_does_nothing() {
+    let mut cluster = with_snapshot(DISKS);
+    let restore = |cluster: &mut Cluster, name: &str, spec: &Value| {
+        if cluster.server.get("WukongRestore", name).is_some() {
+            cluster.server.remove("WukongRestore", name);
+        }
+        cluster.restore(name, spec.clone());
+        cluster.restart_operator();
+        cluster.live();
+        cluster.restore_status(name).phase
+    };
+    let undo = json!({"snapshotName": "before", "stop": true});
+    let back = json!({"fromGeneration": 1, "stop": true});
+    let forth = json!({"fromGeneration": 2, "stop": true});
+    let (succeeded, failed) = (Some(RestorePhase::Succeeded), Some(RestorePhase::Failed));
+    assert_eq!(restore(&mut cluster, "undo", &undo), succeeded);
+    assert_eq!(restore(&mut cluster, "back", &back), succeeded);
+    assert_eq!(
+        restore(&mut cluster, "back", &back),
+        succeeded,
+        "it is so already"
+    );
+    assert_eq!(restore(&mut cluster, "forth", &forth), succeeded);
+    assert_eq!(cluster.claims_in_use(), NEW);
+    let vm = cluster.vm();
+    assert_eq!(
+        vm["metadata"]["annotations"][labels::RESTORES],
+        "undo,back,forth"
+    );
+    for (name, spec, phase) in [
+        ("undo", &undo, succeeded),
+        ("back", &back, failed),
+        ("forth", &forth, succeeded),
+        ("back", &forth, succeeded),
+        ("back", &back, failed),
+    ] {
+        assert_eq!(restore(&mut cluster, name, spec), phase, "{name}");
+        assert_eq!(cluster.claims_in_use(), NEW);
+        assert_eq!(cluster.vm()["spec"], vm["spec"]);
+    }
+    let (reason, message) = cluster.blocker_of("WukongRestore", "back").unwrap();
+    assert_eq!(reason, "InvalidSpec");
+    assert_eq!(
+        message,
+        "a restore of the name back has changed the disks of this VM before"
+    );
+    assert_eq!(restore(&mut cluster, "back-again", &back), succeeded);
+    assert_eq!(cluster.claims_in_use(), OLD);
+}
+
 #[test]
 fn a_restore_without_its_source_changes_nothing_and_says_why() {
     let cases = [

@@ -242,6 +242,7 @@ fn volumes_name_the_given_claims() {
         run_strategy: RunStrategy::Manual,
         power_wish: "Stopped",
         cloud_init_hash: "77",
+        restores: "",
     };
     let machine = json!(virtual_machine(&wukong, &inputs));
     assert_eq!(

@@ -51,6 +51,7 @@ fn machine_with_nics(wukong: &ValidatedWukong, nics: &[&Nic]) -> VirtualMachine 
         run_strategy: wukong.desired_run_strategy(),
         power_wish: "Always",
         cloud_init_hash: "5f3a",
+        restores: "",
     };
     virtual_machine(wukong, &inputs)
 }
