@@ -16,3 +16,8 @@ pub fn kubernetes_formats(schema: &mut Schema) {
     }
     transform_subschemas(&mut kubernetes_formats, schema);
 }
+
+/// An object with any fields.
+pub(crate) fn any_object(_: &mut schemars::SchemaGenerator) -> Schema {
+    schemars::json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
+}

@@ -9,7 +9,8 @@ use wukong_api::protection::{
     RestorePhase, WukongRestoreSpec, WukongRestoreStatus, WukongSnapshotStatus,
 };
 use wukong_api::status::{Phase, VolumeStatus};
-use wukong_api::{Wukong, WukongRestore, names};
+use wukong_api::{ValidatedWukong, Wukong, WukongRestore, WukongSpec, names};
+use wukong_engine::changes::{self, RunningVm};
 
 use super::await_end::{await_end, blocker};
 use super::question::confirmed;
@@ -194,6 +195,11 @@ fn plan(
     if !lines.iter().any(|line| line.contains("->")) {
         bail!("there is no disk of {name} to restore");
     }
+    lines.extend(
+        snapshot
+            .map(|taken| since(wukong, taken))
+            .unwrap_or_default(),
+    );
     let off = matches!(status.phase, Some(Phase::Stopped));
     lines.push(match (off, spec.stop, spec.start) {
         (true, ..) => "  the VM is off, and stays off".to_owned(),
@@ -219,6 +225,41 @@ fn plan(
         "{name}: restore from {from}\n{}\n",
         lines.join("\n")
     ))
+}
+
+/// The fields of the spec that have changed since the snapshot. A restore brings back disks only.
+fn since(wukong: &Wukong, taken: &WukongSnapshotStatus) -> Vec<String> {
+    let Some(then) = &taken.spec else {
+        return Vec::new();
+    };
+    let validated = |spec: WukongSpec| {
+        let wukong = Wukong {
+            spec: spec.without_passwords(),
+            ..wukong.clone()
+        };
+        ValidatedWukong::try_from(&wukong).ok()
+    };
+    let then = serde_json::from_value(then.clone())
+        .ok()
+        .and_then(validated);
+    let (Some(then), Some(now)) = (then, validated(wukong.spec.clone())) else {
+        return vec!["  the spec of that time cannot be compared with the present one".into()];
+    };
+    let changes = changes::classify(&then, &now, &RunningVm::default());
+    let shown = |value: &Option<String>| text::plain(value.as_deref().unwrap_or("-"));
+    let change = |change: &changes::Change| {
+        let path = text::plain(&change.path);
+        format!(
+            "    {path}: {} -> {}",
+            shown(&change.from),
+            shown(&change.to)
+        )
+    };
+    let mut lines: Vec<String> = changes.iter().map(change).collect();
+    if !lines.is_empty() {
+        lines.insert(0, "  changed since the snapshot, and not restored:".into());
+    }
+    lines
 }
 
 /// The claim that the operator will make for a disk.
@@ -286,6 +327,23 @@ mod tests {
         let text = plan(&wukong("Running"), &back, None).unwrap();
         assert!(text.contains("web.root.r3 -> web.root:"), "{text}");
         assert!(text.contains("waits until you stop it"), "{text}");
+    }
+
+    #[test]
+    fn the_plan_names_what_else_has_changed_since_the_snapshot() {
+        let back = spec(json!({"snapshotName": "before", "stop": true}));
+        let mut taken = snapshot();
+        let text =
+            |taken: &WukongSnapshotStatus| plan(&wukong("Running"), &back, Some(taken)).unwrap();
+        taken.spec = Some(json!({"cpu": 1, "memory": "1Gi"}));
+        assert!(!text(&taken).contains("changed since"));
+        taken.spec =
+            Some(json!({"cpu": 2, "memory": "1Gi", "disks": [{"name": "old", "size": "1Gi"}]}));
+        let shown = text(&taken);
+        let expected = "\n  changed since the snapshot, and not restored:\n    spec.cpu: 2 -> 1\n    spec.disks[old]: 1Gi blank -> -\n";
+        assert!(shown.contains(expected), "{shown}");
+        taken.spec = Some(json!({"cpu": 0, "memory": "1Gi"}));
+        assert!(text(&taken).contains("cannot be compared"));
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub struct WukongRestoreSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<bool>,
 
-    /// Whether a VM that the operator stopped for the restore is started again, as its spec requires. Default true.
+    /// Whether a VM that the operator stopped for the restore is started again, as it ran before. Default true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<bool>,
 }

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use strum::AsRefStr;
 
 use crate::status::Blocker;
@@ -85,6 +86,11 @@ pub struct WukongSnapshotStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub volumes: Vec<SnapshotVolume>,
+    /// Spec of the Wukong when the snapshot was requested, without passwords and their hashes. `kubectl wukong restore` shows
+    /// what has changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::any_object")]
+    pub spec: Option<Value>,
     /// Error of KubeVirt or the driver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -221,6 +221,18 @@ pub struct WukongSpec {
     pub termination_grace_period_seconds: Option<i64>,
 }
 
+impl WukongSpec {
+    /// The same spec without passwords and their hashes: a hash reveals a weak password.
+    #[must_use]
+    pub fn without_passwords(mut self) -> Self {
+        if let Some(user) = &mut self.cloud_init_user {
+            user.password = None;
+            user.password_hash = None;
+        }
+        self
+    }
+}
+
 /// Reader of the user data in the guest.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[schemars(transform = without_description)]

@@ -1,5 +1,6 @@
 //! One WukongSnapshot: its VirtualMachineSnapshot, and its status.
 
+use serde_json::Value;
 use wukong_api::protection::{
     SnapshotPhase, SnapshotVolume, WukongSnapshotSpec, WukongSnapshotStatus,
 };
@@ -83,7 +84,18 @@ pub(super) fn decide(
             }
         }
     }
-    let status = status(found, snapshot, conditions, before, ours);
+    let spec_then = match ours {
+        Seen::Absent if create.is_some() => spec_now(found),
+        // The operator stopped between the request and the status.
+        Seen::Present(Some(taken)) if taken.phase != "Succeeded" => {
+            before.spec.clone().or_else(|| spec_now(found))
+        }
+        _ => before.spec.clone(),
+    };
+    let status = WukongSnapshotStatus {
+        spec: spec_then,
+        ..status(found, snapshot, conditions, before, ours)
+    };
     let report = (status != *before).then(|| StatusReport {
         kind: Reported::WukongSnapshot,
         name: snapshot.meta.name.to_string(),
@@ -176,6 +188,12 @@ fn resolved(found: &Subject, spec: &WukongSnapshotSpec) -> Condition {
         .about(operation.to_string());
     }
     Condition::ok(RESOLVED, Reason::Resolved, "The VM exists")
+}
+
+/// The spec of the Wukong, without its secrets.
+fn spec_now(found: &Subject) -> Option<Value> {
+    let spec = found.wukong?.spec.clone();
+    serde_json::to_value(spec.without_passwords()).ok()
 }
 
 fn vm<'a>(found: &Subject<'a>) -> Option<&'a VirtualMachineFact> {
@@ -360,6 +378,7 @@ fn status(
         consistency: succeeded
             .map(|taken| consistency(taken.indications.iter().map(|text| text.as_str()))),
         volumes,
+        spec: None,
         error: taken
             .and_then(|taken| taken.error.as_ref())
             .map(ToString::to_string),

@@ -244,3 +244,26 @@ fn a_foreign_snapshot_of_the_name_is_not_taken_for_ours() {
     let (reason, _) = cluster.blocker_of("WukongSnapshot", "before").unwrap();
     assert_eq!(reason, "NameConflict");
 }
+
+/// A restore can say what else has changed since.
+#[test]
+fn a_snapshot_keeps_the_spec_of_its_time_without_passwords() {
+    let fields = |memory: &str| {
+        format!(
+            "memory: {memory}, {DISKS}, cloudInitUser: {{name: me, password: canary-1, passwordHash: $6$canary-2}}"
+        )
+    };
+    let mut cluster = Cluster::running(&fields("2Gi"));
+    cluster.snapshot("before", json!({}));
+    cluster.pass();
+    cluster.edit(&fields("4Gi"));
+    cluster.restart_operator();
+    cluster.live();
+    let status = cluster.snapshot_status("before");
+    assert!(status.ready_to_use);
+    let spec = status.spec.unwrap();
+    assert_eq!(spec["memory"], "2Gi");
+    assert_eq!(spec["cloudInitUser"], json!({"name": "me"}));
+    let stored = cluster.server.get("WukongSnapshot", "before").unwrap();
+    assert!(!stored.to_string().contains("canary"));
+}

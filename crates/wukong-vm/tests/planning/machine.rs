@@ -277,6 +277,7 @@ fn a_disk_that_is_plugged_in_has_a_mark_and_no_place_in_the_boot_order() {
         hot_plugged: &BTreeSet::from(["new".to_owned()]),
         run_strategy: RunStrategy::Manual,
         power_wish: "",
+        restores: "",
         cloud_init_hash: "",
     };
     let machine = json!(virtual_machine(&wukong, &inputs));
