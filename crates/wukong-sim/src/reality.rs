@@ -1,4 +1,4 @@
-//! What a caller reports of guests and imports that really happen, in place of simulated ones.
+//! What a caller reports of guests, imports and snapshots that really happen, in place of simulated ones.
 
 use std::collections::HashMap;
 
@@ -7,11 +7,12 @@ use serde_json::Value;
 use crate::field::Field;
 use crate::kind::Ref;
 
-/// What is known of all of them, by the uids of instances and claims.
+/// What is known of all of them, by the uids of instances, claims and VolumeSnapshots.
 #[derive(Clone, Debug, Default)]
 pub struct Reality {
     guests: HashMap<String, Guest>,
     imports: HashMap<String, Import>,
+    copies: HashMap<String, Copy>,
 }
 
 /// One thing that was seen.
@@ -34,6 +35,15 @@ pub enum Seen {
         uid: String,
         /// The import.
         import: Import,
+    },
+    /// Of the copy that a VolumeSnapshot stands for.
+    Copy {
+        /// The VirtualMachineSnapshot that it belongs to.
+        snapshot: Ref,
+        /// Uid of the VolumeSnapshot.
+        uid: String,
+        /// The copy.
+        copy: Copy,
     },
 }
 
@@ -93,6 +103,15 @@ pub enum Import {
     Done,
 }
 
+/// A copy of a disk at one point in time.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Copy {
+    /// The driver's last words.
+    Failed(String),
+    /// It is complete.
+    Done,
+}
+
 impl Reality {
     /// The guest of an instance.
     pub fn guest(&self, vmi: &Field<'_>) -> Option<&Guest> {
@@ -102,6 +121,11 @@ impl Reality {
     /// The import into a claim.
     pub fn import(&self, claim: &Field<'_>) -> Option<&Import> {
         self.imports.get(claim.at("metadata.uid").text())
+    }
+
+    /// The copy that a VolumeSnapshot stands for, when it has ended.
+    pub fn copy(&self, snapshot: &Field<'_>) -> Option<&Copy> {
+        self.copies.get(snapshot.at("metadata.uid").text())
     }
 
     /// Takes in what was seen, and says what it is about.
@@ -114,6 +138,14 @@ impl Reality {
             Seen::Import { claim, uid, import } => {
                 self.imports.insert(uid, import);
                 claim
+            }
+            Seen::Copy {
+                snapshot,
+                uid,
+                copy,
+            } => {
+                self.copies.insert(uid, copy);
+                snapshot
             }
         }
     }

@@ -13,6 +13,7 @@ use super::change::{Change, Conditions, Manager, Moment, Step};
 use super::field::{Field, put};
 use super::installation;
 use super::kind::{Kind, Ref};
+use super::reality::Copy;
 use super::scenario::Scenario;
 use super::world::World;
 
@@ -73,7 +74,7 @@ pub fn next(world: &World, namespace: &str, name: &str, moment: &Moment) -> Step
         .filter(|taken| !taken.at("status.readyToUse").is_true())
         .collect();
     if !open.is_empty() {
-        return wait(&snapshot, &open, &scenario, moment);
+        return wait(world, &snapshot, &open, &scenario, moment);
     }
     let mut status = in_progress(&snapshot);
     for (key, value) in [
@@ -121,10 +122,22 @@ fn without_null(mut status: Value) -> Value {
 }
 
 /// The driver has not answered for some VolumeSnapshots: it answers now, or with an error, or never.
-fn wait(snapshot: &Field<'_>, open: &[&Field<'_>], scenario: &Scenario, moment: &Moment) -> Step {
+fn wait(
+    world: &World,
+    snapshot: &Field<'_>,
+    open: &[&Field<'_>],
+    scenario: &Scenario,
+    moment: &Moment,
+) -> Step {
     let words = Some(("True", "Source locked and operation in progress"));
     let progress = report(snapshot, in_progress(snapshot), words, moment);
-    let failing = scenario.value("snapshot-error");
+    // A real copy takes its time, and may fail.
+    let copy = |taken: &Field<'_>| world.reality.as_ref()?.copy(taken);
+    let failed = open.iter().find_map(|taken| match copy(taken)? {
+        Copy::Failed(words) => Some(words.as_str()),
+        Copy::Done => None,
+    });
+    let failing = scenario.value("snapshot-error").or(failed);
     if failing.is_none() && !scenario.has("snapshot-stuck") {
         if let Some(progress) = progress {
             return Step::of([progress]);
@@ -141,7 +154,9 @@ fn wait(snapshot: &Field<'_>, open: &[&Field<'_>], scenario: &Scenario, moment: 
                 &status,
             )
         };
-        return Step::of(open.iter().filter_map(answer));
+        let taken =
+            |taken: &&&Field<'_>| world.reality.is_none() || copy(taken) == Some(&Copy::Done);
+        return Step::of(open.iter().filter(taken).filter_map(answer));
     }
     if moment.waited >= DEADLINE {
         let mut status = in_progress(snapshot);

@@ -1,22 +1,25 @@
 //! One guest: from its disks to the end of its process.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::agent::Agent;
-use super::machine::{Content, Firmware, Machine};
+use super::copy::{Copies, Copy};
+use super::machine::{Content, Disk, Firmware, Machine, PLUG};
+use super::plug::Plugs;
 use super::qemu::{self, Places};
 use super::qmp::{Event, Qmp};
 use super::{Settings, disks, handle, tools};
 use crate::cluster::control_plane::free_ports;
 use crate::cluster::process::{Process, Spawn};
-use wukong_sim::reality::{Guest, Report, State};
+use wukong_sim::reality::{Guest, Report, Seen, State};
 
 /// How often the lab queries the guest agent.
 const ASK_AGENT: Duration = Duration::from_secs(5);
@@ -27,8 +30,17 @@ const START: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq)]
 pub struct DesiredState {
     pub power: Power,
-    /// The bytes of each disk with a claim, by its position.
-    pub sizes: Vec<(usize, i64)>,
+    /// The bytes of each disk with a claim, by its node in QEMU.
+    pub sizes: BTreeMap<String, i64>,
+    /// The disks that are plugged in while it runs.
+    pub plugged: Vec<Disk>,
+}
+
+/// What a guest shall do, and where to tell of the copies of its disks.
+pub struct Orders {
+    pub desired: watch::Receiver<DesiredState>,
+    pub copies: mpsc::UnboundedReceiver<Vec<Copy>>,
+    pub copied: mpsc::UnboundedSender<Seen>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +56,7 @@ pub async fn run(
     machine: Machine,
     settings: &Settings,
     segments: Vec<Option<PathBuf>>,
-    desired: watch::Receiver<DesiredState>,
+    orders: Orders,
     tell: impl Fn(Guest),
 ) {
     let about = format!("{}/{}", machine.namespace, machine.name);
@@ -52,7 +64,7 @@ pub async fn run(
         state: State::Starting,
         agent: None,
     });
-    let state = match live(&machine, settings, segments, desired, &tell).await {
+    let state = match live(&machine, settings, segments, orders, &tell).await {
         Ok(state) => state,
         Err(error) => {
             tracing::error!(guest = about, "{error:#}");
@@ -73,7 +85,7 @@ async fn live(
     machine: &Machine,
     settings: &Settings,
     segments: Vec<Option<PathBuf>>,
-    desired: watch::Receiver<DesiredState>,
+    orders: Orders,
     tell: &impl Fn(Guest),
 ) -> Result<State> {
     let dir = handle::dir_of(&settings.dir, &machine.uid);
@@ -98,13 +110,17 @@ async fn live(
         .context("QEMU does not open its control socket")??;
     let mut session = Session {
         qmp,
-        desired,
+        orders,
+        machine,
+        dir: &settings.dir,
+        copies: Copies::default(),
         agent_socket: places.agent,
         guest: Guest {
             state: State::Running,
             agent: None,
         },
         sizes: machine.sizes(),
+        plugs: Plugs::new(settings.dir.clone()),
         power: if machine.paused {
             Power::Pause
         } else {
@@ -113,6 +129,7 @@ async fn live(
         deadline: None,
     };
     let end = session.follow(tell).await;
+    session.copies.give_up(&session.orders.copied);
     process.kill().await?;
     Ok(end)
 }
@@ -180,18 +197,22 @@ async fn connect(process: &Process, socket: &Path) -> Result<Qmp> {
 }
 
 /// A running QEMU.
-struct Session {
+struct Session<'a> {
     qmp: Qmp,
-    desired: watch::Receiver<DesiredState>,
+    orders: Orders,
+    machine: &'a Machine,
+    dir: &'a Path,
+    copies: Copies,
     agent_socket: PathBuf,
     guest: Guest,
-    sizes: Vec<(usize, i64)>,
+    sizes: BTreeMap<String, i64>,
+    plugs: Plugs,
     power: Power,
     /// When to kill a guest that has to shut down.
     deadline: Option<Instant>,
 }
 
-impl Session {
+impl Session<'_> {
     /// Returns how the guest ended.
     async fn follow(&mut self, tell: &impl Fn(Guest)) -> State {
         // If QEMU reported no reason, it was killed or crashed.
@@ -217,6 +238,13 @@ impl Session {
                     if let Some(state) = how_it_ends(&event) {
                         end = state;
                     }
+                    if self.plugs.observe(&mut self.qmp, &event).await.is_err() {
+                        return end;
+                    }
+                    if let Some(copied) = self.copies.observe(&event) {
+                        // The simulator listens as long as it lives.
+                        let _ = self.orders.copied.send(copied);
+                    }
                     if let Some(open) = agent_channel(&event) {
                         connected = open;
                         questions.abort_all();
@@ -225,8 +253,15 @@ impl Session {
                         ask.reset_immediately();
                     }
                 }
-                changed = self.desired.changed() => {
+                changed = self.orders.desired.changed() => {
                     if changed.is_err() || self.obey().await.is_err() {
+                        return end;
+                    }
+                }
+                Some(wanted) = self.orders.copies.recv() => {
+                    let agent = connected.then_some(self.agent_socket.as_path());
+                    let (machine, qmp) = (self.machine, &mut self.qmp);
+                    if self.copies.begin(qmp, self.dir, (machine, agent), wanted).await.is_err() {
                         return end;
                     }
                 }
@@ -254,7 +289,7 @@ impl Session {
 
     /// Applies what has changed in the desired state.
     async fn obey(&mut self) -> Result<()> {
-        let desired = self.desired.borrow_and_update().clone();
+        let desired = self.orders.desired.borrow_and_update().clone();
         if desired.power != self.power {
             let was = std::mem::replace(&mut self.power, desired.power);
             match desired.power {
@@ -268,14 +303,14 @@ impl Session {
                 }
             }
         }
-        for (disk, bytes) in desired.sizes {
-            let grown = self
-                .sizes
-                .iter_mut()
-                .find(|(known, size)| *known == disk && *size < bytes);
-            if let Some((_, size)) = grown {
+        self.plugs.apply(&mut self.qmp, &desired.plugged).await?;
+        let exists = |node: &str| !node.starts_with(PLUG) || self.plugs.has(node);
+        let sizes = desired.sizes.into_iter();
+        for (node, bytes) in sizes.filter(|(node, _)| exists(node)) {
+            let size = self.sizes.entry(node.clone()).or_insert(bytes);
+            if *size < bytes {
                 *size = bytes;
-                let arguments = json!({"node-name": format!("disk{disk}"), "size": bytes});
+                let arguments = json!({"node-name": node, "size": bytes});
                 self.qmp.send("block_resize", arguments).await?;
             }
         }

@@ -11,6 +11,7 @@ use tokio::io::AsyncWriteExt as _;
 use super::{IMAGE_HOST, SHORT_NAME, disks, image};
 use wukong_sim::cdi;
 use wukong_sim::field::Field;
+use wukong_sim::kind::Kind;
 use wukong_sim::reality::Import;
 use wukong_sim::world::World;
 
@@ -24,8 +25,8 @@ const STEP: f64 = 5.0;
 pub enum Source {
     Blank,
     Http(String),
-    /// The claim of this uid, with so many bytes.
-    Claim(String, i64),
+    /// The image of this uid, of a claim or of a VolumeSnapshot, with at least so many bytes.
+    Image(String, i64),
     /// Something that the lab cannot reach, in words.
     Other(String),
 }
@@ -42,21 +43,30 @@ impl Source {
         } else if registry.rsplit('/').next() == Some(SHORT_NAME) {
             Self::Http(format!("http://{IMAGE_HOST}/{}", image::DEBIAN))
         } else if let Ok(Some(claim)) = cdi::origin(world, dv) {
-            Self::Claim(
+            Self::Image(
                 claim.at("metadata.uid").text().to_owned(),
                 cdi::usable(&claim),
             )
+        } else if let Some(snapshot) = snapshot(world, dv) {
+            // Its image has the size of the disk.
+            Self::Image(snapshot.at("metadata.uid").text().to_owned(), 0)
         } else {
             let kind = source
                 .entries()
                 .next()
                 .map_or("sourceRef", |(kind, _)| kind);
             Self::Other(format!(
-                "the lab reaches no {kind} {registry}: it imports from http, clones claims, and has an image of its own, \
-                 called {SHORT_NAME}"
+                "the lab reaches no {kind} {registry}: it imports from http, clones claims and VolumeSnapshots, and has an image \
+                 of its own, called {SHORT_NAME}"
             ))
         }
     }
+}
+
+fn snapshot<'a>(world: &'a World, dv: &Field<'_>) -> Option<Field<'a>> {
+    let source = dv.at("spec.source.snapshot");
+    let namespace = source.child("namespace").text();
+    world.get(Kind::VolumeSnapshot, namespace, source.name())
 }
 
 /// Downloads an image, telling how far it is. `port` is where the lab serves the images of its own.
@@ -151,7 +161,7 @@ mod tests {
         );
         assert_eq!(
             source(json!({"pvc": {"namespace": "ns", "name": "root"}})),
-            Source::Claim("root".into(), 1 << 30)
+            Source::Image("root".into(), 1 << 30)
         );
         let Source::Other(words) = source(json!({"registry": {"url": "docker://x/y:1"}})) else {
             panic!("registries cannot be reached")

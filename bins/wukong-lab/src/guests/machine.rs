@@ -1,5 +1,7 @@
 //! The machine that a VirtualMachineInstance asks for, with everything that it refers to looked up.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 
 use super::nic::{Nic, boot_order};
@@ -7,6 +9,7 @@ use super::seed::Seed;
 use wukong_sim::cdi;
 use wukong_sim::field::Field;
 use wukong_sim::kind::Kind;
+use wukong_sim::kubevirt;
 use wukong_sim::world::World;
 
 /// A machine.
@@ -24,7 +27,10 @@ pub struct Machine {
     pub firmware: Firmware,
     pub uuid: String,
     pub serial: String,
+    /// Those that it boots with.
     pub disks: Vec<Disk>,
+    /// Those that are plugged in while it runs.
+    pub plugged: Vec<Disk>,
     pub nics: Vec<Nic>,
     pub seed: Option<Seed>,
     /// Whether it waits before its first instruction.
@@ -83,11 +89,14 @@ impl Machine {
         } else {
             Firmware::Bios
         };
-        let disks = domain
-            .at("devices.disks")
+        let all = domain.at("devices.disks");
+        let (plugged, disks): (Vec<_>, Vec<_>) = all
             .items()
-            .map(|disk| Disk::of(world, vmi, &disk))
-            .collect::<Result<Vec<_>>>()?;
+            .partition(|disk| kubevirt::is_plugged(vmi, disk.name()));
+        let of = |disks: Vec<Field<'_>>| -> Result<Vec<_>> {
+            let disks = disks.iter().map(|disk| Disk::of(world, vmi, disk));
+            disks.collect()
+        };
         Ok(Self {
             namespace: metadata.child("namespace").text().to_owned(),
             name: metadata.name().to_owned(),
@@ -99,28 +108,56 @@ impl Machine {
             firmware,
             uuid: domain.at("firmware.uuid").text().to_owned(),
             serial: domain.at("firmware.serial").text().to_owned(),
-            disks,
+            disks: of(disks)?,
+            plugged: of(plugged)?,
             nics: Nic::all(world, vmi)?,
             seed: Seed::of(world, vmi)?,
             paused: spec.child("startStrategy").text() == "Paused",
         })
     }
 
-    /// The bytes that each disk with a claim shall have, by the disk's position.
-    pub fn sizes(&self) -> Vec<(usize, i64)> {
-        let sizes = self
-            .disks
-            .iter()
-            .enumerate()
-            .filter_map(|(position, disk)| match disk.content {
-                Content::Claim { bytes, .. } => Some((position, bytes)),
+    /// QEMU's node of the disk with the claim of this uid.
+    pub fn node_of(&self, claim: &str) -> Option<String> {
+        let is = |disk: &Disk| match &disk.content {
+            Content::Claim { uid, .. } => uid == claim,
+            Content::Seed | Content::Empty { .. } => false,
+        };
+        let booted = self.disks.iter().position(is).map(node);
+        booted.or_else(|| {
+            let mut plugged = self.plugged.iter();
+            plugged.find(|disk| is(disk)).map(Disk::plug)
+        })
+    }
+
+    /// The bytes that each disk with a claim shall have, by its node in QEMU.
+    pub fn sizes(&self) -> BTreeMap<String, i64> {
+        let booted = self.disks.iter().enumerate();
+        let nodes = booted.map(|(position, disk)| (node(position), disk));
+        let plugged = self.plugged.iter().map(|disk| (disk.plug(), disk));
+        let sizes = nodes
+            .chain(plugged)
+            .filter_map(|(node, disk)| match disk.content {
+                Content::Claim { bytes, .. } => Some((node, bytes)),
                 Content::Seed | Content::Empty { .. } => None,
             });
         sizes.collect()
     }
 }
 
+/// Start of the name of a disk that is plugged in.
+pub const PLUG: &str = "plug-";
+
+/// QEMU's node of a disk that the machine boots with, by its position.
+pub fn node(position: usize) -> String {
+    format!("disk{position}")
+}
+
 impl Disk {
+    /// QEMU's node and device of a disk that is plugged in.
+    pub fn plug(&self) -> String {
+        format!("{PLUG}{}", self.name)
+    }
+
     fn of(world: &World, vmi: &Field<'_>, disk: &Field<'_>) -> Result<Self> {
         let name = disk.name();
         let volume = vmi

@@ -1,18 +1,19 @@
 //! All guests and imports: brings them to what the cluster's objects ask for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
-use super::guest::{self, DesiredState, Power, ended};
+use super::copy::{self, Copy};
+use super::guest::{self, DesiredState, Orders, Power, ended};
 use super::import::{self, Source};
-use super::machine::Machine;
+use super::machine::{Disk, Machine};
 use super::nic::Network;
 use super::switch::Segments;
-use super::{Settings, disks, server};
+use super::{Settings, disks, plug, server};
 use wukong_sim::field::Field;
 use wukong_sim::kind::{Kind, Ref};
 use wukong_sim::reality::{Guest, Import, Seen};
@@ -26,6 +27,8 @@ pub struct Machines {
     tell: mpsc::UnboundedSender<Seen>,
     guests: HashMap<Ref, Known>,
     imports: HashMap<Ref, Download>,
+    /// The VolumeSnapshots that have been begun, by their uids.
+    copies: HashSet<String>,
     segments: Segments,
 }
 
@@ -34,6 +37,7 @@ struct Known {
     uid: String,
     machine: Machine,
     desired: watch::Sender<DesiredState>,
+    copies: mpsc::UnboundedSender<Vec<Copy>>,
 }
 
 /// An import, and the claim that it is for.
@@ -61,6 +65,7 @@ impl Machines {
             tell,
             guests: HashMap::new(),
             imports: HashMap::new(),
+            copies: HashSet::new(),
             segments: Segments::default(),
         };
         Ok((machines, seen))
@@ -76,7 +81,7 @@ impl Machines {
         }
         let Some(vmi) = vmi else { return };
         if let Some(known) = self.guests.get(&at) {
-            let desired = desired(world, &vmi, &known.machine);
+            let desired = desired(world, &vmi, &known.machine, &known.desired.borrow().plugged);
             known.desired.send_if_modified(|old| {
                 let changed = *old != desired;
                 *old = desired;
@@ -118,20 +123,27 @@ impl Machines {
                 Network::Segment(name) => self.segments.socket(&self.settings.dir, name).map(Some),
             })
             .collect::<Result<Vec<_>>>()?;
-        let (sender, receiver) = watch::channel(desired(world, vmi, &machine));
+        let (copies, to_copy) = mpsc::unbounded_channel();
+        let (sender, receiver) = watch::channel(desired(world, vmi, &machine, &[]));
         let uid = machine.uid.clone();
         let known = Known {
             uid: uid.clone(),
             machine: machine.clone(),
             desired: sender,
+            copies,
         };
         let (tell, settings, vmi) = (self.tell.clone(), self.settings.clone(), at.clone());
+        let orders = Orders {
+            desired: receiver,
+            copies: to_copy,
+            copied: self.tell.clone(),
+        };
         tokio::spawn(async move {
             let tell = |guest| {
                 let (vmi, uid) = (vmi.clone(), uid.clone());
                 let _ = tell.send(Seen::Guest { vmi, uid, guest });
             };
-            guest::run(machine, &settings, segments, receiver, tell).await;
+            guest::run(machine, &settings, segments, orders, tell).await;
         });
         self.guests.insert(at, known);
         Ok(())
@@ -164,6 +176,38 @@ impl Machines {
         }
     }
 
+    /// The VirtualMachineSnapshot of this name may have changed: copies the disks of its VolumeSnapshots, all of a guest that
+    /// runs at one point in time.
+    pub fn observe_snapshot(&mut self, world: &World, namespace: &str, name: &str) {
+        let begun: Vec<Copy> = copy::wanted(world, namespace, name)
+            .into_iter()
+            .filter(|copy| self.copies.insert(copy.uid.clone()))
+            .collect();
+        if begun.is_empty() {
+            return;
+        }
+        let runs = |(_, known): &(&Ref, &Known)| {
+            let has = |copy: &Copy| known.machine.node_of(&copy.claim).is_some();
+            !known.copies.is_closed() && begun.iter().any(has)
+        };
+        let begun = match self.guests.iter().find(runs) {
+            Some((_, known)) => match known.copies.send(begun) {
+                Ok(()) => return,
+                Err(unsent) => unsent.0,
+            },
+            None => begun,
+        };
+        let (dir, tell) = (self.settings.dir.clone(), self.tell.clone());
+        tokio::spawn(async move {
+            for copy in begun {
+                let from = disks::image(&dir, &copy.claim);
+                let to = disks::image(&dir, &copy.uid);
+                let copied = disks::copy(&from, copy.bytes, &to).await;
+                let _ = tell.send(copy.ended(copied));
+            }
+        });
+    }
+
     fn import(&mut self, source: Source, at: Ref, uid: &str, restarts: i64) {
         let image = disks::image(&self.settings.dir, uid);
         let (port, tell, dir) = (self.port, self.tell.clone(), self.settings.dir.clone());
@@ -178,7 +222,7 @@ impl Machines {
                 Source::Blank => Ok(()),
                 Source::Other(words) => Err(anyhow!(words)),
                 Source::Http(url) => import::download(&url, port, &image, tell).await,
-                Source::Claim(origin, bytes) => {
+                Source::Image(origin, bytes) => {
                     disks::copy(&disks::image(&dir, &origin), bytes, &image).await
                 }
             };
@@ -200,7 +244,8 @@ fn is_deleting(object: &Field<'_>) -> bool {
     object.at("metadata.deletionTimestamp").is_set()
 }
 
-fn desired(world: &World, vmi: &Field<'_>, machine: &Machine) -> DesiredState {
+/// `plugged`: the disks that are plugged in already.
+fn desired(world: &World, vmi: &Field<'_>, machine: &Machine, plugged: &[Disk]) -> DesiredState {
     let paused = vmi.at("status.conditions").items().any(|condition| {
         condition.child("type").text() == "Paused" && condition.child("status").text() == "True"
     });
@@ -212,6 +257,10 @@ fn desired(world: &World, vmi: &Field<'_>, machine: &Machine) -> DesiredState {
     } else {
         Power::Run
     };
-    let now = Machine::of(world, vmi).map_or_else(|_| machine.sizes(), |now| now.sizes());
-    DesiredState { power, sizes: now }
+    let now = Machine::of(world, vmi).unwrap_or_else(|_| machine.clone());
+    DesiredState {
+        power,
+        sizes: now.sizes(),
+        plugged: plug::wanted(vmi, &now, plugged),
+    }
 }

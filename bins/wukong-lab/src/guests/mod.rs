@@ -7,6 +7,7 @@
 
 pub mod accel;
 mod agent;
+mod copy;
 mod disks;
 mod guest;
 mod handle;
@@ -15,6 +16,7 @@ mod import;
 mod machine;
 mod machines;
 mod nic;
+mod plug;
 mod qemu;
 mod qmp;
 mod seed;

@@ -5,15 +5,22 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 
 use super::accel::Accel;
-use super::machine::{Device, Disk, Firmware, Machine};
+use super::machine::{Device, Disk, Firmware, Machine, node};
 use super::nic::{Network, Nic};
 
 /// QEMU's cache of emulated code, in MiB. Its default takes more memory than the guest.
 const CODE_CACHE: u32 = 128;
 /// The controllers. QEMU gives the bus inside a USB disk the name `scsi.0`, so none may be called `scsi`.
-const SCSI: &str = "disks-scsi";
+pub(super) const SCSI: &str = "disks-scsi";
 const USB: &str = "disks-usb";
 const MIB: i64 = 1 << 20;
+/// Free PCI ports for disks that are plugged in.
+pub(super) const PORTS: usize = 4;
+
+/// The name of a port.
+pub(super) fn port(index: usize) -> String {
+    format!("port{index}")
+}
 
 /// The paths of one guest.
 #[derive(Clone, Debug)]
@@ -68,10 +75,13 @@ pub fn arguments(machine: &Machine, accel: Accel, places: &Places) -> Vec<String
         let segment = places.segments.get(index).and_then(Option::as_deref);
         interface(&mut line, index, nic, segment, places.ssh);
     }
-    for (bus, controller, id) in [("scsi", "virtio-scsi-pci", SCSI), ("usb", "qemu-xhci", USB)] {
-        if machine.disks.iter().any(|disk| disk.bus == bus) {
-            line.device(json!({"driver": controller, "id": id}));
-        }
+    // As KubeVirt does, so that disks can be plugged in.
+    line.device(json!({"driver": "virtio-scsi-pci", "id": SCSI}));
+    for index in 0..PORTS {
+        line.device(json!({"driver": "pcie-root-port", "id": port(index), "chassis": index + 1, "slot": index + 1}));
+    }
+    if machine.disks.iter().any(|disk| disk.bus == "usb") {
+        line.device(json!({"driver": "qemu-xhci", "id": USB}));
     }
     let mut sata = 0;
     for (index, (disk, (image, format))) in machine.disks.iter().zip(&places.disks).enumerate() {
@@ -179,16 +189,8 @@ fn add_disk(
     format: &str,
     sata: &mut usize,
 ) {
-    let id = format!("disk{index}");
-    let readonly = matches!(disk.device, Device::Cdrom | Device::Disk { readonly: true });
-    let mut blockdev = json!({"driver": format, "node-name": id, "read-only": readonly,
-        // Nothing of a lab survives this machine, so nothing waits until it is on its disk.
-        "cache": {"no-flush": true},
-        "file": {"driver": "file", "filename": image, "cache": {"no-flush": true}}});
-    if !readonly {
-        set(&mut blockdev, "discard", Some(json!("unmap")));
-    }
-    line.add(&["-blockdev", &blockdev.to_string()]);
+    let id = node(index);
+    line.add(&["-blockdev", &blockdev(&id, disk, image, format).to_string()]);
     let cdrom = disk.device == Device::Cdrom;
     let (driver, bus) = match (disk.bus.as_str(), cdrom) {
         ("virtio", _) => ("virtio-blk-pci", None),
@@ -207,6 +209,19 @@ fn add_disk(
     let serial = (!disk.serial.is_empty()).then(|| json!(disk.serial));
     set(&mut device, "serial", serial);
     line.device(device);
+}
+
+/// The node of an image.
+pub(super) fn blockdev(id: &str, disk: &Disk, image: &Path, format: &str) -> Value {
+    let readonly = matches!(disk.device, Device::Cdrom | Device::Disk { readonly: true });
+    let mut blockdev = json!({"driver": format, "node-name": id, "read-only": readonly,
+        // Nothing of a lab survives this machine, so nothing waits until it is on its disk.
+        "cache": {"no-flush": true},
+        "file": {"driver": "file", "filename": image, "cache": {"no-flush": true}}});
+    if !readonly {
+        set(&mut blockdev, "discard", Some(json!("unmap")));
+    }
+    blockdev
 }
 
 fn set(object: &mut Value, key: &str, value: Option<Value>) {
@@ -263,6 +278,7 @@ mod tests {
                     Some(9000),
                 ),
             ],
+            plugged: Vec::new(),
             seed: None,
             paused: false,
         }

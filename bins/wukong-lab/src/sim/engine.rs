@@ -184,6 +184,7 @@ impl Engine {
             let at = reality.take(seen);
             let key = match at.kind {
                 Kind::Vmi => Key::Vm(at.namespace, at.name),
+                Kind::VmSnapshot => Key::Snapshot(at.namespace, at.name),
                 _ => Key::Disk(at.namespace, at.name),
             };
             self.mark(key);
@@ -306,6 +307,9 @@ impl Engine {
             }
             (Some(machines), Key::Disk(namespace, name)) => {
                 machines.observe_disk(&self.world, namespace, name);
+            }
+            (Some(machines), Key::Snapshot(namespace, name)) => {
+                machines.observe_snapshot(&self.world, namespace, name);
             }
             _ => {}
         }

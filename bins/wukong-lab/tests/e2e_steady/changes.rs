@@ -58,6 +58,7 @@ async fn nics_come_and_go_with_their_definitions() {
         .apply(&wukong("web", json!({"disks": [root()]})))
         .await;
     space.running("web").await;
+    let instance = space.instance("web").await;
     // Hot-plugged: bridge NICs reach the running VM by a migration, which KubeVirt begins if it is configured to.
     let kubevirt = Space::existing(cluster().await, "kubevirt").await;
     let methods =
@@ -77,11 +78,18 @@ async fn nics_come_and_go_with_their_definitions() {
     let without = space.wukong("web", "without its NIC", |_| true).await;
     assert_eq!(without["status"]["networks"].as_array().unwrap().len(), 1);
     let vm = space.get(VM, "web").await;
-    assert!(vm.pointer("/spec/template/spec/networks/1").is_none());
-    // The guest has the NIC until it stops, and so long its definition stays.
-    assert_eq!(space.names(NAD).await, std::slice::from_ref(&definition));
-    space.edit("web", json!({"powerState": "Stopped"})).await;
+    let absent = "/spec/template/spec/domain/devices/interfaces/1/state";
+    assert!(vm.pointer(absent).is_none_or(|state| state == "absent"));
+    // The instance names the NIC until the guest has lost it, and so long its definition stays.
     space.gone(NAD, &definition).await;
+    space.running("web").await;
+    let vm = space.get(VM, "web").await;
+    assert!(vm.pointer("/spec/template/spec/networks/1").is_none());
+    assert_eq!(
+        space.instance("web").await,
+        instance,
+        "it was not restarted"
+    );
 }
 
 #[tokio::test]
@@ -106,6 +114,17 @@ async fn a_disk_that_is_added_late_reaches_the_running_vm() {
             (disk == "data").then_some(())
         })
         .await;
+    let vmi = "VirtualMachineInstance";
+    space
+        .until(vmi, "web", "with its disk", |vmi| {
+            let mut volumes = vmi["status"]["volumeStatus"].as_array()?.iter();
+            volumes
+                .any(|volume| volume["name"] == "data" && volume["phase"] == "Ready")
+                .then_some(())
+        })
+        .await;
+    let applied = |wukong: &Value| condition(wukong, "ConfigurationApplied").0 == "True";
+    space.wukong("web", "with its disk", applied).await;
     let same = space.get("VirtualMachineInstance", "web").await;
     assert_eq!(same["metadata"]["uid"], instance, "it was not restarted");
 }

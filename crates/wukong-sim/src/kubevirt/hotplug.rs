@@ -15,6 +15,12 @@ const SEED: i64 = 1 << 20;
 /// Paces between two attempts to make a pod that the API server refuses.
 const RETRY: u32 = 20;
 
+/// Whether the volume of this disk is plugged in by a pod of its own.
+pub fn is_plugged(vmi: &Field<'_>, disk: &str) -> bool {
+    let mut volumes = vmi.at("spec.volumes").items();
+    volumes.any(|volume| volume.name() == disk && is_pluggable(&volume))
+}
+
 /// Whether a volume is plugged in by a pod of its own.
 fn is_pluggable(volume: &Field<'_>) -> bool {
     ["dataVolume", "persistentVolumeClaim"]

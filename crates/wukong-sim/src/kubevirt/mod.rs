@@ -32,6 +32,7 @@ use super::kind::Kind;
 use super::world::World;
 pub use guest::pause;
 pub(crate) use hotplug::is_attachment;
+pub use hotplug::is_plugged;
 pub use launcher_pod::{create_launcher, launcher};
 pub use networks::{definition, interfaces, requested_mac, resource};
 pub(crate) use pod::next as next_pod;
