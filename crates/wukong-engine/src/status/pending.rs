@@ -18,7 +18,7 @@ use crate::desired::{Bodies, Body};
 use crate::diagnosis::condition::{Condition, Status};
 use crate::diagnosis::scheduler;
 use crate::facts::json::printable;
-use crate::facts::{MachineFact, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
+use crate::facts::{MachineFact, Seen, VirtualMachineFact, VirtualMachineInstanceFact, is_true};
 use crate::ownership::{DiskSeen, DiskState};
 use crate::situation::Situation;
 use crate::status::conditions::running;
@@ -140,7 +140,9 @@ impl Comparison<'_> {
                 let approval = self.situation.wukong.restart_approval;
                 approval == RestartApproval::Automatic && self.needs_restart(changes)
             }
-            "" | "Pending" | "Scheduling" => self.is_stuck(vm) && self.asks_otherwise(started),
+            "" | "Pending" | "Scheduling" => {
+                self.lacks_network() || self.is_stuck(vm) && self.asks_otherwise(started)
+            }
             _ => false,
         };
         // KubeVirt does not restart a VM that is to run once.
@@ -190,6 +192,22 @@ impl Comparison<'_> {
             words.any(|words| scheduler::parse(&words.text).is_some())
         };
         scheduled.is_some_and(|scheduled| scheduled.status == Status::False || refused(&scheduled))
+    }
+
+    /// Whether the VM's pod waits for a network that does not exist, and that a new pod would not have.
+    fn lacks_network(&self) -> bool {
+        let nads = &self.situation.observed.world.nads;
+        let namespace = &self.situation.wukong.identity.namespace;
+        let machine = self.instance.and_then(|instance| instance.machine.as_ref());
+        let wanted = self.template().and_then(MachineFact::project);
+        let (Some(machine), Some(wanted)) = (machine, wanted) else {
+            return false;
+        };
+        machine.networks.values().any(|network| {
+            let (namespace, name) = network.split_once('/').unwrap_or((namespace, network));
+            let required = wanted.networks.values().any(|other| other == network);
+            !required && matches!(nads.get(namespace, name), Seen::Absent)
+        })
     }
 
     /// Whether a new pod would have other requirements for its node.

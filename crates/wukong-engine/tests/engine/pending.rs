@@ -423,6 +423,35 @@ fn an_instance_of_an_earlier_spec_that_finds_no_node_is_restarted() {
     assert_eq!(cluster.instance()["status"]["phase"], "Running");
 }
 
+/// Its pod waits for a network that is gone. Without that network in the spec, a restart lets it start.
+#[test]
+fn a_vm_that_waits_for_a_network_is_restarted_once_it_needs_none() {
+    const NAD: &str = "NetworkAttachmentDefinition";
+    let theirs = "networks: [{name: lan, type: bridge, nadName: theirs}]";
+    let mut cluster = Cluster::new(theirs);
+    cluster.server.create(
+        "kubectl",
+        json!({
+            "apiVersion": "k8s.cni.cncf.io/v1", "kind": NAD,
+            "metadata": {"name": "theirs", "namespace": "shop"}, "spec": {"config": "{}"},
+        }),
+    );
+    cluster.settle();
+    assert!(!cluster.vm().is_null());
+    cluster.server.delete(NAD, "theirs");
+    cluster.live();
+    assert_eq!(cluster.instance()["status"]["phase"], "Scheduling");
+    // A restart would not help.
+    cluster.edit(&format!("cpu: 1, {theirs}"));
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 0);
+    cluster.edit("cpu: 1");
+    cluster.live();
+    assert_eq!(restarts(&mut cluster), 1);
+    assert_eq!(cluster.instance()["status"]["phase"], "Running");
+    assert!(cluster.status().blocker.is_none());
+}
+
 #[test]
 fn a_link_goes_down_and_up_under_the_running_guest() {
     let lan = |state: &str| format!("networks: [{{name: lan, type: bridge{state}}}]");
