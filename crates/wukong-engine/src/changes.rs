@@ -3,7 +3,8 @@
 //! The classes are what a real KubeVirt did with a running VM, for both rollout strategies (`vmRolloutStrategy`). Under
 //! `LiveUpdate`, its default, sockets, memory, node selector, tolerations and affinity reach the running VM; under
 //! `Stage` they wait for a restart; NICs are judged alike under both. Everything else in the VM's template sets
-//! `RestartRequired`, but for disks that KubeVirt plugs into the running guest. What cloud-init does, it does on the first boot only. A DataVolume is immutable.
+//! `RestartRequired`, but for disks that KubeVirt plugs into the running guest. What cloud-init does, it does on the first
+//! boot only. A DataVolume is immutable.
 //!
 //! Nothing in a Wukong makes KubeVirt want another VirtualMachine, so no change recreates it.
 

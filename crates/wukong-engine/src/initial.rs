@@ -29,12 +29,7 @@ pub(crate) fn problem(wukong: &ValidatedWukong, disk: &Disk, world: &World) -> O
     let Source::WukongSnapshot { volume: None, .. } = &disk.source else {
         return None;
     };
-    let problem = content(disk, taken(wukong, disk, world)?).err()?;
-    let message = match problem.message.starts_with("disk ") {
-        true => problem.message,
-        false => format!("disk {}: {}", disk.name, problem.message),
-    };
-    Some(Problem { message, ..problem })
+    content(disk, taken(wukong, disk, world)?).err()
 }
 
 /// When to decide again about a disk that waits for its snapshot.
@@ -79,11 +74,16 @@ fn made(wukong: &ValidatedWukong, disk: &Disk, taken: Taken) -> Option<String> {
 
 /// The VolumeSnapshot of a new disk.
 fn content(disk: &Disk, taken: Taken) -> Result<String, Problem> {
-    let complete = taken.complete(taken.snapshot()?)?;
+    let of_disk = |problem: Problem| Problem {
+        message: format!("disk {}: {}", disk.name, problem.message),
+        ..problem
+    };
+    let complete = taken.snapshot().and_then(|found| taken.complete(found));
+    let complete = complete.map_err(of_disk)?;
     if !complete.has_volume(&disk.name) {
         return Err(taken.lacks(&disk.name).hint(
             "name the disk as in the snapshot, or give it a source: source: {blank: {}} for an empty disk",
         ));
     }
-    taken.ready(complete, &disk.name)
+    taken.ready(complete, &disk.name).map_err(of_disk)
 }

@@ -123,7 +123,7 @@ impl<'a> Taken<'a> {
         Problem::bad(Reason::SnapshotIncomplete, message).about(self.object())
     }
 
-    /// Whether the VolumeSnapshot of a disk is there.
+    /// Name of the VolumeSnapshot of a disk, if it is ready.
     pub(crate) fn ready(&self, taken: &OperationFact, disk: &str) -> Result<String, Problem> {
         let name = volume_snapshot(&taken.meta.uid, disk);
         let object = format!("VolumeSnapshot/{name}");

@@ -25,22 +25,22 @@ impl DiskPlugging {
     /// The class of a disk that a running VM gets, and why.
     pub(super) fn added(&self, disk: &Disk) -> (Class, String) {
         let later = "it is made at once, and attached with the next start";
-        match (self.by_spec, self.obstacle(disk)) {
-            (Some(true), None) => {
-                let why = "it is made at once, and KubeVirt plugs it into the running guest";
-                (Class::HotPlug, why.to_owned())
+        let why = match (self.obstacle(disk), self.by_spec) {
+            (Some(obstacle), _) => format!("{later}: {obstacle}"),
+            (None, Some(false)) => format!("{later}: {NOT_BY_SPEC}"),
+            (None, None) => {
+                format!("{later}, if this KubeVirt plugs no disks into a running guest")
             }
-            (Some(true), Some(obstacle)) => (Class::NeedsRestart, format!("{later}: {obstacle}")),
-            (Some(false), _) => (Class::NeedsRestart, format!("{later}: {NOT_BY_SPEC}")),
-            (None, _) => (
-                Class::NeedsRestart,
-                format!("{later}, if this KubeVirt plugs no disks into a running guest"),
-            ),
-        }
+            (None, Some(true)) => {
+                let why = "it is made at once, and KubeVirt plugs it into the running guest";
+                return (Class::HotPlug, why.to_owned());
+            }
+        };
+        (Class::NeedsRestart, why)
     }
 
     /// The class of a disk that a running VM loses, and why.
-    pub(crate) fn removed(&self, name: &str) -> (Class, &'static str) {
+    pub(super) fn removed(&self, name: &str) -> (Class, &'static str) {
         match self.pulls(name) {
             true => (
                 Class::HotUnplug,

@@ -47,7 +47,7 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         severity: Warning,
         conditions: &[LiveMigratable],
         meaning: "The last live migration failed. The VM keeps running on its node.",
-        fix: "Correct the cause that the message names, then migrate again: `virtctl migrate NAME`.",
+        fix: "Correct the cause that the message names, then migrate again: `kubectl wukong migrate NAME`.",
         platforms: &[],
     },
     ReasonDoc {

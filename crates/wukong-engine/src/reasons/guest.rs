@@ -248,7 +248,7 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         severity: Waiting,
         conditions: &[ConfigurationApplied],
         meaning: "The manifest adds CPUs, memory or a NIC, or attaches a NIC to another network. KubeVirt applies such a change to a running VM by a live migration. KubeVirt starts one automatically only if `spec.workloadUpdateStrategy.workloadUpdateMethods` of the KubeVirt resource includes `LiveMigrate`, which is not its default. `status.pendingChanges` lists the fields.",
-        fix: "Run `virtctl migrate NAME`, or `kubectl wukong restart NAME`. To let KubeVirt migrate VMs automatically: `kubectl patch kubevirt kubevirt -n kubevirt --type merge -p '{\"spec\":{\"workloadUpdateStrategy\":{\"workloadUpdateMethods\":[\"LiveMigrate\"]}}}'`.",
+        fix: "Run `kubectl wukong migrate NAME`, or `kubectl wukong restart NAME`. To let KubeVirt migrate VMs automatically: `kubectl patch kubevirt kubevirt -n kubevirt --type merge -p '{\"spec\":{\"workloadUpdateStrategy\":{\"workloadUpdateMethods\":[\"LiveMigrate\"]}}}'`.",
         platforms: &[],
     },
     ReasonDoc {

@@ -1,5 +1,6 @@
 //! Signatures of guest errors.
 
+mod cpu;
 mod devices;
 mod disks;
 mod general;
@@ -15,6 +16,7 @@ use crate::diagnosis::signature::Signature;
 /// The rows by family; of two that match, the first is meant.
 pub(super) const FAMILIES: &[&[Signature]] = &[
     machine::ROWS,
+    cpu::ROWS,
     memory::ROWS,
     devices::ROWS,
     disks::ROWS,
