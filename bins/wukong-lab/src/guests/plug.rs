@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::disks;
 use super::machine::{Content, Disk, Machine};
-use super::qemu::{self, PORTS, SCSI, port};
+use super::qemu::{self, PORTS, SCSI, port, set};
 use super::qmp::{Event, Qmp};
 use wukong_sim::field::Field;
 
@@ -70,29 +70,22 @@ impl Plugs {
         let image = disks::image(&self.dir, uid);
         disks::provide(&image, *bytes).await?;
         let id = disk.plug();
-        let mut device = json!({"id": id, "drive": id});
-        if !disk.serial.is_empty() {
-            set(&mut device, "serial", &disk.serial);
-        }
-        let port = match disk.bus.as_str() {
+        let (driver, bus, free) = match disk.bus.as_str() {
             "virtio" => {
                 let free = |index: &usize| !self.plugged.values().any(|used| used == &Some(*index));
                 let free = (0..PORTS).find(free);
                 let free = free.context("the guest has no free PCI port for another disk")?;
-                set(&mut device, "driver", "virtio-blk-pci");
-                set(&mut device, "bus", &port(free));
-                Some(free)
+                ("virtio-blk-pci", port(free), Some(free))
             }
-            _ => {
-                set(&mut device, "driver", "scsi-hd");
-                set(&mut device, "bus", &format!("{SCSI}.0"));
-                None
-            }
+            _ => ("scsi-hd", format!("{SCSI}.0"), None),
         };
+        let mut device = json!({"id": id, "drive": id, "driver": driver, "bus": bus});
+        let serial = (!disk.serial.is_empty()).then(|| json!(disk.serial));
+        set(&mut device, "serial", serial);
         qmp.send("blockdev-add", qemu::blockdev(&id, disk, &image, "qcow2"))
             .await?;
         qmp.send("device_add", device).await?;
-        self.plugged.insert(id, port);
+        self.plugged.insert(id, free);
         Ok(())
     }
 
@@ -110,11 +103,5 @@ impl Plugs {
             qmp.send("blockdev-del", json!({"node-name": id})).await?;
         }
         Ok(())
-    }
-}
-
-fn set(object: &mut Value, key: &str, value: &str) {
-    if let Some(map) = object.as_object_mut() {
-        map.insert(key.to_owned(), json!(value));
     }
 }

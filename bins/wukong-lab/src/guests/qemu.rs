@@ -224,7 +224,8 @@ pub(super) fn blockdev(id: &str, disk: &Disk, image: &Path, format: &str) -> Val
     blockdev
 }
 
-fn set(object: &mut Value, key: &str, value: Option<Value>) {
+/// Sets a field, if there is a value.
+pub(super) fn set(object: &mut Value, key: &str, value: Option<Value>) {
     if let (Some(map), Some(value)) = (object.as_object_mut(), value) {
         Map::insert(map, key.to_owned(), value);
     }
