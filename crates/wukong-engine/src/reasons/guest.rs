@@ -256,7 +256,7 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         severity: Waiting,
         conditions: &[ConfigurationApplied],
         meaning: "KubeVirt attaches a disk to the running VM, or detaches a disk or a NIC. `status.pendingChanges` lists them.",
-        fix: "Wait: it takes seconds. If a disk stays in the list, `VolumesReady` names what KubeVirt waits for. A guest that still uses a disk can keep it: unmount its file systems in the guest.",
+        fix: "Wait: it takes seconds. If a disk stays in the list, `VolumesBound` names what KubeVirt waits for. A guest that still uses a disk can keep it: unmount its file systems in the guest.",
         platforms: &[],
     },
     ReasonDoc {
