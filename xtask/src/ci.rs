@@ -15,7 +15,8 @@ pub struct Args {
     /// Leave out the tests (they are the longest step).
     #[arg(long)]
     no_tests: bool,
-    /// Run only what takes little time after a change: no documentation, packages, licences, and no tests in the lab.
+    /// Run only what takes little time after a change: no documentation, packages, licences, and no tests in the lab or
+    /// of the model.
     #[arg(long, conflicts_with = "no_tests")]
     quick: bool,
 }
@@ -67,7 +68,7 @@ const CHECKS: [Step; 11] = [
 ];
 
 const TESTS: Step = Step::slow("tests", tests);
-const QUICK_TESTS: Step = Step::quick("tests outside the lab", quick_tests);
+const QUICK_TESTS: Step = Step::quick("short tests", quick_tests);
 
 pub fn run_all(args: &Args) -> anyhow::Result<()> {
     let mut steps: Vec<&Step> = CHECKS.iter().collect();
@@ -109,11 +110,42 @@ pub fn run_all(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Tests that need no control plane: of the libraries, the binaries and the lab's own code.
+/// Crates with long integration tests: they start a control plane, or search the states of the model.
+const LONG_TESTS: [&str; 2] = ["wukong-lab", "wukong-model"];
+
+/// Every test except the integration tests of [`LONG_TESTS`], with fewer generated inputs. The selection of packages is
+/// that of the lints and of [`tests`], so that cargo builds no dependency once more with other features.
 fn quick_tests() -> anyhow::Result<()> {
-    let test = ["test", "--locked", "--no-fail-fast", "--quiet"];
-    cargo(&[&test[..], &["--workspace", "--exclude", "wukong-lab"]].concat())?;
-    cargo(&[&test[..], &["--package", "wukong-lab", "--lib"]].concat())
+    const TEST: [&str; 5] = [
+        "test",
+        "--workspace",
+        "--locked",
+        "--no-fail-fast",
+        "--quiet",
+    ];
+    let targets = dependencies::integration_tests()?;
+    let (long, quick): (Vec<_>, Vec<_>) = targets
+        .iter()
+        .partition(|target| LONG_TESTS.contains(&target.package.as_str()));
+    let mut names = Vec::new();
+    for target in quick {
+        if let Some(other) = long.iter().find(|other| other.name == target.name) {
+            bail!(
+                "{} and {} have tests named {}: rename one",
+                target.package,
+                other.package,
+                target.name
+            );
+        }
+        names.extend(["--test", target.name.as_str()]);
+    }
+    run(Command::new("cargo")
+        .args(TEST)
+        .args(["--lib", "--bins"])
+        .args(names)
+        .env("PROPTEST_CASES", "16"))?;
+    // Cargo runs the examples of the documentation only by themselves.
+    cargo(&[&TEST[..], &["--doc"]].concat())
 }
 
 /// Programs that end-to-end tests run, and the variables that pass their paths.

@@ -20,6 +20,12 @@ pub fn run(command: &mut Command) -> anyhow::Result<()> {
 /// The same in another directory.
 pub fn run_in(directory: &Path, command: &mut Command) -> anyhow::Result<()> {
     let shown = format!("{command:?}").replace('"', "");
+    // `cargo run` describes the package of xtask in variables. Dependencies that read them would be built once more.
+    let of_package =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars().filter(|(name, _)| of_package(name)) {
+        command.env_remove(name);
+    }
     let status = command
         .current_dir(directory)
         .status()

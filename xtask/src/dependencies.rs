@@ -67,6 +67,46 @@ pub fn package<'a>(metadata: &'a Value, name: &str) -> anyhow::Result<&'a Value>
         .with_context(|| format!("there is no crate {name}"))
 }
 
+/// An integration test of the workspace: the name of its target, and its package.
+pub struct IntegrationTest {
+    pub package: String,
+    pub name: String,
+}
+
+/// Every integration test of the workspace.
+pub fn integration_tests() -> anyhow::Result<Vec<IntegrationTest>> {
+    #[derive(serde::Deserialize)]
+    struct Workspace {
+        packages: Vec<Package>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Package {
+        name: String,
+        targets: Vec<Target>,
+    }
+    #[derive(serde::Deserialize)]
+    struct Target {
+        name: String,
+        kind: Vec<String>,
+    }
+    let workspace: Workspace = serde_json::from_value(metadata()?)?;
+    let of_package = |package: Package| {
+        let tests = package
+            .targets
+            .into_iter()
+            .filter(|target| target.kind == ["test"]);
+        tests.map(move |target| IntegrationTest {
+            package: package.name.clone(),
+            name: target.name,
+        })
+    };
+    Ok(workspace
+        .packages
+        .into_iter()
+        .flat_map(of_package)
+        .collect())
+}
+
 fn layers() -> anyhow::Result<()> {
     let metadata = metadata()?;
     for (library, allowed) in LIBRARIES {

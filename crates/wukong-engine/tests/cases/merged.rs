@@ -24,7 +24,7 @@ fn blocker(scenario: &Scenario) -> Option<(String, String, String)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(64), ..ProptestConfig::default() })]
 
     /// The order in which objects arrive does not matter.
     #[test]

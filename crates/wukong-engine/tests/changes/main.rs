@@ -401,8 +401,6 @@ fn lists_are_compared_by_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     /// For every edit, there is a change exactly if a rendered object differs, and no change shows a secret.
     #[test]
     fn changes_are_what_renders_differently(

@@ -329,7 +329,7 @@ fn runs(cluster: &Cluster) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(48), max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
     /// Every sequence to a spec ends in the same settled state as the direct one.
     #[test]

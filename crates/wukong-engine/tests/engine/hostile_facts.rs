@@ -225,8 +225,6 @@ fn a_status_that_somebody_else_wrote_is_replaced_and_moves_nothing() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     /// For any content of the watched objects, there is a decision, within bounds, and no action on foreign objects.
     #[test]
     fn nothing_that_is_observed_breaks_a_decision(

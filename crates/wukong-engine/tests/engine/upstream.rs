@@ -59,7 +59,7 @@ fn the_objects_of_the_examples() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.min(64), ..ProptestConfig::default() })]
 
     #[test]
     fn the_objects_of_any_wukong(spec in strategies::spec()) {

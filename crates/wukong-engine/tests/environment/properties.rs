@@ -192,8 +192,6 @@ fn environment(objects: &[Value]) -> Environment {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
-
     #[test]
     fn preflight_never_panics_and_its_sentences_are_bounded(objects in prop::collection::vec(prop_oneof![object(), value()], 0..8)) {
         let environment = environment(&objects);
