@@ -13,6 +13,9 @@ const HEAD: &str = "\
 While a VM waits, the operator and `kubectl wukong doctor` read the conditions, pods, warning events and rejected writes around it, and
 hold each text against this table. The first row that matches names the cause. [Contributing](contributing.md) shows how to add a row.
 
+If no row matches, the status quotes the text. It quotes a warning event of an unlisted reason only if the event occurred three times in two minutes or more,
+and if nothing else keeps the VM from running.
+
 Each row has a case in `crates/wukong-engine/tests/cases/signatures`, with the text in the form in which the program prints it.
 ";
 

@@ -28,11 +28,22 @@ pub(crate) struct Cause {
     pub evidence: Evidence,
 }
 
+/// How much is known of the text of a cause.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Knowledge {
+    /// A signature knows it.
+    Known,
+    /// It is the text of a state that is wrong.
+    Unknown,
+    /// It is the text of an event that only repeats: no source says that the event is about a failure.
+    Unlisted,
+}
+
 /// The order of two causes of one condition: known before unknown texts, lasting before passing failures, the newest
 /// first, then by object and text, so that the order of arrival does not matter.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Rank {
-    unknown: bool,
+    knowledge: Knowledge,
     permanence: Permanence,
     /// A state is what holds now; an event repeats it.
     event: bool,
@@ -44,7 +55,12 @@ pub(crate) struct Rank {
 impl Rank {
     /// Whether no signature knows the text.
     pub(crate) fn is_unknown(&self) -> bool {
-        self.unknown
+        self.knowledge != Knowledge::Known
+    }
+
+    /// Whether the text is that of an event that only repeats.
+    pub(crate) fn is_unlisted(&self) -> bool {
+        self.knowledge == Knowledge::Unlisted
     }
 
     /// Whether it follows from another failure.
@@ -87,16 +103,22 @@ impl Cause {
                 detail: row.detail,
                 message,
                 hint,
-                rank: rank(evidence, false, row.permanence),
+                rank: rank(evidence, Knowledge::Known, row.permanence),
                 evidence: evidence.clone(),
             });
         }
-        let (condition, reason, hint) = unknown(evidence)?;
+        let (knowledge, (condition, reason, hint)) = match unknown(evidence) {
+            Some(stage) => (Knowledge::Unknown, stage),
+            None => (Knowledge::Unlisted, unlisted(evidence)?),
+        };
         let (condition, reason) = placed(evidence.role, condition, reason);
-        let text = match evidence.text.as_str() {
+        let mut text = match evidence.text.as_str() {
             "" => evidence.state.clone(),
             text => fallback::words(text),
         };
+        if knowledge == Knowledge::Unlisted {
+            text = format!("the event {} repeats: {text}", evidence.reason);
+        }
         let hint = signature::filled(hint, None, evidence, place);
         Some(Self {
             condition,
@@ -105,15 +127,15 @@ impl Cause {
             detail: "",
             message: text,
             hint: fallback::with_advice(&evidence.text, hint),
-            rank: rank(evidence, true, Permanence::Transient),
+            rank: rank(evidence, knowledge, Permanence::Transient),
             evidence: evidence.clone(),
         })
     }
 }
 
-pub(super) fn rank(evidence: &Evidence, unknown: bool, permanence: Permanence) -> Rank {
+pub(super) fn rank(evidence: &Evidence, knowledge: Knowledge, permanence: Permanence) -> Rank {
     Rank {
-        unknown,
+        knowledge,
         permanence,
         event: evidence.state.starts_with("event "),
         last: Reverse(evidence.last),
@@ -174,8 +196,9 @@ fn state(evidence: &Evidence, condition: ConditionType) -> String {
 }
 
 /// Events that report a failure of a pod in a stage, each with the next command.
-const STAGES: [(&str, &str); 12] = [
+const STAGES: [(&str, &str); 13] = [
     ("FailedMount", MOUNT),
+    ("FailedMountOnFilesystemMismatch", MOUNT),
     ("FailedMapVolume", MOUNT),
     ("FailedUnMount", MOUNT),
     ("FailedAttachVolume", ATTACH),
@@ -209,8 +232,47 @@ const CLAIM: &str =
     "kubectl describe {object} -n {namespace}; then read the log of the provisioner of {driver}";
 const GUEST: &str = "kubectl logs -n {namespace} -l kubevirt.io/domain={name} --all-containers; kubectl describe vmi {name} -n {namespace}";
 
-/// Condition, reason and next command for a text that no signature knows.
-fn unknown(evidence: &Evidence) -> Option<(ConditionType, Reason, &'static str)> {
+/// Events that can repeat beside a pod that starts.
+const BESIDE: [&str; 9] = [
+    // Of the kubelet.
+    "AlreadyMountedVolume",
+    "BackOff",
+    "DNSConfigForming",
+    "FailedToRetrieveImagePullSecret",
+    "InvalidDiskCapacity",
+    "ProbeWarning",
+    "Unhealthy",
+    // Of the controller of nodes, and of the scheduler.
+    "NodeNotReady",
+    "Preempted",
+];
+
+/// Condition, reason and next command.
+type Stage = (ConditionType, Reason, &'static str);
+
+/// The stage of an event with a reason that no source lists, if it repeats while the VM does not start.
+fn unlisted(evidence: &Evidence) -> Option<Stage> {
+    let reason = evidence.reason.as_str();
+    if evidence.source != Source::Event || !evidence.repeats || BESIDE.contains(&reason) {
+        return None;
+    }
+    Some(match evidence.object.split_once('/')?.0 {
+        "Pod" => (ConditionType::Running, Reason::PodNotStarted, POD),
+        "PersistentVolumeClaim" => (
+            ConditionType::VolumesBound,
+            Reason::ProvisionerNotReady,
+            CLAIM,
+        ),
+        "DataVolume" => (ConditionType::VolumesBound, Reason::ImportFailed, VOLUME),
+        "VirtualMachine" | "VirtualMachineInstance" => {
+            (ConditionType::Running, Reason::InternalError, GUEST)
+        }
+        _ => return None,
+    })
+}
+
+/// The stage of a text that no signature knows.
+fn unknown(evidence: &Evidence) -> Option<Stage> {
     use ConditionType::{
         Created, LiveMigratable, NodeNetworkReady, Running, Scheduled, VolumesBound,
     };

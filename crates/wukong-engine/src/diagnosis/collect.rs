@@ -2,7 +2,7 @@
 //!
 //! Live state beats old words: an event counts only while the state that it is about still holds.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::evidence::{Evidence, Role, Source};
 use crate::facts::words::unwrapped;
@@ -45,6 +45,9 @@ const CDI_REPEATS: [&str; 5] = [
     "ErrUnableToClone",
     "Error",
 ];
+/// How often, and for how long, an event occurs that repeats.
+const REPEATS_MIN: u64 = 3;
+const REPEATS_FOR: SignedDuration = SignedDuration::from_mins(2);
 /// Texts that controllers print about each other's work. They need no action.
 const HARMLESS: [&str; 3] = [
     "the object has been modified",
@@ -220,6 +223,7 @@ pub(crate) fn about(situation: &Situation, source: Source, role: Role, object: S
         text: String::new(),
         since: None,
         last: None,
+        repeats: false,
     }
 }
 
@@ -240,6 +244,16 @@ fn disk_of_volume<'a>(situation: &'a Situation, text: &str) -> Option<&'a DiskSe
         claim == Some(volume)
     };
     situation.disks.iter().find(holds)
+}
+
+/// Whether the event repeats, and not only in one attempt.
+fn repeats(event: &EventFact) -> bool {
+    let lasts = |first, last: Timestamp| last.duration_since(first) >= REPEATS_FOR;
+    event.count >= REPEATS_MIN
+        && event
+            .first
+            .zip(event.last)
+            .is_some_and(|(first, last)| lasts(first, last))
 }
 
 fn of_event(situation: &Situation, event: &EventFact) -> Evidence {
@@ -279,6 +293,7 @@ fn of_event(situation: &Situation, event: &EventFact) -> Evidence {
             .or(evidence.node),
         since: event.first,
         last: event.last,
+        repeats: repeats(event),
         ..evidence
     }
 }

@@ -78,6 +78,8 @@ pub(crate) struct Evidence {
     pub since: Option<Timestamp>,
     /// When the program printed it last.
     pub last: Option<Timestamp>,
+    /// Whether the program reports it again and again.
+    pub repeats: bool,
 }
 
 impl Evidence {
@@ -96,6 +98,7 @@ impl Evidence {
             node: None,
             since,
             last: since,
+            repeats: false,
         }
     }
 
@@ -114,6 +117,7 @@ impl Evidence {
             node: None,
             since: None,
             last: None,
+            repeats: false,
         }
     }
 

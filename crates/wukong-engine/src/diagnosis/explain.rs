@@ -108,6 +108,10 @@ fn causes(situation: &Situation, life: Life, conditions: &[Condition]) -> Vec<Ca
     }
     let rank = |cause: &Cause| (cause.condition, cause.rank.clone());
     causes.sort_by_key(rank);
+    // An event that only repeats may be about anything: it counts while nothing else is found.
+    if causes.iter().any(|cause| !cause.rank.is_unlisted()) {
+        causes.retain(|cause| !cause.rank.is_unlisted());
+    }
     let mut named: BTreeMap<ConditionType, Vec<Reason>> = BTreeMap::new();
     causes.retain(|cause| {
         let reasons = named.entry(cause.condition).or_default();
@@ -138,10 +142,7 @@ fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check
         return insert(conditions, check.into());
     };
     let waits = match condition.status {
-        Status::Progressing | Status::Unknown => !matches!(
-            condition.reason,
-            Reason::Importing | Reason::Resizing | Reason::Stopping
-        ),
+        Status::Progressing | Status::Unknown => !moves(condition.reason),
         // The VM is its claim's first consumer, and no provisioner serves it.
         Status::True => check.reason == Reason::ProvisionerNotReady,
         Status::False | Status::Intended => false,
@@ -159,6 +160,14 @@ fn take_in(conditions: &mut Vec<Condition>, check: Check, others: &mut Vec<Check
     } else {
         others.push(check);
     }
+}
+
+/// Whether a condition with this reason reports progress that is observed.
+fn moves(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Importing | Reason::Resizing | Reason::Stopping
+    )
 }
 
 /// Whether a cause of this type replaces a condition that is true: facts show that objects exist, not that pods can use
@@ -195,7 +204,7 @@ fn name(
     };
     let own = condition.words.contains(&cause.evidence);
     match condition.status {
-        Status::False if condition.open => {
+        Status::False if condition.open && !cause.rank.is_unlisted() => {
             let state = condition.message.clone();
             // The HTTP status already shows that a write is denied or fails.
             let general = cause.rank.is_unknown() || cause.reason == Reason::AdmissionDenied;
@@ -208,6 +217,7 @@ fn name(
             condition.reason = kept.unwrap_or(condition.reason);
             condition.hint = own_hint.or(condition.hint.take());
         }
+        Status::Progressing if cause.rank.is_unlisted() && moves(condition.reason) => {}
         // A condition with a hint says more than a consequence of it.
         Status::Progressing if condition.hint.is_some() && cause.rank.is_consequence() => {}
         Status::Progressing | Status::Unknown if condition.open && !is_fluke(cause) => {

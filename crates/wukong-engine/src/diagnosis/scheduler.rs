@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 
 use wukong_api::{ConditionType, Reason};
 
-use super::cause::{Cause, rank};
+use super::cause::{Cause, Knowledge, rank};
 use super::evidence::{Evidence, Role};
 use super::labels;
 use super::matching::{self, Match};
@@ -182,7 +182,10 @@ pub(crate) fn cause(
         hint: found.map_or_else(unnamed, |found| found.hint.clone()),
         rank: rank(
             evidence,
-            found.is_none(),
+            match found {
+                Some(_) => Knowledge::Known,
+                None => Knowledge::Unknown,
+            },
             found.map_or(Permanence::Transient, |found| found.signature.permanence),
         ),
         evidence: evidence.clone(),

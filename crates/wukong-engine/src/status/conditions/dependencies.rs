@@ -108,6 +108,7 @@ fn source(seen: &DiskSeen, wukong: &ValidatedWukong, observed: &Observed) -> Opt
                 node: None,
                 since: None,
                 last: None,
+                repeats: false,
             };
             let state = format!("disk {disk}: VolumeSnapshot {name} is not ready to use");
             return Some(

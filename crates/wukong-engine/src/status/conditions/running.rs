@@ -183,6 +183,7 @@ fn evidence(
         node: instance.node.as_deref().map(Into::into),
         since: reported.since,
         last: reported.since,
+        repeats: false,
     }
 }
 
@@ -355,6 +356,7 @@ fn without_instance(
             node: None,
             since: failure.since,
             last: failure.since,
+            repeats: false,
         };
         return Condition::bad(
             RUNNING,
