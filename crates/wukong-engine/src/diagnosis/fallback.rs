@@ -76,7 +76,11 @@ pub(super) fn tidy(text: &str) -> String {
 }
 
 /// Kinds of errors by the words that programs print for them, and what to do about each. `{…}` stands for a capture.
-const KINDS: [(&str, &str); 24] = [
+const KINDS: [(&str, &str); 25] = [
+    (
+        r#"https://\[?(?<address>[0-9a-f.:]+?)\]?(?::\d+)?/apis?/[^"]*\\?": (?:dial tcp|net/http|context deadline)"#,
+        "make the API server reachable at {address} from the node: check kube-proxy or what replaces it there, then firewalls",
+    ),
     (
         r#"[Uu]ser \\?"(?:system:serviceaccount:)?(?<account>[^"\\]+)\\?" cannot (?<verb>[a-z]+) resource \\?"(?<resource>[^"\\]+)"#,
         "let {account} {verb} {resource}: its ClusterRole is of another version than the program; install the program again",
@@ -262,6 +266,10 @@ mod tests {
             (
                 "lookup images.example.net on 10.96.0.10:53: no such host",
                 "correct the name images.example.net,",
+            ),
+            (
+                r#"error getting ClusterInformation: Get "https://[10.43.0.1]:443/apis/crd.projectcalico.org/v1/clusterinformations/default": dial tcp 10.43.0.1:443: i/o timeout"#,
+                "make the API server reachable at 10.43.0.1 from",
             ),
             (
                 "dial tcp 10.0.0.1:443: connect: connection refused",

@@ -1,11 +1,14 @@
 //! Signatures of volumes errors.
 
 mod attach;
+mod ceph;
 mod claim;
 mod clouds;
 mod drivers;
 mod general;
+mod longhorn;
 mod mount;
+mod nfs;
 mod provision;
 mod resize;
 mod scheduling;
@@ -18,11 +21,14 @@ pub(super) const FAMILIES: &[&[Signature]] = &[
     scheduling::ROWS,
     snapshot::ROWS,
     resize::ROWS,
+    longhorn::ROWS,
+    ceph::ROWS,
     drivers::ROWS,
     attach::ROWS,
     clouds::ROWS,
     claim::ROWS,
     provision::ROWS,
+    nfs::ROWS,
     mount::ROWS,
     general::ROWS,
 ];
