@@ -44,7 +44,7 @@ If a VM does not run or does not match its manifest, `kubectl get wukong` shows 
 explains every reason and its fix. `kubectl describe wukong NAME` shows the message with the object, the cause and a hint.
 
 If several problems exist, the status names the first in causal order: fix it, then check again. `kubectl wukong preflight`
-runs the checks below before you apply a manifest. The Prometheus alerts are [at the end](#alerts).
+checks the cluster before you apply a manifest: *Check* below names such a check, with its advice. The Prometheus alerts are [at the end](#alerts).
 
 Each reason has a severity: *error* (you have to fix the cause), *waiting* (usually resolves without action), *warning* (the VM
 works, with a restriction) or *ok*. [signatures.md](signatures.md) lists the error texts that lead to a reason.

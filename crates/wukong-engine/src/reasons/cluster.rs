@@ -47,7 +47,7 @@ pub(super) const DOCS: &[ReasonDoc] = &[
         reason: Reason::VirtHandlerNotReady,
         severity: Error,
         conditions: &[EnvironmentReady],
-        meaning: "No node that this VM can be placed on has a ready virt-handler (KubeVirt's agent on each node) and the label `kubevirt.io/schedulable`. No VM starts on the other nodes, and the scheduler reports only that no node matches. The message has the state of the virt-handler container and its last error.",
+        meaning: "No node that this VM can be placed on has a ready virt-handler (KubeVirt's agent on each node) and the label `kubevirt.io/schedulable`. A VM cannot start on a node that lacks one of them, and the scheduler reports only that no node matches. The message has the state of the virt-handler container and its last error.",
         fix: "Fix the error that virt-handler reports. Do not set the label `kubevirt.io/schedulable` by hand: virt-handler manages it, and the label alone does not make a node able to run VMs.",
         platforms: &[],
     },
